@@ -1,0 +1,172 @@
+//! Changes and changesets: the net difference between a base version and now, row by row and cell by cell.
+//!
+//! Invariant: an update lists each changed cell once, and no cell whose bytes are the same before and after.
+use crate::schema::SchemaChange;
+use crate::stamp::{ReplicaId, Time};
+use crate::value::{Key, Row, Value};
+use alloc::{string::String, vec::Vec};
+
+/// The columns that a changeset's rows and cells refer to by position.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// The table's name.
+    pub table: String,
+    /// The stored columns' names, in the writer's order.
+    pub columns: Vec<String>,
+    /// Positions of the key in `columns`, in key order.
+    pub key: Vec<usize>,
+    /// True where the key is the row's own number (INTEGER PRIMARY KEY).
+    pub is_numbered: bool,
+    /// The highest row number this changeset inserts, where `is_numbered`; renumbering goes above it.
+    pub highest: Option<i64>,
+}
+
+impl Shape {
+    /// The key of a row of this shape.
+    pub fn key_of(&self, row: &Row) -> Key {
+        self.key.iter().map(|&i| row[i].clone()).collect()
+    }
+    /// Position of the column of that name (ASCII case ignored).
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|c| c.eq_ignore_ascii_case(name))
+    }
+}
+
+/// One cell's change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// Position in the shape's columns.
+    pub column: usize,
+    /// The value in the base.
+    pub before: Value,
+    /// The value now.
+    pub after: Value,
+    /// When it was last written.
+    pub at: Time,
+}
+
+/// What happened to one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// The row came into being.
+    Insert(Row),
+    /// Cells changed; never empty, never a key column.
+    Update(Vec<Cell>),
+    /// The row went; its last image.
+    Delete(Row),
+}
+
+impl Edit {
+    /// `insert`, `update` or `delete`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Edit::Insert(_) => "insert",
+            Edit::Update(_) => "update",
+            Edit::Delete(_) => "delete",
+        }
+    }
+}
+
+/// One row's net change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Position in the changeset's shapes.
+    pub table: usize,
+    /// The row's key.
+    pub key: Key,
+    /// What happened.
+    pub edit: Edit,
+    /// When the row was last written.
+    pub at: Time,
+    /// For an insert that is a row moved to a new key: the key it had. History follows the row.
+    pub moved_from: Option<Key>,
+}
+
+/// Who made a changeset, where, when, and on which version.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    /// 128 random bits that name this changeset for ever; a repeated push is recognised by it.
+    pub write_id: u128,
+    /// The dataset's lineage it belongs to (zero before the dataset is published).
+    pub lineage: u128,
+    /// The replica that made it.
+    pub replica: ReplicaId,
+    /// Its number on that replica, from 1, without gaps.
+    pub sequence: u64,
+    /// The version it was made on.
+    pub base_version: u64,
+    /// Who made it.
+    pub actor: String,
+    /// Its title; none for work that nobody named.
+    pub title: Option<String>,
+    /// Its description.
+    pub description: String,
+    /// When it was closed. No change in it is later.
+    pub at: Time,
+}
+
+/// The answer given to a conflict, as a changeset carries it to the primary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolution {
+    /// The conflict answered.
+    pub conflict: u64,
+    /// Which side was chosen.
+    pub choice: Choice,
+    /// Who chose.
+    pub actor: String,
+    /// When.
+    pub at: Time,
+}
+
+/// Which side of a conflict was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Choice {
+    /// The side that came in.
+    Ours,
+    /// The side that was there.
+    Theirs,
+    /// What both started from.
+    Base,
+    /// A value a person gave.
+    Value,
+    /// A merge of both.
+    Merged,
+}
+
+impl Choice {
+    /// The name used on the command line and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Choice::Ours => "ours",
+            Choice::Theirs => "theirs",
+            Choice::Base => "base",
+            Choice::Value => "value",
+            Choice::Merged => "merged",
+        }
+    }
+}
+
+/// A whole changeset in memory. Large ones travel as a [`Front`] and pages of changes instead.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changeset {
+    /// Everything but the rows.
+    pub front: Front,
+    /// Row changes, in the order in which they can be applied: deletes (children first), then inserts and
+    /// updates (parents first).
+    pub changes: Vec<Change>,
+}
+
+/// Everything in a changeset but its rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Front {
+    /// Who, where, when.
+    pub header: Header,
+    /// Schema steps, applied before the rows.
+    pub schema: Vec<SchemaChange>,
+    /// The shapes the changes refer to.
+    pub shapes: Vec<Shape>,
+    /// Conflicts this changeset answers.
+    pub resolutions: Vec<Resolution>,
+    /// How many row changes there are.
+    pub count: u64,
+}

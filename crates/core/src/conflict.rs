@@ -1,0 +1,130 @@
+//! Conflicts: two sides that cannot both hold, kept as values until somebody answers.
+//!
+//! Invariant: a conflict's id depends on what clashes, not on which side came first, so every replica and every
+//! order of arrival gives the same id.
+use crate::change::Choice;
+use crate::stamp::{Stamp, Time};
+use crate::value::{Key, Value};
+use alloc::{string::String, vec::Vec};
+
+/// Why two sides cannot both hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ConflictKind {
+    /// Both made a row with one key and different cells.
+    CreateCreate,
+    /// Both changed one cell.
+    UpdateUpdate,
+    /// Ours changed a row that theirs deleted.
+    UpdateDelete,
+    /// Ours deleted a row that theirs changed.
+    DeleteUpdate,
+    /// A row points to a parent that the other side deleted.
+    MissingParent,
+    /// Two rows want one value of a unique index.
+    Unique,
+    /// Each side keeps a CHECK or NOT NULL, the combination breaks it.
+    Constraint,
+    /// Schema steps that contradict each other, or an edit of what the other side dropped.
+    Schema,
+}
+
+impl ConflictKind {
+    /// Every kind.
+    pub const ALL: [ConflictKind; 8] = [
+        ConflictKind::CreateCreate,
+        ConflictKind::UpdateUpdate,
+        ConflictKind::UpdateDelete,
+        ConflictKind::DeleteUpdate,
+        ConflictKind::MissingParent,
+        ConflictKind::Unique,
+        ConflictKind::Constraint,
+        ConflictKind::Schema,
+    ];
+    /// The name used on the command line and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            ConflictKind::CreateCreate => "create_create",
+            ConflictKind::UpdateUpdate => "update_update",
+            ConflictKind::UpdateDelete => "update_delete",
+            ConflictKind::DeleteUpdate => "delete_update",
+            ConflictKind::MissingParent => "missing_parent",
+            ConflictKind::Unique => "unique",
+            ConflictKind::Constraint => "constraint",
+            ConflictKind::Schema => "schema",
+        }
+    }
+    /// The kind of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|k| k.name() == name)
+    }
+}
+
+/// A row by column name, so that it outlives changes of the schema.
+pub type Image = Vec<(String, Value)>;
+
+/// What one side says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// A cell's value.
+    Cell(Value),
+    /// A whole row, or its absence.
+    Row(Option<Image>),
+}
+
+/// One side of a conflict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Side {
+    /// What it says.
+    pub claim: Claim,
+    /// When and where that was written.
+    pub stamp: Stamp,
+    /// Who wrote it.
+    pub actor: String,
+}
+
+/// Two sides that cannot both hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// Its id: the same on every replica and in every order of arrival.
+    pub id: u64,
+    /// Why.
+    pub kind: ConflictKind,
+    /// The table.
+    pub table: String,
+    /// The row, by the key it has where it is held.
+    pub key: Key,
+    /// The column, for a conflict about one cell.
+    pub column: Option<String>,
+    /// What both started from; none where the row did not exist.
+    pub base: Claim,
+    /// The side that came in.
+    pub ours: Side,
+    /// The side that was there.
+    pub theirs: Side,
+    /// The strategy that was asked.
+    pub strategy: String,
+    /// What the strategy needs said to a person, such as the columns of a unique index. May be empty.
+    pub detail: String,
+    /// The version in which it was found.
+    pub version: u64,
+    /// The answer; none while it is open.
+    pub answer: Option<Answer>,
+}
+
+impl Conflict {
+    /// True until somebody or a strategy has answered.
+    pub fn is_open(&self) -> bool {
+        self.answer.is_none()
+    }
+}
+
+/// How a conflict was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The side that holds now.
+    pub choice: Choice,
+    /// The person who answered; none where the strategy did.
+    pub actor: Option<String>,
+    /// When.
+    pub at: Time,
+}

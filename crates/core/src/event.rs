@@ -1,0 +1,125 @@
+//! The facts in a primary's ledger. State is a fold of these.
+//!
+//! Events are chained by hash (see [`crate::format`]); an event never changes once it is appended.
+use crate::change::{Header, Resolution, Shape};
+use crate::conflict::Conflict;
+use crate::schema::{Schema, SchemaChange};
+use crate::stamp::Time;
+use crate::value::{Key, Row};
+use alloc::{string::String, vec::Vec};
+
+/// A 32-byte digest.
+pub type Digest = [u8; 32];
+
+/// One fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The first event: what this dataset is.
+    Genesis(Genesis),
+    /// A version was accepted.
+    Version(Version),
+    /// The policy was set.
+    Policy(PolicySet),
+}
+
+/// The birth of a dataset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Genesis {
+    /// 128 random bits that name this dataset for ever.
+    pub lineage: u128,
+    /// 128 random bits, new after each restore.
+    pub epoch: u128,
+    /// The dataset's name.
+    pub dataset: String,
+    /// Who published it.
+    pub actor: String,
+    /// When.
+    pub at: Time,
+    /// The schema at version 1.
+    pub schema: Schema,
+}
+
+/// The policy was replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicySet {
+    /// The whole policy as TOML.
+    pub text: String,
+    /// Who set it.
+    pub actor: String,
+    /// When.
+    pub at: Time,
+}
+
+/// A row that got another number because its own was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renumbered {
+    /// The table.
+    pub table: String,
+    /// The number it was made with.
+    pub from: i64,
+    /// The number it has now.
+    pub to: i64,
+    /// The row as it was made, by the changeset's shape, for references that hold more than the number.
+    pub row: Row,
+    /// The shape of `row`.
+    pub columns: Vec<String>,
+}
+
+/// A change that waits for its parent row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The table.
+    pub table: String,
+    /// The row.
+    pub key: Key,
+    /// The table the missing parent would be in.
+    pub parent: String,
+    /// The missing parent's values.
+    pub parent_key: Key,
+    /// The changes as pushed (their table is the position in `shapes` of the version).
+    pub change: crate::change::Change,
+}
+
+/// One table's size and digest at a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableDigest {
+    /// The table.
+    pub table: String,
+    /// Its rows.
+    pub rows: u64,
+    /// The sum of its rows' digests.
+    pub sum: Digest,
+}
+
+/// An accepted version.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Version {
+    /// Its number, from 1 without gaps.
+    pub version: u64,
+    /// The changeset it came from. `header.write_id` is how its author recognises it.
+    pub header: Header,
+    /// When the primary accepted it.
+    pub accepted_at: Time,
+    /// Schema steps, applied before the rows.
+    pub schema: Vec<SchemaChange>,
+    /// The shapes the version's row changes refer to.
+    pub shapes: Vec<Shape>,
+    /// How many row changes.
+    pub count: u64,
+    /// How many pages they are stored in.
+    pub pages: u64,
+    /// The digest over those pages.
+    pub body: Digest,
+    /// Rows that were renumbered.
+    pub renumbered: Vec<Renumbered>,
+    /// Conflicts found.
+    pub conflicts: Vec<Conflict>,
+    /// Conflicts answered.
+    pub resolved: Vec<Resolution>,
+    /// Changes kept back until their parent arrives.
+    pub waiting: Vec<Waiting>,
+    /// Write ids of changesets whose waiting changes this version applies, with table and key.
+    pub released: Vec<(u128, String, Key)>,
+    /// Every table's digest after this version.
+    pub tables: Vec<TableDigest>,
+}

@@ -1,0 +1,17 @@
+//! Mainstem's values and rules: what data is, what changed, what two sides mean together.
+//!
+//! Invariant: no I/O, no clock, no randomness; the same inputs give the same outputs on every machine.
+//! Deliberately absent: SQL, files, networks, and any encoding outside [`format`].
+#![no_std]
+#![warn(missing_docs)]
+extern crate alloc;
+
+pub mod change;
+pub mod conflict;
+pub mod error;
+pub mod event;
+pub mod schema;
+pub mod stamp;
+pub mod value;
+
+pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,81 @@
+//! The primary's append-only record of events, and the pages of row changes that its versions refer to.
+use crate::error::Result;
+use mainstem_core::conflict::Conflict;
+use mainstem_core::event::{Digest, Event, TableDigest, Version, Waiting};
+use mainstem_core::change::{Change, Shape};
+use mainstem_core::stamp::ReplicaId;
+use mainstem_core::value::Key;
+
+/// Where a ledger ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// How many events there are.
+    pub events: u64,
+    /// The hash of the last one, which covers all before it.
+    pub hash: Digest,
+    /// The latest version.
+    pub version: u64,
+}
+
+/// What became of an append.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is the new head.
+    Done(Head),
+    /// Somebody else appended first; the head as it is now.
+    Stale(Head),
+}
+
+/// One thing that happened to a row in an accepted version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Touch {
+    /// The version.
+    pub version: u64,
+    /// The replica that wrote it.
+    pub replica: ReplicaId,
+    /// Who wrote it.
+    pub actor: String,
+    /// The columns its change refers to.
+    pub shape: Shape,
+    /// The change.
+    pub change: Change,
+}
+
+/// Events, pages and what is folded from them, inside one transaction with the tables.
+///
+/// Invariant: every projection here (conflicts, waiting, touches, digests) is updated in the same transaction as the
+/// append and could be rebuilt from the events and pages alone.
+pub trait Ledger {
+    /// Where the ledger ends.
+    fn head(&mut self) -> Result<Head>;
+    /// Appends one event if the head is still `expected`, and folds it into the projections.
+    fn append(&mut self, expected: &Head, event: &Event) -> Result<Appended>;
+    /// The event at that position (from 1), as its bytes and hash.
+    fn event(&mut self, index: u64) -> Result<Option<(Vec<u8>, Digest)>>;
+    /// A version's event.
+    fn version(&mut self, version: u64) -> Result<Option<Version>>;
+    /// The hash of a version's event, which covers all before it.
+    fn version_hash(&mut self, version: u64) -> Result<Option<Digest>>;
+    /// The version that a changeset became.
+    fn find_write(&mut self, write_id: u128) -> Result<Option<u64>>;
+    /// The last sequence number accepted from a replica; zero where none.
+    fn last_sequence(&mut self, replica: ReplicaId) -> Result<u64>;
+    /// Stores one page of a version that is about to be appended, and notes which rows it touches.
+    fn put_page(&mut self, version: u64, page: u64, bytes: &[u8], shapes: &[Shape], changes: &[Change]) -> Result<()>;
+    /// The bytes of one page.
+    fn page(&mut self, version: u64, page: u64) -> Result<Option<Vec<u8>>>;
+    /// What happened to a row after a version, oldest first.
+    fn touches(&mut self, table: &str, key: &Key, after: u64) -> Result<Vec<Touch>>;
+    /// Every table's digest at the head.
+    fn digests(&mut self) -> Result<Vec<TableDigest>>;
+    /// Conflicts, newest last; only the open ones where `open_only`.
+    fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>>;
+    /// One conflict by id.
+    fn conflict(&mut self, id: u64) -> Result<Option<Conflict>>;
+    /// Changes that wait for a parent: whose changeset, shape, change.
+    fn waiting(&mut self) -> Result<Vec<(Version, Waiting)>>;
+    /// Versions after `after` in which rows of this replica were renumbered.
+    fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<mainstem_core::event::Renumbered>>;
+    /// The policy in force, as TOML.
+    fn policy_text(&mut self) -> Result<String>;
+}

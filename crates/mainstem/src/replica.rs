@@ -1,0 +1,161 @@
+//! A copy that people edit.
+use crate::error::Result;
+use crate::primary::{Acquaintance, Cursor, Pages, Pull};
+use mainstem_core::change::{Change, Choice, Front, Shape};
+use mainstem_core::conflict::Conflict;
+use mainstem_core::event::{Digest, Version};
+use mainstem_core::stamp::ReplicaId;
+use mainstem_core::value::{Key, Row, Value};
+
+/// Who a replica is and where it stands.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// Its identity.
+    pub replica: ReplicaId,
+    /// The configured actor, where one is configured in the replica.
+    pub actor: Option<String>,
+    /// The dataset's name (the file's, before it is published).
+    pub dataset: String,
+    /// The primary's address; none before publish or clone.
+    pub remote: Option<String>,
+    /// The primary as last seen; none before publish or clone.
+    pub known: Option<Acquaintance>,
+    /// The version it holds; zero before publish.
+    pub base_version: u64,
+    /// Changesets that are committed here and not known to be accepted.
+    pub unsent: u64,
+    /// Open conflicts.
+    pub conflicts_open: u64,
+    /// Changes the primary keeps back until their parent arrives.
+    pub pending: u64,
+    /// The policy as last seen, as TOML.
+    pub policy: String,
+    /// Notices for the user from opening it: healed capture, a new identity, a gap that was found.
+    pub notices: Vec<String>,
+}
+
+/// A single captured operation, for `log --operations`.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// Local sequence.
+    pub sequence: i64,
+    /// Wall-clock milliseconds since 1970.
+    pub at_ms: u64,
+    /// The table's name now.
+    pub table: String,
+    /// The row.
+    pub key: Key,
+    /// `insert`, `update`, `delete` or `replace` (a row that REPLACE removed).
+    pub kind: &'static str,
+    /// Column, value before, value after.
+    pub cells: Vec<(String, Option<Value>, Option<Value>)>,
+}
+
+/// What changed since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// Since the last commit.
+    Commit,
+    /// Since the base version: unsent changesets included.
+    Base,
+}
+
+/// What to put back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoreTarget {
+    /// The table; all tables where none.
+    pub table: Option<String>,
+    /// The row; all rows where none.
+    pub key: Option<Key>,
+    /// Columns; all where empty.
+    pub columns: Vec<String>,
+}
+
+/// The answer to give to a conflict.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answering {
+    /// Which side.
+    pub choice: Choice,
+    /// The value, where the choice is [`Choice::Value`].
+    pub value: Option<Value>,
+}
+
+/// One difference that verify found.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    /// The table.
+    pub table: String,
+    /// The row, where it can be named.
+    pub key: Option<Key>,
+    /// What is different, in words.
+    pub what: String,
+}
+
+/// What verify found.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// The digest of the whole state, from stored rows.
+    pub digest: Digest,
+    /// Rows read.
+    pub rows: u64,
+    /// Differences; none is good.
+    pub differences: Vec<Difference>,
+}
+
+/// What receiving brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// The version held now.
+    pub version: u64,
+    /// Versions applied.
+    pub versions: u64,
+    /// Row changes applied.
+    pub changes: u64,
+    /// Our own changesets that came back as accepted.
+    pub acknowledged: u64,
+    /// Where to go on.
+    pub cursor: Cursor,
+}
+
+/// Reports progress of long work: what is done, how many, of how many (zero where unknown).
+pub type Progress<'a> = &'a mut dyn FnMut(&str, u64, u64);
+
+/// A copy that people edit. One process at a time holds its sync lock; programs may write to it all the while.
+pub trait Replica {
+    /// Who it is and where it stands.
+    fn standing(&mut self) -> Result<Standing>;
+    /// Visits net changes, in the order in which they could be applied.
+    fn changes(&mut self, since: Since, visit: &mut dyn FnMut(&Shape, &Change) -> Result<()>) -> Result<()>;
+    /// Visits each captured operation since the last commit, oldest first.
+    fn operations(&mut self, visit: &mut dyn FnMut(&Operation) -> Result<()>) -> Result<()>;
+    /// Closes the working changes as a changeset. None where there is nothing to close. With a title, changesets
+    /// that were closed without one get it.
+    fn commit(&mut self, actor: &str, title: Option<&str>, description: &str) -> Result<Option<Front>>;
+    /// The changesets that are not known to be accepted, oldest first.
+    fn unsent(&mut self) -> Result<Vec<Front>>;
+    /// The pages of one of them.
+    fn pages<'a>(&'a mut self, write_id: u128) -> Result<Box<dyn Pages + 'a>>;
+    /// Where the next pull starts.
+    fn cursor(&mut self) -> Result<Cursor>;
+    /// Takes what a pull brought: versions that are complete are applied in one transaction with the cursor, with
+    /// local work rebased on top; a version that is not complete yet is kept until it is.
+    fn receive(&mut self, pull: &Pull) -> Result<Received>;
+    /// Takes a new identity, because another copy uses the old one. Unsent changesets keep their write ids.
+    fn reidentify(&mut self) -> Result<ReplicaId>;
+    /// The versions received, newest first, at most `limit`.
+    fn history(&mut self, limit: usize) -> Result<Vec<Version>>;
+    /// Conflicts as last heard, oldest first; those answered here but not sent yet count as answered.
+    fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>>;
+    /// Answers conflicts, as local edits that travel with the next push.
+    fn resolve(&mut self, actor: &str, answers: &[(u64, Answering)]) -> Result<()>;
+    /// Changes that wait for their parent: changeset title or sequence, table, key, parent table, parent key.
+    fn pending(&mut self) -> Result<Vec<(Front, mainstem_core::event::Waiting)>>;
+    /// Puts rows or cells back to what they were at the last commit (or base). Returns how many rows.
+    fn restore(&mut self, since: Since, target: &RestoreTarget) -> Result<u64>;
+    /// Compares stored rows with what capture believes. `reference` gives the primary's rows, where there is one.
+    fn verify(&mut self, reference: Option<&mut dyn crate::primary::Primary>, progress: Progress<'_>) -> Result<Verified>;
+    /// Applies a changeset from a file as local edits, by the same rules as a push. Returns rows changed and conflicts.
+    fn import(&mut self, front: &Front, pages: &mut dyn Pages) -> Result<(u64, Vec<Conflict>)>;
+    /// Streams one table's rows in key order, with its column names.
+    fn rows(&mut self, table: &str, visit: &mut dyn FnMut(&[String], &Row) -> Result<()>) -> Result<()>;
+}
