@@ -7,6 +7,7 @@ pub mod error;
 pub mod ledger;
 pub mod primary;
 pub mod replica;
+pub mod sync;
 pub mod tables;
 pub mod wiring;
 
