@@ -45,7 +45,7 @@ impl SyncLock {
             }
             if !is_ours {
                 // Left by another user's process that was killed: it cannot be written, so it makes way.
-                std::fs::removefile(&path).map_err(|e| failed(&real, e))?;
+                std::fs::remove_file(&path).map_err(|e| failed(&real, e))?;
                 continue;
             }
             let mut lock = SyncLock { path, file: file };
@@ -66,7 +66,7 @@ impl Drop for SyncLock {
     fn drop(&mut self) {
         if is_at(&self.file, &self.path) {
             // Where it cannot be removed it is only a file without a lock, and the next holder takes it over.
-            let _ = std::fs::removefile(&self.path);
+            let _ = std::fs::remove_file(&self.path);
         }
     }
 }
