@@ -5,5 +5,6 @@
 mod differential;
 mod hazards;
 mod migrations;
+mod orms;
 mod tracked;
 mod values;
