@@ -104,7 +104,7 @@ fn migrate(module: &str, rebuilding: &[usize]) {
 
 #[test]
 fn a5_a8_django() {
-    migrate("django", &[2, 4, 5, 6, 7]);
+    migrate("django", &[2, 4, 5, 6, 7, 8]);
 }
 
 #[test]
