@@ -299,7 +299,8 @@ impl Touched {
     /// to the inserted row: then there are more inserts than the removals can account for.
     fn was_there(&self, is_there: bool) -> bool {
         let exists_now = u32::from(is_there);
-        !matches!(self.base, Base::Absent) && !(self.has_after_insert && 1 + self.inserts > self.removals + exists_now)
+        let is_accounted_for = !self.has_after_insert || 1 + self.inserts <= self.removals + exists_now;
+        !matches!(self.base, Base::Absent) && is_accounted_for
     }
 }
 
