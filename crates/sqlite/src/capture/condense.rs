@@ -146,8 +146,45 @@ impl Links {
     }
 }
 
+/// The touched rows in the order in which the log first names them: later records mostly come in the same order, so
+/// memory is read forward.
+#[derive(Default)]
+struct Rows {
+    places: HashMap<RowKey, usize>,
+    rows: Vec<Touched>,
+}
+
+impl Rows {
+    /// The row of that key, and what it takes where it is new.
+    fn at(&mut self, key: &[u8], new: impl FnOnce() -> Touched) -> (&mut Touched, usize) {
+        if let Some(&place) = self.places.get(key) {
+            return (&mut self.rows[place], 0);
+        }
+        let place = self.rows.len();
+        self.places.insert(key.into(), place);
+        self.rows.push(new());
+        (&mut self.rows[place], OVERHEAD + key.len())
+    }
+
+    /// Forgets the rows whose key is not wanted. Returns what the others take.
+    fn retain(&mut self, is_wanted: impl Fn(&[u8]) -> bool) -> usize {
+        self.places.retain(|key, _| is_wanted(key));
+        self.places.shrink_to_fit();
+        let mut kept = Vec::with_capacity(self.places.len());
+        let mut weight = 0;
+        for (key, place) in &mut self.places {
+            let row = std::mem::replace(&mut self.rows[*place], Touched::new(0, false));
+            weight += OVERHEAD + key.len() + row.weight();
+            *place = kept.len();
+            kept.push(row);
+        }
+        self.rows = kept;
+        weight
+    }
+}
+
 struct Pass {
-    touched: HashMap<RowKey, Touched>,
+    touched: Rows,
     /// Rows below this place are complete; `u64::MAX` means all.
     through: u64,
     links: Links,
@@ -181,7 +218,7 @@ impl Log<'_> {
     /// Reads the log once and keeps the rows from a place on, as many as the budget allows.
     fn collect(&self, from: u64, order: &dyn Fn(&Target) -> u64, is_first: bool) -> Result<Pass> {
         let mut pass =
-            Pass { touched: HashMap::new(), through: u64::MAX, links: Links::default(), null_keys: HashMap::new() };
+            Pass { touched: Rows::default(), through: u64::MAX, links: Links::default(), null_keys: HashMap::new() };
         let mut held = 0;
         let orders: Vec<u64> = self.sources.targets.iter().map(order).collect();
         log::records(self.conn, self.sources, self.through, &mut |record| {
@@ -203,7 +240,7 @@ impl Log<'_> {
             if record.op == op::KEY && !record.has_null_to && is_wanted(pass.through, &record.to) {
                 held += touch(&mut pass.touched, record, Side::To);
             }
-            while held > self.budget && pass.touched.len() > 1 {
+            while held > self.budget && pass.touched.rows.len() > 1 {
                 held = halve(&mut pass, &orders, from);
             }
             Ok(())
@@ -219,17 +256,11 @@ enum Side {
 }
 
 /// Takes a record into account for one row. Returns how much more memory that takes.
-fn touch(touched: &mut HashMap<RowKey, Touched>, record: &Record, side: Side) -> usize {
+fn touch(touched: &mut Rows, record: &Record, side: Side) -> usize {
     let key = if side == Side::From { &record.key } else { &record.to };
     let is_insert = matches!(record.op, op::INSERT | op::INSERTED) || (record.op == op::KEY && side == Side::To);
     let is_removal = matches!(record.op, op::DELETE | op::REPLACE) || (record.op == op::KEY && side == Side::From);
-    let mut cost = 0;
-    // Most records are of rows seen before: a lookup by reference spares them an allocation.
-    if !touched.contains_key(key.as_slice()) {
-        cost += OVERHEAD + key.len();
-        touched.insert(key.as_slice().into(), Touched::new(record.at, is_insert));
-    }
-    let row = touched.get_mut(key.as_slice()).expect("inserted just above");
+    let (row, mut cost) = touched.at(key, || Touched::new(record.at, is_insert));
     if record.op == op::INSERTED {
         // A trigger of the app's that fires before ours may have written to the new row already.
         if row.removals == 0 {
@@ -299,7 +330,7 @@ impl Touched {
     /// to the inserted row: then there are more inserts than the removals can account for.
     fn was_there(&self, is_there: bool) -> bool {
         let exists_now = u32::from(is_there);
-        let is_accounted_for = !self.has_after_insert || 1 + self.inserts <= self.removals + exists_now;
+        let is_accounted_for = !self.has_after_insert || self.inserts < self.removals + exists_now;
         !matches!(self.base, Base::Absent) && is_accounted_for
     }
 }
@@ -316,14 +347,13 @@ fn note(before: &[u8], after: &[u8], at: u64, first_at: u64, cell_at: &mut Optio
 
 /// Forgets the rows in the upper half of what this pass covers. Returns what the others take.
 fn halve(pass: &mut Pass, orders: &[u64], from: u64) -> usize {
-    let mut places: Vec<u64> = pass.touched.keys().map(|row| place(orders[table_of(row)], row)).collect();
+    let place_of = |row: &[u8]| place(orders[table_of(row)], row);
+    let mut places: Vec<u64> = pass.touched.places.keys().map(|row| place_of(row)).collect();
     let middle = places.len() / 2;
     let (_, middle, _) = places.select_nth_unstable(middle);
     pass.through = (*middle).max(from + 1);
     let through = pass.through;
-    pass.touched.retain(|row, _| place(orders[table_of(row)], row) < through);
-    pass.touched.shrink_to_fit();
-    pass.touched.iter().map(|(key, row)| OVERHEAD + key.len() + row.weight()).sum()
+    pass.touched.retain(|row| place_of(row) < through)
 }
 
 impl Touched {
@@ -352,15 +382,16 @@ struct Out<'a> {
 
 impl Out<'_> {
     /// Reads the current rows and leaves out what did not change. The result is in order of tables and keys.
-    fn settle(&self, touched: HashMap<RowKey, Touched>) -> Result<Vec<Settled>> {
-        let mut all: Vec<(RowKey, Touched)> = touched.into_iter().collect();
+    fn settle(&self, mut touched: Rows) -> Result<Vec<Settled>> {
+        let mut all: Vec<(RowKey, usize)> = touched.places.drain().collect();
         let targets = &self.sources.targets;
         let rank = |row: &RowKey| targets[table_of(row)].rank;
         all.sort_unstable_by(|(a, _), (b, _)| rank(a).cmp(&rank(b)).then_with(|| a.cmp(b)));
         let mut settled = Vec::new();
         let mut reader: Option<(usize, Reader<'_>)> = None;
         let mut now = Vec::new();
-        for (row, touched) in all {
+        for (row, place) in all {
+            let mut touched = std::mem::replace(&mut touched.rows[place], Touched::new(0, false));
             let table = table_of(&row);
             if reader.as_ref().is_none_or(|(t, _)| *t != table) {
                 reader = Some((table, Reader::new(self.conn, &targets[table])?));
@@ -374,7 +405,6 @@ impl Out<'_> {
                 _ if !was_there && !is_there => continue,
                 _ => {}
             }
-            let mut touched = touched;
             let base = std::mem::replace(&mut touched.base, Base::Absent);
             let before = match base {
                 Base::Held(base) if was_there => Some(base),
