@@ -122,7 +122,7 @@ impl Conflict {
 ///
 /// The sides may come in either order, and `update_delete` and `delete_update` are one class, because they are one
 /// clash seen from its two ends. Names count without ASCII case, the columns of a row in the order of their names.
-pub fn id_of(table: &str, key: &Key, column: Option<&str>, kind: ConflictKind, sides: [&Side; 2]) -> u64 {
+pub fn id_of(table: &str, key: &Key, column: Option<&str>, kind: ConflictKind, ours: &Side, theirs: &Side) -> u64 {
     let class = if kind == ConflictKind::DeleteUpdate { ConflictKind::UpdateDelete } else { kind };
     let mut hasher = blake3::Hasher::new();
     put_bytes(&mut hasher, b"mainstem conflict 1");
@@ -137,7 +137,7 @@ pub fn id_of(table: &str, key: &Key, column: Option<&str>, kind: ConflictKind, s
         }
     }
     // The digest breaks the tie of equal stamps, so that even then the order given does not matter.
-    let mut sides = sides.map(|side| (side.stamp, side_digest(side)));
+    let mut sides = [ours, theirs].map(|side| (side.stamp, side_digest(side)));
     sides.sort_unstable();
     for (_, digest) in sides {
         put_bytes(&mut hasher, &digest);

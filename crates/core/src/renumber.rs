@@ -6,7 +6,7 @@
 use crate::change::{Change, Edit, Shape};
 use crate::event::Renumbered;
 use crate::schema::{ForeignKey, Schema};
-use crate::value::Value;
+use crate::value::{Key, Value};
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -14,11 +14,11 @@ use alloc::vec::Vec;
 /// Renumbered rows, found by table and old number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Renumbering {
-    rows: BTreeMap<(String, i64), Renumbered>,
+    rows: BTreeMap<(String, i64), (Renumbered, Reach)>,
 }
 
-/// Which values are rewritten.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// Which values of a change are rewritten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reach {
     /// What the change writes.
     Written,
@@ -31,44 +31,53 @@ impl Renumbering {
     pub fn new() -> Self {
         Self::default()
     }
-    /// Adds a row. A row that is renumbered twice has its latest number.
+    /// Adds a row that the changeset at hand inserts. What its changes found cannot mean this row.
     pub fn add(&mut self, row: Renumbered) {
-        self.rows.insert((row.table.to_ascii_lowercase(), row.from), row);
+        self.rows.insert((row.table.to_ascii_lowercase(), row.from), (row, Reach::Written));
+    }
+    /// Adds a row that an earlier changeset of the same replica inserted. The changeset at hand was made with the
+    /// old number, so what its changes found is rewritten too: cells before, deleted rows, keys made of links.
+    pub fn add_earlier(&mut self, row: Renumbered) {
+        self.rows.insert((row.table.to_ascii_lowercase(), row.from), (row, Reach::Found));
     }
     /// True where there is nothing to follow.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
-    /// The row that had this number.
-    pub fn get(&self, table: &str, from: i64) -> Option<&Renumbered> {
-        self.rows.get(&(table.to_ascii_lowercase(), from))
-    }
     /// All rows, by table and old number.
     pub fn iter(&self) -> impl Iterator<Item = &Renumbered> {
-        self.rows.values()
+        self.rows.values().map(|(row, _)| row)
+    }
+    /// The number that the row of that key has now, where it was renumbered.
+    pub fn number(&self, table: &str, key: &[Value]) -> Option<i64> {
+        match key {
+            [Value::Integer(from)] => self.find(table, *from).map(|(row, _)| row.to),
+            _ => None,
+        }
+    }
+    /// The key that the row of that key has now.
+    pub fn key(&self, table: &str, key: &[Value]) -> Key {
+        self.number(table, key).map_or_else(|| key.to_vec(), |to| [Value::Integer(to)].to_vec())
+    }
+    /// The highest number given in a table.
+    pub fn highest(&self, table: &str) -> Option<i64> {
+        self.iter().filter(|row| row.table.eq_ignore_ascii_case(table)).map(|row| row.to).max()
     }
 
-    /// Rewrites a change of the changeset in which the rows were inserted: its own number where it is such a row,
-    /// and every link it writes (a row inserted, a cell after). What it found stays: the base had no such row.
-    /// Returns true where anything was rewritten.
+    fn find(&self, table: &str, from: i64) -> Option<&(Renumbered, Reach)> {
+        self.rows.get(&(table.to_ascii_lowercase(), from))
+    }
+
+    /// Rewrites a change: its own number where it is a renumbered row, and every link it writes to one (in a row
+    /// inserted, in a cell after). For rows of earlier changesets also what it found. True where anything was
+    /// rewritten.
     pub fn apply(&self, schema: &Schema, shape: &Shape, change: &mut Change) -> bool {
-        self.rewrite(schema, shape, change, Reach::Written)
-    }
-
-    /// Rewrites a change of a later changeset of the same replica, which was made with the old numbers: as
-    /// [`Renumbering::apply`], and also cells before, deleted rows and keys made of links, so that the change finds
-    /// its rows as they are now.
-    pub fn apply_to_later(&self, schema: &Schema, shape: &Shape, change: &mut Change) -> bool {
-        self.rewrite(schema, shape, change, Reach::Found)
-    }
-
-    fn rewrite(&self, schema: &Schema, shape: &Shape, change: &mut Change, reach: Reach) -> bool {
         if self.is_empty() {
             return false;
         }
         let before = change.clone();
         for link in schema.table(&shape.table).map_or(&[][..], |table| &table.foreign_keys) {
-            self.follow(schema, shape, link, &before, change, reach);
+            self.follow(schema, shape, link, &before, change);
         }
         self.own_number(shape, &before, change);
         *change != before
@@ -78,69 +87,48 @@ impl Renumbering {
         if !shape.is_numbered {
             return;
         }
-        let to_of = |key: &[Value]| key.first().and_then(Value::as_integer).and_then(|n| self.get(&shape.table, n));
-        if let (Some(row), Some(&column)) = (to_of(&before.key), shape.key.first()) {
-            change.key = [Value::Integer(row.to)].to_vec();
-            if let Edit::Insert(cells) | Edit::Delete(cells) = &mut change.edit {
-                cells[column] = Value::Integer(row.to);
+        if let (Some(to), Some(&column)) = (self.number(&shape.table, &before.key), shape.key.first()) {
+            change.key = [Value::Integer(to)].to_vec();
+            if let Edit::Insert(row) | Edit::Delete(row) = &mut change.edit {
+                row[column] = Value::Integer(to);
             }
         }
-        if let Some(row) = before.moved_from.as_deref().and_then(to_of) {
-            change.moved_from = Some([Value::Integer(row.to)].to_vec());
+        if let Some(from) = &before.moved_from {
+            change.moved_from = Some(self.key(&shape.table, from));
         }
     }
 
     /// Rewrites the cell of one link that holds the parent's number.
-    fn follow(
-        &self,
-        schema: &Schema,
-        shape: &Shape,
-        link: &ForeignKey,
-        before: &Change,
-        change: &mut Change,
-        reach: Reach,
-    ) {
-        let (Some(parent), Some(child)) = (schema.table(&link.parent), schema.table(&shape.table)) else { return };
-        if !parent.is_numbered {
-            return;
-        }
-        let number = &parent.columns[parent.key[0]].name;
-        let Some(part) = link.parent_columns.iter().position(|name| name.eq_ignore_ascii_case(number)) else { return };
-        let columns: Option<Vec<usize>> =
-            link.columns.iter().map(|&at| shape.column(&child.columns.get(at)?.name)).collect();
-        let Some(columns) = columns else { return };
-        let target = Target { renumbering: self, link, columns: &columns, part };
-        let key_part = shape.key.iter().position(|&at| at == columns[part]);
-        // A change that found its row under the old number must look for it under the new one.
-        let follows_key = matches!(before.edit, Edit::Insert(_)) || reach == Reach::Found;
-        if let (Some(at), true) = (key_part, follows_key)
-            && let Some(to) = target.find(|column| value_in(shape, before, column, true))
-        {
-            change.key[at] = to;
-        }
-        match (&before.edit, &mut change.edit) {
-            (Edit::Insert(row), Edit::Insert(cells)) => {
-                if let Some(to) = target.find(|column| row.get(column)) {
-                    cells[columns[part]] = to;
+    fn follow(&self, schema: &Schema, shape: &Shape, link: &ForeignKey, before: &Change, change: &mut Change) {
+        let Some(target) = Target::new(self, schema, shape, link) else { return };
+        let column = target.columns[target.part];
+        let written = target.find(|column| value_in(shape, before, column, true));
+        let found = target.find(|column| value_in(shape, before, column, false));
+        match &mut change.edit {
+            Edit::Insert(row) => {
+                if let Some((to, _)) = written {
+                    target.put_key(shape, &to, &mut change.key);
+                    row[column] = to;
                 }
             }
-            (Edit::Delete(row), Edit::Delete(cells)) if reach == Reach::Found => {
-                if let Some(to) = target.find(|column| row.get(column)) {
-                    cells[columns[part]] = to;
+            Edit::Delete(row) => {
+                if let Some((to, Reach::Found)) = found {
+                    target.put_key(shape, &to, &mut change.key);
+                    row[column] = to;
                 }
             }
-            (Edit::Update(_), Edit::Update(cells)) => {
-                let Some(cell) = cells.iter_mut().find(|cell| cell.column == columns[part]) else { return };
-                if let Some(to) = target.find(|column| value_in(shape, before, column, true)) {
+            Edit::Update(cells) => {
+                if let Some((to, Reach::Found)) = &found {
+                    target.put_key(shape, to, &mut change.key);
+                }
+                let Some(cell) = cells.iter_mut().find(|cell| cell.column == column) else { return };
+                if let Some((to, _)) = written {
                     cell.after = to;
                 }
-                if reach == Reach::Found
-                    && let Some(to) = target.find(|column| value_in(shape, before, column, false))
-                {
+                if let Some((to, Reach::Found)) = found {
                     cell.before = to;
                 }
             }
-            _ => {}
         }
     }
 }
@@ -160,16 +148,35 @@ fn value_in<'a>(shape: &Shape, change: &'a Change, column: usize, is_after: bool
 struct Target<'a> {
     renumbering: &'a Renumbering,
     link: &'a ForeignKey,
-    columns: &'a [usize],
+    columns: Vec<usize>,
     part: usize,
 }
 
-impl Target<'_> {
+impl<'a> Target<'a> {
+    /// None where the link does not name the parent's number, or the child's shape lacks a column of it.
+    fn new(renumbering: &'a Renumbering, schema: &Schema, shape: &Shape, link: &'a ForeignKey) -> Option<Self> {
+        let (parent, child) = (schema.table(&link.parent)?, schema.table(&shape.table)?);
+        if !parent.is_numbered {
+            return None;
+        }
+        let number = &parent.columns.get(*parent.key.first()?)?.name;
+        let part = link.parent_columns.iter().position(|name| name.eq_ignore_ascii_case(number))?;
+        let in_shape = |&at: &usize| shape.column(&child.columns.get(at)?.name);
+        let columns = link.columns.iter().map(in_shape).collect::<Option<Vec<usize>>>()?;
+        Some(Target { renumbering, link, columns, part })
+    }
+
+    fn put_key(&self, shape: &Shape, to: &Value, key: &mut Key) {
+        if let Some(at) = shape.key.iter().position(|&column| column == self.columns[self.part]) {
+            key[at] = to.clone();
+        }
+    }
+
     /// The new number where the link's values are those of a renumbered row, in the form the old one had. A value
     /// that is not known (an update does not carry it) matches: the number alone names the row.
-    fn find<'a>(&self, value: impl Fn(usize) -> Option<&'a Value>) -> Option<Value> {
+    fn find<'v>(&self, value: impl Fn(usize) -> Option<&'v Value>) -> Option<(Value, Reach)> {
         let held = value(self.columns[self.part])?;
-        let row = self.renumbering.get(&self.link.parent, number_in(held)?)?;
+        let (row, reach) = self.renumbering.find(&self.link.parent, number_in(held)?)?;
         for (i, name) in self.link.parent_columns.iter().enumerate() {
             let known = row.columns.iter().position(|column| column.eq_ignore_ascii_case(name));
             let wanted = known.and_then(|at| row.row.get(at));
@@ -179,11 +186,12 @@ impl Target<'_> {
                 return None;
             }
         }
-        Some(match held {
+        let to = match held {
             Value::Text(_) => Value::Text(row.to.to_string().into_bytes()),
             Value::Real(_) => Value::Real(row.to as f64),
             _ => Value::Integer(row.to),
-        })
+        };
+        Some((to, *reach))
     }
 }
 

@@ -402,7 +402,7 @@ impl Meeting<'_> {
         let table = &self.ours.shape.table;
         let key: &Key = &self.ours.change.key;
         let mut conflict = Conflict {
-            id: conflict::id_of(table, key, column, kind, [&ours, &theirs]),
+            id: conflict::id_of(table, key, column, kind, &ours, &theirs),
             kind,
             table: table.clone(),
             key: key.clone(),

@@ -5,6 +5,7 @@
 
 pub mod error;
 pub mod ledger;
+pub mod policy_text;
 pub mod primary;
 pub mod replica;
 pub mod sync;
