@@ -3,6 +3,8 @@
 //! Invariant: no technology here. SQLite, HTTP and files are adapters; time, randomness and names are arguments.
 #![warn(missing_docs)]
 
+pub mod changeset_file;
+pub mod changeset_json;
 pub mod error;
 pub mod ledger;
 pub mod primary;
