@@ -20,3 +20,8 @@ pub use bytes::{Fields, Reader, Writer};
 
 /// The version byte that this program writes, and the highest it reads.
 pub const VERSION: u8 = 1;
+
+#[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
+mod tests;
