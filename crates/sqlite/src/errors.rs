@@ -26,12 +26,18 @@ pub fn display_name(path: &Path) -> String {
 
 /// Explains a failure on the database called `name`, whose connection waits `wait_ms` for locks.
 pub fn explain(error: rusqlite::Error, name: &str, wait_ms: u64) -> Error {
-    let Some(code) = error.sqlite_error() else {
+    if matches!(
+        error,
+        rusqlite::Error::MultipleStatement | rusqlite::Error::NulError(_)
+    ) {
+        return Error::invalid(format!("{name}: {}", one_line(&error.to_string()))).because(error);
+    }
+    let Some(code) = code_of(&error) else {
         return Error::internal(format!("{name}: {}", one_line(&error.to_string()))).because(error);
     };
     let what = one_line(message_of(&error).unwrap_or("SQLite gave no reason"));
     let explained = match (code.code, code.extended_code) {
-        (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => {
+        (ErrorCode::DatabaseBusy, _) => {
             let waited = duration(wait_ms);
             Error::new(ErrorKind::Unavailable, "locked", format!("{name} is locked by another program (waited {waited})"))
                 .hint("close the program that writes to it, or try again when it is idle")
@@ -64,7 +70,17 @@ pub fn explain(error: rusqlite::Error, name: &str, wait_ms: u64) -> Error {
 /// A file that SQLite cannot read as a database.
 pub(crate) fn not_a_database(name: &str) -> Error {
     let message = format!("{name} is not a SQLite database, or it is encrypted");
-    Error::new(ErrorKind::Invalid, "not_a_database", message).hint(format!("look what it is with: file {name}"))
+    Error::new(ErrorKind::Invalid, "not_a_database", message)
+        .hint(format!("look what it is with: file {name}"))
+}
+
+/// The code SQLite gave, also for a statement it could not read.
+pub(crate) fn code_of(error: &rusqlite::Error) -> Option<ffi::Error> {
+    match error {
+        rusqlite::Error::SqliteFailure(code, _)
+        | rusqlite::Error::SqlInputError { error: code, .. } => Some(*code),
+        _ => None,
+    }
 }
 
 /// What SQLite said, without rusqlite's additions.
@@ -85,13 +101,22 @@ pub(crate) fn name_of(connection: &Connection) -> String {
 }
 
 fn wait_ms(connection: &Connection) -> u64 {
-    connection.query_row("PRAGMA busy_timeout", [], |row| row.get::<_, i64>(0)).unwrap_or(0).unsigned_abs()
+    connection
+        .query_row("PRAGMA busy_timeout", [], |row| row.get::<_, i64>(0))
+        .unwrap_or(0)
+        .unsigned_abs()
 }
 
 fn duration(ms: u64) -> String {
-    if ms != 0 && ms % 1000 == 0 { format!("{} s", ms / 1000) } else { format!("{ms} ms") }
+    if ms != 0 && ms % 1000 == 0 {
+        format!("{} s", ms / 1000)
+    } else {
+        format!("{ms} ms")
+    }
 }
 
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
