@@ -4,7 +4,9 @@
 mod alter;
 pub mod connection;
 pub mod errors;
+pub mod ledger;
 pub mod lock;
+mod plan;
 pub mod primary;
 pub mod replica;
 pub mod sql;
