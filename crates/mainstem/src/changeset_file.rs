@@ -17,7 +17,7 @@ pub use frame::{FRAME_BYTES_MAX, LARGE_RATIO_MAX, RATIO_MAX, THING_BYTES_MAX, To
 
 use crate::error::{Error, Result};
 use crate::primary::Pages;
-use frame::{FrameReader, FrameWriter, Kind, Magic, damaged};
+use frame::{FrameReader, FrameWriter, Kind, Magic, Mark, damaged};
 use mainstem_core::change::{Change, Edit, Front, Shape};
 use mainstem_core::digest::{Body, changeset_digest};
 use mainstem_core::event::Digest;
@@ -49,7 +49,7 @@ pub fn write(out: &mut dyn Write, front: &Front, pages: &mut dyn Pages) -> Resul
 }
 
 /// Reads one changeset, page by page. What comes before the end is not verified yet: [`check`] the file first.
-pub fn read<'a>(input: Box<dyn Read + 'a>) -> Result<(Front, FilePages<'a>)> {
+pub fn read<'a>(input: impl Read + Seek + 'a) -> Result<(Front, FilePages<'a>)> {
     let (magic, frames) = FrameReader::begin(input)?;
     if magic != Magic::Changeset {
         return Err(Error::invalid("this is a bundle of changesets, not one changeset")
@@ -63,7 +63,7 @@ pub fn read<'a>(input: Box<dyn Read + 'a>) -> Result<(Front, FilePages<'a>)> {
 /// Verifies a whole file, of either kind, and goes back to where it began.
 pub fn check<R: Read + Seek>(input: &mut R) -> Result<Contents> {
     let start = input.stream_position().map_err(frame::unreadable)?;
-    let (magic, frames) = FrameReader::begin(Box::new(BufReader::new(&mut *input)))?;
+    let (magic, frames) = FrameReader::begin(BufReader::new(&mut *input))?;
     let mut things = Things::new(frames);
     let (changesets, changes) = match magic {
         Magic::Changeset => {
@@ -97,6 +97,9 @@ impl Pages for FilePages<'_> {
             self.things.finish()?;
         }
         Ok(page)
+    }
+    fn rewind(&mut self) -> Result<()> {
+        self.things.rewind()
     }
 }
 
@@ -154,11 +157,13 @@ struct Things<'a> {
     left: u64,
     /// Changes read from the whole file.
     changes: u64,
+    /// Just after the front: the place, `left` and `changes` there.
+    pages_begin: Option<(Mark, u64, u64)>,
 }
 
 impl<'a> Things<'a> {
     fn new(frames: FrameReader<'a>) -> Self {
-        Things { frames, ahead: None, shapes: Vec::new(), left: 0, changes: 0 }
+        Things { frames, ahead: None, shapes: Vec::new(), left: 0, changes: 0, pages_begin: None }
     }
     /// The next thing, if it is of that kind.
     fn next_if(&mut self, kind: Kind) -> Result<Option<Vec<u8>>> {
@@ -172,7 +177,14 @@ impl<'a> Things<'a> {
         let front = front::decode(&bytes).map_err(|e| damaged(e.to_string()))?;
         self.shapes.clone_from(&front.shapes);
         self.left = front.count;
+        self.pages_begin = Some((self.frames.mark()?, self.left, self.changes));
         Ok(Some(front))
+    }
+    fn rewind(&mut self) -> Result<()> {
+        let (mark, left, changes) = self.pages_begin.as_ref().ok_or_else(|| Error::internal("pages without a front"))?;
+        self.frames.go_back(mark)?;
+        (self.ahead, self.left, self.changes) = (None, *left, *changes);
+        Ok(())
     }
     fn page(&mut self) -> Result<Option<Vec<Change>>> {
         let Some(bytes) = self.next_if(Kind::Page)? else {

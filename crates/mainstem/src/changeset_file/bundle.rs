@@ -11,7 +11,7 @@ use mainstem_core::change::{Change, Front};
 use mainstem_core::digest::{Body, changeset_digest};
 use mainstem_core::event::{Digest, Event};
 use mainstem_core::format::{Reader, Writer, event, page};
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 
 /// What a bundle carries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl BundleWriter<'_> {
 }
 
 /// Begins to read a bundle. What comes before its end is not verified yet: [`super::check`] the file first.
-pub fn read_bundle<'a>(input: Box<dyn Read + 'a>) -> Result<Bundle<'a>> {
+pub fn read_bundle<'a>(input: impl Read + Seek + 'a) -> Result<Bundle<'a>> {
     let (magic, frames) = FrameReader::begin(input)?;
     if magic != Magic::Bundle {
         return Err(Error::invalid("this is one changeset, not a bundle"));
@@ -130,6 +130,9 @@ impl Pages for Bundle<'_> {
             return Ok(None);
         }
         self.things.page()
+    }
+    fn rewind(&mut self) -> Result<()> {
+        self.things.rewind()
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::error::{Error, Result};
 use mainstem_core::ErrorKind;
 use mainstem_core::event::Digest;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
 /// The most plain bytes in one frame.
 pub const FRAME_BYTES_MAX: usize = 8 << 20;
@@ -153,9 +153,21 @@ fn head(kind: Kind, method: u8, plain: usize, stored: usize) -> [u8; HEAD_BYTES]
     head
 }
 
+/// Something that can be read from any place.
+pub trait Input: Read + Seek {}
+
+impl<T: Read + Seek> Input for T {}
+
+/// A place between frames, to go back to.
+pub struct Mark {
+    position: u64,
+    hasher: blake3::Hasher,
+    seen: Totals,
+}
+
 /// Reads frames.
 pub struct FrameReader<'a> {
-    input: Box<dyn Read + 'a>,
+    input: Box<dyn Input + 'a>,
     hasher: blake3::Hasher,
     decompressor: zstd::bulk::Decompressor<'static>,
     seen: Totals,
@@ -163,10 +175,10 @@ pub struct FrameReader<'a> {
 }
 
 impl<'a> FrameReader<'a> {
-    pub fn begin(input: Box<dyn Read + 'a>) -> Result<(Magic, Self)> {
+    pub fn begin(input: impl Read + Seek + 'a) -> Result<(Magic, Self)> {
         let decompressor = zstd::bulk::Decompressor::new().map_err(unreadable)?;
         let (hasher, seen) = (blake3::Hasher::new(), Totals::default());
-        let mut reader = FrameReader { input, hasher, decompressor, seen, end: None };
+        let mut reader = FrameReader { input: Box::new(input), hasher, decompressor, seen, end: None };
         let start = reader.array::<20>()?;
         let magic = [Magic::Changeset, Magic::Bundle].into_iter().find(|m| m.bytes() == &start);
         let magic = magic.ok_or_else(|| damaged("it does not begin as a changeset file does"))?;
@@ -174,6 +186,17 @@ impl<'a> FrameReader<'a> {
             [VERSION] => Ok((magic, reader)),
             [other] => Err(damaged(format!("its version {other} is not one that this program reads ({VERSION})"))),
         }
+    }
+    /// This place.
+    pub fn mark(&mut self) -> Result<Mark> {
+        let position = self.input.stream_position().map_err(unreadable)?;
+        Ok(Mark { position, hasher: self.hasher.clone(), seen: self.seen })
+    }
+    /// Goes back to a place.
+    pub fn go_back(&mut self, mark: &Mark) -> Result<()> {
+        self.input.seek(SeekFrom::Start(mark.position)).map_err(unreadable)?;
+        (self.hasher, self.seen, self.end) = (mark.hasher.clone(), mark.seen, None);
+        Ok(())
     }
     /// What the end frame says, once it was reached and the digest was right.
     pub fn totals(&self) -> Option<Totals> {

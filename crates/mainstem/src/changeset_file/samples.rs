@@ -9,17 +9,25 @@ use proptest::collection::vec as many;
 use proptest::prelude::*;
 
 /// Pages from memory.
-pub struct Given(pub std::vec::IntoIter<Vec<Change>>);
+pub struct Given {
+    pages: Vec<Vec<Change>>,
+    at: usize,
+}
 
 impl Given {
     pub fn of(changes: &[Change], a_page: usize) -> Self {
-        Given(changes.chunks(a_page).map(<[_]>::to_vec).collect::<Vec<_>>().into_iter())
+        Given { pages: changes.chunks(a_page).map(<[_]>::to_vec).collect(), at: 0 }
     }
 }
 
 impl Pages for Given {
     fn next(&mut self) -> Result<Option<Vec<Change>>> {
-        Ok(self.0.next())
+        self.at += 1;
+        Ok(self.pages.get(self.at - 1).cloned())
+    }
+    fn rewind(&mut self) -> Result<()> {
+        self.at = 0;
+        Ok(())
     }
 }
 

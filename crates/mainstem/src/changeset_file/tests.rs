@@ -1,4 +1,5 @@
 //! Files come back, files that were cut or altered do not.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 use super::samples::{self, Given, drain};
 use super::*;
 use crate::ledger::Head;
@@ -20,7 +21,7 @@ fn file(changeset: &Changeset, a_page: usize) -> Vec<u8> {
 
 fn changeset(bytes: &[u8]) -> Result<Changeset> {
     check(&mut Bytes::new(bytes))?;
-    let (front, mut pages) = read(Box::new(bytes))?;
+    let (front, mut pages) = read(Bytes::new(bytes))?;
     Ok(Changeset { front, changes: drain(&mut pages)? })
 }
 
@@ -132,8 +133,19 @@ fn a_bundle_cut_or_altered_anywhere_is_refused() {
 fn the_reader_alone_finds_a_damaged_end() {
     let mut bytes = file(&samples::fixed(), 3);
     *bytes.last_mut().unwrap() ^= 1;
-    let (_, mut pages) = read(Box::new(&bytes[..])).unwrap();
+    let (_, mut pages) = read(Bytes::new(&bytes[..])).unwrap();
     assert!(drain(&mut pages).unwrap_err().message.contains("its digest is not that of its contents"));
+}
+
+#[test]
+fn pages_are_read_again_after_going_back() {
+    let (bytes, one) = (file(&samples::fixed(), 1), samples::fixed());
+    let (_, mut pages) = read(Bytes::new(&bytes[..])).unwrap();
+    assert_eq!(pages.next().unwrap().unwrap(), one.changes[..1]);
+    for _ in 0..2 {
+        pages.rewind().unwrap();
+        assert_eq!(drain(&mut pages).unwrap(), one.changes);
+    }
 }
 
 #[test]
@@ -152,20 +164,22 @@ fn check_says_what_is_there_and_goes_back() {
 #[test]
 fn a_bundle_of_changesets_comes_back() {
     let (bytes, one) = (unsent_bundle(), samples::fixed());
-    let mut bundle = read_bundle(Box::new(&bytes[..])).unwrap();
+    let mut bundle = read_bundle(Bytes::new(&bytes[..])).unwrap();
     assert_eq!(bundle.header, header(BundleKind::Unsent));
     assert_eq!(bundle.changeset().unwrap(), Some(one.front.clone()));
+    assert_eq!(drain(&mut bundle).unwrap(), one.changes);
+    bundle.rewind().unwrap();
     assert_eq!(drain(&mut bundle).unwrap(), one.changes);
     assert_eq!(bundle.changeset().unwrap(), Some(one.front));
     assert_eq!(bundle.changeset().unwrap(), None, "pages not taken are passed over");
     assert!(bundle.item().unwrap().is_none());
-    assert!(read(Box::new(&bytes[..])).is_err(), "a bundle is not one changeset");
+    assert!(read(Bytes::new(&bytes[..])).is_err(), "a bundle is not one changeset");
 }
 
 #[test]
 fn a_bundle_of_versions_comes_back() {
     let bytes = versions_bundle(&items());
-    let mut bundle = read_bundle(Box::new(&bytes[..])).unwrap();
+    let mut bundle = read_bundle(Bytes::new(&bytes[..])).unwrap();
     assert_eq!(bundle.header, header(BundleKind::Versions));
     for item in items() {
         assert_eq!(format!("{:?}", bundle.item().unwrap()), format!("{:?}", Some(item)));

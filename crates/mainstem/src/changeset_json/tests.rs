@@ -1,4 +1,5 @@
 //! JSON comes back to the bit; JSON that says anything twice, too much or too little does not.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 use super::value::value_from_json;
 use super::*;
 use crate::changeset_file::samples::{self, Given};
