@@ -6,9 +6,11 @@ pub mod connection;
 pub mod errors;
 pub mod ledger;
 pub mod lock;
+mod plan;
 pub mod primary;
 pub mod replica;
 pub mod sql;
+pub mod store;
 pub mod tables;
 mod unique;
 
