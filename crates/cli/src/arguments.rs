@@ -25,6 +25,7 @@ pub struct Global {
     #[arg(
         long,
         global = true,
+        help_heading = "Everywhere",
         env = "MAINSTEM_DB",
         value_name = "PATH",
         hide_env_values = true
@@ -34,13 +35,14 @@ pub struct Global {
     #[arg(
         long = "as",
         global = true,
+        help_heading = "Everywhere",
         env = "MAINSTEM_ACTOR",
         value_name = "NAME",
         hide_env_values = true
     )]
     pub actor: Option<String>,
     /// Answer in JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Everywhere")]
     pub json: bool,
 }
 

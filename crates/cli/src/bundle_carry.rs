@@ -6,12 +6,12 @@ use crate::wiring::{Session, output_file};
 use mainstem::changeset_file::{self, Bundle, BundleHeader, BundleKind, read_bundle, write_bundle};
 use mainstem::ledger::Head;
 use mainstem::primary::{
-    Acquaintance, Cursor, Item, Pages, Primary, Pull, Pushed, SnapshotSink, SnapshotStart,
+    Acquaintance, Cursor, Item, Primary, Pull, Pushed, SnapshotSink, SnapshotStart,
 };
 use mainstem::replica::{Replica, Standing};
 use mainstem::{Error, Result};
 use mainstem_core::ErrorKind;
-use mainstem_core::change::{Change, Front};
+use mainstem_core::change::Front;
 use mainstem_core::event::Event;
 use mainstem_core::format::event;
 use mainstem_core::value::Row;
@@ -49,7 +49,7 @@ pub fn header_of(path: &Path) -> Result<BundleHeader> {
 }
 
 fn open(path: &Path) -> Result<Bundle<'static>> {
-    read_bundle(Box::new(BufReader::new(open_file(path)?)))
+    read_bundle(BufReader::new(open_file(path)?))
 }
 
 fn known_of(standing: &Standing) -> Result<Acquaintance> {
@@ -266,18 +266,9 @@ pub fn apply_changesets(session: &Session, path: &Path, to: Option<&str>) -> Res
         hash: header.head.hash,
     };
     let mut carried = Carried::default();
-    let mut place = 0;
     while let Some(front) = bundle.changeset()? {
-        let mut pages = Reread {
-            path: path.to_path_buf(),
-            place,
-            bundle,
-        };
-        let answer = primary.push(&known, &front, &mut pages)?;
+        let answer = primary.push(&known, &front, &mut bundle)?;
         note_answer(&mut carried, &front, &answer)?;
-        // Where the primary stopped reading does not matter: the next front is looked for from here.
-        bundle = pages.bundle;
-        place += 1;
     }
     Ok(carried)
 }
@@ -317,26 +308,6 @@ fn note_answer(carried: &mut Carried, front: &Front, answer: &Pushed) -> Result<
             Err(Error::new(ErrorKind::Conflict, "reused", message)
                 .hint("mainstem sync gives the copy an identity of its own"))
         }
-    }
-}
-
-/// The pages of one changeset of a bundle, which is opened again to go back.
-struct Reread {
-    path: PathBuf,
-    place: u64,
-    bundle: Bundle<'static>,
-}
-
-impl Pages for Reread {
-    fn next(&mut self) -> Result<Option<Vec<Change>>> {
-        self.bundle.next()
-    }
-    fn rewind(&mut self) -> Result<()> {
-        self.bundle = open(&self.path)?;
-        for _ in 0..=self.place {
-            self.bundle.changeset()?;
-        }
-        Ok(())
     }
 }
 

@@ -1,5 +1,5 @@
 //! Row changes of a changeset from where they are: a primary's version, a file, or memory.
-use mainstem::changeset_file::{self, FilePages};
+use mainstem::changeset_file;
 use mainstem::changeset_json;
 use mainstem::primary::{Pages, Primary};
 use mainstem::{Error, Result};
@@ -9,7 +9,7 @@ use mainstem_core::event::Version;
 use mainstem_core::format::page;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The pages of an accepted version, from its primary.
 pub struct VersionPages {
@@ -97,15 +97,10 @@ pub fn open(path: &Path) -> Result<(Front, Box<dyn Pages>)> {
             Box::new(MemoryPages::new(changeset.changes)),
         ));
     }
-    changeset_file::check(&mut file(path)?)?;
-    let (front, pages) = changeset_file::read(Box::new(BufReader::new(file(path)?)))?;
-    Ok((
-        front,
-        Box::new(Reread {
-            path: path.to_path_buf(),
-            pages,
-        }),
-    ))
+    let mut input = BufReader::new(file(path)?);
+    changeset_file::check(&mut input)?;
+    let (front, pages) = changeset_file::read(input)?;
+    Ok((front, Box::new(pages)))
 }
 
 /// Reads a whole changeset file into memory.
@@ -116,22 +111,6 @@ pub fn read(path: &Path) -> Result<Changeset> {
         changes.extend(page);
     }
     Ok(Changeset { front, changes })
-}
-
-/// The pages of a file, which is opened again to go back.
-struct Reread {
-    path: PathBuf,
-    pages: FilePages<'static>,
-}
-
-impl Pages for Reread {
-    fn next(&mut self) -> Result<Option<Vec<Change>>> {
-        self.pages.next()
-    }
-    fn rewind(&mut self) -> Result<()> {
-        (_, self.pages) = changeset_file::read(Box::new(BufReader::new(file(&self.path)?)))?;
-        Ok(())
-    }
 }
 
 /// Opens a file for reading. Never a database: those are opened through SQLite only.

@@ -19,13 +19,17 @@ mod plain_text;
 mod policy_edit;
 mod progress;
 mod sync_report;
+mod usage;
 mod wiring;
 
 use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = arguments::Cli::parse();
+    let cli = match arguments::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(refused) => return refuse(&refused),
+    };
     let is_json = cli.global.json;
     let mut session = wiring::Session::new(cli.global);
     let outcome = commands::run(&cli.command, &mut session);
@@ -40,4 +44,15 @@ fn main() -> ExitCode {
             ExitCode::from(exit_codes::of_error(e.kind))
         }
     }
+}
+
+fn refuse(refused: &clap::Error) -> ExitCode {
+    let Some(error) = usage::error(refused) else {
+        // Help and version are answers: they go to standard output, where nobody may be reading.
+        let _ = refused.print();
+        return ExitCode::from(refused.exit_code() as u8);
+    };
+    let is_json = std::env::args_os().any(|word| word == "--json");
+    output::show_error(&error, is_json);
+    ExitCode::from(exit_codes::of_error(error.kind))
 }

@@ -10,7 +10,7 @@ use mainstem::changeset_file::BundleKind;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Carries changesets on a stick to a primary that no network reaches, and versions back
+/// Carries changesets on a stick, and versions back
 ///
 /// A bundle can be applied again without harm. One that is out of order says what is missing.
 ///

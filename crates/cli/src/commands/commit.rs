@@ -6,7 +6,7 @@ use crate::wiring::Session;
 use mainstem::Result;
 use mainstem::replica::Replica;
 
-/// Closes the changes since the last commit as one changeset with a title
+/// Closes the changes since the last commit under a title
 ///
 /// A first -m is the title, further ones are paragraphs of the description. Nothing leaves this machine.
 ///

@@ -12,7 +12,7 @@ use mainstem_core::conflict::{Claim, Conflict, Side};
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// Lists conflicts: two sides that cannot both hold, kept until somebody answers
+/// Lists conflicts: two sides that cannot both hold
 ///
 /// "ours" is the side that came in, "theirs" the one that was there. Both stay in the record for ever.
 ///

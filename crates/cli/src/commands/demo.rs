@@ -5,7 +5,7 @@ use crate::wiring::Session;
 use mainstem::Result;
 use std::path::PathBuf;
 
-/// Plays a story: two people edit copies of a recipe book apart, and come together without losing a letter
+/// Plays a story: two people edit apart and come together, nothing lost
 ///
 /// It makes a folder with a primary and two replicas, runs the commands it shows, and leaves the files to play with.
 ///

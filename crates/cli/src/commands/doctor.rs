@@ -7,7 +7,7 @@ use crate::wiring::Session;
 use mainstem::Result;
 use serde_json::json;
 
-/// Looks at everything that could be wrong: file, capture, disk, primary; says what to do
+/// Looks at everything that could be wrong and says what to do
 ///
 /// Ends with exit code 1 where something failed; warnings do not count.
 ///

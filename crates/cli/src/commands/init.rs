@@ -8,7 +8,7 @@ use mainstem_sqlite::replica::{InitOptions, InitReport};
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Starts tracking a database, in place; every program goes on using it as before
+/// Starts tracking a database, in place; programs go on using it
 ///
 /// Examples:
 ///   mainstem init app.db
@@ -58,11 +58,15 @@ impl Init {
         let tables = count(report.tracked.len() as u64, "table", "tables");
         let path = name(path);
         if report.already {
-            session.out.line(format_args!("{path} is tracked already: {tables}; nothing changed"))?;
+            session.out.line(format_args!(
+                "{path} is tracked already: {tables}; nothing changed"
+            ))?;
         } else {
             let rows: u64 = report.tracked.iter().map(|(_, rows)| rows).sum();
             let rows = count(rows, "row", "rows");
-            session.out.line(format_args!("tracking {path}: {tables}, {rows}"))?;
+            session
+                .out
+                .line(format_args!("tracking {path}: {tables}, {rows}"))?;
         }
         for (table, why, advice) in &report.refused {
             session.out.line(format_args!(
@@ -74,7 +78,9 @@ impl Init {
         }
         for (key, value) in &report.proposed_policy {
             let (key, value) = (name(key), name(value));
-            session.out.line(format_args!("policy, by the column's name: {key} = {value}"))?;
+            session.out.line(format_args!(
+                "policy, by the column's name: {key} = {value}"
+            ))?;
         }
         if !report.already {
             session

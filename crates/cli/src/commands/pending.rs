@@ -8,7 +8,9 @@ use mainstem::Result;
 use mainstem::replica::Replica;
 use serde_json::json;
 
-/// Lists changes that wait for their parent row; each is applied when the parent arrives
+/// Lists changes that wait for their parent row
+///
+/// Each is applied when the parent arrives, in whatever order they come.
 ///
 /// Examples:
 ///   mainstem pending

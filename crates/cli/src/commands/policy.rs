@@ -7,7 +7,7 @@ use mainstem::Result;
 use mainstem::policy_text;
 use serde_json::json;
 
-/// Shows or changes the rules of the dataset: how edits of one cell combine, what a delete does against an edit
+/// Shows or changes the rules by which edits combine
 ///
 /// A key names the dataset, a table or a column; the nearest one wins. docs/commands.md lists keys and values.
 ///

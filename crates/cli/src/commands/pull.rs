@@ -4,7 +4,7 @@ use crate::sync_report;
 use crate::wiring::Session;
 use mainstem::Result;
 
-/// Brings this replica to the primary's latest version, with your own work on top
+/// Brings this replica to the latest version, your own work on top
 ///
 /// Nothing is sent; for both ways use sync.
 ///

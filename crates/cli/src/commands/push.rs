@@ -4,7 +4,7 @@ use crate::sync_report;
 use crate::wiring::Session;
 use mainstem::Result;
 
-/// Closes the working changes and sends every unsent changeset to the primary
+/// Sends every change that the primary does not have yet
 ///
 /// Nothing of the others' work comes here; for both ways use sync.
 ///

@@ -9,7 +9,7 @@ use mainstem::{Error, Result};
 use mainstem_core::change::Front;
 use mainstem_core::event::Version;
 
-/// Shows one version or unsent changeset: who, when, and every cell it changed
+/// Shows one version or unsent changeset, cell by cell
 ///
 /// Versions are named by their number, changesets that were not sent u1, u2 and so on, as `mainstem log` lists them.
 ///

@@ -10,7 +10,7 @@ use mainstem::replica::{Replica, Since, Standing};
 use mainstem_core::change::{Change, Edit, Shape};
 use std::collections::BTreeMap;
 
-/// Shows where the replica stands: version, changes since the last commit, conflicts, what to do next
+/// Shows where the replica stands, what changed, what to do next
 ///
 /// Examples:
 ///   mainstem status

@@ -4,7 +4,7 @@ use crate::sync_report;
 use crate::wiring::Session;
 use mainstem::Result;
 
-/// Sends what is new here and receives what is new there, until neither has anything left
+/// Sends what is new here and receives what is new there
 ///
 /// Ends with exit code 5 while conflicts are open. Everything else has arrived by then.
 ///

@@ -10,7 +10,7 @@ use mainstem::replica::{Replica, Verified};
 use serde_json::json;
 use std::path::Path;
 
-/// Compares every row with what capture believes, and with the primary where there is one
+/// Compares every row with what capture believes and the primary holds
 ///
 /// Ends with exit code 1 where rows differ, and names each.
 ///
