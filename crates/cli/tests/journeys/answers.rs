@@ -109,7 +109,7 @@ fn restore_puts_rows_and_cells_back() {
     let edit = "UPDATE song SET title = 'x', plays = 0 WHERE id = 1; DELETE FROM song WHERE id = 2; INSERT INTO song VALUES (9, 'new', 9);
                 DELETE FROM line;";
     members[0].sql(edit);
-    members[0].ok(&["restore", "song", "1", "title"]);
+    members[0].ok(&["restore", "song", "1", "--column", "title"]);
     assert_eq!(
         members[0].sql("SELECT title, plays FROM song WHERE id = 1;"),
         "one|0\n",
@@ -187,8 +187,11 @@ fn all_at_once_and_what_is_not_there() {
     let members = with_open_conflict(&desk);
     let pair = [&members[0], &members[1]];
     pair[1]
+        .run(&["resolve", "ffffffffffffffff", "--ours"])
+        .refuses(4, "ffffffffffffffff");
+    pair[1]
         .run(&["resolve", "no-such-conflict", "--ours"])
-        .refuses(4, "no-such-conflict");
+        .refuses(2, "no-such-conflict");
     assert_eq!(pair[1].open_conflicts().len(), 1);
     pair[1].ok(&["resolve", "--all", "--theirs"]);
     until_quiet(&pair);

@@ -24,7 +24,6 @@ pub struct Synced {
     pub pushed: i64,
     pub pulled: i64,
     pub code: i32,
-
 }
 
 impl<'a> Member<'a> {
