@@ -20,7 +20,7 @@ values = [None, 0, 1, -1, 2**63 - 1, -2**63, 2**53, 2**53 + 1, -2**53 - 1,
 if not wide:
     values += [raw('ff41'), raw('c3'), raw('eda080'), raw('6100ff')]
 def put(sql, v, *rest):
-    if isinstance(v, tuple): con.execute(sql.replace('?1', "CAST(x'%s' AS TEXT)" % v[1]), (None, *rest))
+    if isinstance(v, tuple): con.execute(sql.replace('?1', "CAST(x'%s' AS TEXT)" % v[1]), (None, *rest) if rest else ())
     else: con.execute(sql, (v, *rest))
 if step == 0:
     con.executescript('''
@@ -74,7 +74,7 @@ fn survive(encoding: &str) {
         if step != "0" {
             desk.python(WRITE, &["twin.db", encoding, step]);
         }
-        desk.rows_without("twin.db", &["cells"])
+        desk.rows_without("twin.db", if step == "2" { &["cells"] } else { &[] })
     };
     assert_same(
         &desk.rows("bob.db"),
@@ -86,11 +86,7 @@ fn survive(encoding: &str) {
     desk.python(WRITE, &["ada.db", encoding, "1"]);
     until_quiet(&pair);
     assert_together(&pair);
-    assert_same(
-        &desk.rows_without("bob.db", &["cells"]),
-        &twin("1"),
-        "after updates by Ada",
-    );
+    assert_same(&desk.rows("bob.db"), &twin("1"), "after updates by Ada");
 
     desk.python(WRITE, &["bob.db", encoding, "2"]);
     until_quiet(&[pair[1], pair[0]]);
