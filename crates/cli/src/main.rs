@@ -1,1 +1,38 @@
-fn main() {}
+//! The `mainstem` binary: reads what was typed, runs one command, says how it went.
+//!
+//! Invariant: results on standard output, everything else on standard error, one exit code from [`exit_codes`].
+mod arguments;
+mod catalog;
+mod commands;
+mod conflict_choice;
+mod diff;
+mod exit_codes;
+mod json;
+mod key_argument;
+mod output;
+mod plain_text;
+mod policy_edit;
+mod progress;
+mod sync_report;
+mod wiring;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = arguments::Cli::parse();
+    let is_json = cli.global.json;
+    let mut session = wiring::Session::new(cli.global);
+    let outcome = commands::run(&cli.command, &mut session);
+    let outcome = outcome.and_then(|exit| session.out.flush().map(|()| exit));
+    match outcome {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(e) if e.code == output::BROKEN_PIPE => ExitCode::SUCCESS,
+        Err(e) => {
+            // What was written before the failure belongs before its message.
+            let _ = session.out.flush();
+            output::show_error(&e, is_json);
+            ExitCode::from(exit_codes::of_error(e.kind))
+        }
+    }
+}

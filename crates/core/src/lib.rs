@@ -8,8 +8,10 @@ extern crate alloc;
 
 pub mod change;
 pub mod conflict;
+pub mod digest;
 pub mod error;
 pub mod event;
+pub mod format;
 pub mod schema;
 pub mod stamp;
 pub mod value;

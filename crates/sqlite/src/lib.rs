@@ -1,8 +1,16 @@
 //! SQLite as a technology: capture and apply on a tracked file, and the embedded primary's ledger and tables.
 //!
 //! Invariant: a tracked file is only ever opened through SQLite (CAP-10).
+mod alter;
+pub mod connection;
+pub mod errors;
+pub mod lock;
 pub mod primary;
 pub mod replica;
+pub mod sql;
+pub mod tables;
+mod unique;
 
 pub use primary::open_primary;
 pub use replica::SqliteReplica;
+pub use tables::SqliteTables;

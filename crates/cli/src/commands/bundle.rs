@@ -1,0 +1,9 @@
+//! stub
+#[derive(clap::Args, Debug)]
+/// Examples:
+pub struct Bundle {}
+impl Bundle {
+    pub fn run(&self, _: &mut crate::wiring::Session) -> mainstem::Result<crate::exit_codes::Exit> {
+        Err(mainstem::Error::internal("x"))
+    }
+}

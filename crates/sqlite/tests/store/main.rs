@@ -1,0 +1,5 @@
+//! Contracts of the SQLite store: opening files, locks, current rows, schema steps and the ledger.
+mod alter;
+mod files;
+mod rows;
+mod schema;
