@@ -118,6 +118,77 @@ impl Conflict {
     }
 }
 
+/// The id of a conflict: the first eight bytes of a digest over what clashes.
+///
+/// The sides may come in either order, and `update_delete` and `delete_update` are one class, because they are one
+/// clash seen from its two ends. Names count without ASCII case, the columns of a row in the order of their names.
+pub fn id_of(table: &str, key: &Key, column: Option<&str>, kind: ConflictKind, ours: &Side, theirs: &Side) -> u64 {
+    let class = if kind == ConflictKind::DeleteUpdate { ConflictKind::UpdateDelete } else { kind };
+    let mut hasher = blake3::Hasher::new();
+    put_bytes(&mut hasher, b"mainstem conflict 1");
+    put_bytes(&mut hasher, class.name().as_bytes());
+    put_bytes(&mut hasher, table.to_ascii_lowercase().as_bytes());
+    put_values(&mut hasher, key.iter());
+    match column {
+        None => put_bytes(&mut hasher, b"row"),
+        Some(column) => {
+            put_bytes(&mut hasher, b"cell");
+            put_bytes(&mut hasher, column.to_ascii_lowercase().as_bytes());
+        }
+    }
+    // The digest breaks the tie of equal stamps, so that even then the order given does not matter.
+    let mut sides = [ours, theirs].map(|side| (side.stamp, side_digest(side)));
+    sides.sort_unstable();
+    for (_, digest) in sides {
+        put_bytes(&mut hasher, &digest);
+    }
+    let mut first = [0; 8];
+    first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    u64::from_be_bytes(first)
+}
+
+fn side_digest(side: &Side) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&side.stamp.time.0.to_be_bytes());
+    hasher.update(&side.stamp.replica.0.to_be_bytes());
+    put_bytes(&mut hasher, side.actor.as_bytes());
+    match &side.claim {
+        Claim::Cell(value) => {
+            put_bytes(&mut hasher, b"cell");
+            put_values(&mut hasher, core::iter::once(value));
+        }
+        Claim::Row(None) => put_bytes(&mut hasher, b"absent"),
+        Claim::Row(Some(image)) => {
+            put_bytes(&mut hasher, b"row");
+            let mut cells: Vec<(String, &Value)> = image.iter().map(|(n, v)| (n.to_ascii_lowercase(), v)).collect();
+            cells.sort_unstable();
+            for (name, value) in cells {
+                put_bytes(&mut hasher, name.as_bytes());
+                put_values(&mut hasher, core::iter::once(value));
+            }
+        }
+    }
+    *hasher.finalize().as_bytes()
+}
+
+fn put_bytes(hasher: &mut blake3::Hasher, bytes: &[u8]) {
+    hasher.update(&(bytes.len() as u64).to_be_bytes());
+    hasher.update(bytes);
+}
+
+fn put_values<'a>(hasher: &mut blake3::Hasher, values: impl ExactSizeIterator<Item = &'a Value>) {
+    hasher.update(&(values.len() as u64).to_be_bytes());
+    for value in values {
+        put_bytes(hasher, value.type_name().as_bytes());
+        match value {
+            Value::Null => {}
+            Value::Integer(i) => put_bytes(hasher, &i.to_be_bytes()),
+            Value::Real(r) => put_bytes(hasher, &r.to_bits().to_be_bytes()),
+            Value::Text(bytes) | Value::Blob(bytes) => put_bytes(hasher, bytes),
+        }
+    }
+}
+
 /// How a conflict was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {

@@ -6,6 +6,8 @@ use mainstem_core::change::{Change, Shape};
 use mainstem_core::stamp::ReplicaId;
 use mainstem_core::value::Key;
 
+pub use mainstem_core::three_way::Touch;
+
 /// Where a ledger ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Head {
@@ -24,21 +26,6 @@ pub enum Appended {
     Done(Head),
     /// Somebody else appended first; the head as it is now.
     Stale(Head),
-}
-
-/// One thing that happened to a row in an accepted version.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Touch {
-    /// The version.
-    pub version: u64,
-    /// The replica that wrote it.
-    pub replica: ReplicaId,
-    /// Who wrote it.
-    pub actor: String,
-    /// The columns its change refers to.
-    pub shape: Shape,
-    /// The change.
-    pub change: Change,
 }
 
 /// Events, pages and what is folded from them, inside one transaction with the tables.

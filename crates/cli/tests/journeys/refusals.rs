@@ -94,7 +94,7 @@ fn another_lineage() {
     let (rows, primary) = (desk.rows("ada.db"), desk.rows(PRIMARY_DB));
     for verb in ["push", "pull", "sync"] {
         let said = members[0].run(&[verb]);
-        said.refuses(5, "lineage");
+        said.refuses(5, "another dataset");
     }
     assert_eq!(
         (desk.rows("ada.db"), desk.rows(PRIMARY_DB)),

@@ -1,0 +1,327 @@
+//! The edits that make one text from another, found by comparing runs of bytes and resynchronising locally.
+//!
+//! Invariant: replacing each hunk's base range by its side range gives the side; hunks are in order and never touch.
+//! Nothing that did not change is hashed or cut into tokens: the cost is a comparison plus a search near each edit.
+use alloc::vec::Vec;
+use core::ops::Range;
+
+/// One edit: `side` stands where `base` stood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hunk {
+    pub(super) base: Range<usize>,
+    pub(super) side: Range<usize>,
+}
+
+/// A line longer than this is searched by words.
+const LINE_MAX: usize = 4096;
+/// How many lines on both sides together are skipped to find a common one nearby.
+const LINES_SKIPPED_MAX: usize = 96;
+/// The same for words.
+const WORDS_SKIPPED_MAX: usize = 96;
+/// How many equal bytes make a place where both texts are taken to go on alike.
+const LINE_ANCHOR: usize = 24;
+const WORD_ANCHOR: usize = 8;
+
+pub(super) fn diff(base: &[u8], side: &[u8]) -> Vec<Hunk> {
+    let mut scan = Scan { base, side, hunks: Vec::new() };
+    let tail = common_suffix(base, side);
+    let whole = Hunk { base: 0..base.len() - tail, side: 0..side.len() - tail };
+    scan.lines(whole, false);
+    scan.hunks
+}
+
+/// How many bytes are equal from the start. Blocks are compared as slices, which is a vectorised comparison.
+fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+    let length = a.len().min(b.len());
+    let (a, b) = (&a[..length], &b[..length]);
+    let mut at = 0;
+    for block in [512, 64, 8] {
+        while at + block <= length && a[at..at + block] == b[at..at + block] {
+            at += block;
+        }
+    }
+    at + a[at..].iter().zip(&b[at..]).take_while(|(x, y)| x == y).count()
+}
+
+fn common_suffix(a: &[u8], b: &[u8]) -> usize {
+    let length = a.len().min(b.len());
+    let (a, b) = (&a[a.len() - length..], &b[b.len() - length..]);
+    let mut left = length;
+    for block in [512, 64, 8] {
+        while left >= block && a[left - block..left] == b[left - block..left] {
+            left -= block;
+        }
+    }
+    length - left + a[..left].iter().rev().zip(b[..left].iter().rev()).take_while(|(x, y)| x == y).count()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Line,
+    Word,
+}
+
+impl Level {
+    /// The end of the token that starts at `from`; none where it is too long to be one.
+    fn end(self, text: &[u8], from: usize) -> Option<usize> {
+        let rest = &text[from..];
+        match self {
+            Level::Line => {
+                let near = &rest[..rest.len().min(LINE_MAX)];
+                match near.iter().position(|&byte| byte == b'\n') {
+                    Some(at) => Some(from + at + 1),
+                    None => (near.len() == rest.len()).then_some(text.len()),
+                }
+            }
+            Level::Word => {
+                let class = class(*rest.first()?);
+                if class == Class::Mark {
+                    return Some(from + 1);
+                }
+                Some(from + rest.iter().take_while(|&&byte| self::class(byte) == class).count())
+            }
+        }
+    }
+
+    /// How far back from the end of an equal run its last token starts; none where that is too far.
+    fn back(self, run: &[u8]) -> Option<usize> {
+        let near = &run[run.len().saturating_sub(LINE_MAX)..];
+        match self {
+            Level::Line => match near.iter().rposition(|&byte| byte == b'\n') {
+                Some(at) => Some(near.len() - at - 1),
+                None => (near.len() == run.len()).then_some(run.len()),
+            },
+            Level::Word => Some(near.iter().rev().take_while(|&&byte| class(byte) == Class::Word).count()),
+        }
+    }
+
+    fn is_anchor(self, token: &[u8]) -> bool {
+        token.iter().any(|&byte| class(byte) == Class::Word)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Word,
+    Blank,
+    Mark,
+}
+
+fn class(byte: u8) -> Class {
+    match byte {
+        b' ' | b'\t' | b'\n' | b'\r' => Class::Blank,
+        b'_' | 0x80.. => Class::Word,
+        _ if byte.is_ascii_alphanumeric() => Class::Word,
+        _ => Class::Mark,
+    }
+}
+
+struct Scan<'a> {
+    base: &'a [u8],
+    side: &'a [u8],
+    hunks: Vec<Hunk>,
+}
+
+impl Scan<'_> {
+    /// Compares a stretch line by line; `is_anchored` where lines that occur once were looked for already.
+    fn lines(&mut self, stretch: Hunk, is_anchored: bool) {
+        let (mut b, mut s) = (stretch.base.start, stretch.side.start);
+        while let Some((run, back)) = self.run(&stretch, b, s, Level::Line) {
+            // A line too long to be an anchor: words do.
+            let (level, back) = match back {
+                Some(back) if self.has_lines(&stretch, b + run - back, s + run - back) => (Level::Line, back),
+                _ => (Level::Word, Level::Word.back(&self.base[b..b + run]).unwrap_or(0)),
+            };
+            (b, s) = (b + run - back, s + run - back);
+            let rest = Hunk { base: b..stretch.base.end, side: s..stretch.side.end };
+            match (self.resync(level, &rest), level) {
+                (Some((to_b, to_s)), Level::Line) => {
+                    self.words(Hunk { base: b..to_b, side: s..to_s });
+                    (b, s) = (to_b, to_s);
+                }
+                (Some((to_b, to_s)), Level::Word) => {
+                    self.push(Hunk { base: b..to_b, side: s..to_s });
+                    (b, s) = (to_b, to_s);
+                }
+                (None, _) if is_anchored => return self.words(rest),
+                (None, _) => return self.anchored(rest),
+            }
+        }
+    }
+
+    fn has_lines(&self, stretch: &Hunk, b: usize, s: usize) -> bool {
+        let base = Level::Line.end(&self.base[..stretch.base.end], b);
+        base.is_some() && Level::Line.end(&self.side[..stretch.side.end], s).is_some()
+    }
+
+    /// The length of the equal run at `b` and `s`, and how far back its last token starts. None at the end, after
+    /// noting what one text has more than the other.
+    fn run(&mut self, stretch: &Hunk, b: usize, s: usize, level: Level) -> Option<(usize, Option<usize>)> {
+        let run = common_prefix(&self.base[b..stretch.base.end], &self.side[s..stretch.side.end]);
+        if b + run == stretch.base.end || s + run == stretch.side.end {
+            self.push(Hunk { base: b + run..stretch.base.end, side: s + run..stretch.side.end });
+            return None;
+        }
+        Some((run, level.back(&self.base[b..b + run])))
+    }
+
+    /// Compares a changed stretch word by word.
+    fn words(&mut self, stretch: Hunk) {
+        let tail = common_suffix(&self.base[stretch.base.clone()], &self.side[stretch.side.clone()]);
+        let stretch = Hunk {
+            base: stretch.base.start..stretch.base.end - tail,
+            side: stretch.side.start..stretch.side.end - tail,
+        };
+        let (mut b, mut s) = (stretch.base.start, stretch.side.start);
+        while let Some((run, back)) = self.run(&stretch, b, s, Level::Word) {
+            let back = back.unwrap_or(0);
+            (b, s) = (b + run - back, s + run - back);
+            let rest = Hunk { base: b..stretch.base.end, side: s..stretch.side.end };
+            let Some((to_b, to_s)) = self.resync(Level::Word, &rest) else {
+                return self.push(rest);
+            };
+            self.push(Hunk { base: b..to_b, side: s..to_s });
+            (b, s) = (to_b, to_s);
+        }
+    }
+
+    /// The nearest place where both texts go on alike, by tokens skipped on both sides together.
+    fn resync(&self, level: Level, rest: &Hunk) -> Option<(usize, usize)> {
+        let most = if level == Level::Line { LINES_SKIPPED_MAX } else { WORDS_SKIPPED_MAX };
+        let base = &self.base[..rest.base.end];
+        let side = &self.side[..rest.side.end];
+        let (mut in_base, mut in_side) = (Vec::with_capacity(8), Vec::with_capacity(8));
+        in_base.push(rest.base.start);
+        in_side.push(rest.side.start);
+        for skipped in 0..=most {
+            // One token more on each side: token i is between the starts i and i + 1.
+            for (text, starts) in [(base, &mut in_base), (side, &mut in_side)] {
+                let last = *starts.last()?;
+                if starts.len() == skipped + 1 && last < text.len() {
+                    starts.push(level.end(text, last)?);
+                }
+            }
+            let first = (skipped + 2).saturating_sub(in_side.len());
+            for i in first..=skipped.min(in_base.len().saturating_sub(2)) {
+                let j = skipped - i;
+                let (x, y) = (in_base[i]..in_base[i + 1], in_side[j]..in_side[j + 1]);
+                if x.len() == y.len() && base[x.clone()] == side[y.clone()] && level.is_anchor(&base[x.clone()]) {
+                    let is_long = self.goes_on(level, rest, x.start, y.start);
+                    if skipped > 0 && is_long {
+                        return Some((x.start, y.start));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn goes_on(&self, level: Level, rest: &Hunk, b: usize, s: usize) -> bool {
+        let wanted = if level == Level::Line { LINE_ANCHOR } else { WORD_ANCHOR };
+        let length = wanted.min(rest.base.end - b).min(rest.side.end - s);
+        self.base[b..b + length] == self.side[s..s + length]
+    }
+
+    /// Finds the lines that occur once in each text and in one order in both, and compares between them. This is
+    /// Bram Cohen's patience diff, for the rare stretch where nothing near is common.
+    fn anchored(&mut self, rest: Hunk) {
+        let base = lines_once(self.base, &rest.base);
+        let side = lines_once(self.side, &rest.side);
+        let mut pairs = Vec::new();
+        let mut j = 0;
+        for (line, at) in &base {
+            while j < side.len() && side[j].0 < *line {
+                j += 1;
+            }
+            if j < side.len() && side[j].0 == *line {
+                pairs.push((*at, side[j].1));
+            }
+        }
+        pairs.sort_unstable();
+        let (mut b, mut s) = (rest.base.start, rest.side.start);
+        for (to_b, to_s) in longest_rising(&pairs) {
+            self.lines(Hunk { base: b..to_b, side: s..to_s }, true);
+            (b, s) = (to_b, to_s);
+        }
+        self.lines(Hunk { base: b..rest.base.end, side: s..rest.side.end }, true);
+    }
+
+    /// Notes an edit: without what is equal at its ends, but with whole characters and numbers.
+    fn push(&mut self, hunk: Hunk) {
+        let (base, side) = (&self.base[hunk.base.clone()], &self.side[hunk.side.clone()]);
+        let head = common_prefix(base, side);
+        let tail = common_suffix(&base[head..], &side[head..]);
+        let (mut b, mut s) =
+            (hunk.base.start + head..hunk.base.end - tail, hunk.side.start + head..hunk.side.end - tail);
+        if b.is_empty() && s.is_empty() {
+            return;
+        }
+        let floor = self.hunks.last().map_or(0, |last| last.base.end);
+        while b.start > floor && s.start > 0 && self.cuts(&b, &s, true) {
+            b.start -= 1;
+            s.start -= 1;
+        }
+        while b.end < self.base.len() && s.end < self.side.len() && self.cuts(&b, &s, false) {
+            b.end += 1;
+            s.end += 1;
+        }
+        match self.hunks.last_mut() {
+            Some(last) if last.base.end == b.start => {
+                last.base.end = b.end;
+                last.side.end = s.end;
+            }
+            _ => self.hunks.push(Hunk { base: b, side: s }),
+        }
+    }
+
+    /// True where the hunk's start (or end) is inside a character or a number of either text.
+    fn cuts(&self, b: &Range<usize>, s: &Range<usize>, is_start: bool) -> bool {
+        let is_cut = |text: &[u8], range: &Range<usize>| {
+            let at = if is_start { range.start } else { range.end };
+            let (before, after) = (text[..at].last(), text.get(at));
+            let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+            let is_inner = after.is_some_and(|&byte| byte & 0xc0 == 0x80) && before.is_some_and(|&byte| byte >= 0x80);
+            is_inner || (is_digit(before) && is_digit(after))
+        };
+        is_cut(self.base, b) || is_cut(self.side, s)
+    }
+}
+
+/// The lines that occur once, sorted by their bytes, with where they start.
+fn lines_once<'a>(text: &'a [u8], range: &Range<usize>) -> Vec<(&'a [u8], usize)> {
+    let mut lines = Vec::new();
+    let mut at = range.start;
+    for line in text[range.clone()].split_inclusive(|&byte| byte == b'\n') {
+        if Level::Line.is_anchor(line) {
+            lines.push((line, at));
+        }
+        at += line.len();
+    }
+    lines.sort_unstable();
+    let is_once =
+        |i: usize| (i == 0 || lines[i - 1].0 != lines[i].0) && (i + 1 == lines.len() || lines[i + 1].0 != lines[i].0);
+    (0..lines.len()).filter(|&i| is_once(i)).map(|i| lines[i]).collect()
+}
+
+/// The longest part of the pairs, sorted by their first number, in which the second rises too.
+fn longest_rising(pairs: &[(usize, usize)]) -> Vec<(usize, usize)> {
+    let mut ends: Vec<usize> = Vec::new();
+    let mut before: Vec<Option<usize>> = Vec::with_capacity(pairs.len());
+    for (i, pair) in pairs.iter().enumerate() {
+        let at = ends.partition_point(|&end| pairs[end].1 < pair.1);
+        before.push(at.checked_sub(1).map(|at| ends[at]));
+        if at == ends.len() {
+            ends.push(i);
+        } else {
+            ends[at] = i;
+        }
+    }
+    let mut chain = Vec::with_capacity(ends.len());
+    let mut next = ends.last().copied();
+    while let Some(i) = next {
+        chain.push(pairs[i]);
+        next = before[i];
+    }
+    chain.reverse();
+    chain
+}
