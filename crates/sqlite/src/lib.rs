@@ -4,6 +4,7 @@
 mod alter;
 pub mod connection;
 pub mod errors;
+pub mod ledger;
 pub mod lock;
 pub mod primary;
 pub mod replica;

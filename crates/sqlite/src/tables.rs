@@ -382,6 +382,20 @@ impl Tables for SqliteTables<'_> {
         Ok(rivals)
     }
 
+    fn scan(&mut self, table: usize, visit: &mut dyn FnMut(&Row) -> Result<()>) -> Result<()> {
+        let connection = self.connection;
+        let (plan, schema) = self.plan(table)?;
+        let table = &schema.tables[table];
+        let key = quote_all(table.key.iter().map(|&i| table.columns[i].name.as_str()));
+        let sql = format!("{} ORDER BY {key}", plan.select);
+        let mut statement = connection.prepare_cached(&sql).on(connection)?;
+        let mut rows = statement.query([]).on(connection)?;
+        while let Some(row) = rows.next().on(connection)? {
+            visit(&read_row(row).on(connection)?)?;
+        }
+        Ok(())
+    }
+
     fn next_number(&mut self, table: usize) -> Result<i64> {
         let connection = self.connection;
         let (plan, schema) = self.plan(table)?;
