@@ -13,6 +13,7 @@ mod demo;
 mod desk;
 mod direct;
 mod geodiff;
+mod merging;
 mod northwind;
 mod refusals;
 mod schema;
