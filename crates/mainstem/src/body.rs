@@ -110,7 +110,7 @@ pub struct Body {
     weight: usize,
     pages: u64,
     count: u64,
-    body: Digest,
+    body: digest::Body,
 }
 
 /// What a finished body amounts to.
@@ -138,7 +138,7 @@ impl Body {
             weight: 0,
             pages: 0,
             count: 0,
-            body: Digest::default(),
+            body: digest::Body::default(),
         }
     }
 
@@ -168,7 +168,7 @@ impl Body {
             return Ok(());
         }
         let bytes = page::encode(&self.shapes, &self.page);
-        self.body = digest::chain_page(&self.body, &bytes);
+        self.body.add(&bytes);
         ledger.put_page(self.version, self.pages, &bytes, &self.shapes, &self.page)?;
         self.pages += 1;
         self.page.clear();
@@ -179,7 +179,7 @@ impl Body {
     /// Closes the last page.
     pub fn finish<L: Ledger + ?Sized>(mut self, ledger: &mut L) -> Result<Written> {
         self.close_page(ledger)?;
-        Ok(Written { shapes: self.shapes, pages: self.pages, count: self.count, body: self.body, tables: self.digests.list() })
+        Ok(Written { shapes: self.shapes, pages: self.pages, count: self.count, body: self.body.digest(), tables: self.digests.list() })
     }
 }
 

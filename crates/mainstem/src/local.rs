@@ -53,6 +53,8 @@ pub struct Founding<'a> {
     pub schema: &'a Schema,
     /// The policy as TOML.
     pub policy: &'a str,
+    /// 128 random bits that name the dataset for ever.
+    pub lineage: u128,
 }
 
 /// Hands every row of a dataset to the visitor, tables in schema order.
@@ -68,7 +70,7 @@ impl<S: Store> LocalPrimary<S> {
     pub fn publish(store: S, around: Around, founding: &Founding<'_>, fill: Fill<'_>) -> Result<Self> {
         let mut primary = LocalPrimary { store, around };
         let at = Time::from_ms(primary.around.now_ms());
-        let lineage = primary.around.random();
+        let lineage = founding.lineage;
         let mut tx = primary.store.begin()?;
         for table in &founding.schema.tables {
             tx.alter(&SchemaChange::CreateTable { table: table.clone() })?;
@@ -108,7 +110,7 @@ impl<S: Store> LocalPrimary<S> {
             ..Header::default()
         };
         let first = Version { version: 1, header, accepted_at: at, tables: digests.list(), ..Version::default() };
-        append(&mut *tx, &Event::Version(Box::new(first)))?;
+        append(&mut *tx, &Event::Version(first))?;
         tx.watch()?;
         tx.commit()?;
         Ok(primary)
@@ -206,7 +208,7 @@ fn absorb_in(tx: &mut dyn Transaction, around: &Around) -> Result<()> {
     };
     let mut version = version_of(head.version + 1, header, at, written);
     version.schema = steps;
-    append(tx, &Event::Version(Box::new(version)))?;
+    append(tx, &Event::Version(version))?;
     release(tx, around, ReplicaId(genesis.lineage))
 }
 
@@ -252,7 +254,7 @@ fn accept(tx: &mut dyn Transaction, policy: &Policy, front: &Front, pages: &mut 
     version.waiting = waiting;
     version.renumbered = renumbered;
     version.released = released;
-    append(tx, &Event::Version(Box::new(version.clone())))?;
+    append(tx, &Event::Version(version.clone()))?;
     if !version.schema.is_empty() {
         tx.watch()?;
     }
@@ -364,8 +366,8 @@ impl<S: Store> LocalPrimary<S> {
         Ok(None)
     }
 
-    fn check_clock(&self, policy: &Policy, front: &Front) -> Result<()> {
-        let (now, ahead) = (self.around.now_ms(), policy.clock_skew_ms_max());
+    fn check_clock(now: u64, policy: &Policy, front: &Front) -> Result<()> {
+        let ahead = policy.clock_skew_ms_max();
         if front.header.at.ms() > now.saturating_add(ahead) {
             let seconds = (front.header.at.ms() - now) / 1000;
             return Err(Error::new(ErrorKind::Invalid, "clock_skew", format!("the replica's clock is {seconds} s ahead of the primary's; more than {} s is refused", ahead / 1000))
@@ -393,7 +395,7 @@ impl<S: Store> Primary for LocalPrimary<S> {
             return Err(Error::invalid("the changeset was not made on this dataset's versions"));
         }
         let policy = policy_text::parse(&tx.policy_text()?)?;
-        self.check_clock(&policy, front)?;
+        Self::check_clock(self.around.now_ms(), &policy, front)?;
         let reviewed = front.shapes.iter().map(|s| policy.table(&s.table).mode == Mode::Review).collect();
         let mut pages = Checked { inner: pages, front, reviewed };
         let primary = ReplicaId(known.lineage);
@@ -471,6 +473,10 @@ impl<S: Store> Primary for LocalPrimary<S> {
             }
         }
         Ok(())
+    }
+
+    fn version_hash(&mut self, version: u64) -> Result<Option<mainstem_core::event::Digest>> {
+        self.store.begin_read()?.version_hash(version)
     }
 
     fn version(&mut self, version: u64) -> Result<Option<Version>> {

@@ -146,6 +146,8 @@ pub trait Primary {
     fn pull(&mut self, known: &Acquaintance, from: Cursor, bytes_max: usize) -> Result<Pull>;
     /// Everything at the head, for a new replica.
     fn snapshot(&mut self, sink: &mut dyn SnapshotSink) -> Result<()>;
+    /// The hash of a version's event.
+    fn version_hash(&mut self, version: u64) -> Result<Option<Digest>>;
     /// A version's event.
     fn version(&mut self, version: u64) -> Result<Option<Version>>;
     /// One page of a version, as bytes.

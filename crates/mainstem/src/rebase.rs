@@ -128,7 +128,7 @@ pub fn rebase<G: Ground + ?Sized>(
     let mut renumbering = Renumbering::default();
     if place.head > front.header.base_version {
         for row in ground.renumbered(front.header.replica, front.header.base_version)? {
-            renumbering.add(row);
+            renumbering.add_earlier(row);
         }
     }
     let mut run = Rebase {

@@ -149,7 +149,7 @@ fn is_alike(a: &Table, b: &Table) -> bool {
 }
 
 /// The table whose rows' digests a step changes, by its name after the step.
-fn table_of(step: &SchemaChange) -> Option<String> {
+pub fn table_of(step: &SchemaChange) -> Option<String> {
     match step {
         SchemaChange::CreateTable { table } | SchemaChange::Rebuild { table, .. } => Some(table.name.clone()),
         SchemaChange::DropTable { name } => Some(name.clone()),
