@@ -2,11 +2,16 @@
 //!
 //! Invariant: results on standard output, everything else on standard error, one exit code from [`exit_codes`].
 mod arguments;
+mod bundle_carry;
 mod catalog;
+mod changeset_source;
+mod changeset_view;
 mod commands;
 mod conflict_choice;
+mod demo_stage;
 mod diff;
 mod exit_codes;
+mod health;
 mod json;
 mod key_argument;
 mod output;

@@ -6,6 +6,7 @@ pub mod connection;
 pub mod errors;
 pub mod ledger;
 pub mod lock;
+mod plan;
 pub mod primary;
 pub mod replica;
 pub mod sql;

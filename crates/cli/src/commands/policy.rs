@@ -14,7 +14,7 @@ use serde_json::json;
 /// Examples:
 ///   mainstem policy show
 ///   mainstem policy set strategy last-write-wins
-///   mainstem policy set tables.recipe.columns.note.strategy text
+///   mainstem policy set recipe.note.strategy text
 ///   mainstem policy edit
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]

@@ -1,18 +1,13 @@
 //! `mainstem show`.
-use crate::diff::{FormArguments, Rendering};
+use crate::changeset_source::VersionPages;
+use crate::changeset_view::View;
+use crate::diff::FormArguments;
 use crate::exit_codes::Exit;
-use crate::json;
-use crate::output::{Output, Paint};
-use crate::plain_text::{count, moment, name};
 use crate::wiring::{Opened, Session};
-use mainstem::primary::Primary;
 use mainstem::replica::Replica;
 use mainstem::{Error, Result};
-use mainstem_core::change::{Change, Front, Header, Shape};
+use mainstem_core::change::Front;
 use mainstem_core::event::Version;
-use mainstem_core::format::page;
-use mainstem_core::schema::SchemaChange;
-use serde_json::Value as Json;
 
 /// Shows one version or unsent changeset: who, when, and every cell it changed
 ///
@@ -70,230 +65,38 @@ impl Show {
     /// Runs the command.
     pub fn run(&self, session: &mut Session) -> Result<Exit> {
         let mut opened = session.replica()?;
-        let is_json = session.out.is_json();
-        let mut source = match self.id {
-            Id::Version(version) => of_primary(session, &opened, version)?,
-            Id::Unsent(_) | Id::WriteId(_) => of_replica(&mut opened, self.id)?,
-        };
-        let mut file = self.form.sink(is_json)?;
-        let out = file.as_mut().unwrap_or(&mut session.out);
-        let mut rendering = self.form.rendering(is_json, &source.title);
-        if is_json {
-            out.write(format_args!(
-                "{},\"changes\":",
-                source.head.to_string().trim_end_matches('}')
-            ))?;
-        } else if !self.form.is_bare() {
-            source.about.iter().try_for_each(|line| out.line(line))?;
-            out.line("")?;
+        if let Id::Version(number) = self.id {
+            let (version, pages) = version(session, &opened, number)?;
+            return View::of_version(&version, Box::new(pages)).show(session, &self.form);
         }
-        show_rows(out, rendering.as_mut(), &mut source)?;
-        if is_json {
-            out.line("}")?;
-        }
-        out.flush()?;
-        Ok(Exit::Done)
+        let front = unsent(&mut opened, self.id)?;
+        let called = format!("u{} (not sent)", front.header.sequence);
+        let pages = opened.replica.pages(front.header.write_id)?;
+        View::of_changeset(&called, &front, pages).show(session, &self.form)
     }
 }
 
-/// Gives row changes page by page; none at the end.
-type NextPage<'a> = Box<dyn FnMut() -> Result<Option<Vec<Change>>> + 'a>;
-
-/// Something that can be shown: what it is, and its rows.
-struct Source<'a> {
-    title: String,
-    about: Vec<String>,
-    head: Json,
-    shapes: Vec<Shape>,
-    next: NextPage<'a>,
-}
-
-fn show_rows(
-    out: &mut Output,
-    rendering: &mut dyn Rendering,
-    source: &mut Source<'_>,
-) -> Result<()> {
-    rendering.begin(out)?;
-    while let Some(changes) = (source.next)()? {
-        for change in &changes {
-            rendering.change(out, &source.shapes[change.table], change)?;
+/// A version and its pages, from the primary.
+pub fn version(session: &Session, opened: &Opened, number: u64) -> Result<(Version, VersionPages)> {
+    let mut primary = session.primary_of(&opened.standing)?;
+    match primary.version(number)? {
+        Some(version) => Ok((version.clone(), VersionPages::new(primary, version))),
+        None => {
+            let message = format!("{} has no version {number}", opened.standing.dataset);
+            Err(Error::not_found(message).hint("mainstem log"))
         }
     }
-    rendering.end(out)
 }
 
-fn of_primary(session: &Session, opened: &Opened, wanted: u64) -> Result<Source<'static>> {
-    let mut primary: Box<dyn Primary> = session.primary_of(&opened.standing)?;
-    let Some(version) = primary.version(wanted)? else {
-        let message = format!("{} has no version {wanted}", opened.standing.dataset);
-        return Err(Error::not_found(message).hint("mainstem log"));
-    };
-    let mut head = json::version(&version);
-    let counted = head["changes"].take();
-    head["rows"] = counted;
-    without_changes(&mut head);
-    let about = about_version(&session.out, &version);
-    let (shapes, pages) = (version.shapes.clone(), version.pages);
-    let mut at = 0;
-    let next = move || {
-        if at == pages {
-            return Ok(None);
-        }
-        let bytes = primary.page(wanted, at)?;
-        at += 1;
-        let missing = || {
-            Error::corrupt(format!(
-                "page {at} of version {wanted} is missing on the primary"
-            ))
-        };
-        Ok(Some(page::decode(
-            &bytes.ok_or_else(missing)?,
-            &version.shapes,
-        )?))
-    };
-    Ok(Source {
-        title: format!("Version {wanted}"),
-        about,
-        head,
-        shapes,
-        next: Box::new(next),
-    })
-}
-
-fn of_replica<'a>(opened: &'a mut Opened, id: Id) -> Result<Source<'a>> {
+/// The unsent changeset of that name.
+pub fn unsent(opened: &mut Opened, id: Id) -> Result<Front> {
     let is_meant = |front: &Front| match id {
         Id::WriteId(write_id) => front.header.write_id == write_id,
         Id::Unsent(sequence) => front.header.sequence == sequence,
         Id::Version(_) => false,
     };
-    let Some(front) = opened.replica.unsent()?.into_iter().find(is_meant) else {
-        return Err(Error::not_found("no unsent changeset has that name").hint("mainstem log"));
-    };
-    let mut head = json::unsent(&front);
-    let counted = head["changes"].take();
-    head["rows"] = counted;
-    without_changes(&mut head);
-    let title = format!("Changeset u{}", front.header.sequence);
-    let mut about = vec![format!(
-        "changeset u{} (not sent), {}",
-        front.header.sequence,
-        count(front.count, "row", "rows")
-    )];
-    about.extend(about_header(&front.header));
-    about.extend(front.schema.iter().map(schema_line));
-    let mut pages = opened.replica.pages(front.header.write_id)?;
-    Ok(Source {
-        title,
-        about,
-        head,
-        shapes: front.shapes,
-        next: Box::new(move || pages.next()),
-    })
-}
-
-/// The list of changes takes the name that their number has in `log`.
-fn without_changes(head: &mut Json) {
-    if let Json::Object(fields) = head {
-        fields.shift_remove("changes");
-    }
-}
-
-fn about_version(out: &Output, version: &Version) -> Vec<String> {
-    let id = out.paint(Paint::Heading, format!("version {}", version.version));
-    let mut about = vec![format!(
-        "{id}, accepted {}, {}",
-        moment(version.accepted_at),
-        count(version.count, "row", "rows")
-    )];
-    about.extend(about_header(&version.header));
-    about.extend(version.schema.iter().map(schema_line));
-    about.extend(
-        version
-            .renumbered
-            .iter()
-            .map(|r| format!("renumbered: {} {} is {} now", name(&r.table), r.from, r.to)),
-    );
-    about.extend(version.conflicts.iter().map(|c| {
-        format!(
-            "conflict: {} {} ({})",
-            json::conflict_id(c.id),
-            crate::commands::conflicts::place(c),
-            c.kind.name()
-        )
-    }));
-    about.extend(version.resolved.iter().map(|r| {
-        format!(
-            "resolution: {} takes {}, by {}",
-            json::conflict_id(r.conflict),
-            r.choice.name(),
-            name(&r.actor)
-        )
-    }));
-    about.extend(version.waiting.iter().map(|w| {
-        format!(
-            "waiting: {} {} for {}",
-            name(&w.table),
-            crate::plain_text::key(&w.key),
-            name(&w.parent)
-        )
-    }));
-    about
-}
-
-fn about_header(header: &Header) -> Vec<String> {
-    let mut lines = vec![format!(
-        "by {} on replica {}, {}, on version {}",
-        name(&header.actor),
-        header.replica.short(),
-        moment(header.at),
-        header.base_version
-    )];
-    lines.extend(
-        header
-            .title
-            .as_deref()
-            .map(|t| format!("\n    {}", name(t))),
-    );
-    lines.extend(
-        header
-            .description
-            .lines()
-            .map(|l| format!("    {}", name(l))),
-    );
-    lines
-}
-
-/// A schema step in one line.
-pub fn schema_line(step: &SchemaChange) -> String {
-    let what = match step {
-        SchemaChange::CreateTable { table } => format!("table {} made", name(&table.name)),
-        SchemaChange::DropTable { name: table } => format!("table {} dropped", name(table)),
-        SchemaChange::RenameTable { from, to } => {
-            format!("table {} is {} now", name(from), name(to))
-        }
-        SchemaChange::AddColumn { table, column, .. } => {
-            format!("column {} added to {}", name(&column.name), name(table))
-        }
-        SchemaChange::DropColumn { table, column } => {
-            format!("column {} dropped from {}", name(column), name(table))
-        }
-        SchemaChange::RenameColumn { table, from, to } => {
-            format!(
-                "column {} of {} is {} now",
-                name(from),
-                name(table),
-                name(to)
-            )
-        }
-        SchemaChange::Rebuild { table, .. } => format!("table {} declared anew", name(&table.name)),
-        SchemaChange::PutObject { object } => {
-            format!("{} {} made", object.kind, name(&object.name))
-        }
-        SchemaChange::DropObject { kind, name: object } => {
-            format!("{kind} {} dropped", name(object))
-        }
-    };
-    format!("schema: {what}")
+    let found = opened.replica.unsent()?.into_iter().find(is_meant);
+    found.ok_or_else(|| Error::not_found("no unsent changeset has that name").hint("mainstem log"))
 }
 
 #[cfg(test)]

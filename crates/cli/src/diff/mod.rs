@@ -13,7 +13,7 @@ pub use as_text::{AsText, headline};
 use crate::json::key_columns;
 use crate::key_argument::KeyArgument;
 use crate::output::Output;
-use mainstem::{Error, Result};
+use mainstem::Result;
 use mainstem_core::change::{Change, Edit, Shape};
 use mainstem_core::value::Value;
 use std::path::PathBuf;
@@ -61,10 +61,7 @@ impl FormArguments {
         let Some(path) = &self.file else {
             return Ok(None);
         };
-        let file = std::fs::File::create(path).map_err(|e| {
-            let message = format!("{} cannot be written: {e}", path.display());
-            Error::new(mainstem_core::ErrorKind::Unavailable, "output", message).because(e)
-        })?;
+        let file = crate::wiring::output_file(path)?;
         Ok(Some(Output::to(
             Box::new(std::io::BufWriter::new(file)),
             is_json,
