@@ -259,7 +259,7 @@ impl Ledger for SqliteLedger<'_> {
             return Ok(None);
         };
         match format::event::decode(&bytes)? {
-            Event::Version(found) if found.version == version => Ok(Some(unboxed(found))),
+            Event::Version(found) if found.version == version => Ok(Some(found)),
             _ => Err(Error::corrupt(format!(
                 "the ledger's event of version {version} is another event"
             ))),
@@ -457,10 +457,6 @@ impl Ledger for SqliteLedger<'_> {
         let sql = "SELECT text FROM mainstem_policy ORDER BY position DESC LIMIT 1";
         Ok(self.one(sql, [], |row| row.get(0))?.unwrap_or_default())
     }
-}
-
-fn unboxed(version: impl Into<Box<Version>>) -> Version {
-    *version.into()
 }
 
 fn missing(version: u64) -> Error {

@@ -10,6 +10,7 @@ mod plan;
 pub mod primary;
 pub mod replica;
 pub mod sql;
+pub mod store;
 pub mod tables;
 mod unique;
 

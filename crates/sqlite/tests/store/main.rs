@@ -6,3 +6,4 @@ mod files;
 mod ledger;
 mod rows;
 mod schema;
+mod store;
