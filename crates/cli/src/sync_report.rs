@@ -16,6 +16,7 @@ pub fn run(session: &mut Session, exchange: Exchange) -> Result<Report> {
     let mut opened = session.replica()?;
     let actor = session.actor(&opened.standing)?;
     let mut primary = session.primary_of(&opened.standing)?;
+    opened.replica.lock(&actor)?;
     let mut bar = session.bar();
     let outcome = exchange(
         &mut opened.replica,
@@ -46,12 +47,19 @@ pub fn shown(report: &Report) -> Json {
         "conflicts_open": report.conflicts_open,
         "pending": report.pending,
         "renumbered": report.renumbered,
+        "reconciled": report.reconciled,
         "version": report.version,
     })
 }
 
 /// Tells a report to a person.
 pub fn tell(out: &mut Output, report: &Report) -> Result<()> {
+    if report.reconciled > 0 {
+        let rows = count(report.reconciled, "row", "rows");
+        out.line(format_args!(
+            "found {rows} that were written past capture, and took them as edits"
+        ))?;
+    }
     if report.pushed > 0 {
         let rows = count(report.pushed_changes, "row", "rows");
         out.line(format_args!(
@@ -62,9 +70,7 @@ pub fn tell(out: &mut Output, report: &Report) -> Result<()> {
     if report.pulled > 0 {
         let rows = count(report.pulled_changes, "row", "rows");
         let versions = count(report.pulled, "version", "versions");
-        out.line(format_args!(
-            "received {versions} ({rows} changed by others)"
-        ))?;
+        out.line(format_args!("received {versions} ({rows} changed here)"))?;
     }
     if report.renumbered > 0 {
         let rows = count(report.renumbered, "row", "rows");

@@ -193,14 +193,19 @@ const DATABASE_ENDINGS: [&str; 7] = ["db", "db3", "sqlite", "sqlite3", "s3db", "
 /// True where a file's name suggests a SQLite database.
 pub fn is_named_like_a_database(path: &Path) -> bool {
     let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("");
-    DATABASE_ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
+    DATABASE_ENDINGS
+        .iter()
+        .any(|known| ending.eq_ignore_ascii_case(known))
 }
 
 /// Makes a file for output, replacing one that is there, but never a database.
 pub fn output_file(path: &Path) -> Result<std::fs::File> {
     let is_database = is_named_like_a_database(path) || (path.exists() && is_tracked(path));
     if is_database {
-        let message = format!("{} is named like a database; the output would replace it", path.display());
+        let message = format!(
+            "{} is named like a database; the output would replace it",
+            path.display()
+        );
         return Err(Error::invalid(message).hint("give another name with -o"));
     }
     std::fs::File::create(path).map_err(|e| {
@@ -222,7 +227,9 @@ fn candidates(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        if is_named_like_a_database(&path) && std::fs::metadata(&path).is_ok_and(|m| m.is_file() && m.len() >= 512) {
+        if is_named_like_a_database(&path)
+            && std::fs::metadata(&path).is_ok_and(|m| m.is_file() && m.len() >= 512)
+        {
             found.push(path.strip_prefix(".").unwrap_or(&path).to_path_buf());
         }
     }

@@ -98,6 +98,9 @@ impl Pages for FilePages<'_> {
         }
         Ok(page)
     }
+    fn rewind(&mut self) -> Result<()> {
+        Err(Error::internal("a changeset file is read once; open it again to go back"))
+    }
 }
 
 fn write_changeset(frames: &mut FrameWriter<'_>, front: &Front, pages: &mut dyn Pages) -> Result<Digest> {

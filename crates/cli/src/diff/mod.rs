@@ -38,7 +38,7 @@ pub struct FormArguments {
     #[arg(long, conflicts_with = "json")]
     sql: bool,
     /// Write to this file instead of standard output
-    #[arg(short = 'o', long = "output", value_name = "FILE")]
+    #[arg(id = "diff_output", short = 'o', long = "output", value_name = "FILE")]
     file: Option<PathBuf>,
 }
 

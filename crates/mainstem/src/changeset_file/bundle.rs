@@ -131,6 +131,9 @@ impl Pages for Bundle<'_> {
         }
         self.things.page()
     }
+    fn rewind(&mut self) -> Result<()> {
+        Err(Error::internal("a bundle is read once; open it again to go back"))
+    }
 }
 
 fn read_item(things: &mut Things<'_>) -> Result<Option<Item>> {
