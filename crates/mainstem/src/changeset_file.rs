@@ -17,7 +17,7 @@ pub use frame::{FRAME_BYTES_MAX, LARGE_RATIO_MAX, RATIO_MAX, THING_BYTES_MAX, To
 
 use crate::error::{Error, Result};
 use crate::primary::Pages;
-use frame::{FrameReader, FrameWriter, Kind, Magic, damaged};
+use frame::{FrameReader, FrameWriter, Kind, Magic, Mark, damaged};
 use mainstem_core::change::{Change, Edit, Front, Shape};
 use mainstem_core::digest::{Body, changeset_digest};
 use mainstem_core::event::Digest;
@@ -49,25 +49,31 @@ pub fn write(out: &mut dyn Write, front: &Front, pages: &mut dyn Pages) -> Resul
 }
 
 /// Reads one changeset, page by page. What comes before the end is not verified yet: [`check`] the file first.
-pub fn read<'a>(input: Box<dyn Read + 'a>) -> Result<(Front, FilePages<'a>)> {
+pub fn read<'a>(input: impl Read + Seek + 'a) -> Result<(Front, FilePages<'a>)> {
     let (magic, frames) = FrameReader::begin(input)?;
     if magic != Magic::Changeset {
-        return Err(Error::invalid("this is a bundle of changesets, not one changeset")
-            .hint("mainstem bundle apply FILE"));
+        return Err(
+            Error::invalid("this is a bundle of changesets, not one changeset")
+                .hint("mainstem bundle apply FILE"),
+        );
     }
     let mut things = Things::new(frames);
-    let front = things.front()?.ok_or_else(|| damaged("it has no changeset"))?;
+    let front = things
+        .front()?
+        .ok_or_else(|| damaged("it has no changeset"))?;
     Ok((front, FilePages { things }))
 }
 
 /// Verifies a whole file, of either kind, and goes back to where it began.
 pub fn check<R: Read + Seek>(input: &mut R) -> Result<Contents> {
     let start = input.stream_position().map_err(frame::unreadable)?;
-    let (magic, frames) = FrameReader::begin(Box::new(BufReader::new(&mut *input)))?;
+    let (magic, frames) = FrameReader::begin(BufReader::new(&mut *input))?;
     let mut things = Things::new(frames);
     let (changesets, changes) = match magic {
         Magic::Changeset => {
-            things.front()?.ok_or_else(|| damaged("it has no changeset"))?;
+            things
+                .front()?
+                .ok_or_else(|| damaged("it has no changeset"))?;
             while things.page()?.is_some() {}
             things.finish()?;
             (1, things.changes)
@@ -78,10 +84,15 @@ pub fn check<R: Read + Seek>(input: &mut R) -> Result<Contents> {
         is_bundle: magic == Magic::Bundle,
         changesets,
         changes,
-        digest: things.frames.digest().ok_or_else(|| damaged("it has no end"))?,
+        digest: things
+            .frames
+            .digest()
+            .ok_or_else(|| damaged("it has no end"))?,
     };
     drop(things);
-    input.seek(SeekFrom::Start(start)).map_err(frame::unreadable)?;
+    input
+        .seek(SeekFrom::Start(start))
+        .map_err(frame::unreadable)?;
     Ok(contents)
 }
 
@@ -99,11 +110,15 @@ impl Pages for FilePages<'_> {
         Ok(page)
     }
     fn rewind(&mut self) -> Result<()> {
-        Err(Error::internal("a changeset file is read once; open it again to go back"))
+        self.things.rewind()
     }
 }
 
-fn write_changeset(frames: &mut FrameWriter<'_>, front: &Front, pages: &mut dyn Pages) -> Result<Digest> {
+fn write_changeset(
+    frames: &mut FrameWriter<'_>,
+    front: &Front,
+    pages: &mut dyn Pages,
+) -> Result<Digest> {
     frames.thing(Kind::Front, &front::encode(front))?;
     let mut body = Body::default();
     let mut count = 0;
@@ -120,7 +135,10 @@ fn write_changeset(frames: &mut FrameWriter<'_>, front: &Front, pages: &mut dyn 
         }
     }
     if count != front.count {
-        return Err(Error::internal(format!("a changeset of {} changes has {count}", front.count)));
+        return Err(Error::internal(format!(
+            "a changeset of {} changes has {count}",
+            front.count
+        )));
     }
     Ok(body.digest())
 }
@@ -134,7 +152,12 @@ fn split(changes: &[Change]) -> impl Iterator<Item = &[Change]> {
             weight += weigh(change);
             weight <= PAGE_WEIGHT
         };
-        let count = rest.iter().take(page::CHANGES_MAX).take_while(fits).count().max(1);
+        let count = rest
+            .iter()
+            .take(page::CHANGES_MAX)
+            .take_while(fits)
+            .count()
+            .max(1);
         let (page, after) = rest.split_at_checked(count)?;
         rest = after;
         Some(page)
@@ -144,7 +167,10 @@ fn split(changes: &[Change]) -> impl Iterator<Item = &[Change]> {
 fn weigh(change: &Change) -> usize {
     match &change.edit {
         Edit::Insert(row) | Edit::Delete(row) => row.iter().map(|v| v.weight()).sum(),
-        Edit::Update(cells) => cells.iter().map(|c| c.before.weight() + c.after.weight()).sum(),
+        Edit::Update(cells) => cells
+            .iter()
+            .map(|c| c.before.weight() + c.after.weight())
+            .sum(),
     }
 }
 
@@ -157,29 +183,57 @@ struct Things<'a> {
     left: u64,
     /// Changes read from the whole file.
     changes: u64,
+    /// Just after the front: the place, `left` and `changes` there.
+    pages_begin: Option<(Mark, u64, u64)>,
 }
 
 impl<'a> Things<'a> {
     fn new(frames: FrameReader<'a>) -> Self {
-        Things { frames, ahead: None, shapes: Vec::new(), left: 0, changes: 0 }
+        Things {
+            frames,
+            ahead: None,
+            shapes: Vec::new(),
+            left: 0,
+            changes: 0,
+            pages_begin: None,
+        }
     }
     /// The next thing, if it is of that kind.
     fn next_if(&mut self, kind: Kind) -> Result<Option<Vec<u8>>> {
         if self.ahead.is_none() {
             self.ahead = self.frames.thing()?;
         }
-        Ok(self.ahead.take_if(|(ahead, _)| *ahead == kind).map(|(_, bytes)| bytes))
+        Ok(self
+            .ahead
+            .take_if(|(ahead, _)| *ahead == kind)
+            .map(|(_, bytes)| bytes))
     }
     fn front(&mut self) -> Result<Option<Front>> {
-        let Some(bytes) = self.next_if(Kind::Front)? else { return Ok(None) };
+        let Some(bytes) = self.next_if(Kind::Front)? else {
+            return Ok(None);
+        };
         let front = front::decode(&bytes).map_err(|e| damaged(e.to_string()))?;
         self.shapes.clone_from(&front.shapes);
         self.left = front.count;
+        self.pages_begin = Some((self.frames.mark()?, self.left, self.changes));
         Ok(Some(front))
+    }
+    fn rewind(&mut self) -> Result<()> {
+        let (mark, left, changes) = self
+            .pages_begin
+            .as_ref()
+            .ok_or_else(|| Error::internal("pages without a front"))?;
+        self.frames.go_back(mark)?;
+        (self.ahead, self.left, self.changes) = (None, *left, *changes);
+        Ok(())
     }
     fn page(&mut self) -> Result<Option<Vec<Change>>> {
         let Some(bytes) = self.next_if(Kind::Page)? else {
-            return if self.left == 0 { Ok(None) } else { Err(damaged(format!("{} changes are missing", self.left))) };
+            return if self.left == 0 {
+                Ok(None)
+            } else {
+                Err(damaged(format!("{} changes are missing", self.left)))
+            };
         };
         let changes = page::decode(&bytes, &self.shapes).map_err(|e| damaged(e.to_string()))?;
         let left = self.left.checked_sub(changes.len() as u64);
@@ -194,9 +248,15 @@ impl<'a> Things<'a> {
         if self.ahead.is_some() {
             return Err(damaged("it goes on after its end"));
         }
-        let said = self.frames.totals().ok_or_else(|| damaged("it has no end"))?;
+        let said = self
+            .frames
+            .totals()
+            .ok_or_else(|| damaged("it has no end"))?;
         if said.changes != self.changes {
-            return Err(damaged(format!("it says {} changes and has {}", said.changes, self.changes)));
+            return Err(damaged(format!(
+                "it says {} changes and has {}",
+                said.changes, self.changes
+            )));
         }
         Ok(())
     }

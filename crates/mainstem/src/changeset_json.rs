@@ -12,11 +12,11 @@
 //! Invariant: a name twice, an unknown name, a missing name, and nesting beyond 128 are errors (T10, T11).
 mod export;
 mod import;
+#[cfg(test)]
+mod tests;
 mod time_text;
 mod tree;
 mod value;
-#[cfg(test)]
-mod tests;
 
 pub use export::export;
 pub use import::import;

@@ -260,23 +260,47 @@ fn a_bundle_there_and_back() {
     let members = found_from_sql(&desk, START, &["ada", "bob"]);
     let pair = [&members[0], &members[1]];
     pair[1].sql("UPDATE song SET title = 'from afar' WHERE id = 2; INSERT INTO song VALUES (7, 'seven', 7);");
+    let since = pair[1].status()["base_version"].to_string();
+    // Bob's machine reaches no primary: his work goes to Ada's on a stick, and what is new comes back on it.
+    std::fs::rename(desk.path(PRIMARY), desk.path("far-away")).expect("renamed");
+    pair[1].ok(&["commit", "-m", "made far away"]);
     pair[1].ok(&["bundle", "create", "there.bundle"]);
+    std::fs::rename(desk.path("far-away"), desk.path(PRIMARY)).expect("renamed");
     pair[0].sql("UPDATE song SET plays = 22 WHERE id = 2;");
     pair[0].ok(&["bundle", "apply", "there.bundle"]);
     until_quiet(&[pair[0]]);
-    assert_eq!(
-        pair[0].sql("SELECT title, plays FROM song WHERE id IN (2, 7) ORDER BY id;"),
-        "from afar|22\nseven|7\n"
-    );
-    pair[0].ok(&["bundle", "create", "back.bundle"]);
+    let both = "SELECT title, plays FROM song WHERE id IN (2, 7) ORDER BY id;";
+    assert_eq!(pair[0].sql(both), "from afar|22\nseven|7\n");
+    pair[0].ok(&["bundle", "create", "back.bundle", "--since", &since]);
+    std::fs::rename(desk.path(PRIMARY), desk.path("far-away")).expect("renamed");
     pair[1].ok(&["bundle", "apply", "back.bundle"]);
-    until_quiet(&[pair[1], pair[0]]);
+    assert_eq!(
+        pair[1].sql(both),
+        "from afar|22\nseven|7\n",
+        "without a network"
+    );
+    std::fs::rename(desk.path("far-away"), desk.path(PRIMARY)).expect("renamed");
+    let synced = pair[1].sync();
+    assert_eq!(
+        (synced.pushed, synced.pulled),
+        (0, 0),
+        "nothing is left to move: {synced:?}"
+    );
     assert_together(&pair);
-    // A bundle that is applied again does no harm.
-    pair[0].run(&["bundle", "apply", "there.bundle"]);
+    // A bundle that is applied again does no harm, to the primary or to a copy.
+    pair[0].ok(&["bundle", "apply", "there.bundle"]);
+    pair[1].ok(&["bundle", "apply", "back.bundle"]);
     until_quiet(&pair);
     assert_together(&pair);
     assert_eq!(pair[0].sql("SELECT count(*) FROM song;"), "4\n");
+}
+
+/// Commits and exports what was just committed.
+fn export(member: &Member<'_>, file: &str) {
+    member.ok(&["commit", "-m", "to export"]);
+    let log = member.json(&["log"]);
+    let id = log[0]["id"].as_str().expect("the newest has an id");
+    member.ok(&["changeset", "export", id, "-o", file]);
 }
 
 #[test]
@@ -285,8 +309,10 @@ fn a_changeset_as_a_file() {
     let members = found_from_sql(&desk, START, &["ada", "bob"]);
     let pair = [&members[0], &members[1]];
     let before = desk.rows("ada.db");
-    pair[0].sql("UPDATE song SET title = 'uno' WHERE id = 1; DELETE FROM song WHERE id = 3; INSERT INTO song VALUES (4, 'four', 4);");
-    pair[0].ok(&["changeset", "export", "changes.msc"]);
+    pair[0].sql(
+        "UPDATE song SET title = 'uno' WHERE id = 1; DELETE FROM song WHERE id = 3; INSERT INTO song VALUES (4, 'four', 4);",
+    );
+    export(pair[0], "changes.msc");
     assert!(
         pair[0]
             .ok(&["changeset", "show", "changes.msc"])
@@ -298,7 +324,7 @@ fn a_changeset_as_a_file() {
         &desk.rows("ada.db"),
         "the copy that imported",
     );
-    pair[1].ok(&["changeset", "invert", "changes.msc", "back.msc"]);
+    pair[1].ok(&["changeset", "invert", "changes.msc", "-o", "back.msc"]);
     pair[1].ok(&["changeset", "import", "back.msc"]);
     assert_same(&desk.rows("bob.db"), &before, "after importing the inverse");
     until_quiet(&pair);
@@ -310,8 +336,8 @@ fn a_changeset_file_that_is_damaged_anywhere_is_refused() {
     let desk = Desk::new();
     let members = found_from_sql(&desk, START, &["ada"]);
     members[0].sql("UPDATE song SET title = 'uno' WHERE id = 1; INSERT INTO song VALUES (4, hex(randomblob(40)), 4);");
-    members[0].ok(&["changeset", "export", "changes.msc"]);
-    members[0].ok(&["restore", "--all"]);
+    export(&members[0], "changes.msc");
+    members[0].sync();
     let before = desk.rows("ada.db");
     let bytes = std::fs::read(desk.path("changes.msc")).expect("it was written");
     let step = (bytes.len() / 24).max(1);
