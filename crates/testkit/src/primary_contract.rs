@@ -408,7 +408,7 @@ fn pull_all(
         for item in &pull.items {
             match item {
                 Item::Version(bytes, _) => match event::decode(bytes).expect("an event") {
-                    Event::Version(version) => versions.push(((*version).clone(), Vec::new())),
+                    Event::Version(version) => versions.push((version, Vec::new())),
                     other => panic!("a version, not {other:?}"),
                 },
                 Item::Event(..) => {}
