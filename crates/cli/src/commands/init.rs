@@ -55,19 +55,15 @@ impl Init {
     }
 
     fn tell(&self, session: &mut Session, path: &str, report: &InitReport) -> Result<()> {
-        let rows: u64 = report.tracked.iter().map(|(_, rows)| rows).sum();
-        let (tables, rows) = (
-            count(report.tracked.len() as u64, "table", "tables"),
-            count(rows, "row", "rows"),
-        );
-        let verb = if report.already {
-            "already tracking"
+        let tables = count(report.tracked.len() as u64, "table", "tables");
+        let path = name(path);
+        if report.already {
+            session.out.line(format_args!("{path} is tracked already: {tables}; nothing changed"))?;
         } else {
-            "tracking"
-        };
-        session
-            .out
-            .line(format_args!("{verb} {}: {tables}, {rows}", name(path)))?;
+            let rows: u64 = report.tracked.iter().map(|(_, rows)| rows).sum();
+            let rows = count(rows, "row", "rows");
+            session.out.line(format_args!("tracking {path}: {tables}, {rows}"))?;
+        }
         for (table, why, advice) in &report.refused {
             session.out.line(format_args!(
                 "not tracked: {}: {} ({})",
@@ -76,11 +72,9 @@ impl Init {
                 name(advice)
             ))?;
         }
-        for (column, strategy) in &report.proposed_policy {
-            let column = name(column);
-            session.out.line(format_args!(
-                "proposed for the policy: {column} merges by {strategy}"
-            ))?;
+        for (key, value) in &report.proposed_policy {
+            let (key, value) = (name(key), name(value));
+            session.out.line(format_args!("policy, by the column's name: {key} = {value}"))?;
         }
         if !report.already {
             session
@@ -100,8 +94,7 @@ fn shown(report: &InitReport) -> serde_json::Value {
     let refused = refused
         .map(|(table, why, advice)| json!({ "table": table, "reason": why, "advice": advice }));
     let proposed = report.proposed_policy.iter();
-    let proposed =
-        proposed.map(|(column, strategy)| json!({ "column": column, "strategy": strategy }));
+    let proposed = proposed.map(|(key, value)| json!({ "key": key, "value": value }));
     json!({
         "already": report.already,
         "tracked": tracked.collect::<Vec<_>>(),

@@ -20,7 +20,7 @@ use serde_json::json;
 #[command(verbatim_doc_comment)]
 pub struct Policy {
     #[command(subcommand)]
-    action: Action,
+    action: Option<Action>,
 }
 
 #[derive(clap::Subcommand, Debug)]
@@ -44,12 +44,13 @@ impl Policy {
     /// Runs the command.
     pub fn run(&self, session: &mut Session) -> Result<Exit> {
         let opened = session.replica()?;
-        if let (Action::Show, None) = (&self.action, &opened.standing.remote) {
+        let action = self.action.as_ref().unwrap_or(&Action::Show);
+        if let (Action::Show, None) = (action, &opened.standing.remote) {
             return show(&mut session.out, &opened.standing.policy);
         }
         let mut primary = session.primary_of(&opened.standing)?;
         let before = primary.describe()?.policy;
-        let after = match &self.action {
+        let after = match action {
             Action::Show => return show(&mut session.out, &before),
             Action::Set { key, value } => policy_text::set(&before, key, value)?,
             Action::Edit => policy_edit::edit(&before)?,
