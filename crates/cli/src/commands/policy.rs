@@ -60,11 +60,7 @@ impl Policy {
             return tell(session, &after, "the policy is as it was");
         }
         primary.set_policy(&after, &session.actor(&opened.standing)?)?;
-        tell(
-            session,
-            &after,
-            "the policy is set; replicas hear of it with their next sync",
-        )
+        tell(session, &after, "the policy is set; replicas hear of it with their next sync")
     }
 }
 

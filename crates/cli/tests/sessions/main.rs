@@ -19,9 +19,7 @@ fn play(name: &str) {
         std::fs::write(&path, &played).expect("the session's file can be written");
         return;
     }
-    if let Some((number, (expected, said))) =
-        (1..).zip(script.lines().zip(played.lines())).find(|(_, (expected, said))| expected != said)
-    {
+    if let Some((number, (expected, said))) = (1..).zip(script.lines().zip(played.lines())).find(|(_, (expected, said))| expected != said) {
         panic!("{name}.txt, line {number}\nexpected: {expected}\nsaid:     {said}\n\nthe whole session:\n{played}");
     }
     assert_eq!(script.lines().count(), played.lines().count(), "{name}.txt\n{played}");
