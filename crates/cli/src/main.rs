@@ -47,12 +47,12 @@ fn main() -> ExitCode {
 }
 
 fn refuse(refused: &clap::Error) -> ExitCode {
-    let Some(error) = usage::error(refused) else {
+    let typed: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let Some(error) = usage::error(refused, &typed) else {
         // Help and version are answers: they go to standard output, where nobody may be reading.
         let _ = refused.print();
-        return ExitCode::from(refused.exit_code() as u8);
+        return ExitCode::SUCCESS;
     };
-    let is_json = std::env::args_os().any(|word| word == "--json");
-    output::show_error(&error, is_json);
+    output::show_error(&error, typed.iter().any(|word| word == "--json"));
     ExitCode::from(exit_codes::of_error(error.kind))
 }

@@ -81,7 +81,7 @@ fn push_visible(shown: &mut String, c: char) {
         '\r' => shown.push_str("\\r"),
         '\t' => shown.push_str("\\t"),
         '\\' => shown.push_str("\\\\"),
-        '\'' => shown.push_str("\\'"),
+        '\'' => shown.push_str("''"),
         c if is_invisible(c) => write!(shown, "\\u{{{:x}}}", u32::from(c)).expect("writing to a string does not fail"),
         c => shown.push(c),
     }
@@ -177,7 +177,7 @@ mod tests {
             ("a\u{200b}b\u{202e}c", "a\\u{200b}b\\u{202e}c"),
             ("e\u{301}", "e\\u{301}"),
             ("é", "é"),
-            ("it's \\ here", "it\\'s \\\\ here"),
+            ("it's \\ here", "it''s \\\\ here"),
             ("日本🎵", "日本🎵"),
         ];
         for (given, expected) in shown {
@@ -218,6 +218,6 @@ mod tests {
         assert_eq!(key(&vec![Value::text("a,b")]), "a,b");
         assert_eq!(key(&vec![Value::text("a,b"), Value::Integer(2)]), "'a,b',2");
         assert_eq!(key(&vec![Value::text("")]), "''");
-        assert_eq!(key(&vec![Value::text("x'00'")]), "'x\\'00\\''");
+        assert_eq!(key(&vec![Value::text("x'00'")]), "'x''00'''");
     }
 }

@@ -58,9 +58,8 @@ pub fn tell(out: &mut Output, report: &Report) -> Result<()> {
         out.line(format_args!("sent {} ({rows})", count(report.pushed, "changeset", "changesets")))?;
     }
     if report.pulled > 0 {
-        let rows = count(report.pulled_changes, "row", "rows");
         let versions = count(report.pulled, "version", "versions");
-        out.line(format_args!("received {versions} ({rows} changed here)"))?;
+        out.line(format_args!("received {versions}"))?;
     }
     if report.renumbered > 0 {
         let rows = count(report.renumbered, "row", "rows");

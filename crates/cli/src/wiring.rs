@@ -68,7 +68,7 @@ impl Session {
     pub fn primary_of(&self, standing: &Standing) -> Result<Box<dyn Primary>> {
         match &standing.remote {
             Some(address) => self.primary_at(address),
-            None => Err(Error::new(ErrorKind::NotFound, "no_remote", format!("{} has no primary yet", standing.dataset))
+            None => Err(Error::new(ErrorKind::Invalid, "no_primary", format!("{} has no primary yet", standing.dataset))
                 .hint("mainstem publish FOLDER")),
         }
     }
@@ -197,7 +197,7 @@ fn the_one_tracked(folder: &Path) -> Result<PathBuf> {
         ([], []) => Err(Error::new(ErrorKind::NotFound, "no_database", "no database is in this folder")
             .hint("mainstem init app.db, or name one with --db PATH")),
         ([], some) => Err(Error::new(
-            ErrorKind::NotFound,
+            ErrorKind::Invalid,
             "not_tracked",
             format!("no database in this folder is tracked (there is {})", listed(some.iter())),
         )

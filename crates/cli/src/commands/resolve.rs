@@ -106,7 +106,8 @@ impl Resolve {
                 Choice::Ours => shown(&only.ours.claim),
                 Choice::Theirs => shown(&only.theirs.claim),
                 Choice::Base => shown(&only.base),
-                Choice::Value | Choice::Merged => choice.name().to_string(),
+                Choice::Value => self.answering(only)?.value.map_or(String::new(), |v| plain_text::value(&v, Extent::Short)),
+                Choice::Merged => "a merge of both".to_string(),
             };
             session.out.line(format_args!("{}: {chosen}", place(only)))?;
         }

@@ -55,7 +55,7 @@ impl Restore {
             session.out.json(&serde_json::json!({ "restored": rows }))?;
         } else {
             let point = if self.from_base { "the base version" } else { "the last commit" };
-            session.out.line(format_args!("put back {} to {point}", count(rows, "row", "rows")))?;
+            session.out.line(format_args!("put {} back to {point}", count(rows, "row", "rows")))?;
         }
         Ok(Exit::Done)
     }
