@@ -27,6 +27,9 @@ use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 /// About how many bytes of values a page gets before the next begins. A single larger row still has a page of its own.
 const PAGE_WEIGHT: usize = 1 << 20;
 
+/// The most bytes of a front: far above any schema, and what a small hostile file may make of memory stays bounded.
+const FRONT_BYTES_MAX: usize = 64 << 20;
+
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contents {
@@ -119,7 +122,14 @@ fn write_changeset(
     front: &Front,
     pages: &mut dyn Pages,
 ) -> Result<Digest> {
-    frames.thing(Kind::Front, &front::encode(front))?;
+    let bytes = front::encode(front);
+    if bytes.len() > FRONT_BYTES_MAX {
+        return Err(Error::invalid(format!(
+            "a front of {} MiB is too large for a file",
+            bytes.len() >> 20
+        )));
+    }
+    frames.thing(Kind::Front, &bytes)?;
     let mut body = Body::default();
     let mut count = 0;
     while let Some(changes) = pages.next()? {
@@ -212,6 +222,9 @@ impl<'a> Things<'a> {
         let Some(bytes) = self.next_if(Kind::Front)? else {
             return Ok(None);
         };
+        if bytes.len() > FRONT_BYTES_MAX {
+            return Err(damaged(format!("its front takes {} bytes", bytes.len())));
+        }
         let front = front::decode(&bytes).map_err(|e| damaged(e.to_string()))?;
         self.shapes.clone_from(&front.shapes);
         self.left = front.count;

@@ -6,6 +6,9 @@ use super::VERSION;
 use crate::error::{Error, Result};
 use alloc::{format, string::String, vec::Vec};
 
+/// The most tables, columns, links or steps in one list.
+pub const FEW_MAX: u64 = 65_536;
+
 /// Appends encoded things to bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Writer(pub Vec<u8>);
@@ -262,12 +265,14 @@ impl<'a> Reader<'a> {
         }
         Ok(count)
     }
-    /// All that is left as a list whose items have their length before them.
+    /// All that is left as a list whose items have their length before them. `bytes_min` is what the smallest item
+    /// takes with its length, so that small bytes cannot unfold to a large list.
     pub fn list<T>(
         &mut self,
+        bytes_min: usize,
         mut read: impl FnMut(&mut Reader<'a>) -> Result<T>,
     ) -> Result<Vec<T>> {
-        let count = self.count(1)?;
+        let count = self.count(bytes_min)?;
         let mut items = Vec::new();
         for _ in 0..count {
             let mut item = self.nested()?;
@@ -276,9 +281,17 @@ impl<'a> Reader<'a> {
         }
         Ok(items)
     }
+    /// The same for things of a schema, of which nobody has more than [`FEW_MAX`].
+    pub fn few<T>(&mut self, read: impl FnMut(&mut Reader<'a>) -> Result<T>) -> Result<Vec<T>> {
+        let count = self.clone().varint()?;
+        if count > FEW_MAX {
+            return Err(self.error(format!("a list of {count} is over {FEW_MAX}")));
+        }
+        self.list(1, read)
+    }
     /// All that is left as a list of strings.
     pub fn texts(&mut self) -> Result<Vec<String>> {
-        self.list(|item| item.text())
+        self.few(|item| item.text())
     }
     /// All that is left as a list of positions.
     pub fn positions(&mut self) -> Result<Vec<usize>> {

@@ -43,8 +43,8 @@ pub(super) fn read_schema(r: &mut Reader<'_>) -> Result<Schema> {
     let mut fields = r.fields();
     while let Some((tag, mut f)) = fields.read()? {
         match tag {
-            1 => schema.tables = f.list(read_table)?,
-            2 => schema.objects = f.list(read_object)?,
+            1 => schema.tables = f.few(read_table)?,
+            2 => schema.objects = f.few(read_object)?,
             _ => continue,
         }
         f.finish()?;
@@ -69,12 +69,12 @@ fn read_table(r: &mut Reader<'_>) -> Result<Table> {
     while let Some((tag, mut f)) = fields.read()? {
         match tag {
             1 => table.name = f.text()?,
-            2 => table.columns = f.list(read_column)?,
+            2 => table.columns = f.few(read_column)?,
             3 => table.key = f.positions()?,
             4 => table.is_numbered = f.flag()?,
             5 => table.is_autoincrement = f.flag()?,
             6 => table.is_without_rowid = f.flag()?,
-            7 => table.foreign_keys = f.list(read_foreign_key)?,
+            7 => table.foreign_keys = f.few(read_foreign_key)?,
             8 => table.sql = f.text()?,
             _ => continue,
         }
@@ -181,9 +181,9 @@ fn read_foreign_key(r: &mut Reader<'_>) -> Result<ForeignKey> {
         }
         f.finish()?;
     }
-    if columns.len() != parent_columns.len() {
+    if columns.is_empty() || columns.len() != parent_columns.len() {
         return Err(fields.error(format!(
-            "a foreign key to {parent} has sides of different length"
+            "a foreign key to {parent} has no columns or sides of different length"
         )));
     }
     Ok(ForeignKey {

@@ -186,6 +186,20 @@ fn a_small_page_cannot_unfold_to_many_changes() {
 }
 
 #[test]
+fn small_bytes_cannot_unfold_to_long_lists() {
+    let front = |tag: u64, count: u64| {
+        let mut w = Writer::versioned();
+        w.field(tag, |w| {
+            w.varint(count);
+            w.fixed(&vec![0; count as usize]);
+        });
+        front::decode(&w.0).map(drop).unwrap_err().to_string()
+    };
+    assert!(front(3, super::FEW_MAX + 1).contains("a list of 65537 is over 65536"));
+    assert!(front(4, 1_000_000).contains("1000000 things cannot follow in 1000000 bytes"));
+}
+
+#[test]
 fn numbers_have_one_spelling() {
     let read = |bytes: &[u8]| Reader::new("number", bytes).varint();
     assert_eq!(read(&[0x80, 0x01]), Ok(128));
