@@ -108,7 +108,7 @@ fn wait_ms(connection: &Connection) -> u64 {
 }
 
 fn duration(ms: u64) -> String {
-    if ms != 0 && ms % 1000 == 0 {
+    if ms != 0 && ms.is_multiple_of(1000) {
         format!("{} s", ms / 1000)
     } else {
         format!("{ms} ms")

@@ -2,13 +2,17 @@
 //!
 //! Invariant: a tracked file is only ever opened through SQLite (CAP-10).
 mod alter;
+pub mod capture;
 pub mod connection;
 pub mod errors;
 pub mod ledger;
 pub mod lock;
+mod plan;
 pub mod primary;
 pub mod replica;
+pub mod schema;
 pub mod sql;
+pub mod store;
 pub mod tables;
 mod unique;
 

@@ -98,7 +98,7 @@ fn append_version(
             .unwrap();
     }
     version.pages = pages.len() as u64;
-    append(ledger, Event::Version(version.into()))
+    append(ledger, Event::Version(version))
 }
 
 fn conflict(id: u64, number: u64) -> Conflict {
@@ -180,7 +180,7 @@ fn a_version_out_of_order_or_without_its_pages_is_refused() {
     let head = ledger.head().unwrap();
     let mut refuse = |version: Version| {
         ledger
-            .append(&head, &Event::Version(version.into()))
+            .append(&head, &Event::Version(version))
             .unwrap_err()
             .kind
     };
@@ -201,7 +201,7 @@ fn a_version_out_of_order_or_without_its_pages_is_refused() {
     let head = ledger.head().unwrap();
     assert_eq!(
         ledger
-            .append(&head, &Event::Version(twice.into()))
+            .append(&head, &Event::Version(twice))
             .unwrap_err()
             .kind,
         ErrorKind::Conflict
@@ -387,7 +387,7 @@ fn conflicts_stay_until_they_are_answered() {
     let head = ledger.head().unwrap();
     assert!(
         ledger
-            .append(&head, &Event::Version(unknown.into()))
+            .append(&head, &Event::Version(unknown))
             .is_err()
     );
 }
