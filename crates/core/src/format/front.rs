@@ -126,12 +126,7 @@ pub(super) fn read_resolution(r: &mut Reader<'_>) -> Result<Resolution> {
         f.finish()?;
     }
     let choice = choice.ok_or_else(|| fields.error("a resolution lacks its choice"))?;
-    Ok(Resolution {
-        conflict,
-        choice,
-        actor,
-        at,
-    })
+    Ok(Resolution { conflict, choice, actor, at })
 }
 
 pub(super) fn choice_code(choice: Choice) -> u8 {
