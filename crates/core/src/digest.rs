@@ -42,11 +42,7 @@ impl RowDigester {
         let mut prefix = Writer::default();
         prefix.bytes(b"mainstem row 1");
         prefix.bytes(table.to_ascii_lowercase().as_bytes());
-        let mut sorted: Vec<(String, usize)> = columns
-            .iter()
-            .enumerate()
-            .map(|(i, name)| (name.to_ascii_lowercase(), i))
-            .collect();
+        let mut sorted: Vec<(String, usize)> = columns.iter().enumerate().map(|(i, name)| (name.to_ascii_lowercase(), i)).collect();
         sorted.sort_unstable();
         let mut names = Writer::default();
         let mut order = Vec::with_capacity(sorted.len());
@@ -54,12 +50,7 @@ impl RowDigester {
             names.bytes(name.as_bytes());
             order.push((position, names.0.len()));
         }
-        RowDigester {
-            prefix: prefix.0,
-            names: names.0,
-            order,
-            buffer: Cell::default(),
-        }
+        RowDigester { prefix: prefix.0, names: names.0, order, buffer: Cell::default() }
     }
     /// The digest of one row.
     pub fn digest(&self, row: &Row) -> Digest {
@@ -126,10 +117,7 @@ impl Sum {
 
 /// The digest of a whole state: every table's name, rows and sum, in order of name.
 pub fn state_digest(tables: &[TableDigest]) -> Digest {
-    let mut sorted: Vec<(String, &TableDigest)> = tables
-        .iter()
-        .map(|t| (t.table.to_ascii_lowercase(), t))
-        .collect();
+    let mut sorted: Vec<(String, &TableDigest)> = tables.iter().map(|t| (t.table.to_ascii_lowercase(), t)).collect();
     sorted.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     let mut w = Writer::default();
     for (name, table) in sorted {
@@ -256,11 +244,7 @@ mod tests {
 
     #[test]
     fn a_state_is_its_tables_in_any_order() {
-        let table = |name: &str, rows| TableDigest {
-            table: name.into(),
-            rows,
-            sum: [1; 32],
-        };
+        let table = |name: &str, rows| TableDigest { table: name.into(), rows, sum: [1; 32] };
         let state = state_digest(&[table("a", 1), table("B", 2)]);
         assert_eq!(state_digest(&[table("b", 2), table("A", 1)]), state);
         assert_ne!(state_digest(&[table("b", 1), table("A", 2)]), state);
@@ -290,42 +274,17 @@ mod tests {
 
     #[test]
     fn the_digests_of_version_1_are_kept() {
-        let hex = |digest: Digest| {
-            digest
-                .iter()
-                .map(|b| format!("{b:02x}"))
-                .collect::<String>()
-        };
+        let hex = |digest: Digest| digest.iter().map(|b| format!("{b:02x}")).collect::<String>();
         let row = samples::fixed::values();
         let digester = RowDigester::new("Person", &names(row.len()));
-        let tables = [TableDigest {
-            table: "Person".into(),
-            rows: 3,
-            sum: [5; 32],
-        }];
+        let tables = [TableDigest { table: "Person".into(), rows: 3, sum: [5; 32] }];
         let mut body = Body::default();
         body.add(b"page");
         let kept = [
-            (
-                "row",
-                digester.digest(&row),
-                "1684333c4264e5eb4ee5472476a28678550863e311b886fd2c8dfda87048960f",
-            ),
-            (
-                "state",
-                state_digest(&tables),
-                "d5ebf46f2787b6d22557160e119e8c0fde88af7d45eb640add4c0b7018466594",
-            ),
-            (
-                "page",
-                page_digest(b"page"),
-                "79e88c5c0779193cc32f79fd0a911e5bc033abb1980e98c9979f7536e86794f2",
-            ),
-            (
-                "body",
-                body.digest(),
-                "592e37900d4354f07683d3c32328243a400ab817d109843583d74621b017371c",
-            ),
+            ("row", digester.digest(&row), "1684333c4264e5eb4ee5472476a28678550863e311b886fd2c8dfda87048960f"),
+            ("state", state_digest(&tables), "d5ebf46f2787b6d22557160e119e8c0fde88af7d45eb640add4c0b7018466594"),
+            ("page", page_digest(b"page"), "79e88c5c0779193cc32f79fd0a911e5bc033abb1980e98c9979f7536e86794f2"),
+            ("body", body.digest(), "592e37900d4354f07683d3c32328243a400ab817d109843583d74621b017371c"),
             (
                 "changeset",
                 changeset_digest(&samples::fixed::front(), &[6; 32]),

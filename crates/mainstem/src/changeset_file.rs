@@ -27,6 +27,9 @@ use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 /// About how many bytes of values a page gets before the next begins. A single larger row still has a page of its own.
 const PAGE_WEIGHT: usize = 1 << 20;
 
+/// The most bytes of a front: far above any schema, and what a small hostile file may make of memory stays bounded.
+const FRONT_BYTES_MAX: usize = 64 << 20;
+
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contents {
@@ -52,15 +55,10 @@ pub fn write(out: &mut dyn Write, front: &Front, pages: &mut dyn Pages) -> Resul
 pub fn read<'a>(input: impl Read + Seek + 'a) -> Result<(Front, FilePages<'a>)> {
     let (magic, frames) = FrameReader::begin(input)?;
     if magic != Magic::Changeset {
-        return Err(
-            Error::invalid("this is a bundle of changesets, not one changeset")
-                .hint("mainstem bundle apply FILE"),
-        );
+        return Err(Error::invalid("this is a bundle of changesets, not one changeset").hint("mainstem bundle apply FILE"));
     }
     let mut things = Things::new(frames);
-    let front = things
-        .front()?
-        .ok_or_else(|| damaged("it has no changeset"))?;
+    let front = things.front()?.ok_or_else(|| damaged("it has no changeset"))?;
     Ok((front, FilePages { things }))
 }
 
@@ -71,9 +69,7 @@ pub fn check<R: Read + Seek>(input: &mut R) -> Result<Contents> {
     let mut things = Things::new(frames);
     let (changesets, changes) = match magic {
         Magic::Changeset => {
-            things
-                .front()?
-                .ok_or_else(|| damaged("it has no changeset"))?;
+            things.front()?.ok_or_else(|| damaged("it has no changeset"))?;
             while things.page()?.is_some() {}
             things.finish()?;
             (1, things.changes)
@@ -84,15 +80,10 @@ pub fn check<R: Read + Seek>(input: &mut R) -> Result<Contents> {
         is_bundle: magic == Magic::Bundle,
         changesets,
         changes,
-        digest: things
-            .frames
-            .digest()
-            .ok_or_else(|| damaged("it has no end"))?,
+        digest: things.frames.digest().ok_or_else(|| damaged("it has no end"))?,
     };
     drop(things);
-    input
-        .seek(SeekFrom::Start(start))
-        .map_err(frame::unreadable)?;
+    input.seek(SeekFrom::Start(start)).map_err(frame::unreadable)?;
     Ok(contents)
 }
 
@@ -114,12 +105,12 @@ impl Pages for FilePages<'_> {
     }
 }
 
-fn write_changeset(
-    frames: &mut FrameWriter<'_>,
-    front: &Front,
-    pages: &mut dyn Pages,
-) -> Result<Digest> {
-    frames.thing(Kind::Front, &front::encode(front))?;
+fn write_changeset(frames: &mut FrameWriter<'_>, front: &Front, pages: &mut dyn Pages) -> Result<Digest> {
+    let bytes = front::encode(front);
+    if bytes.len() > FRONT_BYTES_MAX {
+        return Err(Error::invalid(format!("a front of {} MiB is too large for a file", bytes.len() >> 20)));
+    }
+    frames.thing(Kind::Front, &bytes)?;
     let mut body = Body::default();
     let mut count = 0;
     while let Some(changes) = pages.next()? {
@@ -135,10 +126,7 @@ fn write_changeset(
         }
     }
     if count != front.count {
-        return Err(Error::internal(format!(
-            "a changeset of {} changes has {count}",
-            front.count
-        )));
+        return Err(Error::internal(format!("a changeset of {} changes has {count}", front.count)));
     }
     Ok(body.digest())
 }
@@ -152,12 +140,7 @@ fn split(changes: &[Change]) -> impl Iterator<Item = &[Change]> {
             weight += weigh(change);
             weight <= PAGE_WEIGHT
         };
-        let count = rest
-            .iter()
-            .take(page::CHANGES_MAX)
-            .take_while(fits)
-            .count()
-            .max(1);
+        let count = rest.iter().take(page::CHANGES_MAX).take_while(fits).count().max(1);
         let (page, after) = rest.split_at_checked(count)?;
         rest = after;
         Some(page)
@@ -167,10 +150,7 @@ fn split(changes: &[Change]) -> impl Iterator<Item = &[Change]> {
 fn weigh(change: &Change) -> usize {
     match &change.edit {
         Edit::Insert(row) | Edit::Delete(row) => row.iter().map(|v| v.weight()).sum(),
-        Edit::Update(cells) => cells
-            .iter()
-            .map(|c| c.before.weight() + c.after.weight())
-            .sum(),
+        Edit::Update(cells) => cells.iter().map(|c| c.before.weight() + c.after.weight()).sum(),
     }
 }
 
@@ -189,29 +169,22 @@ struct Things<'a> {
 
 impl<'a> Things<'a> {
     fn new(frames: FrameReader<'a>) -> Self {
-        Things {
-            frames,
-            ahead: None,
-            shapes: Vec::new(),
-            left: 0,
-            changes: 0,
-            pages_begin: None,
-        }
+        Things { frames, ahead: None, shapes: Vec::new(), left: 0, changes: 0, pages_begin: None }
     }
     /// The next thing, if it is of that kind.
     fn next_if(&mut self, kind: Kind) -> Result<Option<Vec<u8>>> {
         if self.ahead.is_none() {
             self.ahead = self.frames.thing()?;
         }
-        Ok(self
-            .ahead
-            .take_if(|(ahead, _)| *ahead == kind)
-            .map(|(_, bytes)| bytes))
+        Ok(self.ahead.take_if(|(ahead, _)| *ahead == kind).map(|(_, bytes)| bytes))
     }
     fn front(&mut self) -> Result<Option<Front>> {
         let Some(bytes) = self.next_if(Kind::Front)? else {
             return Ok(None);
         };
+        if bytes.len() > FRONT_BYTES_MAX {
+            return Err(damaged(format!("its front takes {} bytes", bytes.len())));
+        }
         let front = front::decode(&bytes).map_err(|e| damaged(e.to_string()))?;
         self.shapes.clone_from(&front.shapes);
         self.left = front.count;
@@ -219,21 +192,14 @@ impl<'a> Things<'a> {
         Ok(Some(front))
     }
     fn rewind(&mut self) -> Result<()> {
-        let (mark, left, changes) = self
-            .pages_begin
-            .as_ref()
-            .ok_or_else(|| Error::internal("pages without a front"))?;
+        let (mark, left, changes) = self.pages_begin.as_ref().ok_or_else(|| Error::internal("pages without a front"))?;
         self.frames.go_back(mark)?;
         (self.ahead, self.left, self.changes) = (None, *left, *changes);
         Ok(())
     }
     fn page(&mut self) -> Result<Option<Vec<Change>>> {
         let Some(bytes) = self.next_if(Kind::Page)? else {
-            return if self.left == 0 {
-                Ok(None)
-            } else {
-                Err(damaged(format!("{} changes are missing", self.left)))
-            };
+            return if self.left == 0 { Ok(None) } else { Err(damaged(format!("{} changes are missing", self.left))) };
         };
         let changes = page::decode(&bytes, &self.shapes).map_err(|e| damaged(e.to_string()))?;
         let left = self.left.checked_sub(changes.len() as u64);
@@ -248,15 +214,9 @@ impl<'a> Things<'a> {
         if self.ahead.is_some() {
             return Err(damaged("it goes on after its end"));
         }
-        let said = self
-            .frames
-            .totals()
-            .ok_or_else(|| damaged("it has no end"))?;
+        let said = self.frames.totals().ok_or_else(|| damaged("it has no end"))?;
         if said.changes != self.changes {
-            return Err(damaged(format!(
-                "it says {} changes and has {}",
-                said.changes, self.changes
-            )));
+            return Err(damaged(format!("it says {} changes and has {}", said.changes, self.changes)));
         }
         Ok(())
     }

@@ -33,7 +33,6 @@ pub fn merge<G: Ground + ?Sized>(
     effects: &mut dyn Effects<G>,
     out: &mut Outcome,
 ) -> Result<()> {
-    let mut altered = Vec::new();
     for step in &front.schema {
         match stand(&ground.schema().tables, &ground.schema().objects, step, theirs) {
             Stand::Same => continue,
@@ -46,8 +45,8 @@ pub fn merge<G: Ground + ?Sized>(
         keep_what_goes(ground, front, step, place, effects, out)?;
         match ground.alter(step) {
             Ok(()) => {
-                altered.extend(table_of(step));
                 out.schema.push(step.clone());
+                effects.altered(ground, &table_of(step).into_iter().collect::<Vec<_>>())?;
             }
             Err(e) if matches!(e.kind, ErrorKind::Conflict | ErrorKind::Invalid) => {
                 out.conflicts.push(step_conflict(step, front, &e.message, place.version));
@@ -55,23 +54,17 @@ pub fn merge<G: Ground + ?Sized>(
             Err(e) => return Err(e),
         }
     }
-    if !altered.is_empty() {
-        effects.altered(ground, &altered)?;
-    }
     Ok(())
 }
 
-/// Applies steps that were accepted already, leaving out those that are done. Returns the tables they changed.
+/// Applies steps that were accepted already, leaving out those that are done. Returns the tables they are about.
 pub fn apply(ground: &mut dyn Tables, steps: &[SchemaChange]) -> Result<Vec<String>> {
-    let mut altered = Vec::new();
+    let altered = steps.iter().filter_map(table_of).collect();
     for step in steps {
         let schema = ground.schema();
         match stand(&schema.tables, &schema.objects, step, &[]) {
             Stand::Same => {}
-            Stand::Free => {
-                ground.alter(step)?;
-                altered.extend(table_of(step));
-            }
+            Stand::Free => ground.alter(step)?,
             Stand::Against(why) => {
                 return Err(Error::new(ErrorKind::Conflict, "schema_conflict", format!("the primary's schema step cannot be applied here: {why}"))
                     .hint("mainstem diff, then undo or rename what stands against it"));

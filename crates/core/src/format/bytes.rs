@@ -6,6 +6,9 @@ use super::VERSION;
 use crate::error::{Error, Result};
 use alloc::{format, string::String, vec::Vec};
 
+/// The most tables, columns, links or steps in one list.
+pub const FEW_MAX: u64 = 65_536;
+
 /// Appends encoded things to bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Writer(pub Vec<u8>);
@@ -136,9 +139,9 @@ impl<'a> Reader<'a> {
         let mut reader = Reader::new(what, bytes);
         match reader.byte()? {
             VERSION => Ok(reader),
-            other if other > VERSION => Err(reader.error(format!(
-                "its format version {other} is newer than this program reads ({VERSION})"
-            ))),
+            other if other > VERSION => {
+                Err(reader.error(format!("its format version {other} is newer than this program reads ({VERSION})")))
+            }
             other => Err(reader.error(format!("{other} is no format version"))),
         }
     }
@@ -156,36 +159,23 @@ impl<'a> Reader<'a> {
     }
     /// Refuses what is left over.
     pub fn finish(&self) -> Result<()> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(self.error(format!("{} bytes too many", self.rest.len())))
-        }
+        if self.rest.is_empty() { Ok(()) } else { Err(self.error(format!("{} bytes too many", self.rest.len()))) }
     }
     /// One byte.
     pub fn byte(&mut self) -> Result<u8> {
-        let (&first, rest) = self
-            .rest
-            .split_first()
-            .ok_or_else(|| self.error("it ends too early"))?;
+        let (&first, rest) = self.rest.split_first().ok_or_else(|| self.error("it ends too early"))?;
         self.rest = rest;
         Ok(first)
     }
     /// That many bytes.
     pub fn take(&mut self, length: usize) -> Result<&'a [u8]> {
-        let (head, rest) = self
-            .rest
-            .split_at_checked(length)
-            .ok_or_else(|| self.error("it ends too early"))?;
+        let (head, rest) = self.rest.split_at_checked(length).ok_or_else(|| self.error("it ends too early"))?;
         self.rest = rest;
         Ok(head)
     }
     /// That many bytes as an array.
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let (head, rest) = self
-            .rest
-            .split_first_chunk()
-            .ok_or_else(|| self.error("it ends too early"))?;
+        let (head, rest) = self.rest.split_first_chunk().ok_or_else(|| self.error("it ends too early"))?;
         self.rest = rest;
         Ok(*head)
     }
@@ -239,35 +229,25 @@ impl<'a> Reader<'a> {
     }
     /// A reader of bytes that have their length before them.
     pub fn nested(&mut self) -> Result<Reader<'a>> {
-        Ok(Reader {
-            what: self.what,
-            rest: self.bytes()?,
-        })
+        Ok(Reader { what: self.what, rest: self.bytes()? })
     }
     /// All that is left, as a string.
     pub fn text(&mut self) -> Result<String> {
         let bytes = self.all();
-        core::str::from_utf8(bytes)
-            .map(String::from)
-            .map_err(|_| self.error("a name is not valid UTF-8"))
+        core::str::from_utf8(bytes).map(String::from).map_err(|_| self.error("a name is not valid UTF-8"))
     }
     /// How many things follow, each of at least `bytes_min` bytes.
     pub fn count(&mut self, bytes_min: usize) -> Result<usize> {
         let count = self.position()?;
         if count > self.rest.len() / bytes_min.max(1) {
-            return Err(self.error(format!(
-                "{count} things cannot follow in {} bytes",
-                self.rest.len()
-            )));
+            return Err(self.error(format!("{count} things cannot follow in {} bytes", self.rest.len())));
         }
         Ok(count)
     }
-    /// All that is left as a list whose items have their length before them.
-    pub fn list<T>(
-        &mut self,
-        mut read: impl FnMut(&mut Reader<'a>) -> Result<T>,
-    ) -> Result<Vec<T>> {
-        let count = self.count(1)?;
+    /// All that is left as a list whose items have their length before them. `bytes_min` is what the smallest item
+    /// takes with its length, so that small bytes cannot unfold to a large list.
+    pub fn list<T>(&mut self, bytes_min: usize, mut read: impl FnMut(&mut Reader<'a>) -> Result<T>) -> Result<Vec<T>> {
+        let count = self.count(bytes_min)?;
         let mut items = Vec::new();
         for _ in 0..count {
             let mut item = self.nested()?;
@@ -276,9 +256,17 @@ impl<'a> Reader<'a> {
         }
         Ok(items)
     }
+    /// The same for things of a schema, of which nobody has more than [`FEW_MAX`].
+    pub fn few<T>(&mut self, read: impl FnMut(&mut Reader<'a>) -> Result<T>) -> Result<Vec<T>> {
+        let count = self.clone().varint()?;
+        if count > FEW_MAX {
+            return Err(self.error(format!("a list of {count} is over {FEW_MAX}")));
+        }
+        self.list(1, read)
+    }
     /// All that is left as a list of strings.
     pub fn texts(&mut self) -> Result<Vec<String>> {
-        self.list(|item| item.text())
+        self.few(|item| item.text())
     }
     /// All that is left as a list of positions.
     pub fn positions(&mut self) -> Result<Vec<usize>> {
@@ -286,13 +274,7 @@ impl<'a> Reader<'a> {
     }
     /// All that is left as tagged fields.
     pub fn fields(&mut self) -> Fields<'a> {
-        Fields {
-            reader: Reader {
-                what: self.what,
-                rest: self.all(),
-            },
-            last: 0,
-        }
+        Fields { reader: Reader { what: self.what, rest: self.all() }, last: 0 }
     }
 }
 

@@ -39,8 +39,7 @@ pub(super) fn write(w: &mut Writer, conflict: &Conflict) {
 pub(super) fn read(r: &mut Reader<'_>) -> Result<Conflict> {
     let (mut id, mut version, mut kind, mut key) = (0, 0, None, Key::new());
     let (mut table, mut strategy, mut detail) = (String::new(), String::new(), String::new());
-    let (mut column, mut base, mut ours, mut theirs, mut answer) =
-        (None, Claim::Row(None), None, None, None);
+    let (mut column, mut base, mut ours, mut theirs, mut answer) = (None, Claim::Row(None), None, None, None);
     let mut fields = r.fields();
     while let Some((tag, mut f)) = fields.read()? {
         match tag {
@@ -64,20 +63,7 @@ pub(super) fn read(r: &mut Reader<'_>) -> Result<Conflict> {
     let (Some(ours), Some(theirs)) = (ours, theirs) else {
         return Err(fields.error("a conflict lacks a side"));
     };
-    Ok(Conflict {
-        id,
-        kind,
-        table,
-        key,
-        column,
-        base,
-        ours,
-        theirs,
-        strategy,
-        detail,
-        version,
-        answer,
-    })
+    Ok(Conflict { id, kind, table, key, column, base, ours, theirs, strategy, detail, version, answer })
 }
 
 fn kind_code(kind: ConflictKind) -> u8 {
@@ -95,9 +81,7 @@ fn kind_code(kind: ConflictKind) -> u8 {
 
 fn read_kind(r: &mut Reader<'_>) -> Result<ConflictKind> {
     let code = r.byte()?;
-    let kind = ConflictKind::ALL
-        .into_iter()
-        .find(|&k| kind_code(k) == code);
+    let kind = ConflictKind::ALL.into_iter().find(|&k| kind_code(k) == code);
     kind.ok_or_else(|| r.error(format!("{code} is no kind of conflict")))
 }
 
@@ -149,11 +133,7 @@ fn read_side(r: &mut Reader<'_>) -> Result<Side> {
         f.finish()?;
     }
     let claim = claim.ok_or_else(|| fields.error("a conflict's side says nothing"))?;
-    Ok(Side {
-        claim,
-        stamp,
-        actor,
-    })
+    Ok(Side { claim, stamp, actor })
 }
 
 fn write_answer(w: &mut Writer, answer: &Answer) {

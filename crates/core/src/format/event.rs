@@ -81,14 +81,7 @@ fn read_genesis(r: &mut Reader<'_>) -> Result<Genesis> {
         }
         f.finish()?;
     }
-    Ok(Genesis {
-        lineage,
-        epoch,
-        dataset,
-        actor,
-        at,
-        schema,
-    })
+    Ok(Genesis { lineage, epoch, dataset, actor, at, schema })
 }
 
 fn read_policy(r: &mut Reader<'_>) -> Result<PolicySet> {
@@ -118,9 +111,7 @@ fn write_version(w: &mut Writer, version: &Version) {
     w.list(9, &version.renumbered, write_renumbered);
     w.list(10, &version.conflicts, conflict::write);
     w.list(11, &version.resolved, front::write_resolution);
-    w.list(12, &version.waiting, |w, waiting| {
-        write_waiting(w, waiting, &version.shapes)
-    });
+    w.list(12, &version.waiting, |w, waiting| write_waiting(w, waiting, &version.shapes));
     w.list(13, &version.released, |w, (write_id, table, key)| {
         w.fixed(&write_id.to_be_bytes());
         w.bytes(table.as_bytes());
@@ -141,17 +132,17 @@ fn read_version(r: &mut Reader<'_>) -> Result<Version> {
             1 => version.version = f.varint()?,
             2 => version.header = front::read_header(&mut f)?,
             3 => version.accepted_at = Time(f.varint()?),
-            4 => version.schema = f.list(schema::read_change)?,
-            5 => version.shapes = f.list(front::read_shape)?,
+            4 => version.schema = f.few(schema::read_change)?,
+            5 => version.shapes = f.few(front::read_shape)?,
             6 => version.count = f.varint()?,
             7 => version.pages = f.varint()?,
             8 => version.body = f.array()?,
-            9 => version.renumbered = f.list(read_renumbered)?,
-            10 => version.conflicts = f.list(conflict::read)?,
-            11 => version.resolved = f.list(front::read_resolution)?,
-            12 => version.waiting = f.list(|item| read_waiting(item, &version.shapes))?,
-            13 => version.released = f.list(read_released)?,
-            14 => version.tables = f.list(read_table_digest)?,
+            9 => version.renumbered = f.list(9, read_renumbered)?,
+            10 => version.conflicts = f.list(16, conflict::read)?,
+            11 => version.resolved = f.list(4, front::read_resolution)?,
+            12 => version.waiting = f.list(8, |item| read_waiting(item, &version.shapes))?,
+            13 => version.released = f.list(18, read_released)?,
+            14 => version.tables = f.list(34, read_table_digest)?,
             _ => continue,
         }
         f.finish()?;
@@ -183,19 +174,9 @@ fn read_renumbered(r: &mut Reader<'_>) -> Result<Renumbered> {
         f.finish()?;
     }
     if row.len() != columns.len() {
-        return Err(fields.error(format!(
-            "a renumbered row of {table} has {} of {} columns",
-            row.len(),
-            columns.len()
-        )));
+        return Err(fields.error(format!("a renumbered row of {table} has {} of {} columns", row.len(), columns.len())));
     }
-    Ok(Renumbered {
-        table,
-        from,
-        to,
-        row,
-        columns,
-    })
+    Ok(Renumbered { table, from, to, row, columns })
 }
 
 fn write_waiting(w: &mut Writer, waiting: &Waiting, shapes: &[Shape]) {
@@ -203,12 +184,7 @@ fn write_waiting(w: &mut Writer, waiting: &Waiting, shapes: &[Shape]) {
     w.field(2, |w| row::write_values(w, &waiting.key));
     w.text(3, &waiting.parent);
     w.field(4, |w| row::write_values(w, &waiting.parent_key));
-    w.field(5, |w| {
-        w.fixed(&page::encode(
-            shapes,
-            core::slice::from_ref(&waiting.change),
-        ))
-    });
+    w.field(5, |w| w.fixed(&page::encode(shapes, core::slice::from_ref(&waiting.change))));
 }
 
 fn read_waiting(r: &mut Reader<'_>, shapes: &[Shape]) -> Result<Waiting> {
@@ -230,13 +206,7 @@ fn read_waiting(r: &mut Reader<'_>, shapes: &[Shape]) -> Result<Waiting> {
         f.finish()?;
     }
     let change = change.ok_or_else(|| fields.error("what waits for a parent is not one change"))?;
-    Ok(Waiting {
-        table,
-        key,
-        parent,
-        parent_key,
-        change,
-    })
+    Ok(Waiting { table, key, parent, parent_key, change })
 }
 
 fn read_released(r: &mut Reader<'_>) -> Result<(u128, String, Key)> {
@@ -244,9 +214,5 @@ fn read_released(r: &mut Reader<'_>) -> Result<(u128, String, Key)> {
 }
 
 fn read_table_digest(r: &mut Reader<'_>) -> Result<TableDigest> {
-    Ok(TableDigest {
-        sum: r.array()?,
-        rows: r.varint()?,
-        table: r.text()?,
-    })
+    Ok(TableDigest { sum: r.array()?, rows: r.varint()?, table: r.text()? })
 }

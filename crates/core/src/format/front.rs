@@ -24,9 +24,9 @@ pub fn decode(bytes: &[u8]) -> Result<Front> {
     while let Some((tag, mut f)) = fields.read()? {
         match tag {
             1 => front.header = read_header(&mut f)?,
-            2 => front.schema = f.list(schema::read_change)?,
-            3 => front.shapes = f.list(read_shape)?,
-            4 => front.resolutions = f.list(read_resolution)?,
+            2 => front.schema = f.few(schema::read_change)?,
+            3 => front.shapes = f.few(read_shape)?,
+            4 => front.resolutions = f.list(4, read_resolution)?,
             5 => front.count = f.varint()?,
             _ => continue,
         }
@@ -126,12 +126,7 @@ pub(super) fn read_resolution(r: &mut Reader<'_>) -> Result<Resolution> {
         f.finish()?;
     }
     let choice = choice.ok_or_else(|| fields.error("a resolution lacks its choice"))?;
-    Ok(Resolution {
-        conflict,
-        choice,
-        actor,
-        at,
-    })
+    Ok(Resolution { conflict, choice, actor, at })
 }
 
 pub(super) fn choice_code(choice: Choice) -> u8 {

@@ -16,7 +16,7 @@ pub mod row;
 pub mod schema;
 pub mod value;
 
-pub use bytes::{Fields, Reader, Writer};
+pub use bytes::{FEW_MAX, Fields, Reader, Writer};
 
 /// The version byte that this program writes, and the highest it reads.
 pub const VERSION: u8 = 1;

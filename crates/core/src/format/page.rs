@@ -27,11 +27,7 @@ const WHAT: &str = "page of changes";
 /// Where a change breaks its shape (see [`check`]) or there are more than [`CHANGES_MAX`]: such a page could never be
 /// read again, so it must not be stored.
 pub fn encode(shapes: &[Shape], changes: &[Change]) -> Vec<u8> {
-    assert!(
-        changes.len() <= CHANGES_MAX,
-        "a page of {} changes is over {CHANGES_MAX}",
-        changes.len()
-    );
+    assert!(changes.len() <= CHANGES_MAX, "a page of {} changes is over {CHANGES_MAX}", changes.len());
     let mut w = Writer::versioned();
     let mut previous = 0;
     let mut seen = Seen::default();
@@ -58,11 +54,8 @@ pub fn decode(bytes: &[u8], shapes: &[Shape]) -> Result<Vec<Change>> {
     let mut seen = Seen::default();
     while !r.is_empty() {
         let head = r.varint()?;
-        let table = usize::try_from(head >> 2)
-            .ok()
-            .filter(|&t| t < shapes.len());
-        let table = table
-            .ok_or_else(|| r.error(format!("it names table {} of {}", head >> 2, shapes.len())))?;
+        let table = usize::try_from(head >> 2).ok().filter(|&t| t < shapes.len());
+        let table = table.ok_or_else(|| r.error(format!("it names table {} of {}", head >> 2, shapes.len())))?;
         let count = r.count(2)?;
         if count == 0 || count > CHANGES_MAX - changes.len() {
             return Err(r.error(format!("a run of {count} changes after {}", changes.len())));
@@ -96,8 +89,7 @@ fn head(change: &Change) -> u64 {
 }
 
 fn write_edit(w: &mut Writer, change: &Change) {
-    let values =
-        |w: &mut Writer, values: &[Value]| values.iter().for_each(|v| value::write(&mut w.0, v));
+    let values = |w: &mut Writer, values: &[Value]| values.iter().for_each(|v| value::write(&mut w.0, v));
     match &change.edit {
         Edit::Insert(row) | Edit::Delete(row) => values(w, row),
         Edit::Update(cells) => {
@@ -119,43 +111,17 @@ fn write_edit(w: &mut Writer, change: &Change) {
     }
 }
 
-fn read_change(
-    r: &mut Reader<'_>,
-    table: usize,
-    kind: u64,
-    shape: &Shape,
-    at: Time,
-) -> Result<Change> {
+fn read_change(r: &mut Reader<'_>, table: usize, kind: u64, shape: &Shape, at: Time) -> Result<Change> {
     if kind == UPDATE {
         let key = read_exactly(r, shape.key.len())?;
         let cells = read_cells(r, at)?;
-        return Ok(Change {
-            table,
-            key,
-            edit: Edit::Update(cells),
-            at,
-            moved_from: None,
-        });
+        return Ok(Change { table, key, edit: Edit::Update(cells), at, moved_from: None });
     }
     let row: Row = read_exactly(r, shape.columns.len())?;
     let key = key_of(shape, &row).ok_or_else(|| r.error("a key column is beyond its row"))?;
-    let moved_from = if kind == MOVE {
-        Some(read_exactly(r, shape.key.len())?)
-    } else {
-        None
-    };
-    let edit = if kind == DELETE {
-        Edit::Delete(row)
-    } else {
-        Edit::Insert(row)
-    };
-    Ok(Change {
-        table,
-        key,
-        edit,
-        at,
-        moved_from,
-    })
+    let moved_from = if kind == MOVE { Some(read_exactly(r, shape.key.len())?) } else { None };
+    let edit = if kind == DELETE { Edit::Delete(row) } else { Edit::Insert(row) };
+    Ok(Change { table, key, edit, at, moved_from })
 }
 
 fn read_exactly(r: &mut Reader<'_>, count: usize) -> Result<Vec<Value>> {
@@ -174,21 +140,13 @@ fn read_cells(r: &mut Reader<'_>, at: Time) -> Result<Vec<Cell>> {
     let mut cells = Vec::with_capacity(count);
     for _ in 0..count {
         let head = r.varint()?;
-        let column =
-            usize::try_from(head >> 1).map_err(|_| r.error("a column's position is too large"))?;
+        let column = usize::try_from(head >> 1).map_err(|_| r.error("a column's position is too large"))?;
         let earlier = if head & 1 == 1 { r.varint()? } else { 0 };
         if head & 1 == 1 && earlier == 0 {
             return Err(r.error("a cell's time is spelled too long"));
         }
-        let cell_at =
-            at.0.checked_sub(earlier)
-                .ok_or_else(|| r.error("a cell's time is before all time"))?;
-        cells.push(Cell {
-            column,
-            before: value::read(r)?,
-            after: value::read(r)?,
-            at: Time(cell_at),
-        });
+        let cell_at = at.0.checked_sub(earlier).ok_or_else(|| r.error("a cell's time is before all time"))?;
+        cells.push(Cell { column, before: value::read(r)?, after: value::read(r)?, at: Time(cell_at) });
     }
     Ok(cells)
 }
@@ -217,40 +175,21 @@ impl Seen {
 fn check_with(shapes: &[Shape], change: &Change, seen: &mut Seen) -> Result<()> {
     let broken = |why| Err(Error::corrupt(WHAT, why));
     let Some(shape) = shapes.get(change.table) else {
-        return broken(format!(
-            "it names table {} of {}",
-            change.table,
-            shapes.len()
-        ));
+        return broken(format!("it names table {} of {}", change.table, shapes.len()));
     };
     let table = &shape.table;
     if shape.is_numbered && !matches!(change.key[..], [Value::Integer(_)]) {
         return broken(format!("a row of {table} has no number"));
     }
-    if change
-        .moved_from
-        .as_ref()
-        .is_some_and(|k| k.len() != shape.key.len())
-    {
-        return broken(format!(
-            "a row of {table} was moved from a key of another length"
-        ));
+    if change.moved_from.as_ref().is_some_and(|k| k.len() != shape.key.len()) {
+        return broken(format!("a row of {table} was moved from a key of another length"));
     }
     match &change.edit {
         Edit::Insert(row) | Edit::Delete(row) => {
             if row.len() != shape.columns.len() {
-                return broken(format!(
-                    "a row of {table} has {} of {} columns",
-                    row.len(),
-                    shape.columns.len()
-                ));
+                return broken(format!("a row of {table} has {} of {} columns", row.len(), shape.columns.len()));
             }
-            let is_its_key = change.key.len() == shape.key.len()
-                && shape
-                    .key
-                    .iter()
-                    .zip(&change.key)
-                    .all(|(&i, k)| row.get(i) == Some(k));
+            let is_its_key = change.key.len() == shape.key.len() && shape.key.iter().zip(&change.key).all(|(&i, k)| row.get(i) == Some(k));
             if !is_its_key {
                 return broken(format!("a row of {table} has another key than its change"));
             }
@@ -267,11 +206,7 @@ fn check_cells(shape: &Shape, change: &Change, cells: &[Cell], seen: &mut Seen) 
     let table = &shape.table;
     let broken = |why| Err(Error::corrupt(WHAT, why));
     if change.key.len() != shape.key.len() {
-        return broken(format!(
-            "an update of {table} has a key of {} of {} values",
-            change.key.len(),
-            shape.key.len()
-        ));
+        return broken(format!("an update of {table} has a key of {} of {} values", change.key.len(), shape.key.len()));
     }
     if cells.is_empty() {
         return broken(format!("an update of {table} changes nothing"));
@@ -282,23 +217,12 @@ fn check_cells(shape: &Shape, change: &Change, cells: &[Cell], seen: &mut Seen) 
     }
     for cell in cells {
         if cell.column >= shape.columns.len() {
-            return broken(format!(
-                "an update names column {} of {} in {table}",
-                cell.column,
-                shape.columns.len()
-            ));
+            return broken(format!("an update names column {} of {} in {table}", cell.column, shape.columns.len()));
         }
         if !seen.insert(cell.column) {
             let is_key = shape.key.contains(&cell.column);
-            let why = if is_key {
-                "which is of its key"
-            } else {
-                "twice"
-            };
-            return broken(format!(
-                "an update names column {} of {table}, {why}",
-                cell.column
-            ));
+            let why = if is_key { "which is of its key" } else { "twice" };
+            return broken(format!("an update names column {} of {table}, {why}", cell.column));
         }
         if cell.at > change.at {
             return broken(format!("a cell of {table} is later than its row"));

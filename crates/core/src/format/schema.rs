@@ -43,8 +43,8 @@ pub(super) fn read_schema(r: &mut Reader<'_>) -> Result<Schema> {
     let mut fields = r.fields();
     while let Some((tag, mut f)) = fields.read()? {
         match tag {
-            1 => schema.tables = f.list(read_table)?,
-            2 => schema.objects = f.list(read_object)?,
+            1 => schema.tables = f.few(read_table)?,
+            2 => schema.objects = f.few(read_object)?,
             _ => continue,
         }
         f.finish()?;
@@ -69,26 +69,22 @@ fn read_table(r: &mut Reader<'_>) -> Result<Table> {
     while let Some((tag, mut f)) = fields.read()? {
         match tag {
             1 => table.name = f.text()?,
-            2 => table.columns = f.list(read_column)?,
+            2 => table.columns = f.few(read_column)?,
             3 => table.key = f.positions()?,
             4 => table.is_numbered = f.flag()?,
             5 => table.is_autoincrement = f.flag()?,
             6 => table.is_without_rowid = f.flag()?,
-            7 => table.foreign_keys = f.list(read_foreign_key)?,
+            7 => table.foreign_keys = f.few(read_foreign_key)?,
             8 => table.sql = f.text()?,
             _ => continue,
         }
         f.finish()?;
     }
     let names: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
-    check_columns(&table.name, &names, &table.key, table.is_numbered)
-        .map_err(|why| fields.error(why))?;
+    check_columns(&table.name, &names, &table.key, table.is_numbered).map_err(|why| fields.error(why))?;
     for link in &table.foreign_keys {
         if link.columns.iter().any(|&c| c >= names.len()) {
-            return Err(fields.error(format!(
-                "a foreign key of {} names a column beyond its columns",
-                table.name
-            )));
+            return Err(fields.error(format!("a foreign key of {} names a column beyond its columns", table.name)));
         }
     }
     Ok(table)
@@ -96,17 +92,9 @@ fn read_table(r: &mut Reader<'_>) -> Result<Table> {
 
 /// Checks what positions into a table rely on: not too many columns, their names apart without ASCII case, a key of
 /// distinct columns, one of them where it is a number.
-pub(super) fn check_columns(
-    table: &str,
-    names: &[&str],
-    key: &[usize],
-    is_numbered: bool,
-) -> core::result::Result<(), String> {
+pub(super) fn check_columns(table: &str, names: &[&str], key: &[usize], is_numbered: bool) -> core::result::Result<(), String> {
     if names.len() > COLUMNS_MAX {
-        return Err(format!(
-            "{table} has {} columns, over {COLUMNS_MAX}",
-            names.len()
-        ));
+        return Err(format!("{table} has {} columns, over {COLUMNS_MAX}", names.len()));
     }
     let mut lower: Vec<String> = names.iter().map(|n| n.to_ascii_lowercase()).collect();
     lower.sort_unstable();
@@ -116,19 +104,13 @@ pub(super) fn check_columns(
     let mut sorted = key.to_vec();
     sorted.sort_unstable();
     if sorted.last().is_some_and(|&last| last >= names.len()) {
-        return Err(format!(
-            "the key of {table} names a column beyond its {}",
-            names.len()
-        ));
+        return Err(format!("the key of {table} names a column beyond its {}", names.len()));
     }
     if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
         return Err(format!("the key of {table} names a column twice"));
     }
     if is_numbered && key.len() != 1 {
-        return Err(format!(
-            "{table} is numbered and has a key of {} columns",
-            key.len()
-        ));
+        return Err(format!("{table} is numbered and has a key of {} columns", key.len()));
     }
     Ok(())
 }
@@ -181,18 +163,10 @@ fn read_foreign_key(r: &mut Reader<'_>) -> Result<ForeignKey> {
         }
         f.finish()?;
     }
-    if columns.len() != parent_columns.len() {
-        return Err(fields.error(format!(
-            "a foreign key to {parent} has sides of different length"
-        )));
+    if columns.is_empty() || columns.len() != parent_columns.len() {
+        return Err(fields.error(format!("a foreign key to {parent} has no columns or sides of different length")));
     }
-    Ok(ForeignKey {
-        columns,
-        parent,
-        parent_columns,
-        on_delete,
-        on_update,
-    })
+    Ok(ForeignKey { columns, parent, parent_columns, on_delete, on_update })
 }
 
 fn write_object(w: &mut Writer, object: &Object) {
@@ -204,12 +178,7 @@ fn write_object(w: &mut Writer, object: &Object) {
 
 fn read_object(r: &mut Reader<'_>) -> Result<Object> {
     let [kind, name, table, sql] = read_texts(r)?;
-    Ok(Object {
-        kind,
-        name,
-        table,
-        sql,
-    })
+    Ok(Object { kind, name, table, sql })
 }
 
 /// Reads string fields tagged from 1.
@@ -249,22 +218,14 @@ pub(super) fn write_change(w: &mut Writer, step: &SchemaChange) {
         }
         SchemaChange::DropTable { name } => write_step_texts(w, DROP_TABLE, &[name]),
         SchemaChange::RenameTable { from, to } => write_step_texts(w, RENAME_TABLE, &[from, to]),
-        SchemaChange::AddColumn {
-            table,
-            column,
-            definition,
-        } => {
+        SchemaChange::AddColumn { table, column, definition } => {
             w.varint(ADD_COLUMN);
             w.text(1, table);
             w.field(2, |w| write_column(w, column));
             w.text(3, definition);
         }
-        SchemaChange::DropColumn { table, column } => {
-            write_step_texts(w, DROP_COLUMN, &[table, column])
-        }
-        SchemaChange::RenameColumn { table, from, to } => {
-            write_step_texts(w, RENAME_COLUMN, &[table, from, to])
-        }
+        SchemaChange::DropColumn { table, column } => write_step_texts(w, DROP_COLUMN, &[table, column]),
+        SchemaChange::RenameColumn { table, from, to } => write_step_texts(w, RENAME_COLUMN, &[table, from, to]),
         SchemaChange::Rebuild { before_sql, table } => {
             w.varint(REBUILD);
             w.text(1, before_sql);
@@ -294,11 +255,7 @@ pub(super) fn read_change(r: &mut Reader<'_>) -> Result<SchemaChange> {
         }
         ADD_COLUMN => {
             let (table, column, definition) = read_step(r, 2, read_column)?;
-            SchemaChange::AddColumn {
-                table,
-                column,
-                definition,
-            }
+            SchemaChange::AddColumn { table, column, definition }
         }
         DROP_COLUMN => {
             let [table, column] = read_texts(r)?;
@@ -325,11 +282,7 @@ pub(super) fn read_change(r: &mut Reader<'_>) -> Result<SchemaChange> {
 }
 
 /// Reads a step that holds one nested thing in field `inner_tag` (1 or 2), a text before it and a text after it.
-fn read_step<T>(
-    r: &mut Reader<'_>,
-    inner_tag: u64,
-    read: fn(&mut Reader<'_>) -> Result<T>,
-) -> Result<(String, T, String)> {
+fn read_step<T>(r: &mut Reader<'_>, inner_tag: u64, read: fn(&mut Reader<'_>) -> Result<T>) -> Result<(String, T, String)> {
     let (mut before, mut inner, mut after) = (String::new(), None, String::new());
     let mut fields = r.fields();
     while let Some((tag, mut f)) = fields.read()? {

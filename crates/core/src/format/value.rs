@@ -82,11 +82,7 @@ pub fn read(r: &mut Reader<'_>) -> Result<Value> {
         NULL => Ok(Value::Null),
         REAL => {
             let real = f64::from_bits(u64::from_be_bytes(r.array()?));
-            if real.is_nan() {
-                Err(r.error("a real is not a number"))
-            } else {
-                Ok(Value::Real(real))
-            }
+            if real.is_nan() { Err(r.error("a real is not a number")) } else { Ok(Value::Real(real)) }
         }
         INTEGER => match r.signed()? {
             INTEGER_MIN..=INTEGER_MAX => Err(r.error("an integer is spelled too long")),
@@ -94,24 +90,14 @@ pub fn read(r: &mut Reader<'_>) -> Result<Value> {
         },
         TEXT => Ok(Value::Text(read_long(r, TEXT_MAX)?)),
         BLOB => Ok(Value::Blob(read_long(r, BLOB_MAX)?)),
-        first @ SMALL_TEXT.. => Ok(Value::Text(
-            r.take(usize::from(first - SMALL_TEXT))?.to_vec(),
-        )),
-        first @ 0x10..=0x4f => Ok(Value::Integer(
-            i64::from(first - SMALL_INTEGER) + INTEGER_MIN,
-        )),
-        first @ 0x50..=0x6f => Ok(Value::Blob(
-            r.take(usize::from(first - SMALL_BLOB))?.to_vec(),
-        )),
+        first @ SMALL_TEXT.. => Ok(Value::Text(r.take(usize::from(first - SMALL_TEXT))?.to_vec())),
+        first @ 0x10..=0x4f => Ok(Value::Integer(i64::from(first - SMALL_INTEGER) + INTEGER_MIN)),
+        first @ 0x50..=0x6f => Ok(Value::Blob(r.take(usize::from(first - SMALL_BLOB))?.to_vec())),
         other => Err(r.error(format!("no value begins with {other:#04x}"))),
     }
 }
 
 fn read_long(r: &mut Reader<'_>, small_max: usize) -> Result<Vec<u8>> {
     let bytes = r.bytes()?;
-    if bytes.len() <= small_max {
-        Err(r.error("a value is spelled too long"))
-    } else {
-        Ok(bytes.to_vec())
-    }
+    if bytes.len() <= small_max { Err(r.error("a value is spelled too long")) } else { Ok(bytes.to_vec()) }
 }

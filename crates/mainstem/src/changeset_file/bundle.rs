@@ -48,10 +48,7 @@ pub struct BundleHeader {
 pub fn write_bundle<'a>(out: &'a mut dyn Write, header: &BundleHeader) -> Result<BundleWriter<'a>> {
     let mut frames = FrameWriter::begin(out, Magic::Bundle)?;
     frames.thing(Kind::Header, &encode_header(header))?;
-    Ok(BundleWriter {
-        frames,
-        kind: header.kind,
-    })
+    Ok(BundleWriter { frames, kind: header.kind })
 }
 
 /// Writes a bundle piece by piece. Without [`BundleWriter::finish`] the file is refused.
@@ -72,17 +69,11 @@ impl BundleWriter<'_> {
     /// Adds what a pull brought to a bundle of versions.
     pub fn item(&mut self, item: &Item) -> Result<()> {
         if self.kind != BundleKind::Versions {
-            return Err(Error::internal(
-                "a version for a bundle of unsent changesets",
-            ));
+            return Err(Error::internal("a version for a bundle of unsent changesets"));
         }
         match item {
-            Item::Version(bytes, hash) => self
-                .frames
-                .thing(Kind::Version, &[&hash[..], bytes].concat()),
-            Item::Event(bytes, hash) => {
-                self.frames.thing(Kind::Event, &[&hash[..], bytes].concat())
-            }
+            Item::Version(bytes, hash) => self.frames.thing(Kind::Version, &[&hash[..], bytes].concat()),
+            Item::Event(bytes, hash) => self.frames.thing(Kind::Event, &[&hash[..], bytes].concat()),
             Item::Page(bytes) => self.frames.thing(Kind::Page, bytes),
         }
     }
@@ -148,16 +139,10 @@ impl Pages for Bundle<'_> {
 fn read_item(things: &mut Things<'_>) -> Result<Option<Item>> {
     for kind in [Kind::Version, Kind::Event] {
         if let Some(bytes) = things.next_if(kind)? {
-            let (hash, bytes) = bytes
-                .split_first_chunk::<32>()
-                .ok_or_else(|| damaged("an event lacks its hash"))?;
+            let (hash, bytes) = bytes.split_first_chunk::<32>().ok_or_else(|| damaged("an event lacks its hash"))?;
             let bytes = bytes.to_vec();
             let is_version = kind == Kind::Version;
-            return Ok(Some(if is_version {
-                Item::Version(bytes, *hash)
-            } else {
-                Item::Event(bytes, *hash)
-            }));
+            return Ok(Some(if is_version { Item::Version(bytes, *hash) } else { Item::Event(bytes, *hash) }));
         }
     }
     if let Some(bytes) = things.next_if(Kind::Page)? {
@@ -187,8 +172,7 @@ pub(super) fn check(things: &mut Things<'_>) -> Result<(u64, u64)> {
 
 fn check_versions(things: &mut Things<'_>) -> Result<(u64, u64)> {
     let broken = |e: mainstem_core::Error| damaged(e.to_string());
-    let (mut version, mut body, mut pages) =
-        (None::<mainstem_core::event::Version>, Body::default(), 0);
+    let (mut version, mut body, mut pages) = (None::<mainstem_core::event::Version>, Body::default(), 0);
     let mut last: Option<Digest> = None;
     let (mut versions, mut changes, mut left) = (0, 0, 0u64);
     loop {
@@ -196,21 +180,14 @@ fn check_versions(things: &mut Things<'_>) -> Result<(u64, u64)> {
         if let (Some(version), false) = (&version, matches!(item, Some(Item::Page(_))))
             && (version.pages, version.body, 0) != (pages, body.digest(), left)
         {
-            return Err(damaged(format!(
-                "version {} has not the pages it names",
-                version.version
-            )));
+            return Err(damaged(format!("version {} has not the pages it names", version.version)));
         }
         match item {
             None => return Ok((versions, changes)),
             Some(Item::Page(bytes)) => {
-                let version = version
-                    .as_ref()
-                    .ok_or_else(|| damaged("a page belongs to no version"))?;
+                let version = version.as_ref().ok_or_else(|| damaged("a page belongs to no version"))?;
                 let length = page::decode(&bytes, &version.shapes).map_err(broken)?.len() as u64;
-                left = left
-                    .checked_sub(length)
-                    .ok_or_else(|| damaged("a version has too many changes"))?;
+                left = left.checked_sub(length).ok_or_else(|| damaged("a version has too many changes"))?;
                 body.add(&bytes);
                 pages += 1;
             }
@@ -235,9 +212,7 @@ fn check_versions(things: &mut Things<'_>) -> Result<(u64, u64)> {
 }
 
 fn read_header(things: &mut Things<'_>) -> Result<BundleHeader> {
-    let bytes = things
-        .next_if(Kind::Header)?
-        .ok_or_else(|| damaged("it has no header"))?;
+    let bytes = things.next_if(Kind::Header)?.ok_or_else(|| damaged("it has no header"))?;
     decode_header(&bytes).map_err(|e| damaged(e.to_string()))
 }
 

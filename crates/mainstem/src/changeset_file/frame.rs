@@ -54,15 +54,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 7] = [
-        Kind::Header,
-        Kind::Front,
-        Kind::Page,
-        Kind::Version,
-        Kind::Event,
-        Kind::Part,
-        Kind::End,
-    ];
+    const ALL: [Kind; 7] = [Kind::Header, Kind::Front, Kind::Page, Kind::Version, Kind::Event, Kind::Part, Kind::End];
 }
 
 /// What a file says it holds.
@@ -78,33 +70,19 @@ pub struct Totals {
 
 /// The one error for a file that is not what was written.
 pub fn damaged(why: impl Into<String>) -> Error {
-    Error::new(
-        ErrorKind::Corrupt,
-        "damaged_file",
-        format!("the changeset file is damaged: {}", why.into()),
-    )
-    .hint("copy the file again, or have it made again")
+    Error::new(ErrorKind::Corrupt, "damaged_file", format!("the changeset file is damaged: {}", why.into()))
+        .hint("copy the file again, or have it made again")
 }
 
 pub fn unreadable(e: io::Error) -> Error {
     if e.kind() == io::ErrorKind::UnexpectedEof {
         return damaged("it ends too early");
     }
-    Error::new(
-        ErrorKind::Unavailable,
-        "file_unreadable",
-        format!("the changeset file cannot be read: {e}"),
-    )
-    .because(e)
+    Error::new(ErrorKind::Unavailable, "file_unreadable", format!("the changeset file cannot be read: {e}")).because(e)
 }
 
 fn unwritable(e: io::Error) -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        "file_unwritable",
-        format!("the changeset file cannot be written: {e}"),
-    )
-    .because(e)
+    Error::new(ErrorKind::Unavailable, "file_unwritable", format!("the changeset file cannot be written: {e}")).because(e)
 }
 
 /// Writes frames.
@@ -118,12 +96,7 @@ pub struct FrameWriter<'a> {
 impl<'a> FrameWriter<'a> {
     pub fn begin(out: &'a mut dyn Write, magic: Magic) -> Result<Self> {
         let compressor = zstd::bulk::Compressor::new(LEVEL).map_err(unwritable)?;
-        let mut writer = FrameWriter {
-            out,
-            hasher: blake3::Hasher::new(),
-            compressor,
-            totals: Totals::default(),
-        };
+        let mut writer = FrameWriter { out, hasher: blake3::Hasher::new(), compressor, totals: Totals::default() };
         writer.put(magic.bytes())?;
         writer.put(&[VERSION])?;
         Ok(writer)
@@ -135,21 +108,11 @@ impl<'a> FrameWriter<'a> {
     pub fn thing(&mut self, kind: Kind, bytes: &[u8]) -> Result<()> {
         if bytes.len() > THING_BYTES_MAX {
             let limit = THING_BYTES_MAX >> 20;
-            return Err(Error::invalid(format!(
-                "a row of {} MiB is too large for a file ({limit})",
-                bytes.len() >> 20
-            )));
+            return Err(Error::invalid(format!("a row of {} MiB is too large for a file ({limit})", bytes.len() >> 20)));
         }
-        let ratio_max = if bytes.len() > FRAME_BYTES_MAX {
-            LARGE_RATIO_MAX
-        } else {
-            RATIO_MAX
-        };
+        let ratio_max = if bytes.len() > FRAME_BYTES_MAX { LARGE_RATIO_MAX } else { RATIO_MAX };
         let mut rest = bytes;
-        while let Some((part, after)) = rest
-            .split_at_checked(FRAME_BYTES_MAX)
-            .filter(|(_, after)| !after.is_empty())
-        {
+        while let Some((part, after)) = rest.split_at_checked(FRAME_BYTES_MAX).filter(|(_, after)| !after.is_empty()) {
             self.frame(Kind::Part, part, ratio_max)?;
             rest = after;
         }
@@ -159,29 +122,18 @@ impl<'a> FrameWriter<'a> {
         Ok(())
     }
     pub fn end(mut self) -> Result<()> {
-        let Totals {
-            things,
-            changes,
-            bytes,
-        } = self.totals;
+        let Totals { things, changes, bytes } = self.totals;
         self.put(&head(Kind::End, PLAIN, COUNTS_BYTES, COUNTS_BYTES))?;
         for number in [things, changes, bytes] {
             self.put(&number.to_be_bytes())?;
         }
         let digest = self.hasher.finalize();
-        self.out
-            .write_all(digest.as_bytes())
-            .and_then(|()| self.out.flush())
-            .map_err(unwritable)
+        self.out.write_all(digest.as_bytes()).and_then(|()| self.out.flush()).map_err(unwritable)
     }
     fn frame(&mut self, kind: Kind, plain: &[u8], ratio_max: usize) -> Result<()> {
         let packed = self.compressor.compress(plain).map_err(unwritable)?;
         let is_worth_it = packed.len() < plain.len() && plain.len() <= packed.len() * ratio_max;
-        let (method, stored) = if is_worth_it {
-            (ZSTD, &packed[..])
-        } else {
-            (PLAIN, plain)
-        };
+        let (method, stored) = if is_worth_it { (ZSTD, &packed[..]) } else { (PLAIN, plain) };
         self.put(&head(kind, method, plain.len(), stored.len()))?;
         self.put(stored)
     }
@@ -225,39 +177,23 @@ impl<'a> FrameReader<'a> {
     pub fn begin(input: impl Read + Seek + 'a) -> Result<(Magic, Self)> {
         let decompressor = zstd::bulk::Decompressor::new().map_err(unreadable)?;
         let (hasher, seen) = (blake3::Hasher::new(), Totals::default());
-        let mut reader = FrameReader {
-            input: Box::new(input),
-            hasher,
-            decompressor,
-            seen,
-            end: None,
-        };
+        let mut reader = FrameReader { input: Box::new(input), hasher, decompressor, seen, end: None };
         let start = reader.array::<20>()?;
-        let magic = [Magic::Changeset, Magic::Bundle]
-            .into_iter()
-            .find(|m| m.bytes() == &start);
+        let magic = [Magic::Changeset, Magic::Bundle].into_iter().find(|m| m.bytes() == &start);
         let magic = magic.ok_or_else(|| damaged("it does not begin as a changeset file does"))?;
         match reader.array()? {
             [VERSION] => Ok((magic, reader)),
-            [other] => Err(damaged(format!(
-                "its version {other} is not one that this program reads ({VERSION})"
-            ))),
+            [other] => Err(damaged(format!("its version {other} is not one that this program reads ({VERSION})"))),
         }
     }
     /// This place.
     pub fn mark(&mut self) -> Result<Mark> {
         let position = self.input.stream_position().map_err(unreadable)?;
-        Ok(Mark {
-            position,
-            hasher: self.hasher.clone(),
-            seen: self.seen,
-        })
+        Ok(Mark { position, hasher: self.hasher.clone(), seen: self.seen })
     }
     /// Goes back to a place.
     pub fn go_back(&mut self, mark: &Mark) -> Result<()> {
-        self.input
-            .seek(SeekFrom::Start(mark.position))
-            .map_err(unreadable)?;
+        self.input.seek(SeekFrom::Start(mark.position)).map_err(unreadable)?;
         (self.hasher, self.seen, self.end) = (mark.hasher.clone(), mark.seen, None);
         Ok(())
     }
@@ -295,35 +231,21 @@ impl<'a> FrameReader<'a> {
         let head = self.array::<HEAD_BYTES>()?;
         let kind = Kind::ALL.into_iter().find(|k| *k as u8 == head[0]);
         let kind = kind.ok_or_else(|| damaged(format!("{} is no kind of frame", head[0])))?;
-        let ratio_max = if kind == Kind::Part {
-            LARGE_RATIO_MAX
-        } else {
-            ratio_max
-        };
-        let length = |at: usize| {
-            u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]) as usize
-        };
+        let ratio_max = if kind == Kind::Part { LARGE_RATIO_MAX } else { ratio_max };
+        let length = |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]) as usize;
         let (plain, stored) = (length(2), length(6));
         if plain > FRAME_BYTES_MAX || stored > plain || plain > stored.saturating_mul(ratio_max) {
-            return Err(damaged(format!(
-                "a frame of {stored} bytes says it holds {plain}"
-            )));
+            return Err(damaged(format!("a frame of {stored} bytes says it holds {plain}")));
         }
         let mut bytes = Vec::new();
-        (&mut self.input)
-            .take(stored as u64)
-            .read_to_end(&mut bytes)
-            .map_err(unreadable)?;
+        (&mut self.input).take(stored as u64).read_to_end(&mut bytes).map_err(unreadable)?;
         if bytes.len() != stored {
             return Err(damaged("it ends too early"));
         }
         self.hasher.update(&bytes);
         let bytes = match head[1] {
             PLAIN => bytes,
-            ZSTD => self
-                .decompressor
-                .decompress(&bytes, plain)
-                .map_err(|_| damaged("a frame does not unpack"))?,
+            ZSTD => self.decompressor.decompress(&bytes, plain).map_err(|_| damaged("a frame does not unpack"))?,
             other => return Err(damaged(format!("{other} is no way to pack a frame"))),
         };
         if bytes.len() != plain {
@@ -341,25 +263,13 @@ impl<'a> FrameReader<'a> {
         if self.array::<32>()? != computed {
             return Err(damaged("its digest is not that of its contents"));
         }
-        if (&mut self.input)
-            .take(1)
-            .read_to_end(&mut Vec::new())
-            .map_err(unreadable)?
-            != 0
-        {
+        if (&mut self.input).take(1).read_to_end(&mut Vec::new()).map_err(unreadable)? != 0 {
             return Err(damaged("it goes on after its end"));
         }
         if things != self.seen.things || bytes != self.seen.bytes {
             return Err(damaged("it does not hold as much as it says"));
         }
-        self.end = Some((
-            Totals {
-                things,
-                changes,
-                bytes,
-            },
-            computed,
-        ));
+        self.end = Some((Totals { things, changes, bytes }, computed));
         Ok(())
     }
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {

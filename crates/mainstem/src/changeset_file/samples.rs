@@ -1,9 +1,7 @@
 //! Nasty changesets, for the tests of files and of JSON.
 use crate::error::Result;
 use crate::primary::Pages;
-use mainstem_core::change::{
-    Cell, Change, Changeset, Choice, Edit, Front, Header, Resolution, Shape,
-};
+use mainstem_core::change::{Cell, Change, Changeset, Choice, Edit, Front, Header, Resolution, Shape};
 use mainstem_core::schema::{Column, ForeignKey, Object, SchemaChange, Table};
 use mainstem_core::stamp::{ReplicaId, Time};
 use mainstem_core::value::{Row, Value};
@@ -18,10 +16,7 @@ pub struct Given {
 
 impl Given {
     pub fn of(changes: &[Change], a_page: usize) -> Self {
-        Given {
-            pages: changes.chunks(a_page).map(<[_]>::to_vec).collect(),
-            at: 0,
-        }
+        Given { pages: changes.chunks(a_page).map(<[_]>::to_vec).collect(), at: 0 }
     }
 }
 
@@ -46,15 +41,8 @@ pub fn drain(pages: &mut dyn Pages) -> Result<Vec<Change>> {
 }
 
 pub fn value() -> BoxedStrategy<Value> {
-    let integers = prop_oneof![
-        Just(i64::MIN),
-        Just(i64::MAX),
-        Just(1 << 53),
-        Just((1 << 53) + 1),
-        Just(-(1 << 53) - 1),
-        -60i64..60,
-        any::<i64>()
-    ];
+    let integers =
+        prop_oneof![Just(i64::MIN), Just(i64::MAX), Just(1 << 53), Just((1 << 53) + 1), Just(-(1 << 53) - 1), -60i64..60, any::<i64>()];
     let reals = prop_oneof![
         Just(-0.0),
         Just(0.0),
@@ -66,9 +54,7 @@ pub fn value() -> BoxedStrategy<Value> {
         Just(f64::MAX),
         Just(f64::MIN_POSITIVE),
         Just(f64::from_bits(1)),
-        any::<u64>()
-            .prop_map(f64::from_bits)
-            .prop_filter("SQLite keeps no NaN", |r| !r.is_nan()),
+        any::<u64>().prop_map(f64::from_bits).prop_filter("SQLite keeps no NaN", |r| !r.is_nan()),
     ];
     prop_oneof![
         2 => Just(Value::Null),
@@ -84,13 +70,7 @@ pub fn value() -> BoxedStrategy<Value> {
 }
 
 pub fn name() -> BoxedStrategy<String> {
-    prop_oneof![
-        Just("a\"b'c`;--\\".into()),
-        Just("🦀 e\u{301}\u{0}".into()),
-        Just(String::new()),
-        "[a-zA-Z_ ]{1,12}"
-    ]
-    .boxed()
+    prop_oneof![Just("a\"b'c`;--\\".into()), Just("🦀 e\u{301}\u{0}".into()), Just(String::new()), "[a-zA-Z_ ]{1,12}"].boxed()
 }
 
 pub fn time() -> BoxedStrategy<Time> {
@@ -106,35 +86,12 @@ pub fn time() -> BoxedStrategy<Time> {
 fn table() -> BoxedStrategy<Table> {
     (many(name(), 9), any::<[bool; 4]>())
         .prop_map(|(names, flags)| {
-            let [
-                name,
-                declared_type,
-                default,
-                collation,
-                parent,
-                to,
-                on_delete,
-                on_update,
-                sql,
-            ] = <[String; 9]>::try_from(names).expect("nine were asked for");
-            let plain = Column {
-                name: "plain \"é".into(),
-                ..Column::default()
-            };
-            let full = Column {
-                name: "full".into(),
-                declared_type,
-                not_null: flags[0],
-                default: Some(default),
-                collation: Some(collation),
-            };
-            let link = ForeignKey {
-                columns: vec![1],
-                parent,
-                parent_columns: vec![to],
-                on_delete,
-                on_update,
-            };
+            let [name, declared_type, default, collation, parent, to, on_delete, on_update, sql] =
+                <[String; 9]>::try_from(names).expect("nine were asked for");
+            let plain = Column { name: "plain \"é".into(), ..Column::default() };
+            let full =
+                Column { name: "full".into(), declared_type, not_null: flags[0], default: Some(default), collation: Some(collation) };
+            let link = ForeignKey { columns: vec![1], parent, parent_columns: vec![to], on_delete, on_update };
             Table {
                 name,
                 columns: vec![plain, full],
@@ -157,32 +114,11 @@ fn step() -> BoxedStrategy<SchemaChange> {
                 0 => SchemaChange::CreateTable { table },
                 1 => SchemaChange::DropTable { name: a },
                 2 => SchemaChange::RenameTable { from: a, to: b },
-                3 => SchemaChange::AddColumn {
-                    table: a,
-                    column: table.columns[1].clone(),
-                    definition: b,
-                },
-                4 => SchemaChange::DropColumn {
-                    table: a,
-                    column: b,
-                },
-                5 => SchemaChange::RenameColumn {
-                    table: a,
-                    from: b,
-                    to: c,
-                },
-                6 => SchemaChange::Rebuild {
-                    before_sql: a,
-                    table,
-                },
-                7 => SchemaChange::PutObject {
-                    object: Object {
-                        kind: a,
-                        name: b,
-                        table: c,
-                        sql: d,
-                    },
-                },
+                3 => SchemaChange::AddColumn { table: a, column: table.columns[1].clone(), definition: b },
+                4 => SchemaChange::DropColumn { table: a, column: b },
+                5 => SchemaChange::RenameColumn { table: a, from: b, to: c },
+                6 => SchemaChange::Rebuild { before_sql: a, table },
+                7 => SchemaChange::PutObject { object: Object { kind: a, name: b, table: c, sql: d } },
                 _ => SchemaChange::DropObject { kind: a, name: b },
             }
         })
@@ -196,27 +132,11 @@ fn shapes() -> Vec<Shape> {
         key: key.to_vec(),
         ..Shape::default()
     };
-    vec![
-        Shape {
-            is_numbered: true,
-            highest: Some(i64::MAX),
-            ..shape("person", &[0])
-        },
-        shape("tag 🦀", &[2, 0]),
-        shape("tag 🦀", &[1]),
-    ]
+    vec![Shape { is_numbered: true, highest: Some(i64::MAX), ..shape("person", &[0]) }, shape("tag 🦀", &[2, 0]), shape("tag 🦀", &[1])]
 }
 
 fn change() -> BoxedStrategy<Change> {
-    (
-        0..3usize,
-        many(value(), 3),
-        many(value(), 3),
-        any::<i64>(),
-        0..4,
-        time(),
-        any::<u64>(),
-    )
+    (0..3usize, many(value(), 3), many(value(), 3), any::<i64>(), 0..4, time(), any::<u64>())
         .prop_map(|(table, mut row, after, number, kind, at, age)| {
             let shape = &shapes()[table];
             if shape.is_numbered {
@@ -231,38 +151,19 @@ fn change() -> BoxedStrategy<Change> {
             };
             let edit = match kind {
                 0 => Edit::Delete(row),
-                1 => Edit::Update(
-                    (0..3)
-                        .rev()
-                        .filter(|i| !shape.key.contains(i))
-                        .map(cell)
-                        .collect(),
-                ),
+                1 => Edit::Update((0..3).rev().filter(|i| !shape.key.contains(i)).map(cell).collect()),
                 _ => Edit::Insert(row),
             };
             let moved_from = (kind == 3).then(|| after[..shape.key.len()].to_vec());
-            Change {
-                table,
-                key,
-                edit,
-                at,
-                moved_from,
-            }
+            Change { table, key, edit, at, moved_from }
         })
         .boxed()
 }
 
 /// Any changeset: steps of every kind, two shapes of one name, nasty values.
 pub fn changeset() -> BoxedStrategy<Changeset> {
-    let header = (
-        any::<[u128; 3]>(),
-        any::<[u64; 2]>(),
-        name(),
-        proptest::option::of(name()),
-        name(),
-        time(),
-    )
-        .prop_map(|(wide, numbers, actor, title, description, at)| Header {
+    let header = (any::<[u128; 3]>(), any::<[u64; 2]>(), name(), proptest::option::of(name()), name(), time()).prop_map(
+        |(wide, numbers, actor, title, description, at)| Header {
             write_id: wide[0],
             lineage: wide[1],
             replica: ReplicaId(wide[2]),
@@ -272,40 +173,19 @@ pub fn changeset() -> BoxedStrategy<Changeset> {
             title,
             description,
             at,
-        });
-    let choices = vec![
-        Choice::Ours,
-        Choice::Theirs,
-        Choice::Base,
-        Choice::Value,
-        Choice::Merged,
-    ];
-    let resolution = (any::<u64>(), prop::sample::select(choices), name(), time()).prop_map(
-        |(conflict, choice, actor, at)| Resolution {
-            conflict,
-            choice,
-            actor,
-            at,
         },
     );
-    (
-        header,
-        many(step(), 0..4),
-        many(resolution, 0..3),
-        many(change(), 0..12),
-    )
+    let choices = vec![Choice::Ours, Choice::Theirs, Choice::Base, Choice::Value, Choice::Merged];
+    let resolution = (any::<u64>(), prop::sample::select(choices), name(), time()).prop_map(|(conflict, choice, actor, at)| Resolution {
+        conflict,
+        choice,
+        actor,
+        at,
+    });
+    (header, many(step(), 0..4), many(resolution, 0..3), many(change(), 0..12))
         .prop_map(|(header, schema, resolutions, changes)| {
             let count = changes.len() as u64;
-            Changeset {
-                front: Front {
-                    header,
-                    schema,
-                    shapes: shapes(),
-                    resolutions,
-                    count,
-                },
-                changes,
-            }
+            Changeset { front: Front { header, schema, shapes: shapes(), resolutions, count }, changes }
         })
         .boxed()
 }
@@ -313,45 +193,16 @@ pub fn changeset() -> BoxedStrategy<Changeset> {
 /// A small changeset, the same every time.
 pub fn fixed() -> Changeset {
     let at = Time(Time::from_ms(1_760_000_000_123).0 | 7);
-    let change = |table, key, edit| Change {
-        table,
-        key,
-        edit,
-        at,
-        moved_from: None,
-    };
-    let row = |id: i64, name: &str, wait: Value| -> Row {
-        vec![Value::Integer(id), Value::text(name), wait]
-    };
-    let cell = |column, before, after| Cell {
-        column,
-        before,
-        after,
-        at: Time::from_ms(1_760_000_000_000),
-    };
+    let change = |table, key, edit| Change { table, key, edit, at, moved_from: None };
+    let row = |id: i64, name: &str, wait: Value| -> Row { vec![Value::Integer(id), Value::text(name), wait] };
+    let cell = |column, before, after| Cell { column, before, after, at: Time::from_ms(1_760_000_000_000) };
     let changes = vec![
-        change(
-            0,
-            vec![Value::Integer(3)],
-            Edit::Delete(row(3, "Bo", Value::Null)),
-        ),
-        change(
-            0,
-            vec![Value::Integer(i64::MAX)],
-            Edit::Insert(row(i64::MAX, "Anna", Value::Real(-0.0))),
-        ),
-        change(
-            0,
-            vec![Value::Integer(1)],
-            Edit::Update(vec![cell(2, Value::Real(1.0), Value::Blob(vec![0, 255]))]),
-        ),
+        change(0, vec![Value::Integer(3)], Edit::Delete(row(3, "Bo", Value::Null))),
+        change(0, vec![Value::Integer(i64::MAX)], Edit::Insert(row(i64::MAX, "Anna", Value::Real(-0.0)))),
+        change(0, vec![Value::Integer(1)], Edit::Update(vec![cell(2, Value::Real(1.0), Value::Blob(vec![0, 255]))])),
         Change {
             moved_from: Some(vec![Value::text("old")]),
-            ..change(
-                2,
-                vec![Value::text("new")],
-                Edit::Insert(row(9, "new", Value::Text(vec![0xff]))),
-            )
+            ..change(2, vec![Value::text("new")], Edit::Insert(row(9, "new", Value::Text(vec![0xff]))))
         },
     ];
     let header = Header {
@@ -365,24 +216,7 @@ pub fn fixed() -> Changeset {
         description: String::new(),
         at,
     };
-    let resolutions = vec![Resolution {
-        conflict: u64::MAX,
-        choice: Choice::Base,
-        actor: "anna".into(),
-        at,
-    }];
-    let schema = vec![SchemaChange::RenameTable {
-        from: "people".into(),
-        to: "person".into(),
-    }];
-    Changeset {
-        front: Front {
-            header,
-            schema,
-            shapes: shapes(),
-            resolutions,
-            count: 4,
-        },
-        changes,
-    }
+    let resolutions = vec![Resolution { conflict: u64::MAX, choice: Choice::Base, actor: "anna".into(), at }];
+    let schema = vec![SchemaChange::RenameTable { from: "people".into(), to: "person".into() }];
+    Changeset { front: Front { header, schema, shapes: shapes(), resolutions, count: 4 }, changes }
 }

@@ -15,32 +15,21 @@ use std::io::Cursor as Bytes;
 
 fn file(changeset: &Changeset, a_page: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
-    write(
-        &mut bytes,
-        &changeset.front,
-        &mut Given::of(&changeset.changes, a_page),
-    )
-    .unwrap();
+    write(&mut bytes, &changeset.front, &mut Given::of(&changeset.changes, a_page)).unwrap();
     bytes
 }
 
 fn changeset(bytes: &[u8]) -> Result<Changeset> {
     check(&mut Bytes::new(bytes))?;
     let (front, mut pages) = read(Bytes::new(bytes))?;
-    Ok(Changeset {
-        front,
-        changes: drain(&mut pages)?,
-    })
+    Ok(Changeset { front, changes: drain(&mut pages)? })
 }
 
 /// A ledger's first events and pages, as a pull brings them.
 fn items() -> Vec<Item> {
     let Changeset { front, changes } = samples::fixed();
     let mut body = Body::default();
-    let pages: Vec<Vec<u8>> = changes
-        .chunks(3)
-        .map(|part| page::encode(&front.shapes, part))
-        .collect();
+    let pages: Vec<Vec<u8>> = changes.chunks(3).map(|part| page::encode(&front.shapes, part)).collect();
     pages.iter().for_each(|bytes| body.add(bytes));
     let version = event::encode(&Event::Version(Version {
         version: 1,
@@ -51,11 +40,7 @@ fn items() -> Vec<Item> {
         body: body.digest(),
         ..Version::default()
     }));
-    let policy = event::encode(&Event::Policy(PolicySet {
-        text: "x".into(),
-        actor: "bo".into(),
-        at: Time(3),
-    }));
+    let policy = event::encode(&Event::Policy(PolicySet { text: "x".into(), actor: "bo".into(), at: Time(3) }));
     let first = event::chain(&[0; 32], &version);
     let second = event::chain(&first, &policy);
     let mut items = vec![Item::Version(version, first)];
@@ -70,19 +55,9 @@ fn header(kind: BundleKind) -> BundleHeader {
         lineage: 1,
         epoch: 2,
         dataset: "people".into(),
-        from: Cursor {
-            version: 3,
-            page: 4,
-        },
-        next: Cursor {
-            version: 5,
-            page: 6,
-        },
-        head: Head {
-            events: 7,
-            hash: [8; 32],
-            version: 9,
-        },
+        from: Cursor { version: 3, page: 4 },
+        next: Cursor { version: 5, page: 6 },
+        head: Head { events: 7, hash: [8; 32], version: 9 },
         policy: "[dataset]\n".into(),
     }
 }
@@ -91,9 +66,7 @@ fn unsent_bundle() -> Vec<u8> {
     let (mut bytes, one) = (Vec::new(), samples::fixed());
     let mut bundle = write_bundle(&mut bytes, &header(BundleKind::Unsent)).unwrap();
     for _ in 0..2 {
-        bundle
-            .changeset(&one.front, &mut Given::of(&one.changes, 3))
-            .unwrap();
+        bundle.changeset(&one.front, &mut Given::of(&one.changes, 3)).unwrap();
     }
     bundle.finish().unwrap();
     bytes
@@ -112,11 +85,7 @@ fn torture(bytes: &[u8]) {
     check(&mut Bytes::new(bytes)).unwrap();
     let refused = |bytes: &[u8], what: &str, at: usize| {
         let e = check(&mut Bytes::new(bytes)).expect_err(&format!("{what} at {at}"));
-        assert_eq!(
-            (e.kind, e.code),
-            (ErrorKind::Corrupt, "damaged_file"),
-            "{what} at {at}: {e}"
-        );
+        assert_eq!((e.kind, e.code), (ErrorKind::Corrupt, "damaged_file"), "{what} at {at}: {e}");
     };
     for length in 0..bytes.len() {
         refused(&bytes[..length], "cut", length);
@@ -165,12 +134,7 @@ fn the_reader_alone_finds_a_damaged_end() {
     let mut bytes = file(&samples::fixed(), 3);
     *bytes.last_mut().unwrap() ^= 1;
     let (_, mut pages) = read(Bytes::new(&bytes[..])).unwrap();
-    assert!(
-        drain(&mut pages)
-            .unwrap_err()
-            .message
-            .contains("its digest is not that of its contents")
-    );
+    assert!(drain(&mut pages).unwrap_err().message.contains("its digest is not that of its contents"));
 }
 
 #[test]
@@ -189,21 +153,12 @@ fn check_says_what_is_there_and_goes_back() {
     let mut input = Bytes::new([b"before".to_vec(), file(&samples::fixed(), 3)].concat());
     input.set_position(6);
     let contents = check(&mut input).unwrap();
-    assert_eq!(
-        (contents.is_bundle, contents.changesets, contents.changes),
-        (false, 1, 4)
-    );
+    assert_eq!((contents.is_bundle, contents.changesets, contents.changes), (false, 1, 4));
     assert_eq!(input.position(), 6);
     let contents = check(&mut Bytes::new(unsent_bundle())).unwrap();
-    assert_eq!(
-        (contents.is_bundle, contents.changesets, contents.changes),
-        (true, 2, 8)
-    );
+    assert_eq!((contents.is_bundle, contents.changesets, contents.changes), (true, 2, 8));
     let contents = check(&mut Bytes::new(versions_bundle(&items()))).unwrap();
-    assert_eq!(
-        (contents.is_bundle, contents.changesets, contents.changes),
-        (true, 1, 4)
-    );
+    assert_eq!((contents.is_bundle, contents.changesets, contents.changes), (true, 1, 4));
 }
 
 #[test]
@@ -216,16 +171,9 @@ fn a_bundle_of_changesets_comes_back() {
     bundle.rewind().unwrap();
     assert_eq!(drain(&mut bundle).unwrap(), one.changes);
     assert_eq!(bundle.changeset().unwrap(), Some(one.front));
-    assert_eq!(
-        bundle.changeset().unwrap(),
-        None,
-        "pages not taken are passed over"
-    );
+    assert_eq!(bundle.changeset().unwrap(), None, "pages not taken are passed over");
     assert!(bundle.item().unwrap().is_none());
-    assert!(
-        read(Bytes::new(&bytes[..])).is_err(),
-        "a bundle is not one changeset"
-    );
+    assert!(read(Bytes::new(&bytes[..])).is_err(), "a bundle is not one changeset");
 }
 
 #[test]
@@ -234,10 +182,7 @@ fn a_bundle_of_versions_comes_back() {
     let mut bundle = read_bundle(Bytes::new(&bytes[..])).unwrap();
     assert_eq!(bundle.header, header(BundleKind::Versions));
     for item in items() {
-        assert_eq!(
-            format!("{:?}", bundle.item().unwrap()),
-            format!("{:?}", Some(item))
-        );
+        assert_eq!(format!("{:?}", bundle.item().unwrap()), format!("{:?}", Some(item)));
     }
     assert!(bundle.item().unwrap().is_none());
     assert!(bundle.changeset().unwrap().is_none());
@@ -248,9 +193,7 @@ fn a_bundle_of_versions_that_do_not_fit_together_is_refused() {
     let without = |at: usize| {
         let mut items = items();
         items.remove(at);
-        check(&mut Bytes::new(versions_bundle(&items)))
-            .unwrap_err()
-            .message
+        check(&mut Bytes::new(versions_bundle(&items))).unwrap_err().message
     };
     assert!(without(0).contains("a page belongs to no version"));
     assert!(without(1).contains("version 1 has not the pages it names"));
@@ -259,23 +202,14 @@ fn a_bundle_of_versions_that_do_not_fit_together_is_refused() {
     if let Some(Item::Event(_, hash)) = items.last_mut() {
         hash[0] ^= 1;
     }
-    assert!(
-        check(&mut Bytes::new(versions_bundle(&items)))
-            .unwrap_err()
-            .message
-            .contains("not one chain")
-    );
+    assert!(check(&mut Bytes::new(versions_bundle(&items))).unwrap_err().message.contains("not one chain"));
 }
 
 #[test]
 fn large_rows_take_several_frames_and_come_back() {
     let mut given = samples::fixed();
     let mut noise = blake3::Hasher::new().finalize_xof();
-    for size in [
-        FRAME_BYTES_MAX - 100,
-        FRAME_BYTES_MAX,
-        2 * FRAME_BYTES_MAX + 5,
-    ] {
+    for size in [FRAME_BYTES_MAX - 100, FRAME_BYTES_MAX, 2 * FRAME_BYTES_MAX + 5] {
         let mut random = vec![0; size];
         noise.fill(&mut random);
         for blob in [random, vec![0; size]] {
@@ -302,35 +236,18 @@ fn a_frame_that_unfolds_too_far_is_refused() {
     assert!(why.contains("says it holds 8388608"), "{why}");
     bytes.truncate(21);
     bytes.extend([2, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
-    assert!(
-        check(&mut Bytes::new(&bytes))
-            .unwrap_err()
-            .message
-            .contains("says it holds 4294967295")
-    );
+    assert!(check(&mut Bytes::new(&bytes)).unwrap_err().message.contains("says it holds 4294967295"));
 }
 
 #[test]
 fn a_changeset_that_is_not_what_its_front_says_is_not_written() {
     let mut given = samples::fixed();
     given.front.count = 5;
-    let e = write(
-        &mut Vec::new(),
-        &given.front,
-        &mut Given::of(&given.changes, 3),
-    )
-    .unwrap_err();
+    let e = write(&mut Vec::new(), &given.front, &mut Given::of(&given.changes, 3)).unwrap_err();
     assert_eq!(e.message, "a changeset of 5 changes has 4");
     given.front.count = 4;
     given.changes[0].table = 9;
-    assert!(
-        write(
-            &mut Vec::new(),
-            &given.front,
-            &mut Given::of(&given.changes, 3)
-        )
-        .is_err()
-    );
+    assert!(write(&mut Vec::new(), &given.front, &mut Given::of(&given.changes, 3)).is_err());
 }
 
 #[test]

@@ -17,24 +17,15 @@ use std::io::{self, Write};
 pub fn export(front: &Front, pages: &mut dyn Pages, out: &mut dyn Write) -> Result<()> {
     let mut w = Lines { out };
     front.shapes.iter().try_for_each(front::check_shape)?;
-    w.line(
-        "{",
-        format_args!("\"format\":{:?},\"version\":{VERSION},", FORMAT),
-    )?;
+    w.line("{", format_args!("\"format\":{:?},\"version\":{VERSION},", FORMAT))?;
     w.line("\"header\":", format_args!("{},", header(&front.header)))?;
     w.list("schema", front.schema.iter().map(step))?;
     w.list("shapes", front.shapes.iter().map(|s| Ok(shape(s))))?;
-    w.list(
-        "resolutions",
-        front.resolutions.iter().map(|r| Ok(resolution(r))),
-    )?;
+    w.list("resolutions", front.resolutions.iter().map(|r| Ok(resolution(r))))?;
     w.line("\"count\":", format_args!("{},", count(front.count)))?;
     w.line("\"changes\":[", format_args!(""))?;
     let mut tables: HashMap<&str, u32> = HashMap::new();
-    front
-        .shapes
-        .iter()
-        .for_each(|s| *tables.entry(&s.table).or_default() += 1);
+    front.shapes.iter().for_each(|s| *tables.entry(&s.table).or_default() += 1);
     let mut written = 0;
     while let Some(changes) = pages.next()? {
         for one in &changes {
@@ -43,17 +34,11 @@ pub fn export(front: &Front, pages: &mut dyn Pages, out: &mut dyn Write) -> Resu
             let comma = if written == front.count { "" } else { "," };
             let shape = &front.shapes[one.table];
             let is_ambiguous = tables[shape.table.as_str()] > 1;
-            w.line(
-                "",
-                format_args!("{}{comma}", change(shape, is_ambiguous, one)),
-            )?;
+            w.line("", format_args!("{}{comma}", change(shape, is_ambiguous, one)))?;
         }
     }
     if written != front.count {
-        return Err(Error::internal(format!(
-            "a changeset of {} changes has {written}",
-            front.count
-        )));
+        return Err(Error::internal(format!("a changeset of {} changes has {written}", front.count)));
     }
     w.line("]}", format_args!(""))
 }
@@ -73,21 +58,12 @@ impl Lines<'_> {
 }
 
 fn unwritable(e: io::Error) -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        "file_unwritable",
-        format!("the changeset cannot be written: {e}"),
-    )
-    .because(e)
+    Error::new(ErrorKind::Unavailable, "file_unwritable", format!("the changeset cannot be written: {e}")).because(e)
 }
 
 /// A count as a number where every JSON program keeps it, as digits where not.
 fn count(number: u64) -> Out {
-    if number <= 1 << 53 {
-        json!(number)
-    } else {
-        json!(number.to_string())
-    }
+    if number <= 1 << 53 { json!(number) } else { json!(number.to_string()) }
 }
 
 fn header(header: &Header) -> Out {
@@ -117,14 +93,7 @@ fn shape(shape: &Shape) -> Out {
     let mut out = Map::new();
     out.insert("table".into(), json!(shape.table));
     out.insert("columns".into(), json!(shape.columns));
-    out.insert(
-        "key".into(),
-        shape
-            .key
-            .iter()
-            .map(|&i| shape.columns[i].as_str())
-            .collect(),
-    );
+    out.insert("key".into(), shape.key.iter().map(|&i| shape.columns[i].as_str()).collect());
     if shape.is_numbered {
         out.insert("is_numbered".into(), json!(true));
     }
@@ -152,11 +121,7 @@ fn change(shape: &Shape, is_ambiguous: bool, change: &Change) -> Out {
     out.insert("at".into(), json!(time_text(change.at)));
     match &change.edit {
         Edit::Insert(row) | Edit::Delete(row) => {
-            let row = shape
-                .columns
-                .iter()
-                .cloned()
-                .zip(row.iter().map(value_to_json));
+            let row = shape.columns.iter().cloned().zip(row.iter().map(value_to_json));
             out.insert("row".into(), Out::Object(row.collect()));
         }
         Edit::Update(cells) => {
@@ -184,11 +149,7 @@ fn step(step: &SchemaChange) -> Result<Out> {
         SchemaChange::RenameTable { from, to } => {
             json!({ "step": "rename_table", "from": from, "to": to })
         }
-        SchemaChange::AddColumn {
-            table,
-            column: c,
-            definition,
-        } => {
+        SchemaChange::AddColumn { table, column: c, definition } => {
             json!({ "step": "add_column", "table": table, "column": column(c), "definition": definition })
         }
         SchemaChange::DropColumn { table, column } => {
@@ -197,10 +158,7 @@ fn step(step: &SchemaChange) -> Result<Out> {
         SchemaChange::RenameColumn { table, from, to } => {
             json!({ "step": "rename_column", "table": table, "from": from, "to": to })
         }
-        SchemaChange::Rebuild {
-            before_sql,
-            table: t,
-        } => {
+        SchemaChange::Rebuild { before_sql, table: t } => {
             json!({ "step": "rebuild", "before_sql": before_sql, "table": table(t)? })
         }
         SchemaChange::PutObject { object: o } => {
@@ -230,12 +188,7 @@ fn table(table: &Table) -> Result<Out> {
     let names = |positions: &[usize]| -> Result<Vec<&str>> {
         let name = |&i: &usize| table.columns.get(i).map(|c| c.name.as_str());
         let names: Option<Vec<_>> = positions.iter().map(name).collect();
-        names.ok_or_else(|| {
-            Error::invalid(format!(
-                "the table {} names a column that it has not",
-                table.name
-            ))
-        })
+        names.ok_or_else(|| Error::invalid(format!("the table {} names a column that it has not", table.name)))
     };
     let links = table.foreign_keys.iter().map(|link| {
         Ok(json!({

@@ -4,9 +4,7 @@ use super::tree::{Json, Members};
 use super::value::value_from_json;
 use super::{FORMAT, VERSION};
 use crate::error::{Error, Result};
-use mainstem_core::change::{
-    Cell, Change, Changeset, Choice, Edit, Front, Header, Resolution, Shape,
-};
+use mainstem_core::change::{Cell, Change, Changeset, Choice, Edit, Front, Header, Resolution, Shape};
 use mainstem_core::format::{front, page};
 use mainstem_core::schema::{Column, ForeignKey, Object, SchemaChange, Table};
 use mainstem_core::stamp::{ReplicaId, Time};
@@ -34,17 +32,14 @@ struct Shapes<'a> {
 /// Reads a changeset that [`super::export`] wrote, perhaps with edits by hand since. Everything is checked as if it came
 /// as bytes. What is refused is [`mainstem_core::ErrorKind::Invalid`] and says which change it is in.
 pub fn import(bytes: &[u8]) -> Result<Changeset> {
-    let json = Json::parse(bytes)
-        .map_err(|e| Error::invalid(format!("the changeset is not JSON: {e}")))?;
+    let json = Json::parse(bytes).map_err(|e| Error::invalid(format!("the changeset is not JSON: {e}")))?;
     let mut m = Members::of("the changeset", json)?;
     if m.text("format")? != FORMAT {
         return Err(m.error(format!("\"format\" is not {FORMAT:?}")));
     }
     let version = m.count("version")?;
     if version != VERSION {
-        return Err(m.error(format!(
-            "its version {version} is not one that this program reads ({VERSION})"
-        )));
+        return Err(m.error(format!("its version {version} is not one that this program reads ({VERSION})")));
     }
     let front = Front {
         header: header(m.take("header")?)?,
@@ -64,16 +59,11 @@ pub fn import(bytes: &[u8]) -> Result<Changeset> {
     let mut changes = Vec::new();
     for (number, json) in (1..).zip(m.list("changes")?) {
         let one = change(&shapes, format!("change {number}"), json)?;
-        page::check(&front.shapes, &one)
-            .map_err(|e| Error::invalid(format!("change {number}: {e}")))?;
+        page::check(&front.shapes, &one).map_err(|e| Error::invalid(format!("change {number}: {e}")))?;
         changes.push(one);
     }
     if changes.len() as u64 != front.count {
-        return Err(m.error(format!(
-            "\"count\" is {} and there are {} changes",
-            front.count,
-            changes.len()
-        )));
+        return Err(m.error(format!("\"count\" is {} and there are {} changes", front.count, changes.len())));
     }
     m.finish()?;
     Ok(Changeset { front, changes })
@@ -85,22 +75,12 @@ fn each<T>(items: Vec<Json>, read: impl Fn(Json) -> Result<T>) -> Result<Vec<T>>
 
 fn wide(m: &mut Members, name: &str) -> Result<u128> {
     let digits = m.text(name)?;
-    ReplicaId::parse(&digits)
-        .map(|id| id.0)
-        .ok_or_else(|| m.error(format!("{name:?} is not 32 hexadecimal digits")))
+    ReplicaId::parse(&digits).map(|id| id.0).ok_or_else(|| m.error(format!("{name:?} is not 32 hexadecimal digits")))
 }
 
 fn time(m: &Members, name: &str, json: Json) -> Result<Time> {
-    let time = if let Json::Text(text) = &json {
-        parse_time(text)
-    } else {
-        None
-    };
-    time.ok_or_else(|| {
-        m.error(format!(
-            "{name:?} is not a time like 2026-08-04T10:00:00.123Z"
-        ))
-    })
+    let time = if let Json::Text(text) = &json { parse_time(text) } else { None };
+    time.ok_or_else(|| m.error(format!("{name:?} is not a time like 2026-08-04T10:00:00.123Z")))
 }
 
 fn at(m: &mut Members) -> Result<Time> {
@@ -127,37 +107,20 @@ fn header(json: Json) -> Result<Header> {
 fn resolution(json: Json) -> Result<Resolution> {
     let mut m = Members::of("a resolution", json)?;
     let (conflict, name) = (m.count("conflict")?, m.text("choice")?);
-    let choices = [
-        Choice::Ours,
-        Choice::Theirs,
-        Choice::Base,
-        Choice::Value,
-        Choice::Merged,
-    ];
+    let choices = [Choice::Ours, Choice::Theirs, Choice::Base, Choice::Value, Choice::Merged];
     let choice = choices.into_iter().find(|c| c.name() == name);
     let choice = choice.ok_or_else(|| m.error(format!("{name:?} is no choice")))?;
-    let resolution = Resolution {
-        conflict,
-        choice,
-        actor: m.text("actor")?,
-        at: at(&mut m)?,
-    };
+    let resolution = Resolution { conflict, choice, actor: m.text("actor")?, at: at(&mut m)? };
     m.finish().map(|()| resolution)
 }
 
 fn position(m: &Members, columns: &Names<'_>, name: &str) -> Result<usize> {
-    columns
-        .get(name)
-        .copied()
-        .ok_or_else(|| m.error(format!("there is no column {name:?}")))
+    columns.get(name).copied().ok_or_else(|| m.error(format!("there is no column {name:?}")))
 }
 
 fn positions(m: &mut Members, member: &str, columns: &Names<'_>) -> Result<Vec<usize>> {
     let names = m.texts(member)?;
-    names
-        .iter()
-        .map(|name| position(m, columns, name))
-        .collect()
+    names.iter().map(|name| position(m, columns, name)).collect()
 }
 
 fn shape(json: Json) -> Result<Shape> {
@@ -171,22 +134,14 @@ fn shape(json: Json) -> Result<Shape> {
         Some(_) => return Err(m.error("\"highest\" is not an integer")),
     };
     m.finish()?;
-    Ok(Shape {
-        table,
-        columns,
-        key,
-        is_numbered,
-        highest,
-    })
+    Ok(Shape { table, columns, key, is_numbered, highest })
 }
 
 fn change(shapes: &Shapes<'_>, what: String, json: Json) -> Result<Change> {
     let mut m = Members::of(what, json)?;
     let name = m.text("table")?;
     let table = match m.optional("shape") {
-        Some(Json::Integer(i)) => usize::try_from(i)
-            .ok()
-            .filter(|&i| shapes.all.get(i).is_some_and(|s| s.table == name)),
+        Some(Json::Integer(i)) => usize::try_from(i).ok().filter(|&i| shapes.all.get(i).is_some_and(|s| s.table == name)),
         Some(_) => None,
         None => shapes.tables.get(name.as_str()).copied(),
     };
@@ -209,40 +164,21 @@ fn change(shapes: &Shapes<'_>, what: String, json: Json) -> Result<Change> {
         "insert" | "delete" => {
             let json = m.take("row")?;
             let row = values(&m, "row", shape.columns.iter(), json)?;
-            if kind == "insert" {
-                Edit::Insert(row)
-            } else {
-                Edit::Delete(row)
-            }
+            if kind == "insert" { Edit::Insert(row) } else { Edit::Delete(row) }
         }
         other => return Err(m.error(format!("{other:?} is no kind of change"))),
     };
     m.finish()?;
-    Ok(Change {
-        table,
-        key,
-        edit,
-        at,
-        moved_from,
-    })
+    Ok(Change { table, key, edit, at, moved_from })
 }
 
 /// The values of `columns`, from an object that has exactly those names, in any order.
-fn values<'a>(
-    m: &Members,
-    what: &str,
-    columns: impl Iterator<Item = &'a String>,
-    json: Json,
-) -> Result<Vec<Value>> {
-    let members = Members::of(format!("{what:?}"), json)
-        .map_err(|e| m.error(e))?
-        .into_members();
+fn values<'a>(m: &Members, what: &str, columns: impl Iterator<Item = &'a String>, json: Json) -> Result<Vec<Value>> {
+    let members = Members::of(format!("{what:?}"), json).map_err(|e| m.error(e))?.into_members();
     let mut by_name: HashMap<String, Json> = members.into_iter().collect();
     let mut values = Vec::with_capacity(by_name.len());
     for name in columns {
-        let json = by_name
-            .remove(name)
-            .ok_or_else(|| m.error(format!("{what:?} lacks {name:?}")))?;
+        let json = by_name.remove(name).ok_or_else(|| m.error(format!("{what:?} lacks {name:?}")))?;
         values.push(value_from_json(json).map_err(|e| m.error(format!("{name:?}: {e}")))?);
     }
     match by_name.keys().min() {
@@ -253,10 +189,7 @@ fn values<'a>(
 
 fn cells(m: &Members, columns: &Names<'_>, row_at: Time, json: Json) -> Result<Vec<Cell>> {
     let mut cells = Vec::new();
-    for (name, json) in Members::of("\"cells\"", json)
-        .map_err(|e| m.error(e))?
-        .into_members()
-    {
+    for (name, json) in Members::of("\"cells\"", json).map_err(|e| m.error(e))?.into_members() {
         let column = position(m, columns, &name)?;
         cells.push(cell(column, &name, row_at, json).map_err(|e| m.error(e))?);
     }
@@ -275,53 +208,24 @@ fn cell(column: usize, name: &str, row_at: Time, json: Json) -> Result<Cell> {
         Some(json) => time(&m, "at", json)?,
     };
     m.finish()?;
-    Ok(Cell {
-        column,
-        before,
-        after,
-        at,
-    })
+    Ok(Cell { column, before, after, at })
 }
 
 fn step(json: Json) -> Result<SchemaChange> {
     let mut m = Members::of("a schema step", json)?;
     let kind = m.text("step")?;
     let step = match kind.as_str() {
-        "create_table" => SchemaChange::CreateTable {
-            table: table(m.take("table")?)?,
-        },
-        "drop_table" => SchemaChange::DropTable {
-            name: m.text("name")?,
-        },
-        "rename_table" => SchemaChange::RenameTable {
-            from: m.text("from")?,
-            to: m.text("to")?,
-        },
-        "add_column" => SchemaChange::AddColumn {
-            table: m.text("table")?,
-            column: column(m.take("column")?)?,
-            definition: m.text("definition")?,
-        },
-        "drop_column" => SchemaChange::DropColumn {
-            table: m.text("table")?,
-            column: m.text("column")?,
-        },
-        "rename_column" => SchemaChange::RenameColumn {
-            table: m.text("table")?,
-            from: m.text("from")?,
-            to: m.text("to")?,
-        },
-        "rebuild" => SchemaChange::Rebuild {
-            before_sql: m.text("before_sql")?,
-            table: table(m.take("table")?)?,
-        },
-        "put_object" => SchemaChange::PutObject {
-            object: object(m.take("object")?)?,
-        },
-        "drop_object" => SchemaChange::DropObject {
-            kind: m.text("kind")?,
-            name: m.text("name")?,
-        },
+        "create_table" => SchemaChange::CreateTable { table: table(m.take("table")?)? },
+        "drop_table" => SchemaChange::DropTable { name: m.text("name")? },
+        "rename_table" => SchemaChange::RenameTable { from: m.text("from")?, to: m.text("to")? },
+        "add_column" => {
+            SchemaChange::AddColumn { table: m.text("table")?, column: column(m.take("column")?)?, definition: m.text("definition")? }
+        }
+        "drop_column" => SchemaChange::DropColumn { table: m.text("table")?, column: m.text("column")? },
+        "rename_column" => SchemaChange::RenameColumn { table: m.text("table")?, from: m.text("from")?, to: m.text("to")? },
+        "rebuild" => SchemaChange::Rebuild { before_sql: m.text("before_sql")?, table: table(m.take("table")?)? },
+        "put_object" => SchemaChange::PutObject { object: object(m.take("object")?)? },
+        "drop_object" => SchemaChange::DropObject { kind: m.text("kind")?, name: m.text("name")? },
         other => return Err(m.error(format!("{other:?} is no kind of step"))),
     };
     m.finish().map(|()| step)
@@ -329,12 +233,7 @@ fn step(json: Json) -> Result<SchemaChange> {
 
 fn object(json: Json) -> Result<Object> {
     let mut m = Members::of("an object of the schema", json)?;
-    let object = Object {
-        kind: m.text("kind")?,
-        name: m.text("name")?,
-        table: m.text("table")?,
-        sql: m.text("sql")?,
-    };
+    let object = Object { kind: m.text("kind")?, name: m.text("name")?, table: m.text("table")?, sql: m.text("sql")? };
     m.finish().map(|()| object)
 }
 

@@ -74,9 +74,7 @@ impl<'de> Visitor<'de> for Build {
         }
         let mut seen = HashSet::with_capacity(object.len());
         if let Some((twice, _)) = object.iter().find(|(name, _)| !seen.insert(name.as_str())) {
-            return Err(de::Error::custom(format_args!(
-                "the name {twice:?} is there twice"
-            )));
+            return Err(de::Error::custom(format_args!("the name {twice:?} is there twice")));
         }
         Ok(Json::Object(object))
     }
@@ -104,8 +102,7 @@ impl Members {
         Some(self.left.remove(position).1)
     }
     pub fn take(&mut self, name: &str) -> Result<Json> {
-        self.optional(name)
-            .ok_or_else(|| self.error(format!("{name:?} is missing")))
+        self.optional(name).ok_or_else(|| self.error(format!("{name:?} is missing")))
     }
     pub fn text(&mut self, name: &str) -> Result<String> {
         match self.take(name)? {
@@ -134,16 +131,8 @@ impl Members {
         }
     }
     pub fn texts(&mut self, name: &str) -> Result<Vec<String>> {
-        let items = self.list(name)?.into_iter().map(|item| {
-            if let Json::Text(t) = item {
-                Some(t)
-            } else {
-                None
-            }
-        });
-        items
-            .collect::<Option<_>>()
-            .ok_or_else(|| self.error(format!("{name:?} holds something that is not a string")))
+        let items = self.list(name)?.into_iter().map(|item| if let Json::Text(t) = item { Some(t) } else { None });
+        items.collect::<Option<_>>().ok_or_else(|| self.error(format!("{name:?} holds something that is not a string")))
     }
     /// A count: a number, or its digits as a string.
     pub fn count(&mut self, name: &str) -> Result<u64> {

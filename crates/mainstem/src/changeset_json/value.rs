@@ -69,12 +69,10 @@ pub(super) fn value_from_json(json: Json) -> OrWhy<Value> {
     match json {
         Json::Null => Ok(Value::Null),
         Json::Integer(number) => Ok(Value::Integer(number)),
-        Json::Unsigned(number) => Err(format!(
-            "{number} does not fit into 64 bits; write {{\"real\": {number}}}"
-        )),
-        Json::Real(number) if number.trunc() == number && number.abs() >= INTEGERS_END => Err(
-            format!("{number} may have been an integer; write {{\"real\": {number:e}}}"),
-        ),
+        Json::Unsigned(number) => Err(format!("{number} does not fit into 64 bits; write {{\"real\": {number}}}")),
+        Json::Real(number) if number.trunc() == number && number.abs() >= INTEGERS_END => {
+            Err(format!("{number} may have been an integer; write {{\"real\": {number:e}}}"))
+        }
         Json::Real(number) => Ok(Value::Real(number)),
         Json::Text(text) => Ok(Value::Text(text.into_bytes())),
         Json::Flag(_) | Json::List(_) => Err("true, false and lists are no values".into()),
@@ -89,13 +87,8 @@ fn value_from_member(name: &str, inner: Json) -> OrWhy<Value> {
     match (name, inner) {
         ("integer", Json::Integer(number)) => Ok(Value::Integer(number)),
         ("integer", Json::Text(digits)) => {
-            let number: Option<i64> = digits
-                .parse()
-                .ok()
-                .filter(|n: &i64| n.to_string() == digits);
-            number
-                .map(Value::Integer)
-                .ok_or_else(|| format!("{digits:?} is no 64-bit integer"))
+            let number: Option<i64> = digits.parse().ok().filter(|n: &i64| n.to_string() == digits);
+            number.map(Value::Integer).ok_or_else(|| format!("{digits:?} is no 64-bit integer"))
         }
         ("real", Json::Real(number)) => Ok(Value::Real(number)),
         ("real", Json::Integer(number)) => Ok(Value::Real(number as f64)),
@@ -114,22 +107,15 @@ fn value_from_member(name: &str, inner: Json) -> OrWhy<Value> {
 
 pub(super) fn to_hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
-            write!(hex, "{byte:02x}").expect("writing to a string cannot fail");
-            hex
-        })
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("writing to a string cannot fail");
+        hex
+    })
 }
 
 fn from_hex(hex: &str) -> OrWhy<Vec<u8>> {
     let digit = |b: u8| char::from(b).to_digit(16).map(|d| d as u8);
     let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
-    let bytes = pairs
-        .iter()
-        .map(|&[a, b]| Some(digit(a)? << 4 | digit(b)?))
-        .collect::<Option<_>>();
-    bytes
-        .filter(|_| rest.is_empty())
-        .ok_or_else(|| format!("{:?} is not hexadecimal", hex.get(..20).unwrap_or(hex)))
+    let bytes = pairs.iter().map(|&[a, b]| Some(digit(a)? << 4 | digit(b)?)).collect::<Option<_>>();
+    bytes.filter(|_| rest.is_empty()).ok_or_else(|| format!("{:?} is not hexadecimal", hex.get(..20).unwrap_or(hex)))
 }

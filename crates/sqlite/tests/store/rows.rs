@@ -288,7 +288,7 @@ fn find_compares_as_sqlite_does_and_keeps_to_its_limit() {
         ids(t.find(0, &[1, 2], &["X".into(), "1".into()], 10).unwrap()),
         [1, 3]
     );
-    assert_eq!(ids(t.find(0, &[1], &[Value::Null], 10).unwrap()), []);
+    assert_eq!(ids(t.find(0, &[1], &[Value::Null], 10).unwrap()), [0i64; 0]);
 }
 
 #[test]
@@ -321,10 +321,10 @@ fn rivals_are_found_in_every_kind_of_unique_index() {
     };
     assert_eq!(ids(row(9, "live", "one", 50)), [1]);
     assert_eq!(ids(row(9, "live", "three", 1)), [1]);
-    assert_eq!(ids(row(9, "dead", "three", 1)), []);
+    assert_eq!(ids(row(9, "dead", "three", 1)), [0i64; 0]);
     assert_eq!(ids(row(9, "other", "TWO  ", 2)), [2]);
     assert_eq!(ids(row(9, "q", "r", 102)), [3]);
-    assert_eq!(ids(row(9, "q", "r", 7)), []);
+    assert_eq!(ids(row(9, "q", "r", 7)), [0i64; 0]);
     assert_eq!(ids(row(9, "live", "TWO", 2)), [2]);
     assert_eq!(ids(row(1, "live", "TWO", 2)), [2]);
     assert_eq!(
