@@ -4,6 +4,7 @@
 //! read as one plain CREATE statement, and afterwards `sqlite_schema` must differ by that object alone.
 //! Invariant: a step keeps the rows, and the user's indexes, triggers and views by their text. Mainstem's own triggers
 //! on a table whose columns go or are declared anew are removed; whoever installed them installs them again.
+use crate::connection::QuotedLiterals;
 use crate::errors::{Explain, code_of, message_of};
 use crate::sql::{Created, created, quote, quote_all, user_name, with_column};
 use crate::tables::SqliteTables;
@@ -23,7 +24,7 @@ const NOT_GENERATED: i64 = 0;
 pub(crate) fn alter(tables: &mut SqliteTables<'_>, step: &SchemaChange) -> Result<()> {
     tables.forget_statements();
     let connection = tables.connection;
-    let settings = Settings::for_steps(connection)?;
+    let allowed = QuotedLiterals::allow(connection)?;
     connection
         .execute_batch("SAVEPOINT mainstem_alter")
         .on(connection)?;
@@ -36,41 +37,11 @@ pub(crate) fn alter(tables: &mut SqliteTables<'_>, step: &SchemaChange) -> Resul
     connection
         .execute_batch("RELEASE mainstem_alter")
         .on(connection)?;
-    drop(settings);
+    drop(allowed);
     if done.is_err() {
         tables.schema_changed()?;
     }
     done
-}
-
-/// Connection settings that a step needs, put back when dropped.
-///
-/// Double-quoted strings are allowed, because the user's own declarations may hold them.
-struct Settings<'c> {
-    connection: &'c Connection,
-}
-
-impl<'c> Settings<'c> {
-    const CONFIGS: [DbConfig; 2] = [
-        DbConfig::SQLITE_DBCONFIG_DQS_DDL,
-        DbConfig::SQLITE_DBCONFIG_DQS_DML,
-    ];
-
-    fn for_steps(connection: &'c Connection) -> Result<Self> {
-        for config in Self::CONFIGS {
-            connection.set_db_config(config, true).on(connection)?;
-        }
-        Ok(Settings { connection })
-    }
-}
-
-impl Drop for Settings<'_> {
-    fn drop(&mut self) {
-        for config in Self::CONFIGS {
-            // Setting a flag of an open connection has no way to fail.
-            let _ = self.connection.set_db_config(config, false);
-        }
-    }
 }
 
 fn apply(connection: &Connection, step: &SchemaChange) -> Result<()> {

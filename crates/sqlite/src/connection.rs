@@ -3,7 +3,7 @@
 //! Invariant: no file is opened except through SQLite (CAP-10); what is looked at beside that is `stat` only.
 //! Invariant: opening changes no byte of a user's file, makes no file, and never changes journal mode, encoding or
 //! page size. Deliberately absent: extensions, memory maps, URIs, and a full check of the file on each open.
-use crate::errors::{Explain, display_name, explain, not_a_database};
+use crate::errors::{Explain, display_name, explain, not_a_database, shell_word};
 use mainstem::core::ErrorKind;
 use mainstem::{Error, Result};
 use rusqlite::config::DbConfig;
@@ -33,13 +33,16 @@ pub fn open_user(path: &Path) -> Result<Connection> {
 /// Opens a user's file like [`open_user`], waiting at most `wait_ms` for other programs.
 pub fn open_user_waiting(path: &Path, wait_ms: u64) -> Result<Connection> {
     let real = existing(path)?;
+    readable(&real)?;
     writable(&real)?;
     open(&real, OpenFlags::SQLITE_OPEN_READ_WRITE, wait_ms)
 }
 
 /// Opens a user's file for reading only.
 pub fn open_user_read_only(path: &Path) -> Result<Connection> {
-    open(&existing(path)?, OpenFlags::SQLITE_OPEN_READ_ONLY, WAIT_MS)
+    let real = existing(path)?;
+    readable(&real)?;
+    open(&real, OpenFlags::SQLITE_OPEN_READ_ONLY, WAIT_MS)
 }
 
 /// Makes a database file where there is none. `Conflict` where something is there already.
@@ -101,6 +104,34 @@ pub fn triggers_on(connection: &Connection) -> Result<()> {
         .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true)
         .on(connection)
         .map(drop)
+}
+
+/// Allows double-quoted strings until it is dropped, because the user's own declarations may hold them.
+pub(crate) struct QuotedLiterals<'c> {
+    connection: &'c Connection,
+}
+
+impl<'c> QuotedLiterals<'c> {
+    const CONFIGS: [DbConfig; 2] = [
+        DbConfig::SQLITE_DBCONFIG_DQS_DDL,
+        DbConfig::SQLITE_DBCONFIG_DQS_DML,
+    ];
+
+    pub fn allow(connection: &'c Connection) -> Result<Self> {
+        for config in Self::CONFIGS {
+            connection.set_db_config(config, true).on(connection)?;
+        }
+        Ok(QuotedLiterals { connection })
+    }
+}
+
+impl Drop for QuotedLiterals<'_> {
+    fn drop(&mut self) {
+        for config in Self::CONFIGS {
+            // Setting a flag of an open connection has no way to fail.
+            let _ = self.connection.set_db_config(config, false);
+        }
+    }
 }
 
 /// Begins a write transaction. It is never begun by reading first: an upgrade after another program's commit
@@ -216,7 +247,10 @@ fn existing(path: &Path) -> Result<PathBuf> {
             "is_folder",
             format!("{name} is a folder, not a SQLite file"),
         )
-        .hint(format!("name the file in it: ls {}", path.display())));
+        .hint(format!(
+            "name the file in it: ls {}",
+            shell_word(&path.to_string_lossy())
+        )));
     }
     if !status.is_file() {
         return Err(not_a_database(&name));
@@ -228,7 +262,8 @@ fn existing(path: &Path) -> Result<PathBuf> {
             format!("{name} is empty, not a SQLite database"),
         )
         .hint(format!(
-            "make its tables first, for example: sqlite3 {name} \"CREATE TABLE …\""
+            "make its tables first, for example: sqlite3 {} \"CREATE TABLE …\"",
+            shell_word(&name)
         )));
     }
     std::fs::canonicalize(path).map_err(|e| unreachable_file(path, e))
@@ -248,7 +283,7 @@ fn unreachable_file(path: &Path, error: std::io::Error) -> Error {
             "not_readable",
             format!("{name} cannot be read: permission denied"),
         )
-        .hint(format!("ls -l {}", path.display())),
+        .hint(format!("ls -l {}", shell_word(&path.to_string_lossy()))),
         _ => Error::new(
             ErrorKind::Unavailable,
             "disk_failed",
@@ -273,12 +308,20 @@ fn place(path: &Path) -> Result<PathBuf> {
             "not_found",
             format!("there is no folder {}", parent.display()),
         )
-        .hint(format!("mkdir -p {}", parent.display()))
+        .hint(format!(
+            "mkdir -p {}",
+            shell_word(&parent.to_string_lossy())
+        ))
         .because(e)
     })?;
     let can = rustix::fs::access(&folder, Access::WRITE_OK | Access::EXEC_OK);
     can.map_err(|_| read_only(&display_name(path), "its folder is read-only"))?;
     Ok(folder.join(file))
+}
+
+fn readable(real: &Path) -> Result<()> {
+    let denied = |e: rustix::io::Errno| unreachable_file(real, e.into());
+    rustix::fs::access(real, Access::READ_OK).map_err(denied)
 }
 
 /// Refuses a file that SQLite would open but could not write: it keeps its journal beside the file.

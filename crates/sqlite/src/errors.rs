@@ -44,7 +44,7 @@ pub fn explain(error: rusqlite::Error, name: &str, wait_ms: u64) -> Error {
         }
         (ErrorCode::NotADatabase, _) => not_a_database(name),
         (ErrorCode::DatabaseCorrupt, _) => Error::new(ErrorKind::Corrupt, "corrupt", format!("{name} is damaged: {what}"))
-            .hint(format!("sqlite3 {name} \"PRAGMA integrity_check\", then restore a backup or use sqlite3's .recover")),
+            .hint(format!("sqlite3 {} \"PRAGMA integrity_check\", then restore a backup or use sqlite3's .recover", shell_word(name))),
         (ErrorCode::DiskFull, _) => {
             Error::new(ErrorKind::Unavailable, "disk_full", format!("{name}: the disk is full, nothing was changed"))
                 .hint("free some space and run the command again")
@@ -71,7 +71,7 @@ pub fn explain(error: rusqlite::Error, name: &str, wait_ms: u64) -> Error {
 pub(crate) fn not_a_database(name: &str) -> Error {
     let message = format!("{name} is not a SQLite database, or it is encrypted");
     Error::new(ErrorKind::Invalid, "not_a_database", message)
-        .hint(format!("look what it is with: file {name}"))
+        .hint(format!("look what it is with: file {}", shell_word(name)))
 }
 
 /// The code SQLite gave, also for a statement it could not read.
@@ -98,6 +98,15 @@ pub(crate) fn name_of(connection: &Connection) -> String {
         Some(path) if !path.is_empty() => display_name(Path::new(path)),
         _ => "the database in memory".to_string(),
     }
+}
+
+/// A word of a command to type, quoted where a shell would read it otherwise.
+pub(crate) fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "._/-+@%=:,".contains(c);
+    if !word.is_empty() && !word.starts_with('-') && word.chars().all(is_plain) {
+        return word.to_string();
+    }
+    format!("'{}'", one_line(word).replace('\'', "'\\''"))
 }
 
 fn wait_ms(connection: &Connection) -> u64 {

@@ -293,3 +293,59 @@ pub(crate) fn with_column(sql: &str, definition: &str) -> Result<String> {
         &sql[place..]
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_are_quoted_and_read_back() {
+        for name in [
+            "plain",
+            "with \"quotes\"\"",
+            "[brackets]",
+            "`",
+            "'",
+            "-- ",
+            "",
+            "\u{e4}",
+        ] {
+            let quoted = quote(name);
+            let all = words(&quoted).expect("a quoted name is one word");
+            assert_eq!(all.len(), 1, "{quoted}");
+            assert_eq!(all[0].name(&quoted).as_deref(), Some(name));
+        }
+        assert!(
+            is_internal("SQLITE_x")
+                && is_internal("MainStem_")
+                && !is_internal("mainstem")
+                && !is_internal("mainst\u{e9}m_")
+        );
+    }
+
+    #[test]
+    fn parts_of_a_bracket_are_split_outside_strings_and_comments() {
+        let sql = "CREATE INDEX \"a(,\" /* ( */ ON t(f(x, ','), -- ,)\n [y,)] DESC) WHERE z";
+        let bracket = first_bracket(sql).expect("it closes");
+        let parts: Vec<&str> = bracket.parts.iter().map(|p| sql[p.0..p.1].trim()).collect();
+        assert_eq!(parts, ["f(x, ',')", "-- ,)\n [y,)] DESC"]);
+        assert_eq!(&sql[bracket.close..], ") WHERE z");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(sql in "(CREATE )?(UNIQUE )?(TABLE|INDEX|VIEW|if)? ?[ -~\u{e9}\n]{0,40}") {
+            let _ = created(&sql).map(|head| renamed(&sql, &head, "x"));
+            let _ = with_column(&sql, "y");
+        }
+
+        #[test]
+        fn any_name_survives_quoting(name in any::<String>()) {
+            let quoted = quote(&name);
+            let all = words(&quoted).expect("a quoted name is one word");
+            prop_assert_eq!(all.len(), 1);
+            prop_assert_eq!(all[0].name(&quoted), Some(name));
+        }
+    }
+}

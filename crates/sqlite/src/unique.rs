@@ -2,6 +2,7 @@
 //!
 //! Invariant: expressions and conditions are evaluated by SQLite, on a copy of the row in a temporary table of the same
 //! declaration, so that affinity, collation and generated columns are those of the real table.
+use crate::connection::QuotedLiterals;
 use crate::errors::Explain;
 use crate::sql::{created, first_bracket, quote, quote_all, renamed, words};
 use crate::tables::{bind, read_row};
@@ -41,6 +42,7 @@ struct Part {
 impl<'c> UniqueIndex<'c> {
     /// Every unique index of a table, the key's included. `select` reads the table's rows.
     pub fn all(connection: &'c Connection, table: &Table, select: &str) -> Result<Vec<Self>> {
+        let _allowed = QuotedLiterals::allow(connection)?;
         let mut indexes = Vec::new();
         if table.is_numbered {
             let number = &table.columns[table.key[0]].name;
@@ -141,6 +143,11 @@ impl<'c> UniqueIndex<'c> {
         table: &Table,
         row: &Row,
     ) -> Result<Vec<Row>> {
+        // SQLite may prepare its statements anew, which reads the index's expressions again.
+        let _allowed = match &self.wanted {
+            Wanted::Columns(_) => None,
+            Wanted::Computed { .. } => Some(QuotedLiterals::allow(connection)?),
+        };
         let wanted: Option<Vec<Value>> = match &self.wanted {
             Wanted::Columns(columns) => Some(columns.iter().map(|&i| row[i].clone()).collect()),
             Wanted::Computed { copy, sql } => computed(connection, table, copy, sql, row)?,

@@ -385,11 +385,7 @@ fn conflicts_stay_until_they_are_answered() {
         ..version(4)
     };
     let head = ledger.head().unwrap();
-    assert!(
-        ledger
-            .append(&head, &Event::Version(unknown))
-            .is_err()
-    );
+    assert!(ledger.append(&head, &Event::Version(unknown)).is_err());
 }
 
 #[test]

@@ -418,3 +418,83 @@ fn hostile_names_are_only_names() {
     t.delete(1, &vec![1.into()]).unwrap();
     assert_eq!(t.next_number(0).unwrap(), 1);
 }
+
+#[test]
+fn declarations_with_strings_in_double_quotes_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("app.db");
+    let app = rusqlite::Connection::open(&path).unwrap();
+    app.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DQS_DDL, true)
+        .unwrap();
+    app.execute_batch(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a CHECK (a <> \"never\"), b DEFAULT \"text\");
+         CREATE UNIQUE INDEX live ON t(a || \"-\", b) WHERE a <> \"dead\";
+         INSERT INTO t VALUES (1, 'x', 'y'), (2, 'dead', 'y')",
+    )
+    .unwrap();
+    let db = mainstem_sqlite::connection::open_user(&path).unwrap();
+    mainstem_sqlite::connection::begin_write(&db).unwrap();
+    let mut t = tables(&db);
+    let row = |id: i64, a: &str| vec![Value::Integer(id), a.into(), "y".into()];
+    assert_eq!(t.rivals(0, &row(3, "x")).unwrap(), [row(1, "x")]);
+    assert_eq!(t.rivals(0, &row(3, "dead")).unwrap(), Vec::<Row>::new());
+    assert!(matches!(
+        t.insert(0, &row(3, "x")).unwrap(),
+        Wrote::Unique(_)
+    ));
+    assert!(matches!(
+        t.insert(0, &row(3, "never")).unwrap(),
+        Wrote::Constraint(_)
+    ));
+    assert_eq!(t.insert(0, &row(3, "dead")).unwrap(), Wrote::Done);
+    assert!(db.prepare("SELECT \"no such column\" FROM t").is_err());
+}
+
+#[test]
+fn a_database_in_utf16_gives_the_same_values() {
+    let db = rusqlite::Connection::open_in_memory().unwrap();
+    db.execute_batch(
+        "PRAGMA encoding = 'UTF-16le'; CREATE TABLE t(k TEXT PRIMARY KEY, v) WITHOUT ROWID",
+    )
+    .unwrap();
+    let mut t = tables(&db);
+    for text in [
+        "",
+        "e\u{301}",
+        "\u{e9}",
+        "ab\0cd",
+        "\u{1f980}",
+        "\u{feff}bom",
+    ] {
+        let row = vec![Value::text(text), Value::text(text)];
+        assert_eq!(t.insert(0, &row).unwrap(), Wrote::Done);
+        assert_eq!(
+            t.get(0, &vec![Value::text(text)]).unwrap(),
+            Some(row.clone())
+        );
+        t.update(
+            0,
+            &vec![Value::text(text)],
+            &vec![Value::text(text), Value::Blob(text.into())],
+        )
+        .unwrap();
+    }
+    assert_eq!(
+        t.get(0, &vec![Value::text("e\u{301}")]).unwrap().unwrap()[1],
+        Value::Blob("e\u{301}".into())
+    );
+}
+
+#[test]
+fn a_scan_goes_in_key_order() {
+    let db =
+        database("CREATE TABLE t(b, a, PRIMARY KEY(a, b)); INSERT INTO t VALUES (2,1),(1,2),(1,1)");
+    let mut t = tables(&db);
+    let mut seen = Vec::new();
+    let mut visit = |row: &Row| {
+        seen.push((row[1].as_integer().unwrap(), row[0].as_integer().unwrap()));
+        Ok(())
+    };
+    t.scan(0, &mut visit).unwrap();
+    assert_eq!(seen, [(1, 1), (1, 2), (2, 1)]);
+}
