@@ -2,6 +2,7 @@
 //!
 //! Invariant: a tracked file is only ever opened through SQLite (CAP-10).
 mod alter;
+pub mod capture;
 pub mod connection;
 pub mod errors;
 pub mod ledger;
@@ -9,6 +10,7 @@ pub mod lock;
 mod plan;
 pub mod primary;
 pub mod replica;
+pub mod schema;
 pub mod sql;
 pub mod store;
 pub mod tables;

@@ -17,8 +17,8 @@ use mainstem::lane::Lane;
 use mainstem::primary::Primary;
 use mainstem::replica::{Difference, Progress, Verified};
 use mainstem::schema_merge::table_of;
+use mainstem::tables::Tables;
 use rusqlite::{Connection, OptionalExtension, params};
-use std::sync::Arc;
 
 /// Between two reports of progress, rows.
 const PROGRESS_ROWS: u64 = 10_000;
@@ -59,9 +59,11 @@ fn stored(db: &Connection, schema: &Schema, progress: Progress<'_>) -> Result<Di
 fn believed(db: &Connection, schema: &Schema) -> Result<Digests> {
     let mut digests = Digests::new(schema, &storage::digests(db)?);
     db.execute_batch(SCRATCH).on(db)?;
+    let mut now = working::rows_now(db, schema);
     storage::bases(db, &mut |name, key, image| {
-        let Some(table) = schema.table(name) else { return Ok(()) };
-        let after = working::current(db, table, &key)?;
+        let Some(position) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
+        let table = &schema.tables[position];
+        let after = now.get(position, &key)?;
         let before = image.map(|bytes| storage::row_of(table, &bytes, None)).transpose()?;
         digests.row(table, before.as_ref(), after.as_ref());
         Ok(())
@@ -140,10 +142,8 @@ fn compare(
     steps: &[SchemaChange],
     visit: &mut dyn FnMut(&Key, Option<&Row>, Option<&Row>) -> Result<()>,
 ) -> Result<()> {
-    use mainstem::tables::Tables;
-    let schema = Arc::new(Schema { tables: vec![table.clone()], objects: Vec::new() });
-    let again = schema.clone();
-    let mut here = crate::tables::SqliteTables::new(db, schema.clone(), Box::new(move |_| Ok((*again).clone())));
+    let schema = Schema { tables: vec![table.clone()], objects: Vec::new() };
+    let mut here = working::rows_now(db, &schema);
     db.execute("DELETE FROM temp.mainstem_seen", []).on(db)?;
     let former = former_name(&table.name, steps);
     let mut lane: Option<(Vec<String>, Lane)> = None;

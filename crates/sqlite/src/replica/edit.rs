@@ -111,7 +111,6 @@ pub fn restore(db: &Connection, around: &Around, since: Since, target: &RestoreT
 pub fn import(db: &Connection, around: &Around, front: &Front, pages: &mut dyn Pages) -> Result<(u64, Vec<Conflict>)> {
     let policy = policy_text::parse(&super::policy_text(db)?)?;
     let mut ground = ReplicaGround::new(db)?;
-    ground.begin_touches()?;
     let here = base_version(db)?;
     let mut local = front.clone();
     // The rows here are what it meets, whatever version it was made on.

@@ -3,7 +3,7 @@ use super::storage;
 use crate::capture;
 use crate::errors::Explain;
 use crate::tables::SqliteTables;
-use mainstem::core::change::{Change, Shape};
+use mainstem::core::change::Change;
 use mainstem::core::event::{Renumbered, Version};
 use mainstem::core::format::{page, row as row_format};
 use mainstem::core::schema::{Schema, SchemaChange};
@@ -14,18 +14,15 @@ use mainstem::error::{Error, Result};
 use mainstem::rebase::{Effect, Effects, Ground};
 use mainstem::tables::{Tables, Wrote};
 use rusqlite::{Connection, params};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Rows of a tracked file inside a transaction, triggers off.
 pub struct ReplicaGround<'c> {
     db: &'c Connection,
     tables: SqliteTables<'c>,
+    versions: HashMap<u64, Version>,
 }
-
-const TOUCHES: &str = "
-CREATE TEMP TABLE IF NOT EXISTS mainstem_touch(tbl TEXT, key BLOB, version INTEGER, ordinal INTEGER, shape BLOB, body BLOB, PRIMARY KEY(tbl, key, version, ordinal)) WITHOUT ROWID;
-DELETE FROM temp.mainstem_touch;
-";
 
 impl<'c> ReplicaGround<'c> {
     /// The tracked tables of a file.
@@ -36,33 +33,32 @@ impl<'c> ReplicaGround<'c> {
             capture::adopt(db)?;
             super::tracked_schema(db)
         }));
-        Ok(ReplicaGround { db, tables })
+        Ok(ReplicaGround { db, tables, versions: HashMap::new() })
     }
 
-    /// Forgets what earlier versions did.
-    pub fn begin_touches(&self) -> Result<()> {
-        self.db.execute_batch(TOUCHES).on(self.db)
-    }
-
-    /// Remembers what a version did to a row.
-    pub fn note_touch(&self, version: &Version, ordinal: u64, shape: &Shape, change: &Change) -> Result<()> {
-        let mut alone = change.clone();
-        alone.table = 0;
-        let shapes = [shape.clone()];
-        let front = mainstem::core::change::Front { header: version.header.clone(), shapes: shapes.to_vec(), ..Default::default() };
+    /// Remembers what a version did to a row, for as long as work made on an earlier version is not accepted.
+    pub fn note_touch(&self, version: &Version, ordinal: u64, change: &Change) -> Result<()> {
         self.db
-            .prepare_cached("INSERT OR REPLACE INTO temp.mainstem_touch(tbl, key, version, ordinal, shape, body) VALUES(lower(?1), ?2, ?3, ?4, ?5, ?6)")
+            .prepare_cached("INSERT OR REPLACE INTO mainstem_touch(tbl, key, version, ordinal, body) VALUES(lower(?1), ?2, ?3, ?4, ?5)")
             .on(self.db)?
             .execute(params![
-                shape.table,
+                version.shapes[change.table].table,
                 row_format::encode_key(&change.key),
                 version.version as i64,
                 ordinal as i64,
-                mainstem::core::format::front::encode(&front),
-                page::encode(&shapes, &[alone])
+                page::encode(&version.shapes, std::slice::from_ref(change))
             ])
             .on(self.db)?;
         Ok(())
+    }
+
+    /// A version's event, decoded once.
+    fn version(&mut self, version: u64) -> Result<&Version> {
+        if !self.versions.contains_key(&version) {
+            let event = storage::version(self.db, version)?.ok_or_else(|| Error::corrupt(format!("version {version} is not remembered")))?;
+            self.versions.insert(version, event);
+        }
+        Ok(&self.versions[&version])
     }
 }
 
@@ -101,18 +97,20 @@ impl Tables for ReplicaGround<'_> {
 
 impl Ground for ReplicaGround<'_> {
     fn touches(&mut self, table: &str, key: &Key, after: u64) -> Result<Vec<Touch>> {
-        let mut statement = self
+        let noted: Vec<(i64, Vec<u8>)> = self
             .db
-            .prepare_cached("SELECT version, shape, body FROM temp.mainstem_touch WHERE tbl = lower(?1) AND key = ?2 AND version > ?3 ORDER BY version, ordinal")
+            .prepare_cached("SELECT version, body FROM mainstem_touch WHERE tbl = lower(?1) AND key = ?2 AND version > ?3 ORDER BY version, ordinal")
+            .on(self.db)?
+            .query_map(params![table, row_format::encode_key(key), after as i64], |r| Ok((r.get(0)?, r.get(1)?)))
+            .on(self.db)?
+            .collect::<rusqlite::Result<_>>()
             .on(self.db)?;
-        let mut rows = statement.query(params![table, row_format::encode_key(key), after as i64]).on(self.db)?;
         let mut found = Vec::new();
-        while let Some(row) = rows.next().on(self.db)? {
-            let (version, shape, body): (i64, Vec<u8>, Vec<u8>) = (row.get(0).on(self.db)?, row.get(1).on(self.db)?, row.get(2).on(self.db)?);
-            let front = mainstem::core::format::front::decode(&shape)?;
-            let change = page::decode(&body, &front.shapes)?.pop().ok_or_else(|| Error::corrupt("a noted change is empty"))?;
-            let shape = front.shapes.into_iter().next().ok_or_else(|| Error::corrupt("a noted change has no shape"))?;
-            found.push(Touch { version: version as u64, replica: front.header.replica, actor: front.header.actor, shape, change });
+        for (number, body) in noted {
+            let version = self.version(number as u64)?;
+            let change = page::decode(&body, &version.shapes)?.pop().ok_or_else(|| Error::corrupt("a noted change is empty"))?;
+            let shape = version.shapes[change.table].clone();
+            found.push(Touch { version: number as u64, replica: version.header.replica, actor: version.header.actor.clone(), shape, change });
         }
         Ok(found)
     }

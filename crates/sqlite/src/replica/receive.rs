@@ -3,7 +3,7 @@
 //! Invariant: cursor, rows, conflicts, acknowledgements and digests move together.
 //! Invariant: a row that is not what the base version says is never overwritten; that is drift, and nothing is applied.
 use super::ground::{KeepBases, ReplicaGround};
-use super::{base_version, replica_id, storage, working};
+use super::{base_version, storage, working};
 use crate::capture;
 use crate::errors::Explain;
 use mainstem::body::Digests;
@@ -112,26 +112,23 @@ pub fn receive(db: &Connection, around: &Around, pull: &Pull) -> Result<Received
 /// The state while versions are taken.
 struct Taking<'c> {
     db: &'c Connection,
-    around: &'c Around,
     ground: ReplicaGround<'c>,
     digests: Digests,
     version: u64,
-    us: ReplicaId,
     /// True once local rows were put back to the base version.
     is_undone: bool,
     ordinal: u64,
 }
 
 impl<'c> Taking<'c> {
-    fn begin(db: &'c Connection, around: &'c Around) -> Result<Self> {
+    fn begin(db: &'c Connection, around: &Around) -> Result<Self> {
         if working::has_work(db)? {
             let actor = storage::get::<String>(db, "actor")?.unwrap_or_default();
             working::close(db, around, &working::Naming { actor: &actor, title: None, description: "" })?;
         }
         let ground = ReplicaGround::new(db)?;
-        ground.begin_touches()?;
         let digests = Digests::new(&ground.schema(), &storage::digests(db)?);
-        Ok(Taking { db, around, ground, digests, version: base_version(db)?, us: replica_id(db)?, is_undone: false, ordinal: 0 })
+        Ok(Taking { db, ground, digests, version: base_version(db)?, is_undone: false, ordinal: 0 })
     }
 
     fn take(&mut self, version: &Version, body: &[u8], hash: &Digest, incoming: &mut Incoming<'_>, received: &mut Received) -> Result<()> {
@@ -144,7 +141,9 @@ impl<'c> Taking<'c> {
             self.adopt_local_state()?;
         } else {
             self.undo()?;
-            self.apply(version, incoming)?;
+            // Work of ours that stays unaccepted will be laid on top and must know what it meets.
+            let is_noted = unsent.len() > usize::from(is_ours) || !storage::waiting(self.db)?.is_empty();
+            self.apply(version, incoming, is_noted)?;
         }
         self.check_digests(version, &unsent)?;
         self.fold(version, is_ours)?;
@@ -217,7 +216,7 @@ impl<'c> Taking<'c> {
     }
 
     /// Applies a version's rows, each only where the row is what the version says it was.
-    fn apply(&mut self, version: &Version, incoming: &mut Incoming<'_>) -> Result<()> {
+    fn apply(&mut self, version: &Version, incoming: &mut Incoming<'_>, is_noted: bool) -> Result<()> {
         let altered = schema_merge::apply(&mut self.ground, &version.schema)?;
         if !altered.is_empty() {
             self.digests.recount(&mut self.ground, &altered)?;
@@ -231,8 +230,10 @@ impl<'c> Taking<'c> {
         let mut writer = Writer::default();
         for _ in 0..version.pages {
             for change in page::decode(&incoming.page()?, &version.shapes)? {
-                self.ordinal += 1;
-                self.ground.note_touch(version, self.ordinal, &version.shapes[change.table], &change)?;
+                if is_noted {
+                    self.ordinal += 1;
+                    self.ground.note_touch(version, self.ordinal, &change)?;
+                }
                 self.apply_one(&schema, &lanes, change, &mut writer)?;
             }
         }
@@ -318,9 +319,10 @@ impl<'c> Taking<'c> {
                 }
             }
         }
-        storage::set_digests(self.db, &self.digests.list())?;
-        let _ = self.around;
-        Ok(())
+        if storage::changesets(self.db)?.is_empty() && storage::waiting(self.db)?.is_empty() {
+            self.db.execute("DELETE FROM mainstem_touch", []).on(self.db)?;
+        }
+        storage::set_digests(self.db, &self.digests.list())
     }
 
     /// Rebases one changeset of ours on top, by the very rules of the primary.

@@ -28,6 +28,7 @@ CREATE TABLE mainstem_waiting(write_id BLOB, tbl TEXT, key BLOB, version INTEGER
 CREATE TABLE mainstem_digest(tbl TEXT PRIMARY KEY, rows INTEGER NOT NULL, sum BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE mainstem_step(ordinal INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE mainstem_gap(tbl TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE mainstem_touch(tbl TEXT, key BLOB, version INTEGER, ordinal INTEGER, body BLOB NOT NULL, PRIMARY KEY(tbl, key, version, ordinal)) WITHOUT ROWID;
 CREATE TABLE mainstem_resolution(conflict INTEGER PRIMARY KEY, choice INTEGER NOT NULL, actor TEXT NOT NULL, at INTEGER NOT NULL);
 ";
 
@@ -223,6 +224,17 @@ pub fn add_version(db: &Connection, version: u64, hash: &Digest, body: &[u8]) ->
         .execute(params![version as i64, hash, body])
         .on(db)?;
     Ok(())
+}
+
+/// A remembered version's event.
+pub fn version(db: &Connection, version: u64) -> Result<Option<Version>> {
+    let body: Option<Vec<u8>> = db
+        .prepare_cached("SELECT body FROM mainstem_version WHERE version = ?1")
+        .on(db)?
+        .query_row([version as i64], |r| r.get(0))
+        .optional()
+        .on(db)?;
+    body.map(|b| version_of(&b)).transpose()
 }
 
 /// Decodes a version's event.

@@ -6,10 +6,11 @@ use mainstem::core::change::{Change, Edit, Front, Header, Shape};
 use mainstem::core::format::page;
 use mainstem::core::schema::{Schema, Table};
 use mainstem::core::stamp::Time;
-use mainstem::core::value::{Key, Row};
+use mainstem::core::value::Key;
 use mainstem::error::Result;
 use mainstem::lane::shape_of;
 use mainstem::replica::Since;
+use mainstem::tables::Tables;
 use mainstem::wiring::Around;
 use rusqlite::Connection;
 use std::collections::{HashMap, HashSet};
@@ -29,7 +30,7 @@ pub struct Naming<'a> {
 
 /// True where there may be something to close.
 pub fn has_work(db: &Connection) -> Result<bool> {
-    Ok(capture::end(db)? > 0 || !storage::steps(db)?.is_empty() || !storage::resolutions(db)?.is_empty())
+    Ok(capture::has_records(db)? || !storage::steps(db)?.is_empty() || !storage::resolutions(db)?.is_empty())
 }
 
 /// The change that a net change amounts to, with stamps not before `floor`; none where nothing differs.
@@ -68,9 +69,11 @@ pub fn changes(db: &Connection, since: Since, visit: &mut dyn FnMut(&Shape, &Cha
     let mut seen: HashSet<(String, Key)> = HashSet::new();
     if since == Since::Base {
         let schema = tracked_schema(db)?;
+        let mut now = rows_now(db, &schema);
         storage::bases(db, &mut |name, key, image| {
-            let Some(table) = schema.table(name) else { return Ok(()) };
-            let after = current(db, table, &key)?;
+            let Some(position) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
+            let table = &schema.tables[position];
+            let after = now.get(position, &key)?;
             let before = image.map(|bytes| storage::row_of(table, &bytes, after.as_ref())).transpose()?;
             seen.insert((table.name.to_ascii_lowercase(), key.clone()));
             let net = NetChange { table: 0, key, before, after, unknown_before: Vec::new(), at_ms: 0, cell_at_ms: Vec::new(), moved_from: None };
@@ -91,12 +94,11 @@ pub fn changes(db: &Connection, since: Since, visit: &mut dyn FnMut(&Shape, &Cha
     })
 }
 
-/// A row as it is now.
-pub fn current(db: &Connection, table: &Table, key: &Key) -> Result<Option<Row>> {
-    use mainstem::tables::Tables;
-    let schema = std::sync::Arc::new(Schema { tables: vec![table.clone()], objects: Vec::new() });
+/// Rows as they are now, for reading.
+pub fn rows_now<'c>(db: &'c Connection, schema: &Schema) -> crate::tables::SqliteTables<'c> {
+    let schema = std::sync::Arc::new(schema.clone());
     let same = schema.clone();
-    crate::tables::SqliteTables::new(db, schema, Box::new(move |_| Ok((*same).clone()))).get(0, key)
+    crate::tables::SqliteTables::new(db, schema, Box::new(move |_| Ok((*same).clone())))
 }
 
 struct Closing<'c> {
@@ -153,9 +155,9 @@ pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Op
     let write_id = around.random();
     let mut closing = Closing { db, write_id, front: Front::default(), shapes: HashMap::new(), page: Vec::new(), weight: 0, pages: 0 };
     let end = capture::end(db)?;
-    capture::condense(db, None, &mut |table, net| {
+    capture::condense(db, None, &mut |table, mut net| {
         if !net.unknown_before.is_empty() {
-            storage::add_gap(db, &table.name)?;
+            complete(db, table, &mut net)?;
         }
         let shape = closing.shape(table);
         let Some(change) = change_of(table, shape, &net, floor) else { return Ok(()) };
@@ -188,6 +190,18 @@ pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Op
     storage::put(db, "clock", at.0 as i64)?;
     storage::add_changeset(db, &front)?;
     Ok(Some(front))
+}
+
+/// Takes cells whose value before is not known from the row's base image, where a comparison has put one; else the
+/// table is to be compared before anything is sent.
+fn complete(db: &Connection, table: &Table, net: &mut NetChange) -> Result<()> {
+    let Some(before) = &mut net.before else { return Ok(()) };
+    let Some(Some(image)) = storage::base(db, table, &net.key)? else { return storage::add_gap(db, &table.name) };
+    let base = storage::row_of(table, &image, None)?;
+    for column in std::mem::take(&mut net.unknown_before) {
+        before[column].clone_from(&base[column]);
+    }
+    Ok(())
 }
 
 /// Gives the unsent changesets that have no title this one. Returns the last that got it.
