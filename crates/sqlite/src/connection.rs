@@ -65,13 +65,18 @@ pub fn create_user(path: &Path) -> Result<Connection> {
     )
 }
 
-/// Opens a primary's file: write-ahead log, every commit on the disk before it is acknowledged.
+/// Opens a primary's file: write-ahead log, every commit on the disk before it is acknowledged. With `create` it is
+/// made where it is not there, and one that a crash left empty is taken up again.
 pub fn open_primary(path: &Path, create: bool) -> Result<Connection> {
-    let connection = if create {
-        create_user(path)?
-    } else {
-        open_user(path)?
-    };
+    let connection =
+        match create && std::fs::metadata(path).map_or(true, |m| m.is_file() && m.len() == 0) {
+            true => open(
+                &place(path)?,
+                OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+                WAIT_MS,
+            )?,
+            false => open_user(path)?,
+        };
     let mode: String = connection
         .query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))
         .on(&connection)?;

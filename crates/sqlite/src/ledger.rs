@@ -44,19 +44,6 @@ const PAGES_KEPT: usize = 4;
 /// Authors and shapes of versions kept for the same purpose.
 const VERSIONS_KEPT: usize = 64;
 
-/// Makes the ledger's tables in a database that has none.
-pub fn create(connection: &Connection) -> Result<()> {
-    connection.execute_batch(TABLES).on(connection)
-}
-
-/// True where the ledger's tables are there.
-pub fn exists(connection: &Connection) -> Result<bool> {
-    let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'mainstem_event'";
-    connection
-        .query_row(sql, [], |row| row.get(0))
-        .on(connection)
-}
-
 /// The ledger on a connection, inside a transaction of the caller's.
 pub struct SqliteLedger<'c> {
     connection: &'c Connection,
@@ -84,6 +71,20 @@ impl<'c> SqliteLedger<'c> {
             origins,
             pages,
         }
+    }
+
+    /// Makes the ledger's tables in a database that has none.
+    pub fn create(connection: &Connection) -> Result<()> {
+        connection.execute_batch(TABLES).on(connection)
+    }
+
+    /// True where the ledger's tables are there.
+    pub fn exists(connection: &Connection) -> Result<bool> {
+        let sql =
+            "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'mainstem_event'";
+        connection
+            .query_row(sql, [], |row| row.get(0))
+            .on(connection)
     }
 
     /// A version's event as its bytes and hash.

@@ -265,7 +265,7 @@ fn a_connection_is_set_up_to_be_safe() {
 }
 
 #[test]
-fn a_primary_is_made_once_and_durable() {
+fn a_primary_is_made_or_opened_and_durable() {
     let dir = folder();
     let path = dir.path().join("primary.db");
     assert_eq!(
@@ -276,7 +276,17 @@ fn a_primary_is_made_once_and_durable() {
     let db = open_primary(&path, true).unwrap();
     db.execute_batch("CREATE TABLE t(v)").unwrap();
     drop(db);
-    assert_eq!(open_primary(&path, true).unwrap_err().code, "exists");
+    let again = open_primary(&path, true).unwrap();
+    assert!(
+        again.prepare("SELECT v FROM t").is_ok(),
+        "what was there is kept"
+    );
+    drop(again);
+    let left = dir.path().join("left empty.db");
+    std::fs::write(&left, "").unwrap();
+    assert_eq!(open_primary(&left, false).unwrap_err().code, "empty_file");
+    open_primary(&left, true).unwrap();
+    assert_eq!(create_user(&path).unwrap_err().code, "exists");
     let db = open_primary(&path, false).unwrap();
     let mode: String = db
         .query_row("PRAGMA journal_mode", [], |r| r.get(0))

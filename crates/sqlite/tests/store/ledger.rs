@@ -8,14 +8,14 @@ use mainstem::core::stamp::{ReplicaId, Stamp, Time};
 use mainstem::core::value::Value;
 use mainstem::core::{ErrorKind, event::Digest};
 use mainstem::ledger::{Appended, Head, Ledger};
-use mainstem_sqlite::ledger::{SqliteLedger, create, exists};
+use mainstem_sqlite::ledger::SqliteLedger;
 use rusqlite::Connection;
 
 fn database() -> Connection {
     let db = Connection::open_in_memory().unwrap();
-    assert!(!exists(&db).unwrap());
-    create(&db).unwrap();
-    assert!(exists(&db).unwrap());
+    assert!(!SqliteLedger::exists(&db).unwrap());
+    SqliteLedger::create(&db).unwrap();
+    assert!(SqliteLedger::exists(&db).unwrap());
     db
 }
 

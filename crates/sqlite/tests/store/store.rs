@@ -9,7 +9,7 @@ use mainstem::ledger::Appended;
 use mainstem::store::{DirectWrite, Store, Transaction};
 use mainstem::tables::Wrote;
 use mainstem_sqlite::connection::{open_primary, open_user_waiting};
-use mainstem_sqlite::ledger::create;
+use mainstem_sqlite::ledger::SqliteLedger;
 use mainstem_sqlite::store::{SqliteStore, Watcher};
 use rusqlite::Connection;
 use std::path::Path;
@@ -45,7 +45,7 @@ fn read(connection: &Connection) -> Result<Schema> {
 
 fn store(path: &Path) -> SqliteStore {
     let connection = open_primary(path, true).unwrap();
-    create(&connection).unwrap();
+    SqliteLedger::create(&connection).unwrap();
     connection
         .execute_batch("CREATE TABLE t(id INTEGER PRIMARY KEY, v)")
         .unwrap();
