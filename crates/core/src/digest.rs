@@ -222,7 +222,11 @@ mod tests {
 
     #[test]
     fn sums_carry_over_every_limb() {
-        let (mut sum, one) = (Sum([0xff; 32]), { let mut one = [0; 32]; one[0] = 1; one });
+        let (mut sum, one) = (Sum([0xff; 32]), {
+            let mut one = [0; 32];
+            one[0] = 1;
+            one
+        });
         sum.add(&one);
         assert_eq!(sum, Sum::default());
         sum.subtract(&one);
@@ -252,7 +256,11 @@ mod tests {
 
     #[test]
     fn a_state_is_its_tables_in_any_order() {
-        let table = |name: &str, rows| TableDigest { table: name.into(), rows, sum: [1; 32] };
+        let table = |name: &str, rows| TableDigest {
+            table: name.into(),
+            rows,
+            sum: [1; 32],
+        };
         let state = state_digest(&[table("a", 1), table("B", 2)]);
         assert_eq!(state_digest(&[table("b", 2), table("A", 1)]), state);
         assert_ne!(state_digest(&[table("b", 1), table("A", 2)]), state);
@@ -261,7 +269,15 @@ mod tests {
 
     #[test]
     fn a_body_is_its_pages_in_order() {
-        let body = |pages: &[&[u8]]| pages.iter().fold(Body::default(), |mut b, p| { b.add(p); b }).digest();
+        let body = |pages: &[&[u8]]| {
+            pages
+                .iter()
+                .fold(Body::default(), |mut b, p| {
+                    b.add(p);
+                    b
+                })
+                .digest()
+        };
         assert_ne!(body(&[b"a", b"b"]), body(&[b"b", b"a"]));
         assert_ne!(body(&[b"ab"]), body(&[b"a", b"b"]));
         assert_eq!(body(&[]), [0; 32]);
@@ -274,18 +290,47 @@ mod tests {
 
     #[test]
     fn the_digests_of_version_1_are_kept() {
-        let hex = |digest: Digest| digest.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let hex = |digest: Digest| {
+            digest
+                .iter()
+                .map(|b| format!("{b:02x}"))
+                .collect::<String>()
+        };
         let row = samples::fixed::values();
         let digester = RowDigester::new("Person", &names(row.len()));
-        let tables = [TableDigest { table: "Person".into(), rows: 3, sum: [5; 32] }];
+        let tables = [TableDigest {
+            table: "Person".into(),
+            rows: 3,
+            sum: [5; 32],
+        }];
         let mut body = Body::default();
         body.add(b"page");
         let kept = [
-            ("row", digester.digest(&row), "1684333c4264e5eb4ee5472476a28678550863e311b886fd2c8dfda87048960f"),
-            ("state", state_digest(&tables), "d5ebf46f2787b6d22557160e119e8c0fde88af7d45eb640add4c0b7018466594"),
-            ("page", page_digest(b"page"), "79e88c5c0779193cc32f79fd0a911e5bc033abb1980e98c9979f7536e86794f2"),
-            ("body", body.digest(), "592e37900d4354f07683d3c32328243a400ab817d109843583d74621b017371c"),
-            ("changeset", changeset_digest(&samples::fixed::front(), &[6; 32]), "4b60190d5c4b4fb794c660bfb5fb5c7722b48fb4c0ea149385a6ee0e1d7220ce"),
+            (
+                "row",
+                digester.digest(&row),
+                "1684333c4264e5eb4ee5472476a28678550863e311b886fd2c8dfda87048960f",
+            ),
+            (
+                "state",
+                state_digest(&tables),
+                "d5ebf46f2787b6d22557160e119e8c0fde88af7d45eb640add4c0b7018466594",
+            ),
+            (
+                "page",
+                page_digest(b"page"),
+                "79e88c5c0779193cc32f79fd0a911e5bc033abb1980e98c9979f7536e86794f2",
+            ),
+            (
+                "body",
+                body.digest(),
+                "592e37900d4354f07683d3c32328243a400ab817d109843583d74621b017371c",
+            ),
+            (
+                "changeset",
+                changeset_digest(&samples::fixed::front(), &[6; 32]),
+                "4b60190d5c4b4fb794c660bfb5fb5c7722b48fb4c0ea149385a6ee0e1d7220ce",
+            ),
         ];
         for (what, digest, expected) in kept {
             assert_eq!(hex(digest), expected, "{what}");

@@ -5,6 +5,8 @@
 //! Bytes that are not UTF-8 are bytes; a valid character is never cut, and a number counts as one thing, so that
 //! 10 made 100 by one and 20 by the other is an overlap and not 200.
 mod diff;
+#[cfg(test)]
+mod tests;
 
 use alloc::vec::Vec;
 use core::ops::Range;

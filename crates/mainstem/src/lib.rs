@@ -4,6 +4,8 @@
 #![warn(missing_docs)]
 
 pub mod body;
+pub mod changeset_file;
+pub mod changeset_json;
 pub mod error;
 pub mod lane;
 pub mod ledger;

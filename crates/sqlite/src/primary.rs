@@ -4,7 +4,7 @@
 use crate::capture;
 use crate::connection;
 use crate::errors::Explain;
-use crate::ledger::SqliteLedger;
+use crate::ledger;
 use crate::store::{SqliteStore, Watcher};
 use mainstem::core::ErrorKind;
 use mainstem::core::schema::{Schema, SchemaChange};
@@ -99,7 +99,7 @@ pub fn found_primary(folder: &Path, around: Around, founding: &Founding<'_>, fil
     connection::begin_write(&db)?;
     let made = (|| {
         let there: i64 = db.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'mainstem_event'", [], |r| r.get(0)).on(&db)?;
-        if there == 0 { SqliteLedger::create(&db) } else { Ok(()) }
+        if there == 0 { ledger::create(&db) } else { Ok(()) }
     })();
     match made {
         Ok(()) => connection::commit(&db)?,

@@ -34,7 +34,9 @@ pub fn real() -> BoxedStrategy<f64> {
         Just(f64::MAX),
         Just(f64::MIN_POSITIVE),
         Just(f64::from_bits(1)),
-        any::<u64>().prop_map(f64::from_bits).prop_filter("SQLite keeps no NaN", |r| !r.is_nan()),
+        any::<u64>()
+            .prop_map(f64::from_bits)
+            .prop_filter("SQLite keeps no NaN", |r| !r.is_nan()),
     ]
     .boxed()
 }
@@ -58,8 +60,13 @@ pub fn value() -> BoxedStrategy<Value> {
 
 /// Names with quotes, emoji, empty, and plain.
 pub fn name() -> BoxedStrategy<String> {
-    prop_oneof![Just("a\"b'c`;--".into()), Just("🦀 e\u{301}\u{0}".into()), Just(String::new()), "[a-zA-Z_ ]{1,12}"]
-        .boxed()
+    prop_oneof![
+        Just("a\"b'c`;--".into()),
+        Just("🦀 e\u{301}\u{0}".into()),
+        Just(String::new()),
+        "[a-zA-Z_ ]{1,12}"
+    ]
+    .boxed()
 }
 
 /// Times: close together, apart, and at the ends.
@@ -75,7 +82,12 @@ pub fn time() -> BoxedStrategy<Time> {
 
 /// A shape of 1 to 7 columns, its key anywhere in it.
 pub fn shape() -> BoxedStrategy<Shape> {
-    (name(), 1usize..8, any::<u64>(), proptest::option::of(integer()))
+    (
+        name(),
+        1usize..8,
+        any::<u64>(),
+        proptest::option::of(integer()),
+    )
         .prop_map(|(table, width, seed, highest)| {
             let columns = (0..width).map(|i| format!("c{i}\"'🦀")).collect();
             let mut key: Vec<usize> = (0..width).filter(|i| seed >> i & 1 == 1).collect();
@@ -86,7 +98,13 @@ pub fn shape() -> BoxedStrategy<Shape> {
                 key.reverse();
             }
             let is_numbered = key.len() == 1 && seed >> 21 & 1 == 1;
-            Shape { table, columns, key, is_numbered, highest }
+            Shape {
+                table,
+                columns,
+                key,
+                is_numbered,
+                highest,
+            }
         })
         .boxed()
 }
@@ -94,7 +112,12 @@ pub fn shape() -> BoxedStrategy<Shape> {
 /// A change that agrees with one of `shapes`.
 pub fn change(shapes: Vec<Shape>) -> BoxedStrategy<Change> {
     let width = shapes.iter().map(|s| s.columns.len()).max().unwrap_or(1);
-    let parts = (0..shapes.len(), many(value(), width), many(value(), width), many(any::<u64>(), width));
+    let parts = (
+        0..shapes.len(),
+        many(value(), width),
+        many(value(), width),
+        many(any::<u64>(), width),
+    );
     (parts, integer(), 0u8..4, time())
         .prop_map(move |((table, before, after, ages), number, kind, at)| {
             let shape = &shapes[table];
@@ -107,24 +130,42 @@ pub fn change(shapes: Vec<Shape>) -> BoxedStrategy<Change> {
                 .rev()
                 .filter(|i| !shape.key.contains(i))
                 .map(|i| {
-                    let age = if ages[i] & 1 == 0 { 0 } else { ages[i].min(at.0) };
-                    Cell { column: i, before: before[i].clone(), after: after[i].clone(), at: Time(at.0 - age) }
+                    let age = if ages[i] & 1 == 0 {
+                        0
+                    } else {
+                        ages[i].min(at.0)
+                    };
+                    Cell {
+                        column: i,
+                        before: before[i].clone(),
+                        after: after[i].clone(),
+                        at: Time(at.0 - age),
+                    }
                 })
                 .collect();
-            let moved_from = (kind == 3).then(|| shape.key.iter().map(|&i| after[i].clone()).collect());
+            let moved_from =
+                (kind == 3).then(|| shape.key.iter().map(|&i| after[i].clone()).collect());
             let edit = match kind {
                 0 => Edit::Delete(row),
                 1 if !cells.is_empty() => Edit::Update(cells),
                 _ => Edit::Insert(row),
             };
-            Change { table, key, edit, at, moved_from }
+            Change {
+                table,
+                key,
+                edit,
+                at,
+                moved_from,
+            }
         })
         .boxed()
 }
 
 /// Shapes and changes that agree with them.
 pub fn page() -> BoxedStrategy<(Vec<Shape>, Vec<Change>)> {
-    many(shape(), 1..4).prop_flat_map(|shapes| (Just(shapes.clone()), many(change(shapes), 0..12))).boxed()
+    many(shape(), 1..4)
+        .prop_flat_map(|shapes| (Just(shapes.clone()), many(change(shapes), 0..12)))
+        .boxed()
 }
 
 fn key() -> BoxedStrategy<Key> {
@@ -136,19 +177,32 @@ fn image() -> BoxedStrategy<Image> {
 }
 
 fn column() -> BoxedStrategy<Column> {
-    (name(), name(), any::<bool>(), proptest::option::of(name()), proptest::option::of(name()))
-        .prop_map(|(name, declared_type, not_null, default, collation)| Column {
-            name,
-            declared_type,
-            not_null,
-            default,
-            collation,
-        })
+    (
+        name(),
+        name(),
+        any::<bool>(),
+        proptest::option::of(name()),
+        proptest::option::of(name()),
+    )
+        .prop_map(
+            |(name, declared_type, not_null, default, collation)| Column {
+                name,
+                declared_type,
+                not_null,
+                default,
+                collation,
+            },
+        )
         .boxed()
 }
 
 fn table() -> BoxedStrategy<Table> {
-    (shape(), many(column(), 8), any::<[bool; 3]>(), many(name(), 5))
+    (
+        shape(),
+        many(column(), 8),
+        any::<[bool; 3]>(),
+        many(name(), 5),
+    )
         .prop_map(|(shape, mut columns, flags, names)| {
             columns.truncate(shape.columns.len());
             for (column, name) in columns.iter_mut().zip(&shape.columns) {
@@ -168,7 +222,11 @@ fn table() -> BoxedStrategy<Table> {
                 is_numbered: shape.is_numbered,
                 is_autoincrement: flags[0],
                 is_without_rowid: flags[1],
-                foreign_keys: if flags[2] { vec![link.clone(), link] } else { vec![] },
+                foreign_keys: if flags[2] {
+                    vec![link.clone(), link]
+                } else {
+                    vec![]
+                },
                 sql: names[4].clone(),
             }
         })
@@ -176,12 +234,21 @@ fn table() -> BoxedStrategy<Table> {
 }
 
 fn object() -> BoxedStrategy<Object> {
-    (name(), name(), name(), name()).prop_map(|(kind, name, table, sql)| Object { kind, name, table, sql }).boxed()
+    (name(), name(), name(), name())
+        .prop_map(|(kind, name, table, sql)| Object {
+            kind,
+            name,
+            table,
+            sql,
+        })
+        .boxed()
 }
 
 /// Any schema.
 pub fn schema() -> BoxedStrategy<Schema> {
-    (many(table(), 0..3), many(object(), 0..3)).prop_map(|(tables, objects)| Schema { tables, objects }).boxed()
+    (many(table(), 0..3), many(object(), 0..3))
+        .prop_map(|(tables, objects)| Schema { tables, objects })
+        .boxed()
 }
 
 /// Any schema step.
@@ -193,10 +260,24 @@ pub fn step() -> BoxedStrategy<SchemaChange> {
                 0 => SchemaChange::CreateTable { table },
                 1 => SchemaChange::DropTable { name: a },
                 2 => SchemaChange::RenameTable { from: a, to: b },
-                3 => SchemaChange::AddColumn { table: a, column, definition: b },
-                4 => SchemaChange::DropColumn { table: a, column: b },
-                5 => SchemaChange::RenameColumn { table: a, from: b, to: c },
-                6 => SchemaChange::Rebuild { before_sql: a, table },
+                3 => SchemaChange::AddColumn {
+                    table: a,
+                    column,
+                    definition: b,
+                },
+                4 => SchemaChange::DropColumn {
+                    table: a,
+                    column: b,
+                },
+                5 => SchemaChange::RenameColumn {
+                    table: a,
+                    from: b,
+                    to: c,
+                },
+                6 => SchemaChange::Rebuild {
+                    before_sql: a,
+                    table,
+                },
                 7 => SchemaChange::PutObject { object },
                 _ => SchemaChange::DropObject { kind: a, name: b },
             }
@@ -205,7 +286,14 @@ pub fn step() -> BoxedStrategy<SchemaChange> {
 }
 
 fn header() -> BoxedStrategy<Header> {
-    (any::<[u128; 3]>(), any::<[u64; 2]>(), name(), proptest::option::of(name()), name(), time())
+    (
+        any::<[u128; 3]>(),
+        any::<[u64; 2]>(),
+        name(),
+        proptest::option::of(name()),
+        name(),
+        time(),
+    )
         .prop_map(|(wide, numbers, actor, title, description, at)| Header {
             write_id: wide[0],
             lineage: wide[1],
@@ -221,32 +309,62 @@ fn header() -> BoxedStrategy<Header> {
 }
 
 fn choice() -> BoxedStrategy<Choice> {
-    prop_oneof![Just(Choice::Ours), Just(Choice::Theirs), Just(Choice::Base), Just(Choice::Value), Just(Choice::Merged)]
-        .boxed()
+    prop_oneof![
+        Just(Choice::Ours),
+        Just(Choice::Theirs),
+        Just(Choice::Base),
+        Just(Choice::Value),
+        Just(Choice::Merged)
+    ]
+    .boxed()
 }
 
 fn resolution() -> BoxedStrategy<Resolution> {
     (any::<u64>(), choice(), name(), time())
-        .prop_map(|(conflict, choice, actor, at)| Resolution { conflict, choice, actor, at })
+        .prop_map(|(conflict, choice, actor, at)| Resolution {
+            conflict,
+            choice,
+            actor,
+            at,
+        })
         .boxed()
 }
 
 /// Any front.
 pub fn front() -> BoxedStrategy<Front> {
-    (header(), many(step(), 0..3), many(shape(), 0..4), many(resolution(), 0..3), any::<u64>())
-        .prop_map(|(header, schema, shapes, resolutions, count)| Front { header, schema, shapes, resolutions, count })
+    (
+        header(),
+        many(step(), 0..3),
+        many(shape(), 0..4),
+        many(resolution(), 0..3),
+        any::<u64>(),
+    )
+        .prop_map(|(header, schema, shapes, resolutions, count)| Front {
+            header,
+            schema,
+            shapes,
+            resolutions,
+            count,
+        })
         .boxed()
 }
 
 fn claim() -> BoxedStrategy<Claim> {
-    prop_oneof![value().prop_map(Claim::Cell), proptest::option::of(image()).prop_map(Claim::Row)].boxed()
+    prop_oneof![
+        value().prop_map(Claim::Cell),
+        proptest::option::of(image()).prop_map(Claim::Row)
+    ]
+    .boxed()
 }
 
 fn side() -> BoxedStrategy<Side> {
     (claim(), time(), any::<u128>(), name())
         .prop_map(|(claim, time, replica, actor)| Side {
             claim,
-            stamp: Stamp { time, replica: ReplicaId(replica) },
+            stamp: Stamp {
+                time,
+                replica: ReplicaId(replica),
+            },
             actor,
         })
         .boxed()
@@ -254,38 +372,49 @@ fn side() -> BoxedStrategy<Side> {
 
 /// Any conflict.
 pub fn conflict() -> BoxedStrategy<Conflict> {
-    let answer =
-        (choice(), proptest::option::of(name()), time()).prop_map(|(choice, actor, at)| Answer { choice, actor, at });
+    let answer = (choice(), proptest::option::of(name()), time())
+        .prop_map(|(choice, actor, at)| Answer { choice, actor, at });
     let claims = (claim(), side(), side(), proptest::option::of(answer));
     let names = (name(), proptest::option::of(name()), name(), name());
     (any::<[u64; 2]>(), 0usize..8, key(), claims, names)
-        .prop_map(|(numbers, kind, key, (base, ours, theirs, answer), (table, column, strategy, detail))| Conflict {
-            id: numbers[0],
-            kind: ConflictKind::ALL[kind],
-            table,
-            key,
-            column,
-            base,
-            ours,
-            theirs,
-            strategy,
-            detail,
-            version: numbers[1],
-            answer,
-        })
+        .prop_map(
+            |(
+                numbers,
+                kind,
+                key,
+                (base, ours, theirs, answer),
+                (table, column, strategy, detail),
+            )| Conflict {
+                id: numbers[0],
+                kind: ConflictKind::ALL[kind],
+                table,
+                key,
+                column,
+                base,
+                ours,
+                theirs,
+                strategy,
+                detail,
+                version: numbers[1],
+                answer,
+            },
+        )
         .boxed()
 }
 
 fn version() -> BoxedStrategy<Version> {
-    let renumbered = (name(), integer(), integer(), many(value(), 2)).prop_map(|(table, from, to, row)| Renumbered {
-        table,
-        from,
-        to,
-        row,
-        columns: vec!["a".into(), "b".into()],
-    });
-    let digest =
-        (name(), any::<u64>(), any::<[u8; 32]>()).prop_map(|(table, rows, sum)| TableDigest { table, rows, sum });
+    let renumbered =
+        (name(), integer(), integer(), many(value(), 2)).prop_map(|(table, from, to, row)| {
+            Renumbered {
+                table,
+                from,
+                to,
+                row,
+                columns: vec!["a".into(), "b".into()],
+            }
+        });
+    let digest = (name(), any::<u64>(), any::<[u8; 32]>())
+        .prop_map(|(table, rows, sum)| TableDigest { table, rows, sum });
     let waiting = (name(), key(), name(), key());
     let lists = (
         many(renumbered, 0..3),
@@ -295,43 +424,64 @@ fn version() -> BoxedStrategy<Version> {
         many((any::<u128>(), name(), key()), 0..3),
         many(digest, 0..3),
     );
-    (header(), any::<[u64; 3]>(), time(), many(step(), 0..3), page(), any::<[u8; 32]>(), lists)
-        .prop_map(|(header, numbers, accepted_at, schema, (shapes, changes), body, lists)| {
-            let (renumbered, conflicts, resolved, waiting, released, tables) = lists;
-            let waiting = waiting.into_iter().zip(changes).map(|((table, key, parent, parent_key), change)| Waiting {
-                table,
-                key,
-                parent,
-                parent_key,
-                change,
-            });
-            Version {
-                version: numbers[0],
-                header,
-                accepted_at,
-                schema,
-                shapes,
-                count: numbers[1],
-                pages: numbers[2],
-                body,
-                renumbered,
-                conflicts,
-                resolved,
-                waiting: waiting.collect(),
-                released,
-                tables,
-            }
-        })
+    (
+        header(),
+        any::<[u64; 3]>(),
+        time(),
+        many(step(), 0..3),
+        page(),
+        any::<[u8; 32]>(),
+        lists,
+    )
+        .prop_map(
+            |(header, numbers, accepted_at, schema, (shapes, changes), body, lists)| {
+                let (renumbered, conflicts, resolved, waiting, released, tables) = lists;
+                let waiting = waiting.into_iter().zip(changes).map(
+                    |((table, key, parent, parent_key), change)| Waiting {
+                        table,
+                        key,
+                        parent,
+                        parent_key,
+                        change,
+                    },
+                );
+                Version {
+                    version: numbers[0],
+                    header,
+                    accepted_at,
+                    schema,
+                    shapes,
+                    count: numbers[1],
+                    pages: numbers[2],
+                    body,
+                    renumbered,
+                    conflicts,
+                    resolved,
+                    waiting: waiting.collect(),
+                    released,
+                    tables,
+                }
+            },
+        )
         .boxed()
 }
 
 /// Any event.
 pub fn event() -> BoxedStrategy<Event> {
-    let genesis =
-        (any::<[u128; 2]>(), name(), name(), time(), schema()).prop_map(|(wide, dataset, actor, at, schema)| {
-            Event::Genesis(Genesis { lineage: wide[0], epoch: wide[1], dataset, actor, at, schema })
-        });
-    let policy = (name(), name(), time()).prop_map(|(text, actor, at)| Event::Policy(PolicySet { text, actor, at }));
+    let genesis = (any::<[u128; 2]>(), name(), name(), time(), schema()).prop_map(
+        |(wide, dataset, actor, at, schema)| {
+            Event::Genesis(Genesis {
+                lineage: wide[0],
+                epoch: wide[1],
+                dataset,
+                actor,
+                at,
+                schema,
+            })
+        },
+    );
+    let policy = (name(), name(), time())
+        .prop_map(|(text, actor, at)| Event::Policy(PolicySet { text, actor, at }));
     prop_oneof![1 => genesis, 3 => version().prop_map(Event::Version), 1 => policy].boxed()
 }
 
@@ -386,30 +536,64 @@ pub mod fixed {
         let number = |id: i64| vec![Value::Integer(id)];
         let at = time();
         let earlier = Time(at.0 - 70_000);
-        let cell = |column, after: Value, at| Cell { column, before: Value::Null, after, at };
-        let change = |table, key, edit, at| Change { table, key, edit, at, moved_from: None };
+        let cell = |column, after: Value, at| Cell {
+            column,
+            before: Value::Null,
+            after,
+            at,
+        };
+        let change = |table, key, edit, at| Change {
+            table,
+            key,
+            edit,
+            at,
+            moved_from: None,
+        };
         let pair = vec![Value::text("b"), Value::Blob(vec![9])];
         vec![
-            change(1, pair.clone(), Edit::Delete(vec![Value::Blob(vec![9]), Value::text("b"), Value::Null]), at),
+            change(
+                1,
+                pair.clone(),
+                Edit::Delete(vec![Value::Blob(vec![9]), Value::text("b"), Value::Null]),
+                at,
+            ),
             change(0, number(1), Edit::Insert(person(1)), earlier),
             change(0, number(2), Edit::Insert(person(2)), at),
-            Change { moved_from: Some(number(7)), ..change(0, number(900), Edit::Insert(person(900)), at) },
+            Change {
+                moved_from: Some(number(7)),
+                ..change(0, number(900), Edit::Insert(person(900)), at)
+            },
             change(
                 0,
                 number(-5),
-                Edit::Update(vec![cell(2, Value::Real(-0.0), at), cell(1, Value::Null, earlier)]),
+                Edit::Update(vec![
+                    cell(2, Value::Real(-0.0), at),
+                    cell(1, Value::Null, earlier),
+                ]),
                 at,
             ),
-            change(1, pair, Edit::Update(vec![cell(2, Value::text("née"), at)]), at),
+            change(
+                1,
+                pair,
+                Edit::Update(vec![cell(2, Value::text("née"), at)]),
+                at,
+            ),
         ]
     }
 
     pub fn table() -> Table {
-        let column = |name: &str| Column { name: name.into(), ..Column::default() };
+        let column = |name: &str| Column {
+            name: name.into(),
+            ..Column::default()
+        };
         Table {
             name: "person".into(),
             columns: vec![
-                Column { name: "id".into(), declared_type: "INTEGER".into(), ..Column::default() },
+                Column {
+                    name: "id".into(),
+                    declared_type: "INTEGER".into(),
+                    ..Column::default()
+                },
                 Column {
                     name: "name".into(),
                     declared_type: "TEXT".into(),
@@ -435,7 +619,10 @@ pub mod fixed {
     }
 
     pub fn schema() -> Schema {
-        Schema { tables: vec![table(), Table::default()], objects: vec![object()] }
+        Schema {
+            tables: vec![table(), Table::default()],
+            objects: vec![object()],
+        }
     }
 
     fn object() -> Object {
@@ -452,15 +639,28 @@ pub mod fixed {
         vec![
             SchemaChange::CreateTable { table: table() },
             SchemaChange::DropTable { name: a.clone() },
-            SchemaChange::RenameTable { from: a.clone(), to: b.clone() },
+            SchemaChange::RenameTable {
+                from: a.clone(),
+                to: b.clone(),
+            },
             SchemaChange::AddColumn {
                 table: a.clone(),
                 column: table().columns[1].clone(),
                 definition: "name TEXT NOT NULL DEFAULT ''".into(),
             },
-            SchemaChange::DropColumn { table: a.clone(), column: b.clone() },
-            SchemaChange::RenameColumn { table: a.clone(), from: b.clone(), to: c },
-            SchemaChange::Rebuild { before_sql: "CREATE TABLE person(id)".into(), table: table() },
+            SchemaChange::DropColumn {
+                table: a.clone(),
+                column: b.clone(),
+            },
+            SchemaChange::RenameColumn {
+                table: a.clone(),
+                from: b.clone(),
+                to: c,
+            },
+            SchemaChange::Rebuild {
+                before_sql: "CREATE TABLE person(id)".into(),
+                table: table(),
+            },
             SchemaChange::PutObject { object: object() },
             SchemaChange::DropObject { kind: a, name: b },
         ]
@@ -481,21 +681,41 @@ pub mod fixed {
     }
 
     pub fn resolutions() -> Vec<Resolution> {
-        let choices = [Choice::Ours, Choice::Theirs, Choice::Base, Choice::Value, Choice::Merged];
+        let choices = [
+            Choice::Ours,
+            Choice::Theirs,
+            Choice::Base,
+            Choice::Value,
+            Choice::Merged,
+        ];
         (1..)
             .zip(choices)
-            .map(|(conflict, choice)| Resolution { conflict, choice, actor: "bo".into(), at: time() })
+            .map(|(conflict, choice)| Resolution {
+                conflict,
+                choice,
+                actor: "bo".into(),
+                at: time(),
+            })
             .collect()
     }
 
     pub fn front() -> Front {
-        Front { header: header(), schema: steps(), shapes: shapes(), resolutions: resolutions(), count: 6 }
+        Front {
+            header: header(),
+            schema: steps(),
+            shapes: shapes(),
+            resolutions: resolutions(),
+            count: 6,
+        }
     }
 
     pub fn conflicts() -> Vec<Conflict> {
         let side = |claim, actor: &str| Side {
             claim,
-            stamp: Stamp { time: time(), replica: ReplicaId(5) },
+            stamp: Stamp {
+                time: time(),
+                replica: ReplicaId(5),
+            },
             actor: actor.into(),
         };
         let conflict = |id, kind| Conflict {
@@ -512,12 +732,22 @@ pub mod fixed {
             version: 42,
             answer: None,
         };
-        let mut all: Vec<Conflict> = (1..).zip(ConflictKind::ALL).map(|(id, kind)| conflict(id, kind)).collect();
+        let mut all: Vec<Conflict> = (1..)
+            .zip(ConflictKind::ALL)
+            .map(|(id, kind)| conflict(id, kind))
+            .collect();
         all.push(Conflict {
             column: None,
             base: Claim::Row(None),
-            ours: side(Claim::Row(Some(vec![("id".into(), Value::Integer(1))])), "anna"),
-            answer: Some(Answer { choice: Choice::Theirs, actor: Some("cy".into()), at: time() }),
+            ours: side(
+                Claim::Row(Some(vec![("id".into(), Value::Integer(1))])),
+                "anna",
+            ),
+            answer: Some(Answer {
+                choice: Choice::Theirs,
+                actor: Some("cy".into()),
+                at: time(),
+            }),
             ..conflict(u64::MAX, ConflictKind::CreateCreate)
         });
         all
@@ -560,9 +790,17 @@ pub mod fixed {
                 resolved: resolutions(),
                 waiting: waiting.collect(),
                 released: vec![(9, "person".into(), vec![Value::Integer(3)])],
-                tables: vec![TableDigest { table: "person".into(), rows: 1000, sum: [4; 32] }],
+                tables: vec![TableDigest {
+                    table: "person".into(),
+                    rows: 1000,
+                    sum: [4; 32],
+                }],
             }),
-            Event::Policy(PolicySet { text: "[dataset]\n".into(), actor: "anna".into(), at: time() }),
+            Event::Policy(PolicySet {
+                text: "[dataset]\n".into(),
+                actor: "anna".into(),
+                at: time(),
+            }),
         ]
     }
 }

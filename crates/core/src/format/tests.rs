@@ -1,4 +1,5 @@
 //! Round trips, totality and the kept bytes of version 1.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 use super::samples::{self, fixed};
 use super::{Reader, Writer, conflict, event, front, page, row, schema, value};
 use crate::change::{Change, Edit, Shape};
@@ -122,15 +123,25 @@ proptest! {
 
 #[test]
 fn every_cut_and_flip_of_every_encoding_is_total() {
-    torture(&row::encode_row(&fixed::values()), |b| row::decode_row(b).map(drop));
-    torture(&page::encode(&fixed::shapes(), &fixed::changes()), |b| page::decode(b, &fixed::shapes()).map(drop));
-    torture(&front::encode(&fixed::front()), |b| front::decode(b).map(drop));
-    torture(&schema::encode(&fixed::schema()), |b| schema::decode(b).map(drop));
+    torture(&row::encode_row(&fixed::values()), |b| {
+        row::decode_row(b).map(drop)
+    });
+    torture(&page::encode(&fixed::shapes(), &fixed::changes()), |b| {
+        page::decode(b, &fixed::shapes()).map(drop)
+    });
+    torture(&front::encode(&fixed::front()), |b| {
+        front::decode(b).map(drop)
+    });
+    torture(&schema::encode(&fixed::schema()), |b| {
+        schema::decode(b).map(drop)
+    });
     for event in fixed::events() {
         torture(&event::encode(&event), |b| event::decode(b).map(drop));
     }
     for conflict in fixed::conflicts() {
-        torture(&conflict::encode(&conflict), |b| conflict::decode(b).map(drop));
+        torture(&conflict::encode(&conflict), |b| {
+            conflict::decode(b).map(drop)
+        });
     }
 }
 
@@ -147,18 +158,31 @@ fn counts_and_lengths_beyond_the_input_are_refused_at_once() {
     assert!(page::decode(&huge(&[0x00]), &fixed::shapes()).is_err());
     assert!(front::decode(&huge(&[0x02, 0x0b])).is_err());
     assert!(event::decode(&huge(&[0x02, 0x09, 0x0b])).is_err());
-    let wide = Shape { columns: (0..30_000).map(|i| format!("c{i}")).collect(), key: vec![0], ..Shape::default() };
+    let wide = Shape {
+        columns: (0..30_000).map(|i| format!("c{i}")).collect(),
+        key: vec![0],
+        ..Shape::default()
+    };
     assert!(page::decode(&[1, 0, 3, 0, 0, 0, 0, 0, 0], &[wide]).is_err());
 }
 
 #[test]
 fn a_small_page_cannot_unfold_to_many_changes() {
-    let shape = Shape { columns: vec!["a".into()], key: vec![0], ..Shape::default() };
+    let shape = Shape {
+        columns: vec!["a".into()],
+        key: vec![0],
+        ..Shape::default()
+    };
     let mut w = Writer::versioned();
     w.varint(0);
     w.varint(page::CHANGES_MAX as u64 + 1);
     w.fixed(&vec![0; 4 * page::CHANGES_MAX]);
-    assert!(page::decode(&w.0, &[shape]).unwrap_err().to_string().contains("a run of 65537 changes"));
+    assert!(
+        page::decode(&w.0, &[shape])
+            .unwrap_err()
+            .to_string()
+            .contains("a run of 65537 changes")
+    );
 }
 
 #[test]
@@ -182,17 +206,32 @@ fn numbers_have_one_spelling() {
 
 #[test]
 fn one_and_one_point_zero_and_their_texts_are_five_keys() {
-    let keys = [Value::Integer(1), Value::Real(1.0), Value::text("1"), Value::Blob(b"1".to_vec()), Value::Null];
-    let mut encoded: Vec<_> = keys.iter().map(|k| row::encode_key(core::slice::from_ref(k))).collect();
+    let keys = [
+        Value::Integer(1),
+        Value::Real(1.0),
+        Value::text("1"),
+        Value::Blob(b"1".to_vec()),
+        Value::Null,
+    ];
+    let mut encoded: Vec<_> = keys
+        .iter()
+        .map(|k| row::encode_key(core::slice::from_ref(k)))
+        .collect();
     encoded.sort();
     encoded.dedup();
     assert_eq!(encoded.len(), 5);
-    assert_ne!(row::encode_key(&[Value::Real(0.0)]), row::encode_key(&[Value::Real(-0.0)]));
+    assert_ne!(
+        row::encode_key(&[Value::Real(0.0)]),
+        row::encode_key(&[Value::Real(-0.0)])
+    );
 }
 
 #[test]
 fn nan_is_null_and_is_refused_in_bytes() {
-    assert_eq!(value::decode(&value::encode(&Value::Real(f64::NAN))), Ok(Value::Null));
+    assert_eq!(
+        value::decode(&value::encode(&Value::Real(f64::NAN))),
+        Ok(Value::Null)
+    );
     assert!(value::decode(&[1, 1, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0]).is_err());
 }
 
@@ -217,14 +256,19 @@ fn a_later_version_is_named() {
     let mut bytes = front::encode(&fixed::front());
     bytes[0] = 2;
     let why = front::decode(&bytes).unwrap_err().to_string();
-    assert_eq!(why, "changeset front is damaged: its format version 2 is newer than this program reads (1)");
+    assert_eq!(
+        why,
+        "changeset front is damaged: its format version 2 is newer than this program reads (1)"
+    );
 }
 
 #[test]
 fn a_row_of_six_short_columns_takes_at_most_sixty_bytes() {
     let shape = Shape {
         table: "person".into(),
-        columns: ["id", "name", "email", "age", "weight", "note"].map(String::from).to_vec(),
+        columns: ["id", "name", "email", "age", "weight", "note"]
+            .map(String::from)
+            .to_vec(),
         key: vec![0],
         ..Shape::default()
     };
@@ -239,7 +283,13 @@ fn a_row_of_six_short_columns_takes_at_most_sixty_bytes() {
                 Value::Real(61.5),
                 Value::Null,
             ];
-            Change { table: 0, key: vec![id], edit: Edit::Insert(row), at: Time(9 << 40 | i), moved_from: None }
+            Change {
+                table: 0,
+                key: vec![id],
+                edit: Edit::Insert(row),
+                at: Time(9 << 40 | i),
+                moved_from: None,
+            }
         })
         .collect();
     let length = page::encode(&[shape], &changes).len();
@@ -253,7 +303,9 @@ fn changes_that_break_their_shape_are_refused() {
     let broken = |edit: &dyn Fn(&mut Change), from: usize| {
         let mut change = good[from].clone();
         edit(&mut change);
-        page::check(&shapes, &change).expect_err("it is broken").to_string()
+        page::check(&shapes, &change)
+            .expect_err("it is broken")
+            .to_string()
     };
     let with_cells = |c: &mut Change, edit: &dyn Fn(&mut Vec<crate::change::Cell>)| {
         if let Edit::Update(cells) = &mut c.edit {
@@ -262,16 +314,43 @@ fn changes_that_break_their_shape_are_refused() {
     };
     let cases: [(String, &str); 11] = [
         (broken(&|c| c.table = 2, 0), "it names table 2 of 2"),
-        (broken(&|c| c.edit = Edit::Insert(vec![]), 1), "has 0 of 3 columns"),
-        (broken(&|c| c.key = vec![Value::Integer(77)], 1), "another key"),
-        (broken(&|c| c.key = vec![Value::text("1")], 4), "has no number"),
+        (
+            broken(&|c| c.edit = Edit::Insert(vec![]), 1),
+            "has 0 of 3 columns",
+        ),
+        (
+            broken(&|c| c.key = vec![Value::Integer(77)], 1),
+            "another key",
+        ),
+        (
+            broken(&|c| c.key = vec![Value::text("1")], 4),
+            "has no number",
+        ),
         (broken(&|c| c.key.truncate(1), 5), "a key of 1 of 2 values"),
-        (broken(&|c| with_cells(c, &|cells| cells.clear()), 4), "changes nothing"),
-        (broken(&|c| with_cells(c, &|cells| cells[0].column = 3), 4), "names column 3 of 3"),
-        (broken(&|c| with_cells(c, &|cells| cells[0].column = 0), 4), "of its key"),
-        (broken(&|c| with_cells(c, &|cells| cells[0].column = 1), 4), "twice"),
-        (broken(&|c| with_cells(c, &|cells| cells[0].at.0 += 1), 4), "later than its row"),
-        (broken(&|c| c.moved_from = Some(vec![]), 1), "another length"),
+        (
+            broken(&|c| with_cells(c, &|cells| cells.clear()), 4),
+            "changes nothing",
+        ),
+        (
+            broken(&|c| with_cells(c, &|cells| cells[0].column = 3), 4),
+            "names column 3 of 3",
+        ),
+        (
+            broken(&|c| with_cells(c, &|cells| cells[0].column = 0), 4),
+            "of its key",
+        ),
+        (
+            broken(&|c| with_cells(c, &|cells| cells[0].column = 1), 4),
+            "twice",
+        ),
+        (
+            broken(&|c| with_cells(c, &|cells| cells[0].at.0 += 1), 4),
+            "later than its row",
+        ),
+        (
+            broken(&|c| c.moved_from = Some(vec![]), 1),
+            "another length",
+        ),
     ];
     for (why, expected) in cases {
         assert!(why.contains(expected), "{why} should say {expected}");
@@ -281,16 +360,19 @@ fn changes_that_break_their_shape_are_refused() {
 
 #[test]
 fn shapes_that_cannot_be_indexed_are_refused() {
-    let cases: [(&dyn Fn(&mut Shape), &str); 4] = [
-        (&|s| s.key = vec![3], "beyond"),
-        (&|s| s.columns[1] = "ID".into(), "the column id twice"),
-        (&|s| s.key = vec![0, 1], "numbered"),
-        (&|s| (s.is_numbered, s.key) = (false, vec![0, 0]), "twice"),
+    type Breaking = fn(&mut Shape);
+    let cases: [(Breaking, &str); 4] = [
+        (|s| s.key = vec![3], "beyond"),
+        (|s| s.columns[1] = "ID".into(), "the column id twice"),
+        (|s| s.key = vec![0, 1], "numbered"),
+        (|s| (s.is_numbered, s.key) = (false, vec![0, 0]), "twice"),
     ];
     for (edit, expected) in cases {
         let mut front = fixed::front();
         edit(&mut front.shapes[0]);
-        let why = front::decode(&front::encode(&front)).unwrap_err().to_string();
+        let why = front::decode(&front::encode(&front))
+            .unwrap_err()
+            .to_string();
         assert!(why.contains(expected), "{why} should say {expected}");
         assert!(front::check_shape(&front.shapes[0]).is_err());
     }
@@ -311,28 +393,58 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// The bytes kept since version 1. A difference means that files out there could not be read.
-fn kept<T: PartialEq + core::fmt::Debug>(kept: &str, fixed: &T, encoded: Vec<u8>, decode: impl Fn(&[u8]) -> Result<T>) {
+fn kept<T: PartialEq + core::fmt::Debug>(
+    kept: &str,
+    fixed: &T,
+    encoded: Vec<u8>,
+    decode: impl Fn(&[u8]) -> Result<T>,
+) {
     let kept: String = kept.split_whitespace().collect();
     assert_eq!(kept, hex(&encoded));
-    let bytes: Vec<u8> =
-        (0..kept.len()).step_by(2).map(|i| u8::from_str_radix(&kept[i..i + 2], 16).expect("fixtures are hex")).collect();
+    let bytes: Vec<u8> = (0..kept.len())
+        .step_by(2)
+        .map(|i| u8::from_str_radix(&kept[i..i + 2], 16).expect("fixtures are hex"))
+        .collect();
     assert_eq!(decode(&bytes).as_ref(), Ok(fixed));
 }
 
 #[test]
 fn the_bytes_of_version_1_are_kept() {
     let values = fixed::values();
-    kept(include_str!("../../fixtures/format-1/row.hex"), &values, row::encode_row(&values), row::decode_row);
+    kept(
+        include_str!("../../fixtures/format-1/row.hex"),
+        &values,
+        row::encode_row(&values),
+        row::decode_row,
+    );
     let image = vec![("id".into(), Value::Integer(1)), ("né".into(), Value::Null)];
-    kept(include_str!("../../fixtures/format-1/image.hex"), &image, row::encode_image(&image), row::decode_image);
+    kept(
+        include_str!("../../fixtures/format-1/image.hex"),
+        &image,
+        row::encode_image(&image),
+        row::decode_image,
+    );
     let (shapes, changes) = (fixed::shapes(), fixed::changes());
-    kept(include_str!("../../fixtures/format-1/page.hex"), &changes, page::encode(&shapes, &changes), |b| {
-        page::decode(b, &shapes)
-    });
+    kept(
+        include_str!("../../fixtures/format-1/page.hex"),
+        &changes,
+        page::encode(&shapes, &changes),
+        |b| page::decode(b, &shapes),
+    );
     let front = fixed::front();
-    kept(include_str!("../../fixtures/format-1/front.hex"), &front, front::encode(&front), front::decode);
+    kept(
+        include_str!("../../fixtures/format-1/front.hex"),
+        &front,
+        front::encode(&front),
+        front::decode,
+    );
     let schema = fixed::schema();
-    kept(include_str!("../../fixtures/format-1/schema.hex"), &schema, schema::encode(&schema), schema::decode);
+    kept(
+        include_str!("../../fixtures/format-1/schema.hex"),
+        &schema,
+        schema::encode(&schema),
+        schema::decode,
+    );
     let events = [
         include_str!("../../fixtures/format-1/genesis.hex"),
         include_str!("../../fixtures/format-1/version.hex"),
@@ -343,5 +455,10 @@ fn the_bytes_of_version_1_are_kept() {
     }
     let conflict = fixed::conflicts().pop().expect("there are some");
     let text = include_str!("../../fixtures/format-1/conflict.hex");
-    kept(text, &conflict, conflict::encode(&conflict), conflict::decode);
+    kept(
+        text,
+        &conflict,
+        conflict::encode(&conflict),
+        conflict::decode,
+    );
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: replacing each hunk's base range by its side range gives the side; hunks are in order and never touch.
 //! Nothing that did not change is hashed or cut into tokens: the cost is a comparison plus a search near each edit.
+use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -21,13 +22,17 @@ const WORDS_SKIPPED_MAX: usize = 96;
 /// How many equal bytes make a place where both texts are taken to go on alike.
 const LINE_ANCHOR: usize = 24;
 const WORD_ANCHOR: usize = 8;
+/// How many pairs of words are compared in a stretch that nothing longer divides.
+const WORD_PAIRS_MAX: usize = 10_000;
+/// How far an insertion or deletion is moved to a better place that means the same.
+const SLIDE_MAX: usize = 256;
 
 pub(super) fn diff(base: &[u8], side: &[u8]) -> Vec<Hunk> {
     let mut scan = Scan { base, side, hunks: Vec::new() };
     let tail = common_suffix(base, side);
     let whole = Hunk { base: 0..base.len() - tail, side: 0..side.len() - tail };
     scan.lines(whole, false);
-    scan.hunks
+    scan.settled()
 }
 
 /// How many bytes are equal from the start. Blocks are compared as slices, which is a vectorised comparison.
@@ -140,7 +145,7 @@ impl Scan<'_> {
                     (b, s) = (to_b, to_s);
                 }
                 (Some((to_b, to_s)), Level::Word) => {
-                    self.push(Hunk { base: b..to_b, side: s..to_s });
+                    self.near(Hunk { base: b..to_b, side: s..to_s });
                     (b, s) = (to_b, to_s);
                 }
                 (None, _) if is_anchored => return self.words(rest),
@@ -178,11 +183,53 @@ impl Scan<'_> {
             (b, s) = (b + run - back, s + run - back);
             let rest = Hunk { base: b..stretch.base.end, side: s..stretch.side.end };
             let Some((to_b, to_s)) = self.resync(Level::Word, &rest) else {
-                return self.push(rest);
+                return self.near(rest);
             };
-            self.push(Hunk { base: b..to_b, side: s..to_s });
+            self.near(Hunk { base: b..to_b, side: s..to_s });
             (b, s) = (to_b, to_s);
         }
+    }
+
+    /// Compares a short stretch by its longest common words; a long one is one edit.
+    fn near(&mut self, stretch: Hunk) {
+        let of_base = words(self.base, &stretch.base);
+        let of_side = words(self.side, &stretch.side);
+        if of_base.is_empty() || of_side.is_empty() || of_base.len() * of_side.len() > WORD_PAIRS_MAX {
+            return self.push(stretch);
+        }
+        let weight = |i: usize, j: usize| {
+            let (x, y) = (&self.base[of_base[i].clone()], &self.side[of_side[j].clone()]);
+            if x == y { x.len() } else { 0 }
+        };
+        let width = of_side.len() + 1;
+        let mut best = vec![0; (of_base.len() + 1) * width];
+        for i in (0..of_base.len()).rev() {
+            for j in (0..of_side.len()).rev() {
+                let apart = best[(i + 1) * width + j].max(best[i * width + j + 1]);
+                let both = weight(i, j);
+                best[i * width + j] =
+                    if both > 0 { apart.max(best[(i + 1) * width + j + 1] + both) } else { apart };
+            }
+        }
+        let mut common = Vec::new();
+        let (mut i, mut j) = (0, 0);
+        while i < of_base.len() && j < of_side.len() {
+            let both = weight(i, j);
+            if both > 0 && best[i * width + j] == best[(i + 1) * width + j + 1] + both {
+                common.push((of_base[i].clone(), of_side[j].clone()));
+                (i, j) = (i + 1, j + 1);
+            } else if best[(i + 1) * width + j] >= best[i * width + j + 1] {
+                i += 1;
+            } else {
+                j += 1;
+            }
+        }
+        let (mut b, mut s) = (stretch.base.start, stretch.side.start);
+        for (x, y) in common {
+            self.push(Hunk { base: b..x.start, side: s..y.start });
+            (b, s) = (x.end, y.end);
+        }
+        self.push(Hunk { base: b..stretch.base.end, side: s..stretch.side.end });
     }
 
     /// The nearest place where both texts go on alike, by tokens skipped on both sides together.
@@ -246,32 +293,76 @@ impl Scan<'_> {
         self.lines(Hunk { base: b..rest.base.end, side: s..rest.side.end }, true);
     }
 
-    /// Notes an edit: without what is equal at its ends, but with whole characters and numbers.
+    /// Notes an edit without what is equal at its ends.
     fn push(&mut self, hunk: Hunk) {
         let (base, side) = (&self.base[hunk.base.clone()], &self.side[hunk.side.clone()]);
         let head = common_prefix(base, side);
         let tail = common_suffix(&base[head..], &side[head..]);
-        let (mut b, mut s) =
-            (hunk.base.start + head..hunk.base.end - tail, hunk.side.start + head..hunk.side.end - tail);
-        if b.is_empty() && s.is_empty() {
-            return;
+        let base = hunk.base.start + head..hunk.base.end - tail;
+        let side = hunk.side.start + head..hunk.side.end - tail;
+        if !base.is_empty() || !side.is_empty() {
+            self.hunks.push(Hunk { base, side });
         }
-        let floor = self.hunks.last().map_or(0, |last| last.base.end);
-        while b.start > floor && s.start > 0 && self.cuts(&b, &s, true) {
-            b.start -= 1;
-            s.start -= 1;
-        }
-        while b.end < self.base.len() && s.end < self.side.len() && self.cuts(&b, &s, false) {
-            b.end += 1;
-            s.end += 1;
-        }
-        match self.hunks.last_mut() {
-            Some(last) if last.base.end == b.start => {
-                last.base.end = b.end;
-                last.side.end = s.end;
+    }
+
+    /// The edits in their final places: moved to where lines or words start, with whole characters and numbers, and
+    /// those that touch as one.
+    fn settled(&self) -> Vec<Hunk> {
+        let mut settled: Vec<Hunk> = Vec::with_capacity(self.hunks.len());
+        for (i, hunk) in self.hunks.iter().enumerate() {
+            let floor = settled.last().map_or(0, |last| last.base.end);
+            let ceiling = self.hunks.get(i + 1).map_or(self.base.len(), |next| next.base.start);
+            let Hunk { base: mut b, side: mut s } = self.slid(hunk, floor, ceiling);
+            while b.start > floor && self.cuts(&b, &s, true) {
+                b.start -= 1;
+                s.start -= 1;
             }
-            _ => self.hunks.push(Hunk { base: b, side: s }),
+            while b.end < ceiling && self.cuts(&b, &s, false) {
+                b.end += 1;
+                s.end += 1;
+            }
+            match settled.last_mut() {
+                Some(last) if last.base.end == b.start => {
+                    last.base.end = b.end;
+                    last.side.end = s.end;
+                }
+                _ => settled.push(Hunk { base: b, side: s }),
+            }
         }
+        settled
+    }
+
+    /// Moves a mere insertion or deletion to where a line starts, else a word, among the places that mean the same:
+    /// `a[b-a]b` is `[a-b]ab`. The first such place is taken, so that one edit has one place. Text between `floor`,
+    /// the edit and `ceiling` is the same on both sides.
+    fn slid(&self, hunk: &Hunk, floor: usize, ceiling: usize) -> Hunk {
+        let (text, range) = match (hunk.base.is_empty(), hunk.side.is_empty()) {
+            (false, true) => (self.base, &hunk.base),
+            (true, false) => (self.side, &hunk.side),
+            _ => return hunk.clone(),
+        };
+        let start = range.start;
+        let before = (hunk.base.start - floor).min(SLIDE_MAX);
+        let back = (1..=before).take_while(|k| text[start - k] == text[range.end - k]).count();
+        let after = (ceiling - hunk.base.end).min(SLIDE_MAX);
+        let on = (0..after).take_while(|k| text[start + k] == text[range.end + k]).count();
+        if back + on == 0 {
+            return hunk.clone();
+        }
+        let score = |at: usize| match text[..at].last() {
+            None | Some(b'\n') => 2,
+            Some(&byte) => u8::from(class(byte) != class(text[at])),
+        };
+        let moved = |at: usize| {
+            let by = |range: &Range<usize>| range.start + at - start..range.end + at - start;
+            Hunk { base: by(&hunk.base), side: by(&hunk.side) }
+        };
+        let is_whole = |at: usize| {
+            let Hunk { base, side } = moved(at);
+            !self.cuts(&base, &side, true) && !self.cuts(&base, &side, false)
+        };
+        let places = (start - back..=start + on).rev().filter(|&at| is_whole(at));
+        places.max_by_key(|&at| score(at)).map_or(hunk.clone(), moved)
     }
 
     /// True where the hunk's start (or end) is inside a character or a number of either text.
@@ -285,6 +376,19 @@ impl Scan<'_> {
         };
         is_cut(self.base, b) || is_cut(self.side, s)
     }
+}
+
+/// The words in a range.
+fn words(text: &[u8], range: &Range<usize>) -> Vec<Range<usize>> {
+    let mut words = Vec::new();
+    let mut at = range.start;
+    while let Some(end) = Level::Word.end(&text[..range.end], at) {
+        if class(text[at]) == Class::Word {
+            words.push(at..end);
+        }
+        at = end;
+    }
+    words
 }
 
 /// The lines that occur once, sorted by their bytes, with where they start.

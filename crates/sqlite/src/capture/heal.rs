@@ -39,7 +39,8 @@ pub fn heal(conn: &Connection) -> Result<Healed> {
     })
 }
 
-fn is_unchanged(conn: &Connection) -> Result<bool> {
+/// True where the schema is as it was when capture last looked.
+pub fn is_unchanged(conn: &Connection) -> Result<bool> {
     let digest = registry::digest(&registry::look(conn)?);
     Ok(registry::get(conn, "schema")?.as_deref() == Some(digest.as_str()))
 }

@@ -9,6 +9,7 @@ mod image;
 mod log;
 mod operations;
 mod plan;
+mod record;
 mod reader;
 mod registry;
 mod scan;
@@ -17,7 +18,8 @@ mod steps;
 mod unique;
 
 pub use condense::{Condensed, NetChange, condense};
-pub use heal::{Healed, heal};
+pub use heal::{Healed, heal, is_unchanged as is_current};
+pub use record::{adopt, has_records, is_installed, record, tracked};
 pub use operations::operations;
 pub use scan::scan;
 

@@ -5,7 +5,8 @@ use super::storage;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Choice, Resolution};
 use mainstem::core::conflict::{Answer, Claim, Conflict, ConflictKind, Image};
-use mainstem::core::strategy;
+use mainstem::core::stamp::{ReplicaId, Stamp, Time};
+use mainstem::core::strategy::{self, CellOutcome, CellSide, Context, Strategy};
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
 use mainstem::replica::Answering;
@@ -87,7 +88,13 @@ fn merged(conflict: &Conflict) -> Result<Value> {
     let (Claim::Cell(base), Claim::Cell(ours), Claim::Cell(theirs)) = (&conflict.base, &conflict.ours.claim, &conflict.theirs.claim) else {
         return Err(Error::invalid("only cells can be merged").hint("mainstem resolve ID --ours or --theirs"));
     };
-    strategy::combine(base, ours, theirs)
+    let side = |value, time| CellSide { value, stamp: Stamp { time: Time(time), replica: ReplicaId(0) }, actor: "", rank: Value::Null, is_primary: false };
+    [Strategy::Json, Strategy::Text]
+        .into_iter()
+        .find_map(|strategy| match strategy::merge_cell(strategy, &Context::default(), base, &side(ours, 1), &side(theirs, 2)) {
+            CellOutcome::Agreed(value) => Some(value),
+            _ => None,
+        })
         .ok_or_else(|| Error::new(ErrorKind::Conflict, "overlap", "both sides changed the same place").hint("mainstem resolve ID --value 'the text that shall stand'"))
 }
 

@@ -106,7 +106,7 @@ impl SqliteReplica {
         let place = FileIdentity::of(path)?;
         let tracked = transact(&db, || {
             storage::create(&db)?;
-            capture::install(&db, &tables)?;
+            capture::install(&db, &tables, options.tables.is_empty())?;
             reidentify(&db, &around)?;
             storage::put(&db, "place", format!("{}:{}", place.device, place.inode))?;
             storage::put(&db, "dataset", dataset_name(path))?;
@@ -207,7 +207,7 @@ impl SqliteReplica {
                         if done % 10_000 == 0 {
                             progress("publishing rows", done, total);
                         }
-                        take(position, row)
+                        take(position, &row)
                     })?;
                 }
                 Ok(())
@@ -290,7 +290,7 @@ fn fill_clone(primary: &mut dyn Primary, address: &str, part: &Path, path: &Path
         drop(tables);
         storage::create(&db)?;
         let schema = crate::schema::read(&db)?.schema;
-        capture::install(&db, &schema.tables)?;
+        capture::install(&db, &schema.tables, true)?;
         attach(&db, &start.description, address, start.description.head.version, &start.hash)?;
         reidentify(&db, around)?;
         if let Some(actor) = actor {

@@ -44,7 +44,7 @@ fn stored(db: &Connection, schema: &Schema, progress: Progress<'_>) -> Result<Di
     let mut rows = 0;
     for table in &schema.tables {
         capture::scan(db, table, &mut |row| {
-            digests.row(table, None, Some(row));
+            digests.row(table, None, Some(&row));
             rows += 1;
             if rows % PROGRESS_ROWS == 0 {
                 progress("reading rows", rows, 0);
@@ -169,10 +169,10 @@ fn compare(
     }
     let mut extra: Vec<(Key, Row)> = Vec::new();
     capture::scan(db, table, &mut |row| {
-        let key = table.key_of(row);
+        let key = table.key_of(&row);
         let seen = db.prepare_cached("SELECT 1 FROM temp.mainstem_seen WHERE key = ?1").on(db)?.query_row([row_format::encode_key(&key)], |_| Ok(())).optional().on(db)?;
         if seen.is_none() && !is_known(db, table, &key)? {
-            extra.push((key, row.clone()));
+            extra.push((key, row));
         }
         Ok(())
     })?;
@@ -205,6 +205,7 @@ fn note_logged(db: &Connection) -> Result<()> {
             .on(db)?;
         Ok(())
     })
+    .map(drop)
 }
 
 fn former_name(name: &str, steps: &[SchemaChange]) -> String {

@@ -317,6 +317,6 @@ impl Replica for SqliteReplica {
             return Err(Error::not_found(format!("no tracked table {table}")).hint("mainstem status lists the tracked tables"));
         };
         let names = table.column_names();
-        capture::scan(&self.db, table, &mut |row| visit(&names, row))
+        capture::scan(&self.db, table, &mut |row| visit(&names, &row))
     }
 }

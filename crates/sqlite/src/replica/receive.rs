@@ -61,7 +61,7 @@ impl Incoming<'_> {
     fn version(&mut self) -> Result<Option<(Version, Vec<u8>, Digest)>> {
         match self.next()? {
             Some(Item::Version(body, hash)) => Ok(Some((storage::version_of(&body)?, body, hash))),
-            Some(Item::Page(_)) => Err(Error::corrupt("the primary sent a page without its version")),
+            Some(_) => Err(Error::corrupt("the primary sent a page without its version")),
             None => Ok(None),
         }
     }
@@ -77,7 +77,7 @@ impl Incoming<'_> {
     fn keep_rest(&mut self) -> Result<()> {
         for item in std::mem::take(&mut self.memory) {
             let (hash, body) = match item {
-                Item::Version(body, hash) => (Some(hash), body),
+                Item::Version(body, hash) | Item::Event(body, hash) => (Some(hash), body),
                 Item::Page(body) => (None, body),
             };
             self.db.prepare_cached("INSERT INTO mainstem_inbox(hash, body) VALUES(?1, ?2)").on(self.db)?.execute(params![hash, body]).on(self.db)?;
@@ -88,7 +88,9 @@ impl Incoming<'_> {
 
 /// Takes one pull, inside a transaction with triggers off.
 pub fn receive(db: &Connection, around: &Around, pull: &Pull) -> Result<Received> {
-    let mut incoming = Incoming { db, memory: pull.items.iter().cloned().collect() };
+    // Events that are no versions say nothing here that the pull does not say itself.
+    let memory = pull.items.iter().filter(|item| !matches!(item, Item::Event(..))).cloned().collect();
+    let mut incoming = Incoming { db, memory };
     let from = base_version(db)?;
     let mut received = Received { version: from, cursor: pull.next, ..Received::default() };
     storage::put(db, "policy", &pull.policy)?;

@@ -92,6 +92,7 @@ pub fn changes(db: &Connection, since: Since, visit: &mut dyn FnMut(&Shape, &Cha
             None => Ok(()),
         }
     })
+    .map(drop)
 }
 
 /// Rows as they are now, for reading.
