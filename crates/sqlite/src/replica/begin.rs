@@ -305,10 +305,10 @@ fn fill_clone(primary: &mut dyn Primary, address: &str, part: &Path, path: &Path
             return Err(Error::corrupt("the snapshot's rows are not what the primary's digest says").hint(format!("mainstem clone {address} {} again", path.display())));
         }
         storage::set_digests(&db, &digests)?;
-        let place = FileIdentity::of(part)?;
-        storage::put(&db, "place", format!("{}:{}", place.device, place.inode))?;
         Ok(start.description)
     })?;
+    let place = FileIdentity::of(part)?;
+    storage::put(&db, "place", format!("{}:{}", place.device, place.inode))?;
     Ok(description)
 }
 

@@ -134,10 +134,6 @@ pub fn bases(db: &Connection, visit: &mut dyn FnMut(&str, Key, Option<Vec<u8>>) 
     Ok(())
 }
 
-/// True where any row's base image is kept.
-pub fn has_bases(db: &Connection) -> Result<bool> {
-    db.query_row("SELECT EXISTS(SELECT 1 FROM mainstem_base)", [], |r| r.get(0)).on(db)
-}
 
 /// Adds a closed changeset; its pages are stored already.
 pub fn add_changeset(db: &Connection, front: &Front) -> Result<()> {
