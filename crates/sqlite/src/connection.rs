@@ -63,7 +63,7 @@ pub fn create_user(path: &Path) -> Result<Connection> {
 pub fn open_primary(path: &Path, create: bool) -> Result<Connection> {
     let connection = match create && std::fs::metadata(path).map_or(true, |m| m.is_file() && m.len() == 0) {
         true => open(&place(path)?, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE, WAIT_MS)?,
-        false => open_user(path)?,
+        false => open_user(path).map_err(|error| damaged_primary(path, error))?,
     };
     let mode: String = connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0)).on(&connection)?;
     if !mode.eq_ignore_ascii_case("wal") {
@@ -73,6 +73,16 @@ pub fn open_primary(path: &Path, create: bool) -> Result<Connection> {
     }
     connection.pragma_update(None, "synchronous", "FULL").on(&connection)?;
     Ok(connection)
+}
+
+/// A primary's file was a database when it was made, so one that is none any more is damaged.
+fn damaged_primary(path: &Path, error: Error) -> Error {
+    if !["not_a_database", "empty_file"].contains(&error.code) {
+        return error;
+    }
+    Error::new(ErrorKind::Corrupt, "corrupt", format!("{} is damaged: it is not a SQLite database any more", display_name(path)))
+        .hint("restore the primary from a backup, or publish again from a replica into another folder")
+        .because(error)
 }
 
 /// Switches every trigger off on this connection, the user's and ours.

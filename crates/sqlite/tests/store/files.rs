@@ -201,7 +201,7 @@ fn a_primary_is_made_or_opened_and_durable() {
     drop(again);
     let left = dir.path().join("left empty.db");
     std::fs::write(&left, "").unwrap();
-    assert_eq!(open_primary(&left, false).unwrap_err().code, "empty_file");
+    assert_eq!(open_primary(&left, false).unwrap_err().kind, ErrorKind::Corrupt);
     open_primary(&left, true).unwrap();
     assert_eq!(create_user(&path).unwrap_err().code, "exists");
     let db = open_primary(&path, false).unwrap();
