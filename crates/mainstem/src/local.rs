@@ -255,9 +255,6 @@ fn accept(tx: &mut dyn Transaction, policy: &Policy, front: &Front, pages: &mut 
     version.renumbered = renumbered;
     version.released = released;
     append(tx, &Event::Version(version.clone()))?;
-    if !version.schema.is_empty() {
-        tx.watch()?;
-    }
     Ok(Some(version))
 }
 
