@@ -22,8 +22,8 @@ const WORDS_SKIPPED_MAX: usize = 96;
 /// How many equal bytes make a place where both texts are taken to go on alike.
 const LINE_ANCHOR: usize = 24;
 const WORD_ANCHOR: usize = 8;
-/// How many pairs of words are compared in a stretch that nothing longer divides.
-const WORD_PAIRS_MAX: usize = 10_000;
+/// How many pairs of lines or words are compared in a stretch that nothing nearer divides.
+const PAIRS_MAX: usize = 10_000;
 /// How far an insertion or deletion is moved to a better place that means the same.
 const SLIDE_MAX: usize = 256;
 
@@ -100,6 +100,20 @@ impl Level {
         }
     }
 
+    /// The tokens in a range that can be anchors.
+    fn tokens(self, text: &[u8], range: &Range<usize>) -> Vec<Range<usize>> {
+        let mut tokens = Vec::new();
+        let mut at = range.start;
+        while at < range.end {
+            let end = self.end(&text[..range.end], at).unwrap_or(range.end);
+            if self.is_anchor(&text[at..end]) {
+                tokens.push(at..end);
+            }
+            at = end;
+        }
+        tokens
+    }
+
     fn is_anchor(self, token: &[u8]) -> bool {
         token.iter().any(|&byte| class(byte) == Class::Word)
     }
@@ -141,14 +155,14 @@ impl Scan<'_> {
             let rest = Hunk { base: b..stretch.base.end, side: s..stretch.side.end };
             match (self.resync(level, &rest), level) {
                 (Some((to_b, to_s)), Level::Line) => {
-                    self.words(Hunk { base: b..to_b, side: s..to_s });
+                    self.near(Level::Line, Hunk { base: b..to_b, side: s..to_s });
                     (b, s) = (to_b, to_s);
                 }
                 (Some((to_b, to_s)), Level::Word) => {
-                    self.near(Hunk { base: b..to_b, side: s..to_s });
+                    self.near(Level::Word, Hunk { base: b..to_b, side: s..to_s });
                     (b, s) = (to_b, to_s);
                 }
-                (None, _) if is_anchored => return self.words(rest),
+                (None, _) if is_anchored => return self.near(Level::Line, rest),
                 (None, _) => return self.anchored(rest),
             }
         }
@@ -183,20 +197,40 @@ impl Scan<'_> {
             (b, s) = (b + run - back, s + run - back);
             let rest = Hunk { base: b..stretch.base.end, side: s..stretch.side.end };
             let Some((to_b, to_s)) = self.resync(Level::Word, &rest) else {
-                return self.near(rest);
+                return self.near(Level::Word, rest);
             };
-            self.near(Hunk { base: b..to_b, side: s..to_s });
+            self.near(Level::Word, Hunk { base: b..to_b, side: s..to_s });
             (b, s) = (to_b, to_s);
         }
     }
 
-    /// Compares a short stretch by its longest common words; a long one is one edit.
-    fn near(&mut self, stretch: Hunk) {
-        let of_base = words(self.base, &stretch.base);
-        let of_side = words(self.side, &stretch.side);
-        if of_base.is_empty() || of_side.is_empty() || of_base.len() * of_side.len() > WORD_PAIRS_MAX {
-            return self.push(stretch);
+    /// Compares a short stretch by its longest common lines, and what is between them by words; or by its longest
+    /// common words. A long stretch goes to the next step as it is.
+    fn near(&mut self, level: Level, stretch: Hunk) {
+        let of_base = level.tokens(self.base, &stretch.base);
+        let of_side = level.tokens(self.side, &stretch.side);
+        let is_small = (1..=PAIRS_MAX).contains(&(of_base.len() * of_side.len()));
+        let common = if is_small { self.common(&of_base, &of_side) } else { Vec::new() };
+        let length =
+            |tokens: &mut dyn Iterator<Item = &Range<usize>>| tokens.map(ExactSizeIterator::len).sum::<usize>();
+        let shared = length(&mut common.iter().map(|(x, _)| x));
+        let smaller = length(&mut of_base.iter()).min(length(&mut of_side.iter()));
+        // A few short words in common do not make one sentence an edit of another.
+        let common = if level == Level::Word && shared * 4 < smaller { Vec::new() } else { common };
+        let (mut b, mut s) = (stretch.base.start, stretch.side.start);
+        let end = (stretch.base.end..stretch.base.end, stretch.side.end..stretch.side.end);
+        for (x, y) in common.into_iter().chain([end]) {
+            let between = Hunk { base: b..x.start, side: s..y.start };
+            match level {
+                Level::Line => self.words(between),
+                Level::Word => self.push(between),
+            }
+            (b, s) = (x.end, y.end);
         }
+    }
+
+    /// The common tokens of greatest length together, in one order in both.
+    fn common(&self, of_base: &[Range<usize>], of_side: &[Range<usize>]) -> Vec<(Range<usize>, Range<usize>)> {
         let weight = |i: usize, j: usize| {
             let (x, y) = (&self.base[of_base[i].clone()], &self.side[of_side[j].clone()]);
             if x == y { x.len() } else { 0 }
@@ -207,8 +241,7 @@ impl Scan<'_> {
             for j in (0..of_side.len()).rev() {
                 let apart = best[(i + 1) * width + j].max(best[i * width + j + 1]);
                 let both = weight(i, j);
-                best[i * width + j] =
-                    if both > 0 { apart.max(best[(i + 1) * width + j + 1] + both) } else { apart };
+                best[i * width + j] = if both > 0 { apart.max(best[(i + 1) * width + j + 1] + both) } else { apart };
             }
         }
         let mut common = Vec::new();
@@ -224,12 +257,7 @@ impl Scan<'_> {
                 j += 1;
             }
         }
-        let (mut b, mut s) = (stretch.base.start, stretch.side.start);
-        for (x, y) in common {
-            self.push(Hunk { base: b..x.start, side: s..y.start });
-            (b, s) = (x.end, y.end);
-        }
-        self.push(Hunk { base: b..stretch.base.end, side: s..stretch.side.end });
+        common
     }
 
     /// The nearest place where both texts go on alike, by tokens skipped on both sides together.
@@ -376,19 +404,6 @@ impl Scan<'_> {
         };
         is_cut(self.base, b) || is_cut(self.side, s)
     }
-}
-
-/// The words in a range.
-fn words(text: &[u8], range: &Range<usize>) -> Vec<Range<usize>> {
-    let mut words = Vec::new();
-    let mut at = range.start;
-    while let Some(end) = Level::Word.end(&text[..range.end], at) {
-        if class(text[at]) == Class::Word {
-            words.push(at..end);
-        }
-        at = end;
-    }
-    words
 }
 
 /// The lines that occur once, sorted by their bytes, with where they start.

@@ -93,7 +93,8 @@ fn overlaps_say_where() {
 
 #[test]
 fn a_moved_block_and_a_far_edit_find_each_other() {
-    let lines = |range: core::ops::Range<usize>| range.map(|i| format!("line number {i} of the text\n")).collect::<String>();
+    let lines =
+        |range: core::ops::Range<usize>| range.map(|i| format!("line number {i} of the text\n")).collect::<String>();
     let base = format!("{}{}{}", lines(0..300), lines(300..600), lines(600..900));
     let ours = format!("{}{}", lines(0..300), lines(600..900));
     let theirs = base.replace("number 899 ", "number 899 b ");
