@@ -4,6 +4,8 @@
 //! Invariant: applying the combination is applying the parts in turn; a combination that changes nothing is none.
 //! Deliberately absent: capture's records, which become net changes where they are read.
 mod order;
+#[cfg(test)]
+mod tests;
 
 pub use order::order;
 

@@ -5,6 +5,8 @@
 //! cannot combine leaves them to a person, with the earlier one holding.
 mod collection;
 mod json;
+#[cfg(test)]
+mod tests;
 
 use crate::change::Choice;
 use crate::stamp::Stamp;

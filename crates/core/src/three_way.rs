@@ -5,6 +5,8 @@
 //! Invariant: a row that was deleted and made again never gets cells from an edit of the earlier one.
 //! Deliberately absent: columns that one side does not have, foreign keys, unique indexes: the caller's matter.
 mod row;
+#[cfg(test)]
+mod tests;
 
 use crate::change::{Change, Choice, Edit, Shape};
 use crate::conflict::{self, Answer, Claim, Conflict, ConflictKind, Image, Side};
@@ -171,10 +173,6 @@ impl Meeting<'_> {
 
     fn update(&self, there: &Row) -> Decision {
         let Edit::Update(cells) = &self.ours.change.edit else { return Verdict::Keep.into() };
-        let counts = |column: usize| self.column_strategy(column) == Strategy::Counter;
-        if cells.iter().all(|cell| there[cell.column] == cell.after && !counts(cell.column)) {
-            return Verdict::Keep.into();
-        }
         if self.history.is_made_again() {
             return self.edit_of_earlier_row(there);
         }
@@ -240,7 +238,7 @@ impl Meeting<'_> {
         let by_column = self.policy.table(&shape.table).priority_column.and_then(|name| shape.column(&name));
         if let Some(rank) = by_column {
             let base = self.history.base_of(there);
-            return (self.history.ours_on(&base)[rank].clone(), there[rank].clone());
+            return (self.history.ours_on(&base)[rank].clone(), self.history.theirs_cell(there, rank).clone());
         }
         let (stamp, actor) = self.history.cell_written(column);
         let ours = self.policy.rank(self.ours.actor, self.ours.replica);

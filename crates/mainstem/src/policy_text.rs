@@ -8,6 +8,9 @@
 //! strategy = "manual"
 //! ```
 //! Invariant: a change keeps every comment and the layout of everything else.
+#[cfg(test)]
+mod tests;
+
 use crate::error::{Error, Result};
 use mainstem_core::policy::{Entry, Policy, Setting, quoted};
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
@@ -99,6 +102,11 @@ fn setting(item: &Item) -> Option<Setting> {
 /// anything but letters, digits, `_` and `-` stand in double quotes: `"Order Details".mode`.
 pub fn set(text: &str, key: &str, value: &str) -> Result<String> {
     let mut document = document(text)?;
+    if document.is_empty() && !text.is_empty() {
+        // Comments alone trail everything in the editor's eyes; here they are a heading.
+        let line_end = if text.ends_with('\n') { "" } else { "\n" };
+        return Ok(format!("{text}{line_end}{}", set("", key, value)?));
+    }
     let mut parts = split_key(key)?;
     let last = parts.pop().unwrap_or_default();
     // Checked by itself first, so that the error is about this key and not about another in the text.
