@@ -173,8 +173,9 @@ fn rows_that_point_to_rows_of_their_table_follow_them() {
     let node = |id: i64, parent: Option<i64>| vec![id.into(), parent.map_or(Value::Null, Value::Integer)];
     let rows =
         [node(1, Some(3)), node(2, Some(1)), node(3, None), node(4, Some(4)), node(5, Some(6)), node(6, Some(5))];
-    let keys =
-        |changes: &[Change]| changes.iter().map(|change| change.key[0].as_integer().unwrap()).collect::<Vec<_>>();
+    let keys = |changes: &[Change]| {
+        changes.iter().map(|change| change.key[0].as_integer().expect("a number")).collect::<Vec<_>>()
+    };
     let mut inserts: Vec<Change> = rows.iter().map(|row| of(0, Edit::Insert(row.clone()))).collect();
     order(&schema, &mut inserts, &shapes(&schema));
     assert_eq!(keys(&inserts), [3, 1, 2, 4, 6, 5]);
