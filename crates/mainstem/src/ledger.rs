@@ -53,6 +53,10 @@ pub trait Ledger {
     fn page(&mut self, version: u64, page: u64) -> Result<Option<Vec<u8>>>;
     /// What happened to a row after a version, oldest first.
     fn touches(&mut self, table: &str, key: &Key, after: u64) -> Result<Vec<Touch>>;
+    /// Visits the rows of a table that were touched after a version, each key once.
+    fn touched(&mut self, table: &str, after: u64, visit: &mut dyn FnMut(&Key) -> Result<()>) -> Result<()>;
+    /// The schema steps of the versions after a version, oldest first.
+    fn steps(&mut self, after: u64) -> Result<Vec<mainstem_core::schema::SchemaChange>>;
     /// Every table's digest at the head.
     fn digests(&mut self) -> Result<Vec<TableDigest>>;
     /// Conflicts, newest last; only the open ones where `open_only`.

@@ -73,10 +73,15 @@ pub struct Pull {
     pub head: Head,
 }
 
+/// Visits rows with the names of their columns.
+pub type RowVisitor<'a> = &'a mut dyn FnMut(&[String], &Row) -> Result<()>;
+
 /// Row changes of one changeset, page by page.
 pub trait Pages {
     /// The next page, or none at the end.
     fn next(&mut self) -> Result<Option<Vec<Change>>>;
+    /// Goes back to the first page.
+    fn rewind(&mut self) -> Result<()>;
 }
 
 /// What became of a push.
@@ -141,12 +146,14 @@ pub trait Primary {
     fn pull(&mut self, known: &Acquaintance, from: Cursor, bytes_max: usize) -> Result<Pull>;
     /// Everything at the head, for a new replica.
     fn snapshot(&mut self, sink: &mut dyn SnapshotSink) -> Result<()>;
+    /// The hash of a version's event.
+    fn version_hash(&mut self, version: u64) -> Result<Option<Digest>>;
     /// A version's event.
     fn version(&mut self, version: u64) -> Result<Option<Version>>;
     /// One page of a version, as bytes.
     fn page(&mut self, version: u64, page: u64) -> Result<Option<Vec<u8>>>;
-    /// Streams the rows of one table at the head, in key order. Used by verify.
-    fn rows(&mut self, table: &str, visit: &mut dyn FnMut(&[String], &Row) -> Result<()>) -> Result<()>;
+    /// Streams the rows of one table as they were at a version, in no particular order.
+    fn rows(&mut self, table: &str, version: u64, visit: RowVisitor<'_>) -> Result<()>;
     /// Conflicts, oldest first.
     fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>>;
     /// Replaces the policy.

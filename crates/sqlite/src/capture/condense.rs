@@ -1,0 +1,442 @@
+//! The net change of every row in the log: its first image against the row as it is now.
+//!
+//! Invariant: the order of records decides nothing but times, and whether a row was there at first: an insert that no
+//! removal precedes means it was not.
+//! Invariant: memory is bounded by a budget; where the touched rows exceed it, the log is read several times.
+use super::image;
+use super::log::{self, Record};
+use super::plan::op;
+use super::reader::Reader;
+use super::sources::{Sources, Target};
+use mainstem::Result;
+use mainstem::core::schema::Table;
+use mainstem::core::value::{Key, Row};
+use rusqlite::Connection;
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// Bytes of images kept in memory at a time.
+const BUDGET: usize = 96 << 20;
+
+/// What one touched row costs beside its bytes.
+const OVERHEAD: usize = 160;
+
+/// The net change of one row. Never one that changes nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NetChange {
+    /// Position of the table in the schema that [`condense`] gives to its visitor.
+    pub table: usize,
+    /// The row's key.
+    pub key: Key,
+    /// The row at first; none where it was not there.
+    pub before: Option<Row>,
+    /// The row now; none where it is gone.
+    pub after: Option<Row>,
+    /// Columns whose value in `before` is not known (it says NULL), because the app renamed them before it wrote.
+    pub unknown_before: Vec<usize>,
+    /// When the row was last written, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// When each cell was last written, column by column; for a cell that never changed, when the row was first touched.
+    pub cell_at_ms: Vec<u64>,
+    /// For an insert that is a row moved to a new key: the key it had at first.
+    pub moved_from: Option<Key>,
+}
+
+/// What condensing found beside the changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Condensed {
+    /// Net changes visited.
+    pub changes: u64,
+    /// Tables with writes to rows that have NULL in their key, which cannot be told apart, and how many writes.
+    pub null_keys: Vec<(String, u64)>,
+}
+
+/// Visits the net change of every row that the log names, up to `through` where one is given: deletions first,
+/// children before parents, then the rest, parents before children; within a table by key.
+///
+/// The file must have been healed in the same transaction. The current rows are those of this moment, so `through`
+/// makes sense only when nothing was written since.
+pub fn condense(
+    conn: &Connection,
+    through: Option<i64>,
+    visit: &mut dyn FnMut(&Table, NetChange) -> Result<()>,
+) -> Result<Condensed> {
+    condense_within(conn, through, BUDGET, visit)
+}
+
+/// [`condense`] with a budget of its own.
+pub(super) fn condense_within(
+    conn: &Connection,
+    through: Option<i64>,
+    budget: usize,
+    visit: &mut dyn FnMut(&Table, NetChange) -> Result<()>,
+) -> Result<Condensed> {
+    let sources = Sources::read(conn)?;
+    let log = Log { conn, sources: &sources, through: through.unwrap_or(i64::MAX), budget };
+    let mut out = Out { conn, sources: &sources, visit, condensed: Condensed::default(), links: Links::default() };
+    let upward = |t: &Target| t.rank as u64;
+    let downward = |t: &Target| u64::from(u16::MAX) - t.rank as u64;
+    let first = log.collect(0, &upward, true)?;
+    out.condensed.null_keys = first.null_keys(&sources);
+    out.links = first.links;
+    if first.through == u64::MAX {
+        let mut settled = out.settle(first.touched)?;
+        out.emit(&mut settled, true, true)?;
+        out.emit(&mut settled, false, false)?;
+        return Ok(out.condensed);
+    }
+    drop(first.touched);
+    for is_deleting in [true, false] {
+        let order: &dyn Fn(&Target) -> u64 = if is_deleting { &downward } else { &upward };
+        let mut from = 0;
+        loop {
+            let pass = log.collect(from, order, false)?;
+            let through = pass.through;
+            let mut settled = out.settle(pass.touched)?;
+            out.emit(&mut settled, is_deleting, is_deleting)?;
+            if through == u64::MAX {
+                break;
+            }
+            from = through;
+        }
+    }
+    Ok(out.condensed)
+}
+
+/// What is known of a row before its first record.
+enum Base {
+    Absent,
+    /// It was there; its image comes with the next record.
+    Awaited,
+    Held(Box<[u8]>),
+}
+
+/// The image after the record before.
+enum Last {
+    Nothing,
+    Base,
+    Image(Box<[u8]>),
+}
+
+/// A row that the log names.
+struct Touched {
+    base: Base,
+    last: Last,
+    first_at: u64,
+    last_at: u64,
+    cell_at: Option<Box<[u64]>>,
+    /// Records that may have removed the row, and records that may have put it there.
+    removals: u32,
+    inserts: u32,
+    has_after_insert: bool,
+}
+
+type RowKey = (u32, Box<[u8]>);
+
+#[derive(Default)]
+struct Links {
+    origin: HashMap<RowKey, Box<[u8]>>,
+}
+
+impl Links {
+    fn add(&mut self, target: usize, from: &[u8], to: &[u8]) {
+        let origin = self.origin.remove(&(target as u32, from.into())).unwrap_or_else(|| from.into());
+        self.origin.insert((target as u32, to.into()), origin);
+    }
+}
+
+struct Pass {
+    touched: HashMap<RowKey, Touched>,
+    /// Rows below this place are complete; `u64::MAX` means all.
+    through: u64,
+    links: Links,
+    null_keys: HashMap<usize, u64>,
+}
+
+impl Pass {
+    fn null_keys(&self, sources: &Sources) -> Vec<(String, u64)> {
+        let mut found: Vec<_> =
+            self.null_keys.iter().map(|(t, n)| (sources.targets[*t].table.name.clone(), *n)).collect();
+        found.sort();
+        found
+    }
+}
+
+struct Log<'a> {
+    conn: &'a Connection,
+    sources: &'a Sources,
+    through: i64,
+    budget: usize,
+}
+
+/// Where a row stands in the order of passes: by table, then by hash.
+fn place(order: u64, key: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    (order << 48) | (hasher.finish() >> 16)
+}
+
+impl Log<'_> {
+    /// Reads the log once and keeps the rows from a place on, as many as the budget allows.
+    fn collect(&self, from: u64, order: &dyn Fn(&Target) -> u64, is_first: bool) -> Result<Pass> {
+        let mut pass =
+            Pass { touched: HashMap::new(), through: u64::MAX, links: Links::default(), null_keys: HashMap::new() };
+        let mut held = 0;
+        let orders: Vec<u64> = self.sources.targets.iter().map(order).collect();
+        log::records(self.conn, self.sources, self.through, &mut |record| {
+            let source = &self.sources.sources[record.source];
+            if record.has_null_key {
+                *pass.null_keys.entry(source.target).or_default() += 1;
+                return Ok(());
+            }
+            if record.op == op::KEY && is_first && record.key != record.to {
+                pass.links.add(source.target, &record.key, &record.to);
+            }
+            let is_wanted = |through: u64, key: &[u8]| {
+                if from == 0 && through == u64::MAX {
+                    return true;
+                }
+                (from..through).contains(&place(orders[source.target], key))
+            };
+            if is_wanted(pass.through, &record.key) {
+                held += touch(&mut pass.touched, source.target, record, Side::From);
+            }
+            if record.op == op::KEY && is_wanted(pass.through, &record.to) {
+                held += touch(&mut pass.touched, source.target, record, Side::To);
+            }
+            while held > self.budget && pass.touched.len() > 1 {
+                held = halve(&mut pass, &orders, from);
+            }
+            Ok(())
+        })?;
+        Ok(pass)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Side {
+    From,
+    To,
+}
+
+/// Takes a record into account for one row. Returns how much more memory that takes.
+fn touch(touched: &mut HashMap<RowKey, Touched>, target: usize, record: &Record, side: Side) -> usize {
+    let key = if side == Side::From { &record.key } else { &record.to };
+    let is_insert = matches!(record.op, op::INSERT | op::INSERTED) || (record.op == op::KEY && side == Side::To);
+    let is_removal = matches!(record.op, op::DELETE | op::REPLACE) || (record.op == op::KEY && side == Side::From);
+    let mut cost = 0;
+    let row = touched.entry((target as u32, key.as_slice().into())).or_insert_with(|| {
+        cost += OVERHEAD + key.len();
+        Touched {
+            base: if is_insert { Base::Absent } else { Base::Awaited },
+            last: Last::Nothing,
+            first_at: record.at,
+            last_at: record.at,
+            cell_at: None,
+            removals: 0,
+            inserts: 0,
+            has_after_insert: false,
+        }
+    });
+    if record.op == op::INSERTED {
+        // A trigger of the app's that fires before ours may have written to the new row already.
+        if row.removals == 0 {
+            row.base = Base::Absent;
+        }
+        row.has_after_insert = true;
+    }
+    if record.is_image() {
+        cost += row.see(&record.image);
+    }
+    if is_insert {
+        row.last = Last::Nothing;
+        row.cell_at = None;
+        row.first_at = record.at;
+        row.inserts += 1;
+    }
+    row.removals += u32::from(is_removal);
+    row.last_at = record.at;
+    cost
+}
+
+impl Touched {
+    /// Takes an image into account. Returns how much more memory that takes.
+    fn see(&mut self, image: &[u8]) -> usize {
+        if matches!(self.base, Base::Awaited) {
+            self.base = Base::Held(image.into());
+            self.last = Last::Base;
+            return image.len();
+        }
+        let last: Option<&[u8]> = match (&self.last, &self.base) {
+            (Last::Image(last), _) => Some(last),
+            (Last::Base, Base::Held(base)) => Some(base),
+            _ => None,
+        };
+        if last == Some(image) {
+            return 0;
+        }
+        if let Some(last) = last {
+            let at = self.last_at;
+            note(last, image, at, self.first_at, &mut self.cell_at);
+        }
+        let grown = image.len() + if matches!(self.last, Last::Image(_)) { 0 } else { OVERHEAD / 2 };
+        self.last = Last::Image(image.into());
+        grown
+    }
+
+    /// Whether the row was there at first. Where our AFTER INSERT record may come late, a removal before it may belong
+    /// to the inserted row: then there are more inserts than the removals can account for.
+    fn was_there(&self, is_there: bool) -> bool {
+        let exists_now = u32::from(is_there);
+        !matches!(self.base, Base::Absent) && !(self.has_after_insert && 1 + self.inserts > self.removals + exists_now)
+    }
+}
+
+/// Notes for each cell that differs when it was written.
+fn note(before: &[u8], after: &[u8], at: u64, first_at: u64, cell_at: &mut Option<Box<[u64]>>) {
+    for (n, (a, b)) in image::cells(before).zip(image::cells(after)).enumerate() {
+        if a != b {
+            let count = image::cells(before).count();
+            cell_at.get_or_insert_with(|| vec![first_at; count].into())[n] = at;
+        }
+    }
+}
+
+/// Forgets the rows in the upper half of what this pass covers. Returns what the others take.
+fn halve(pass: &mut Pass, orders: &[u64], from: u64) -> usize {
+    let mut places: Vec<u64> = pass.touched.keys().map(|(t, key)| place(orders[*t as usize], key)).collect();
+    let middle = places.len() / 2;
+    let (_, middle, _) = places.select_nth_unstable(middle);
+    pass.through = (*middle).max(from + 1);
+    let through = pass.through;
+    pass.touched.retain(|(t, key), _| place(orders[*t as usize], key) < through);
+    pass.touched.shrink_to_fit();
+    pass.touched.iter().map(|((_, key), row)| OVERHEAD + key.len() + row.weight()).sum()
+}
+
+impl Touched {
+    fn weight(&self) -> usize {
+        let base = if let Base::Held(b) = &self.base { b.len() } else { 0 };
+        let last = if let Last::Image(b) = &self.last { b.len() + OVERHEAD / 2 } else { 0 };
+        base + last
+    }
+}
+
+/// A touched row whose outcome is known.
+struct Settled {
+    row: RowKey,
+    touched: Touched,
+    before: Option<Box<[u8]>>,
+    after: Option<Box<[u8]>>,
+}
+
+struct Out<'a> {
+    conn: &'a Connection,
+    sources: &'a Sources,
+    visit: &'a mut dyn FnMut(&Table, NetChange) -> Result<()>,
+    condensed: Condensed,
+    links: Links,
+}
+
+impl Out<'_> {
+    /// Reads the current rows and leaves out what did not change. The result is in order of tables and keys.
+    fn settle(&self, touched: HashMap<RowKey, Touched>) -> Result<Vec<Settled>> {
+        let mut all: Vec<(RowKey, Touched)> = touched.into_iter().collect();
+        let targets = &self.sources.targets;
+        all.sort_unstable_by(|((t, a), _), ((u, b), _)| {
+            (targets[*t as usize].rank, a).cmp(&(targets[*u as usize].rank, b))
+        });
+        let mut settled = Vec::new();
+        let mut reader: Option<(u32, Reader<'_>)> = None;
+        let mut now = Vec::new();
+        for (row, touched) in all {
+            if reader.as_ref().is_none_or(|(t, _)| *t != row.0) {
+                reader = Some((row.0, Reader::new(self.conn, &targets[row.0 as usize])?));
+            }
+            let (_, reader) = reader.as_mut().expect("made just above");
+            let is_there = reader.read(&row.1, &mut now)?;
+            let was_there = touched.was_there(is_there);
+            let Touched { base, .. } = &touched;
+            match base {
+                Base::Held(base) if was_there && is_there && **base == *now => continue,
+                _ if !was_there && !is_there => continue,
+                _ => {}
+            }
+            let mut touched = touched;
+            let base = std::mem::replace(&mut touched.base, Base::Absent);
+            let before = match base {
+                Base::Held(base) if was_there => Some(base),
+                _ => None,
+            };
+            let after: Option<Box<[u8]>> = is_there.then(|| now.as_slice().into());
+            let last: Option<&[u8]> = match &touched.last {
+                Last::Image(last) => Some(last),
+                Last::Base => before.as_deref(),
+                Last::Nothing => None,
+            };
+            if let (Some(last), Some(after)) = (last, &after) {
+                note(last, after, touched.last_at, touched.first_at, &mut touched.cell_at);
+            }
+            touched.last = Last::Nothing;
+            settled.push(Settled { row, touched, before, after });
+        }
+        Ok(settled)
+    }
+
+    /// Visits the deletions or the others.
+    fn emit(&mut self, settled: &mut [Settled], is_deleting: bool, is_reversed: bool) -> Result<()> {
+        let targets = &self.sources.targets;
+        let mut order: Vec<usize> = (0..settled.len()).filter(|&i| settled[i].after.is_none() == is_deleting).collect();
+        if is_reversed {
+            order.sort_by_key(|&i| std::cmp::Reverse(targets[settled[i].row.0 as usize].rank));
+        }
+        for i in order {
+            let change = self.change(&mut settled[i])?;
+            let target = &self.sources.targets[change.table];
+            if let Some(change) = effective(change) {
+                self.condensed.changes += 1;
+                (self.visit)(&target.table, NetChange { table: target.position, ..change })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn change(&self, settled: &mut Settled) -> Result<NetChange> {
+        let target = &self.sources.targets[settled.row.0 as usize];
+        let mut unknown_before = Vec::new();
+        let before = settled.before.take().map(|image| target.row(&image, &mut unknown_before));
+        let after = settled.after.take().map(|image| target.row(&image, &mut Vec::new()));
+        let mut cell_at_ms = vec![settled.touched.first_at; target.slots.len()];
+        if let Some(at) = &settled.touched.cell_at {
+            target.slots.iter().zip(at.iter()).for_each(|(&column, at)| cell_at_ms[column] = *at);
+        }
+        let moved_from = match (&before, &after) {
+            (None, Some(_)) => self.origin(&settled.row)?,
+            _ => None,
+        };
+        Ok(NetChange {
+            table: settled.row.0 as usize,
+            key: image::read_key(&settled.row.1),
+            before,
+            after,
+            unknown_before,
+            at_ms: settled.touched.last_at,
+            cell_at_ms,
+            moved_from,
+        })
+    }
+
+    /// The key that a row had at first, where it moved and nobody holds that key now.
+    fn origin(&self, row: &RowKey) -> Result<Option<Key>> {
+        let Some(origin) = self.links.origin.get(row) else {
+            return Ok(None);
+        };
+        let mut reader = Reader::new(self.conn, &self.sources.targets[row.0 as usize])?;
+        Ok((!reader.read(origin, &mut Vec::new())?).then(|| image::read_key(origin)))
+    }
+}
+
+/// A change, unless every cell is known and the same on both sides.
+fn effective(change: NetChange) -> Option<NetChange> {
+    (change.before != change.after || !change.unknown_before.is_empty()).then_some(change)
+}

@@ -1,0 +1,248 @@
+//! Notices what the app did to the schema, and puts capture back where that removed it.
+//!
+//! Invariant: nothing is assumed about a table whose triggers were gone: it is reported as a gap.
+//! Invariant: an unchanged schema costs one read of its text and writes nothing.
+use super::registry::{self, Capture, Seen};
+use super::steps::{Fate, Rehearsal};
+use super::{LOG, atomically};
+use crate::errors::Explain;
+use crate::schema::{self, ReadSchema, Refused};
+use crate::sql::{first_bracket, is_internal, quote, quote_all, words};
+use mainstem::Result;
+use mainstem::core::schema::{SchemaChange, Table};
+use rusqlite::{Connection, params};
+
+/// What healing found and did.
+#[derive(Clone, Debug, Default)]
+pub struct Healed {
+    /// What the app did to the schema since capture last looked, in an order in which it can be done again.
+    pub steps: Vec<SchemaChange>,
+    /// Tables whose triggers were made anew.
+    pub reinstalled: Vec<String>,
+    /// Tables in which writes may have been missed.
+    pub gap: Vec<String>,
+    /// New tables that cannot be tracked.
+    pub refused: Vec<Refused>,
+}
+
+/// Looks for changes of the schema, says what they were, and makes capture whole again.
+pub fn heal(conn: &Connection) -> Result<Healed> {
+    if is_unchanged(conn)? {
+        return Ok(Healed::default());
+    }
+    atomically(conn, |conn| {
+        // Another process may have healed while this one waited for the lock.
+        if is_unchanged(conn)? {
+            return Ok(Healed::default());
+        }
+        Healing::new(conn)?.run()
+    })
+}
+
+/// True where the schema is as it was when capture last looked.
+pub fn is_unchanged(conn: &Connection) -> Result<bool> {
+    let digest = registry::digest(&registry::look(conn)?);
+    Ok(registry::get(conn, "schema")?.as_deref() == Some(digest.as_str()))
+}
+
+struct Healing<'c> {
+    conn: &'c Connection,
+    seen: Vec<Seen>,
+    old: Vec<Seen>,
+    new: ReadSchema,
+    captures: Vec<Capture>,
+    healed: Healed,
+}
+
+/// What is left of a capture's triggers.
+struct Remains {
+    /// The table they are on now.
+    table: String,
+    /// The column list that SQLite keeps up to date.
+    names: Option<Vec<String>>,
+    is_whole: bool,
+}
+
+impl<'c> Healing<'c> {
+    fn new(conn: &'c Connection) -> Result<Self> {
+        Ok(Healing {
+            conn,
+            seen: registry::look(conn)?,
+            old: registry::remembered(conn)?,
+            new: schema::read(conn)?,
+            captures: registry::captures(conn)?,
+            healed: Healed::default(),
+        })
+    }
+
+    fn run(mut self) -> Result<Healed> {
+        let mut fates = Vec::new();
+        let current: Vec<Capture> = self.captures.iter().filter(|c| c.is_current).cloned().collect();
+        for capture in &current {
+            fates.push(self.follow(capture)?);
+        }
+        let follows = registry::get(self.conn, "follows_new_tables")?.as_deref() == Some("1");
+        let was_there = |name: &str| self.old.iter().any(|s| s.kind == "table" && s.name.eq_ignore_ascii_case(name));
+        let is_followed = |name: &str| follows && !was_there(name);
+        let is_captured =
+            |name: &str| fates.iter().any(|f| f.to.as_deref().is_some_and(|t| t.eq_ignore_ascii_case(name)));
+        let fresh: Vec<Table> =
+            self.new.schema.tables.iter().filter(|t| is_followed(&t.name) && !is_captured(&t.name)).cloned().collect();
+        self.healed.refused = self.new.refused.iter().filter(|r| is_followed(&r.table)).cloned().collect();
+        let is_fresh = |name: &str| fresh.iter().any(|t| t.name == name);
+        self.healed.steps = Rehearsal::new(&self.old)?.steps(&self.new.schema, &fates, &is_fresh)?;
+        registry::create(self.conn, &self.new.schema.tables)?;
+        self.rename_captures(&fates)?;
+        for (capture, fate) in current.iter().zip(&fates) {
+            self.renew(capture, fate)?;
+        }
+        for table in &fresh {
+            let id = registry::add(self.conn, table)?;
+            self.log_rows(table, id)?;
+            self.healed.reinstalled.push(table.name.clone());
+        }
+        registry::remember(self.conn)?;
+        self.healed.gap.sort();
+        self.healed.gap.dedup();
+        Ok(self.healed)
+    }
+
+    /// What became of a captured table, and what that means for the columns of all its captures.
+    fn follow(&mut self, capture: &Capture) -> Result<Fate> {
+        let from = capture.table.clone();
+        let is_there = |name: &str| self.new.schema.table(name).is_some();
+        let remains = self.remains(capture)?;
+        let to = match &remains {
+            Some(remains) => Some(remains.table.clone()),
+            None => Some(from.clone()),
+        };
+        let to = to.filter(|to| is_there(to)).map(|to| self.new.schema.table(&to).map_or(to, |t| t.name.clone()));
+        if let Some(to) = &to {
+            if remains.as_ref().is_none_or(|r| !r.is_whole) || self.is_outrun(capture, to) {
+                self.healed.gap.push(to.clone());
+            }
+        }
+        let names = remains.and_then(|r| r.names).filter(|names| names.len() == capture.slots.len());
+        let known: Vec<(String, String)> = match names {
+            Some(names) => capture.slots.iter().map(|(name, _)| name.clone()).zip(names).collect(),
+            None => capture.slots.iter().map(|(name, _)| (name.clone(), name.clone())).collect(),
+        };
+        if let Some(table) = to.as_deref().and_then(|to| self.new.schema.table(to)) {
+            self.note_columns(&from, table, &known)?;
+        }
+        Ok(Fate { from, to, columns: Some(known) })
+    }
+
+    fn remains(&self, capture: &Capture) -> Result<Option<Remains>> {
+        let prefix = format!("mainstem_{}_", capture.id);
+        let ours = |s: &&Seen| s.kind == "trigger" && s.name.starts_with(&prefix);
+        let Some(table) = self.seen.iter().find(ours).map(|s| s.table.clone()) else {
+            return Ok(None);
+        };
+        let expected: i64 = {
+            let sql = "SELECT triggers FROM main.mainstem_capture WHERE id = ?1";
+            self.conn.query_row(sql, [capture.id], |r| r.get(0)).on(self.conn)?
+        };
+        let is_whole = self.seen.iter().filter(ours).count() as i64 == expected;
+        let names = self.seen.iter().find(|s| s.name == format!("{prefix}names")).and_then(|s| s.sql.as_deref());
+        Ok(Some(Remains { table, names: names.and_then(listed_names), is_whole }))
+    }
+
+    /// Remembers under which name each slot of each capture of a table goes now.
+    fn note_columns(&self, from: &str, table: &Table, known: &[(String, String)]) -> Result<()> {
+        let sql = "UPDATE main.mainstem_capture_column SET now = ?3 WHERE capture = ?1 AND slot = ?2";
+        let mut update = self.conn.prepare_cached(sql).on(self.conn)?;
+        for capture in self.captures.iter().filter(|c| c.table == from) {
+            for (slot, (_, now)) in capture.slots.iter().enumerate() {
+                let Some(was) = now else { continue };
+                let is = known.iter().find(|(name, _)| name.eq_ignore_ascii_case(was)).map(|(_, now)| now);
+                let is = is.filter(|is| table.column(is).is_some());
+                if is != Some(was) {
+                    update.execute(params![capture.id, slot as i64, is]).on(self.conn)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// True where an AFTER INSERT trigger of the app's that can end with RAISE(IGNORE) fires before ours.
+    fn is_outrun(&self, capture: &Capture, table: &str) -> bool {
+        let ours = format!("mainstem_{}_inserted", capture.id);
+        let Some(place) = self.seen.iter().position(|s| s.name == ours) else {
+            return false;
+        };
+        let is_newer = |s: &Seen| s.kind == "trigger" && s.table.eq_ignore_ascii_case(table) && !is_internal(&s.name);
+        self.seen[place..].iter().any(|s| is_newer(s) && s.sql.as_deref().is_some_and(can_ignore))
+    }
+
+    /// True where an AFTER trigger of the app's fires before ours.
+    fn is_late(&self, capture: &Capture, table: &str) -> bool {
+        let ours = format!("mainstem_{}_inserted", capture.id);
+        let Some(place) = self.seen.iter().position(|s| s.name == ours) else {
+            return false;
+        };
+        let is_app = |s: &Seen| s.kind == "trigger" && s.table.eq_ignore_ascii_case(table) && !is_internal(&s.name);
+        self.seen[place..].iter().any(is_app)
+    }
+
+    /// Follows renamed tables. Captures of a dropped table lose their name, for a later table may have it again.
+    fn rename_captures(&self, fates: &[Fate]) -> Result<()> {
+        let mut update =
+            self.conn.prepare_cached("UPDATE main.mainstem_capture SET name = ?2 WHERE id = ?1").on(self.conn)?;
+        for capture in &self.captures {
+            let Some(fate) = fates.iter().find(|f| f.from == capture.table) else {
+                continue;
+            };
+            update.execute(params![capture.id, fate.to.as_deref().unwrap_or("")]).on(self.conn)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a table's triggers anew where they are not what they should be.
+    fn renew(&mut self, capture: &Capture, fate: &Fate) -> Result<()> {
+        let Some(to) = &fate.to else {
+            return registry::retire(self.conn, capture.id);
+        };
+        let table = self.new.schema.table(to).expect("a fate names a table that is there").clone();
+        let is_whole = self.remains(capture)?.is_some_and(|r| r.is_whole);
+        let sql = "SELECT plan FROM main.mainstem_capture WHERE id = ?1";
+        let plan: String = self.conn.query_row(sql, [capture.id], |r| r.get(0)).on(self.conn)?;
+        if is_whole && !self.is_late(capture, to) && plan == registry::fingerprint(self.conn, &table)? {
+            return Ok(());
+        }
+        registry::retire(self.conn, capture.id)?;
+        registry::add(self.conn, &table)?;
+        self.healed.reinstalled.push(table.name.clone());
+        Ok(())
+    }
+
+    /// Logs the rows that a new table got before it was captured, as inserts.
+    fn log_rows(&self, table: &Table, id: i64) -> Result<()> {
+        let keys: Vec<&str> = table.key.iter().map(|&i| table.columns[i].name.as_str()).collect();
+        let places: Vec<String> = (0..keys.len()).map(|n| format!("c{n}")).collect();
+        let sql = format!(
+            "INSERT INTO main.{LOG}(t, op, at, {}) SELECT ?1, 'I', julianday('now'), {} FROM main.{}",
+            places.join(", "),
+            quote_all(keys),
+            quote(&table.name)
+        );
+        self.conn.execute(&sql, [id]).on(self.conn).map(drop)
+    }
+}
+
+/// The column list in the text of a names trigger.
+fn listed_names(sql: &str) -> Option<Vec<String>> {
+    let bracket = first_bracket(sql).ok()?;
+    let name = |(start, end): (usize, usize)| {
+        let text = &sql[start..end];
+        words(text).ok()?.first()?.name(text)
+    };
+    bracket.parts.into_iter().map(name).collect()
+}
+
+fn can_ignore(sql: &str) -> bool {
+    let Ok(all) = words(sql) else {
+        return true;
+    };
+    all.windows(3).any(|w| w[0].is(sql, "raise") && w[2].is(sql, "ignore"))
+}

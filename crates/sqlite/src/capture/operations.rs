@@ -1,0 +1,140 @@
+//! Each captured operation since the last commit, with the cells before and after.
+//!
+//! Invariant: the value after is the next record's image of the same row, or else the row as it is now.
+//! Deliberately absent: operations that did nothing, such as an update to the same values or an ignored insert.
+use super::image;
+use super::log::{self, Record};
+use super::plan::op;
+use super::reader::Reader;
+use super::sources::Sources;
+use crate::errors::Explain;
+use mainstem::Result;
+use mainstem::core::value::{Row, Value};
+use mainstem::replica::Operation;
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::HashMap;
+
+/// Visits each operation in the log, oldest first. The file must have been healed in the same transaction.
+///
+/// What each row became is kept in a temporary table; memory grows with the number of rows touched, not with the log.
+pub fn operations(conn: &Connection, visit: &mut dyn FnMut(&Operation) -> Result<()>) -> Result<()> {
+    let sources = Sources::read(conn)?;
+    let temporary = "CREATE TEMP TABLE IF NOT EXISTS mainstem_after(seq INTEGER PRIMARY KEY, image BLOB); DELETE FROM temp.mainstem_after";
+    conn.execute_batch(temporary).on(conn)?;
+    Outcomes { conn, sources: &sources, pending: HashMap::new() }.write()?;
+    let mut after = conn.prepare_cached("SELECT image FROM temp.mainstem_after WHERE seq = ?1").on(conn)?;
+    log::records(conn, &sources, i64::MAX, &mut |record| {
+        let image: Option<Option<Vec<u8>>> = after.query_row([record.sequence], |r| r.get(0)).optional().on(conn)?;
+        match image.and_then(|after| operation(&sources, record, after)) {
+            Some(operation) => visit(&operation),
+            None => Ok(()),
+        }
+    })?;
+    conn.execute_batch("DROP TABLE temp.mainstem_after").on(conn)
+}
+
+type RowKey = (usize, Vec<u8>);
+
+/// The first pass: finds what each row became by each record, and writes that to the temporary table.
+struct Outcomes<'a> {
+    conn: &'a Connection,
+    sources: &'a Sources,
+    /// Records whose outcome is not known yet, and whether the last may have removed the row for a new one.
+    pending: HashMap<RowKey, (Vec<i64>, u8)>,
+}
+
+impl Outcomes<'_> {
+    fn write(mut self) -> Result<()> {
+        let (conn, sources) = (self.conn, self.sources);
+        log::records(conn, sources, i64::MAX, &mut |record| {
+            if record.has_null_key {
+                return Ok(());
+            }
+            let target = sources.sources[record.source].target;
+            let key = (target, record.key.clone());
+            match record.op {
+                op::KEY => self.moved(key, (target, record.to.clone())),
+                op::INSERT | op::INSERTED => self.inserted(key, record),
+                _ => {
+                    self.resolve(&key, Some(&record.image))?;
+                    self.pending.insert(key, (vec![record.sequence], record.op));
+                    Ok(())
+                }
+            }
+        })?;
+        let mut now = Vec::new();
+        for (key, (sequences, _)) in std::mem::take(&mut self.pending) {
+            let is_there = Reader::new(conn, &sources.targets[key.0])?.read(&key.1, &mut now)?;
+            self.store(&sequences, is_there.then_some(&now))?;
+        }
+        Ok(())
+    }
+
+    /// What an update did to a row that moved is found under the new key.
+    fn moved(&mut self, from: RowKey, to: RowKey) -> Result<()> {
+        if from == to {
+            return Ok(());
+        }
+        self.resolve(&to, None)?;
+        if let Some(pending) = self.pending.remove(&from) {
+            self.pending.insert(to, pending);
+        }
+        Ok(())
+    }
+
+    fn inserted(&mut self, key: RowKey, record: &Record) -> Result<()> {
+        match self.pending.get_mut(&key) {
+            // REPLACE with the same key is one operation: the row became another.
+            Some((_, op::REPLACE)) => self.pending.get_mut(&key).into_iter().for_each(|p| p.1 = op::UPDATE),
+            // A trigger of the app's wrote to the new row before ours told of it.
+            Some((sequences, op::UPDATE)) if record.op == op::INSERTED => sequences.push(record.sequence),
+            _ => {
+                self.resolve(&key, None)?;
+                self.pending.insert(key, (vec![record.sequence], record.op));
+            }
+        }
+        Ok(())
+    }
+
+    fn resolve(&mut self, key: &RowKey, image: Option<&Vec<u8>>) -> Result<()> {
+        match self.pending.remove(key) {
+            Some((sequences, _)) => self.store(&sequences, image),
+            None => Ok(()),
+        }
+    }
+
+    fn store(&self, sequences: &[i64], image: Option<&Vec<u8>>) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO temp.mainstem_after(seq, image) VALUES (?1, ?2)";
+        let mut insert = self.conn.prepare_cached(sql).on(self.conn)?;
+        sequences.iter().try_for_each(|seq| insert.execute(params![seq, image]).on(self.conn).map(drop))
+    }
+}
+
+/// What a record did, given what the row became; none where it did nothing.
+fn operation(sources: &Sources, record: &Record, after: Option<Vec<u8>>) -> Option<Operation> {
+    let target = &sources.targets[sources.sources[record.source].target];
+    let mut unknown = Vec::new();
+    let before: Option<Row> = record.is_image().then(|| target.row(&record.image, &mut unknown));
+    let after: Option<Row> = after.map(|image| target.row(&image, &mut Vec::new()));
+    let kind = match (record.op, &before, &after) {
+        (op::DELETE, _, None) => "delete",
+        (op::REPLACE, _, None) => "replace",
+        (_, Some(_), Some(_)) => "update",
+        (_, None, Some(_)) => "insert",
+        _ => return None,
+    };
+    let cell = |row: &Option<Row>, i: usize| row.as_ref().map(|row| row[i].clone());
+    let known = |i: usize| cell(&before, i).filter(|_| !unknown.contains(&i));
+    let cells: Vec<(String, Option<Value>, Option<Value>)> = (0..target.table.columns.len())
+        .map(|i| (target.table.columns[i].name.clone(), known(i), cell(&after, i)))
+        .filter(|(_, before, after)| before != after)
+        .collect();
+    (!cells.is_empty()).then(|| Operation {
+        sequence: record.sequence,
+        at_ms: record.at,
+        table: target.table.name.clone(),
+        key: image::read_key(&record.key),
+        kind,
+        cells,
+    })
+}

@@ -1,0 +1,272 @@
+//! Reads what a user's file declares: the tables that can be tracked, the other objects, and what is refused and why.
+//!
+//! Invariant: everything of the user's in the main database is either in the schema or refused by name; nothing is
+//! skipped silently. Attached and temporary objects belong to a connection, not to the file, and are not looked at.
+use crate::errors::Explain;
+use crate::sql::{is_internal, quote, quote_all};
+use mainstem::Result;
+use mainstem::core::schema::{Column, ForeignKey, Object, Schema, Table};
+use rusqlite::Connection;
+use std::collections::HashSet;
+
+/// The most stored columns a tracked table may have: SQLite's own limit, less what a record adds to them.
+pub const COLUMNS_MAX: usize = 1_900;
+
+/// The most key columns a tracked table may have; a record holds an old key and a new one.
+pub const KEY_COLUMNS_MAX: usize = 32;
+
+/// A file's schema, split into what can be tracked and what cannot.
+#[derive(Clone, Debug, Default)]
+pub struct ReadSchema {
+    /// Tables that can be tracked, and every index, view and trigger of the user's.
+    pub schema: Schema,
+    /// Tables that cannot.
+    pub refused: Vec<Refused>,
+}
+
+/// A table that cannot be tracked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Its name.
+    pub table: String,
+    /// Why, as a lowercase fragment.
+    pub why: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+struct Listed {
+    name: String,
+    kind: String,
+    is_without_rowid: bool,
+}
+
+/// Reads the schema of the main database.
+///
+/// Rows with NULL in the key are not looked for: that takes a scan, see [`null_keys`].
+pub fn read(conn: &Connection) -> Result<ReadSchema> {
+    let mut read = ReadSchema::default();
+    for listed in listed(conn)? {
+        let sql = "SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?1";
+        let sql: String = conn.query_row(sql, [&listed.name], |r| r.get(0)).on(conn)?;
+        match refusal(conn, &listed)? {
+            Some((why, hint)) => read.refused.push(Refused { table: listed.name, why, hint }),
+            None => match table(conn, &listed, sql)? {
+                Ok(table) => read.schema.tables.push(table),
+                Err((why, hint)) => read.refused.push(Refused { table: listed.name, why, hint }),
+            },
+        }
+    }
+    resolve_parents(&mut read.schema.tables);
+    read.schema.objects = objects(conn)?;
+    Ok(read)
+}
+
+/// How many rows of a table have NULL in their key. Such rows have no identity and cannot be tracked.
+pub fn null_keys(conn: &Connection, table: &Table) -> Result<u64> {
+    if table.is_numbered || table.is_without_rowid {
+        return Ok(0);
+    }
+    let terms: Vec<String> = table.key.iter().map(|&i| format!("{} IS NULL", quote(&table.columns[i].name))).collect();
+    let sql = format!("SELECT count(*) FROM main.{} WHERE {}", quote(&table.name), terms.join(" OR "));
+    conn.query_row(&sql, [], |r| r.get::<_, i64>(0)).on(conn).map(i64::unsigned_abs)
+}
+
+fn listed(conn: &Connection) -> Result<Vec<Listed>> {
+    let sql = "SELECT s.name, l.type, l.wr FROM main.sqlite_schema AS s \
+               JOIN pragma_table_list AS l ON l.schema = 'main' AND l.name = s.name \
+               WHERE s.type = 'table' ORDER BY s.rowid";
+    let mut statement = conn.prepare_cached(sql).on(conn)?;
+    let rows =
+        statement.query_map([], |r| Ok(Listed { name: r.get(0)?, kind: r.get(1)?, is_without_rowid: r.get(2)? }));
+    let all: Vec<Listed> = rows.on(conn)?.collect::<rusqlite::Result<_>>().on(conn)?;
+    Ok(all.into_iter().filter(|l| !is_internal(&l.name)).collect())
+}
+
+/// Why a table cannot be tracked, and what to do, from what kind of thing it is.
+fn refusal(conn: &Connection, listed: &Listed) -> Result<Option<(String, String)>> {
+    let refused = |why: &str, hint: &str| Ok(Some((why.to_string(), hint.to_string())));
+    match listed.kind.as_str() {
+        "virtual" => {
+            return refused("it is a virtual table, which no trigger can watch", "track the table it is built from");
+        }
+        "shadow" => {
+            return refused("it is the inside of a virtual table", "it is rebuilt with its virtual table");
+        }
+        _ => {}
+    }
+    // FTS and R-Tree tables may be unknown to this SQLite; then their inside looks like plain tables.
+    let sql = "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND rootpage = 0";
+    let mut statement = conn.prepare_cached(sql).on(conn)?;
+    let parents = statement.query_map([], |r| r.get::<_, String>(0)).on(conn)?;
+    for parent in parents {
+        let parent = parent.on(conn)?;
+        let rest = listed.name.strip_prefix(&parent).and_then(|r| r.strip_prefix('_'));
+        let known =
+            ["data", "idx", "content", "docsize", "config", "node", "parent", "rowid", "segments", "segdir", "stat"];
+        if rest.is_some_and(|r| known.contains(&r)) {
+            return refused("it is the inside of a virtual table", "it is rebuilt with its virtual table");
+        }
+    }
+    Ok(None)
+}
+
+type Unfit = (String, String);
+
+fn table(conn: &Connection, listed: &Listed, sql: String) -> Result<std::result::Result<Table, Unfit>> {
+    let name = &listed.name;
+    let mut table = Table { name: name.clone(), is_without_rowid: listed.is_without_rowid, sql, ..Table::default() };
+    let mut keys: Vec<(i64, usize)> = Vec::new();
+    let text = "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?1, 'main')";
+    let mut statement = conn.prepare_cached(text).on(conn)?;
+    let mut rows = statement.query([name]).on(conn)?;
+    while let Some(row) = rows.next().on(conn)? {
+        if row.get::<_, i64>(5).on(conn)? != 0 {
+            continue;
+        }
+        let place: i64 = row.get(4).on(conn)?;
+        if place > 0 {
+            keys.push((place, table.columns.len()));
+        }
+        table.columns.push(Column {
+            name: row.get(0).on(conn)?,
+            declared_type: row.get(1).on(conn)?,
+            not_null: row.get(2).on(conn)?,
+            default: row.get(3).on(conn)?,
+            collation: None,
+        });
+    }
+    keys.sort_unstable();
+    table.key = keys.into_iter().map(|(_, i)| i).collect();
+    if let Some(unfit) = unfit(&table) {
+        return Ok(Err(unfit));
+    }
+    for column in &mut table.columns {
+        let (_, collation, _, _, is_autoincrement) =
+            conn.column_metadata(Some("main"), name.as_str(), column.name.as_str()).on(conn)?;
+        let collation = collation.map(|c| c.to_string_lossy().into_owned());
+        column.collation = collation.filter(|c| !c.eq_ignore_ascii_case("BINARY"));
+        table.is_autoincrement |= is_autoincrement;
+    }
+    let has_key_index = "SELECT EXISTS(SELECT 1 FROM pragma_index_list(?1, 'main') WHERE origin = 'pk')";
+    let has_key_index: bool = conn.query_row(has_key_index, [name], |r| r.get(0)).on(conn)?;
+    table.is_numbered = !table.is_without_rowid && !has_key_index;
+    table.foreign_keys = foreign_keys(conn, &table)?;
+    Ok(writable(conn, &table).map(|()| table))
+}
+
+/// Why a table with these columns cannot be tracked.
+fn unfit(table: &Table) -> Option<Unfit> {
+    let unfit = |why: String, hint: &str| Some((why, hint.to_string()));
+    let name = &table.name;
+    if table.key.is_empty() {
+        let hint = format!("give it a PRIMARY KEY, or leave it out: mainstem init --exclude {name}");
+        return Some(("it has no primary key, so its rows have no identity".into(), hint));
+    }
+    if table.key.len() > KEY_COLUMNS_MAX {
+        return unfit(
+            format!("its key has more than {KEY_COLUMNS_MAX} columns"),
+            "give it a key of its own, such as an INTEGER PRIMARY KEY",
+        );
+    }
+    if table.columns.len() > COLUMNS_MAX {
+        return unfit(format!("it has more than {COLUMNS_MAX} columns"), "split it into several tables with one key");
+    }
+    let own =
+        table.columns.iter().find(|c| is_internal(&c.name) && c.name.to_ascii_lowercase().starts_with("mainstem_"));
+    own.and_then(|c| unfit(format!("its column {} has a name that is reserved", c.name), "rename the column"))
+}
+
+/// Whether this SQLite can write to the table at all: a collation or function that only the app has stands in the way.
+fn writable(conn: &Connection, table: &Table) -> std::result::Result<(), Unfit> {
+    let names = quote_all(table.columns.iter().map(|c| c.name.as_str()));
+    let values = vec!["NULL"; table.columns.len()].join(", ");
+    let sql = format!("EXPLAIN INSERT INTO main.{} ({names}) VALUES ({values})", quote(&table.name));
+    let why = match conn.prepare(&sql) {
+        Ok(_) => return Ok(()),
+        Err(error) => crate::errors::message_of(&error).unwrap_or("it cannot be written").to_string(),
+    };
+    let hint =
+        "it needs a collation or function that only your program has; declare it without, or leave the table out";
+    Err((format!("SQLite alone cannot write to it: {why}"), hint.to_string()))
+}
+
+fn foreign_keys(conn: &Connection, table: &Table) -> Result<Vec<ForeignKey>> {
+    let sql = "SELECT id, \"table\", \"from\", \"to\", on_update, on_delete FROM pragma_foreign_key_list(?1, 'main') ORDER BY id DESC, seq";
+    let mut statement = conn.prepare_cached(sql).on(conn)?;
+    let mut rows = statement.query([&table.name]).on(conn)?;
+    let mut found: Vec<(i64, ForeignKey)> = Vec::new();
+    while let Some(row) = rows.next().on(conn)? {
+        let id: i64 = row.get(0).on(conn)?;
+        let from: String = row.get(2).on(conn)?;
+        let to: Option<String> = row.get(3).on(conn)?;
+        if found.last().is_none_or(|(last, _)| *last != id) {
+            let key = ForeignKey {
+                columns: Vec::new(),
+                parent: row.get(1).on(conn)?,
+                parent_columns: Vec::new(),
+                on_delete: row.get(5).on(conn)?,
+                on_update: row.get(4).on(conn)?,
+            };
+            found.push((id, key));
+        }
+        let (_, key) = found.last_mut().expect("pushed just above");
+        // A generated child column is not stored, so nothing of ours can follow that link.
+        if let Some(column) = table.column(&from) {
+            key.columns.push(column);
+            key.parent_columns.extend(to);
+        }
+    }
+    Ok(found.into_iter().map(|(_, key)| key).filter(|key| !key.columns.is_empty()).collect())
+}
+
+/// Fills in the parent columns of foreign keys that name none: they mean the parent's primary key.
+fn resolve_parents(tables: &mut [Table]) {
+    let keys: Vec<(String, Vec<String>)> =
+        tables.iter().map(|t| (t.name.clone(), t.key.iter().map(|&i| t.columns[i].name.clone()).collect())).collect();
+    for table in tables.iter_mut() {
+        for key in table.foreign_keys.iter_mut().filter(|key| key.parent_columns.is_empty()) {
+            let parent = keys.iter().find(|(name, _)| name.eq_ignore_ascii_case(&key.parent));
+            key.parent_columns = parent.map(|(_, columns)| columns.clone()).unwrap_or_default();
+        }
+        // A link to a table that is not tracked, or not there, cannot be followed.
+        table.foreign_keys.retain(|key| key.parent_columns.len() == key.columns.len());
+    }
+}
+
+fn objects(conn: &Connection) -> Result<Vec<Object>> {
+    let sql = "SELECT type, name, tbl_name, sql FROM main.sqlite_schema \
+               WHERE type IN ('index', 'view', 'trigger') AND sql IS NOT NULL ORDER BY rowid";
+    let mut statement = conn.prepare_cached(sql).on(conn)?;
+    let rows =
+        statement.query_map([], |r| Ok(Object { kind: r.get(0)?, name: r.get(1)?, table: r.get(2)?, sql: r.get(3)? }));
+    let all: Vec<Object> = rows.on(conn)?.collect::<rusqlite::Result<_>>().on(conn)?;
+    Ok(all.into_iter().filter(|o| !is_internal(&o.name) && !is_internal(&o.table)).collect())
+}
+
+/// Tables in an order in which every parent comes before its children; tables in a cycle keep their order.
+pub fn parents_first(tables: &[Table]) -> Vec<usize> {
+    fn place(at: usize, tables: &[Table], seen: &mut HashSet<usize>, order: &mut Vec<usize>) {
+        let mut stack = vec![(at, 0)];
+        seen.insert(at);
+        while let Some((table, next)) = stack.pop() {
+            let Some(key) = tables[table].foreign_keys.get(next) else {
+                order.push(table);
+                continue;
+            };
+            stack.push((table, next + 1));
+            let parent = tables.iter().position(|t| t.name.eq_ignore_ascii_case(&key.parent));
+            if let Some(parent) = parent.filter(|p| seen.insert(*p)) {
+                stack.push((parent, 0));
+            }
+        }
+    }
+    let mut seen = HashSet::new();
+    let mut order = Vec::with_capacity(tables.len());
+    for at in 0..tables.len() {
+        if !seen.contains(&at) {
+            place(at, tables, &mut seen, &mut order);
+        }
+    }
+    order
+}
