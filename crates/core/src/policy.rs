@@ -147,8 +147,7 @@ pub struct Policy {
     clock_skew_ms_max: Option<u64>,
 }
 
-const DATASET_KEYS: &str =
-    "strategy, deletes, mode, priority_column, priority_actors, priority_replicas, clock_skew_ms_max";
+const DATASET_KEYS: &str = "strategy, deletes, mode, priority_column, priority_actors, priority_replicas, clock_skew_ms_max";
 const TABLE_KEYS: &str = "strategy, deletes, mode, priority_column";
 const COLUMN_KEYS: &str = "strategy, delimiter";
 
@@ -241,8 +240,7 @@ impl Policy {
 
     /// The rule for a column: its own, else its table's, else the dataset's.
     pub fn column(&self, table: &str, column: &str) -> ColumnRule {
-        let own =
-            self.tables.get(&table.to_ascii_lowercase()).and_then(|t| t.columns.get(&column.to_ascii_lowercase()));
+        let own = self.tables.get(&table.to_ascii_lowercase()).and_then(|t| t.columns.get(&column.to_ascii_lowercase()));
         ColumnRule {
             strategy: own.and_then(|c| c.strategy).unwrap_or_else(|| self.table(table).strategy),
             delimiter: own.and_then(|c| c.delimiter.clone()),
@@ -347,11 +345,7 @@ fn delimiter(whole: &str, value: &Setting) -> Result<String> {
     let text = word(whole, value, "text of at least one character that is not blank")?;
     // Parts are compared without the blanks around them, so a blank delimiter would be eaten with them.
     let is_blank = text.trim_matches(' ').is_empty();
-    if is_blank {
-        Err(unknown_value(whole, value, "text of at least one character that is not blank"))
-    } else {
-        Ok(text)
-    }
+    if is_blank { Err(unknown_value(whole, value, "text of at least one character that is not blank")) } else { Ok(text) }
 }
 
 fn milliseconds(whole: &str, value: &Setting) -> Result<u64> {

@@ -208,11 +208,8 @@ impl Meeting<'_> {
     fn cell(&self, cell: &crate::change::Cell, there: &Row) -> (CellOutcome, (Stamp, &str)) {
         let shape = self.ours.shape;
         let rule = self.policy.column(&shape.table, &shape.columns[cell.column]);
-        let (ours_rank, theirs_rank) = if rule.strategy == Strategy::Priority {
-            self.ranks(cell.column, there)
-        } else {
-            (Value::Null, Value::Null)
-        };
+        let (ours_rank, theirs_rank) =
+            if rule.strategy == Strategy::Priority { self.ranks(cell.column, there) } else { (Value::Null, Value::Null) };
         let (stamp, actor) = self.history.cell_written(cell.column);
         let ours = CellSide {
             value: &cell.after,
@@ -221,13 +218,8 @@ impl Meeting<'_> {
             rank: ours_rank,
             is_primary: self.ours.replica == self.theirs.primary,
         };
-        let theirs = CellSide {
-            value: &there[cell.column],
-            stamp,
-            actor,
-            rank: theirs_rank,
-            is_primary: stamp.replica == self.theirs.primary,
-        };
+        let theirs =
+            CellSide { value: &there[cell.column], stamp, actor, rank: theirs_rank, is_primary: stamp.replica == self.theirs.primary };
         let context = Context { delimiter: rule.delimiter.as_deref() };
         (merge_cell(rule.strategy, &context, &cell.before, &ours, &theirs), (stamp, actor))
     }
@@ -309,12 +301,7 @@ impl Meeting<'_> {
 
     fn partial_image(&self, value: impl Fn(&crate::change::Cell) -> Value) -> Image {
         let shape = self.ours.shape;
-        let mut image: Image = shape
-            .key
-            .iter()
-            .zip(&self.ours.change.key)
-            .map(|(&at, v)| (shape.columns[at].clone(), v.clone()))
-            .collect();
+        let mut image: Image = shape.key.iter().zip(&self.ours.change.key).map(|(&at, v)| (shape.columns[at].clone(), v.clone())).collect();
         if let Edit::Update(cells) = &self.ours.change.edit {
             image.extend(cells.iter().map(|cell| (shape.columns[cell.column].clone(), value(cell))));
         }

@@ -17,12 +17,8 @@ fn row(a: i64, b: i64) -> Row {
 
 fn cells(before: &Row, after: &Row, at: u64) -> Vec<Cell> {
     let pairs = before.iter().zip(after).enumerate().filter(|(_, (before, after))| before != after);
-    let cell = |(column, (before, after)): (usize, (&Value, &Value))| Cell {
-        column,
-        before: before.clone(),
-        after: after.clone(),
-        at: Time(at),
-    };
+    let cell =
+        |(column, (before, after)): (usize, (&Value, &Value))| Cell { column, before: before.clone(), after: after.clone(), at: Time(at) };
     pairs.map(cell).collect()
 }
 
@@ -130,13 +126,8 @@ fn table(name: &str, links: &[&str]) -> Table {
 }
 
 fn shapes(schema: &Schema) -> Vec<Shape> {
-    let shape = |table: &Table| Shape {
-        table: table.name.clone(),
-        columns: table.column_names(),
-        key: vec![0],
-        is_numbered: true,
-        highest: None,
-    };
+    let shape =
+        |table: &Table| Shape { table: table.name.clone(), columns: table.column_names(), key: vec![0], is_numbered: true, highest: None };
     schema.tables.iter().map(shape).collect()
 }
 
@@ -150,10 +141,7 @@ fn of(table: usize, edit: Edit) -> Change {
 
 #[test]
 fn parents_are_written_first_and_removed_last() {
-    let schema = Schema {
-        tables: vec![table("line", &["Doc", "item"]), table("doc", &[]), table("item", &[])],
-        ..Schema::default()
-    };
+    let schema = Schema { tables: vec![table("line", &["Doc", "item"]), table("doc", &[]), table("item", &[])], ..Schema::default() };
     let line = |id: i64| vec![id.into(), 1.into(), 1.into()];
     let mut changes = vec![
         of(0, Edit::Insert(line(1))),
@@ -171,11 +159,8 @@ fn parents_are_written_first_and_removed_last() {
 fn rows_that_point_to_rows_of_their_table_follow_them() {
     let schema = Schema { tables: vec![table("tree", &["tree"])], ..Schema::default() };
     let node = |id: i64, parent: Option<i64>| vec![id.into(), parent.map_or(Value::Null, Value::Integer)];
-    let rows =
-        [node(1, Some(3)), node(2, Some(1)), node(3, None), node(4, Some(4)), node(5, Some(6)), node(6, Some(5))];
-    let keys = |changes: &[Change]| {
-        changes.iter().map(|change| change.key[0].as_integer().expect("a number")).collect::<Vec<_>>()
-    };
+    let rows = [node(1, Some(3)), node(2, Some(1)), node(3, None), node(4, Some(4)), node(5, Some(6)), node(6, Some(5))];
+    let keys = |changes: &[Change]| changes.iter().map(|change| change.key[0].as_integer().expect("a number")).collect::<Vec<_>>();
     let mut inserts: Vec<Change> = rows.iter().map(|row| of(0, Edit::Insert(row.clone()))).collect();
     order(&schema, &mut inserts, &shapes(&schema));
     assert_eq!(keys(&inserts), [3, 1, 2, 4, 6, 5]);
@@ -186,8 +171,7 @@ fn rows_that_point_to_rows_of_their_table_follow_them() {
 
 #[test]
 fn tables_in_a_cycle_keep_all_their_changes() {
-    let schema =
-        Schema { tables: vec![table("a", &["b"]), table("b", &["a"]), table("c", &["nowhere"])], ..Schema::default() };
+    let schema = Schema { tables: vec![table("a", &["b"]), table("b", &["a"]), table("c", &["nowhere"])], ..Schema::default() };
     let mut changes: Vec<Change> = [2, 0, 1, 9].map(|table| of(table, Edit::Insert(vec![1.into(), 1.into()]))).to_vec();
     order(&schema, &mut changes, &shapes(&schema));
     assert_eq!(changes.iter().map(|change| change.table).collect::<Vec<_>>(), [1, 0, 2, 9]);

@@ -157,13 +157,7 @@ fn rows_are_found_by_table_and_key() {
     assert_eq!(renumbering.key("item", &ints(&[4, 5])), ints(&[4, 5]));
     assert_eq!((renumbering.highest("ITEM"), renumbering.highest("line")), (Some(9), None));
     assert_eq!(renumbering.iter().collect::<Vec<_>>(), [&renumbered()]);
-    let mut moved = Change {
-        table: 0,
-        key: ints(&[6]),
-        edit: Edit::Insert(ints(&[6, 1, 1])),
-        at: Time(0),
-        moved_from: Some(ints(&[5])),
-    };
+    let mut moved = Change { table: 0, key: ints(&[6]), edit: Edit::Insert(ints(&[6, 1, 1])), at: Time(0), moved_from: Some(ints(&[5])) };
     renumbering.apply(&schema(), &shape("item"), &mut moved);
     assert_eq!(moved.moved_from, Some(ints(&[9])));
 }

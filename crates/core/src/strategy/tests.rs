@@ -233,11 +233,7 @@ fn what_is_not_json_is_left_to_a_person() {
         &format!("{{\"k\":{},\"l\":\"\\ud83d\\ude00\"}}", deep(100)),
         "agreed",
     );
-    check(
-        Strategy::Json,
-        [Value::Null, "{\"a\":1}".into(), "{\"b\":1}".into()],
-        ("{\"a\":1,\"b\":1}".into(), "agreed"),
-    );
+    check(Strategy::Json, [Value::Null, "{\"a\":1}".into(), "{\"b\":1}".into()], ("{\"a\":1,\"b\":1}".into(), "agreed"));
 }
 
 #[test]

@@ -210,8 +210,7 @@ impl Scan<'_> {
     fn next_line(&self, rest: &Hunk, ends: (usize, usize)) -> Option<(usize, usize)> {
         let (b, s) = (rest.base.start, rest.side.start);
         let goes_on = |line: &[u8], b: usize, s: usize| {
-            let is_there =
-                self.base[b..rest.base.end].starts_with(line) && self.side[s..rest.side.end].starts_with(line);
+            let is_there = self.base[b..rest.base.end].starts_with(line) && self.side[s..rest.side.end].starts_with(line);
             is_there && Level::Line.is_anchor(line) && self.goes_on(Level::Line, rest, b, s)
         };
         if goes_on(&self.base[b..ends.0], b, ends.1) {
@@ -238,10 +237,7 @@ impl Scan<'_> {
     /// Compares a changed stretch word by word.
     fn words(&mut self, stretch: Hunk) {
         let tail = common_suffix(&self.base[stretch.base.clone()], &self.side[stretch.side.clone()]);
-        let stretch = Hunk {
-            base: stretch.base.start..stretch.base.end - tail,
-            side: stretch.side.start..stretch.side.end - tail,
-        };
+        let stretch = Hunk { base: stretch.base.start..stretch.base.end - tail, side: stretch.side.start..stretch.side.end - tail };
         let (mut b, mut s) = (stretch.base.start, stretch.side.start);
         while let Some((run, back)) = self.run(&stretch, b, s, Level::Word) {
             if self.is_one_word(&stretch, b + run, s + run) {
@@ -271,8 +267,7 @@ impl Scan<'_> {
         let of_side = level.tokens(self.side, &stretch.side);
         let is_small = (2..=PAIRS_MAX).contains(&(of_base.len() * of_side.len()));
         let common = if is_small { self.common(&of_base, &of_side) } else { Vec::new() };
-        let length =
-            |tokens: &mut dyn Iterator<Item = &Range<usize>>| tokens.map(ExactSizeIterator::len).sum::<usize>();
+        let length = |tokens: &mut dyn Iterator<Item = &Range<usize>>| tokens.map(ExactSizeIterator::len).sum::<usize>();
         let shared = length(&mut common.iter().map(|(x, _)| x));
         let smaller = length(&mut of_base.iter()).min(length(&mut of_side.iter()));
         // A few short words in common do not make one sentence an edit of another.
@@ -330,12 +325,7 @@ impl Scan<'_> {
         place
     }
 
-    fn resync_in(
-        &self,
-        level: Level,
-        rest: &Hunk,
-        (in_base, in_side): &mut (Vec<usize>, Vec<usize>),
-    ) -> Option<(usize, usize)> {
+    fn resync_in(&self, level: Level, rest: &Hunk, (in_base, in_side): &mut (Vec<usize>, Vec<usize>)) -> Option<(usize, usize)> {
         let most = if level == Level::Line { LINES_SKIPPED_MAX } else { WORDS_SKIPPED_MAX };
         let base = &self.base[..rest.base.end];
         let side = &self.side[..rest.side.end];
@@ -490,8 +480,7 @@ fn lines_once<'a>(text: &'a [u8], range: &Range<usize>) -> Vec<(&'a [u8], usize)
         at += line.len();
     }
     lines.sort_unstable();
-    let is_once =
-        |i: usize| (i == 0 || lines[i - 1].0 != lines[i].0) && (i + 1 == lines.len() || lines[i + 1].0 != lines[i].0);
+    let is_once = |i: usize| (i == 0 || lines[i - 1].0 != lines[i].0) && (i + 1 == lines.len() || lines[i + 1].0 != lines[i].0);
     (0..lines.len()).filter(|&i| is_once(i)).map(|i| lines[i]).collect()
 }
 

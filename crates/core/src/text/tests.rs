@@ -83,9 +83,7 @@ fn bytes_that_are_not_text_are_bytes() {
 #[test]
 fn overlaps_say_where() {
     let (base, ours, theirs) = ("aa one bb two cc", "aa 1 bb two cc", "aa eins bb zwei cc");
-    let Merged::Overlapping(overlaps) = merge(base.as_bytes(), ours.as_bytes(), theirs.as_bytes()) else {
-        panic!("no overlap")
-    };
+    let Merged::Overlapping(overlaps) = merge(base.as_bytes(), ours.as_bytes(), theirs.as_bytes()) else { panic!("no overlap") };
     let [only] = &overlaps[..] else { panic!("one overlap") };
     assert_eq!((&base[only.base.clone()], &ours[only.ours.clone()]), ("one", "1"));
     assert_eq!(&theirs[only.theirs.clone()], "eins");
@@ -93,8 +91,7 @@ fn overlaps_say_where() {
 
 #[test]
 fn a_moved_block_and_a_far_edit_find_each_other() {
-    let lines =
-        |range: core::ops::Range<usize>| range.map(|i| format!("line number {i} of the text\n")).collect::<String>();
+    let lines = |range: core::ops::Range<usize>| range.map(|i| format!("line number {i} of the text\n")).collect::<String>();
     let base = format!("{}{}{}", lines(0..300), lines(300..600), lines(600..900));
     let ours = format!("{}{}", lines(0..300), lines(600..900));
     let theirs = base.replace("number 899 ", "number 899 b ");

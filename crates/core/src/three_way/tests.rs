@@ -46,12 +46,8 @@ fn delete(row: Row) -> Edit {
 /// The cells by which two rows differ, written at `at`.
 fn update(at: u64, before: &Row, after: &Row) -> Edit {
     let pairs = before.iter().zip(after).enumerate().filter(|(_, (before, after))| before != after);
-    let cell = |(column, (before, after)): (usize, (&Value, &Value))| Cell {
-        column,
-        before: before.clone(),
-        after: after.clone(),
-        at: Time(at),
-    };
+    let cell =
+        |(column, (before, after)): (usize, (&Value, &Value))| Cell { column, before: before.clone(), after: after.clone(), at: Time(at) };
     Edit::Update(pairs.map(cell).collect())
 }
 
@@ -282,10 +278,7 @@ fn what_ours_sent_before_is_not_the_other_side() {
     assert_eq!(both.verdict, Verdict::Keep);
     assert_eq!(both.conflicts[0].theirs.actor, "actor2");
     let gone = act(1, 7, delete(row(7, 2))).meets(&Policy::default(), Some(&row(7, 8)), &[other, own], false);
-    assert_eq!(
-        (gone.verdict, gone.conflicts[0].theirs.stamp),
-        (Verdict::Keep, Stamp { time: Time(6), replica: ReplicaId(2) })
-    );
+    assert_eq!((gone.verdict, gone.conflicts[0].theirs.stamp), (Verdict::Keep, Stamp { time: Time(6), replica: ReplicaId(2) }));
 }
 
 #[test]
@@ -306,11 +299,7 @@ fn plain_changes_need_no_touches() {
 }
 
 fn cell() -> impl proptest::strategy::Strategy<Value = Value> {
-    prop_oneof![
-        (0..4i64).prop_map(Value::Integer),
-        "[ab,]{0,3}".prop_map(Value::text),
-        "\\[[0-3]\\]".prop_map(Value::text)
-    ]
+    prop_oneof![(0..4i64).prop_map(Value::Integer), "[ab,]{0,3}".prop_map(Value::text), "\\[[0-3]\\]".prop_map(Value::text)]
 }
 
 fn rows() -> impl proptest::strategy::Strategy<Value = Row> {
@@ -320,14 +309,12 @@ fn rows() -> impl proptest::strategy::Strategy<Value = Row> {
 fn policies() -> impl proptest::strategy::Strategy<Value = Policy> {
     let strategy = || prop::sample::select(Strategy::ALL.to_vec()).prop_map(Strategy::name);
     let deletes = prop::sample::select(Deletes::ALL.to_vec()).prop_map(Deletes::name);
-    (strategy(), prop::option::of(strategy()), deletes, any::<bool>()).prop_map(
-        |(table, column, deletes, is_ranked)| {
-            let mut lines = vec![("t.strategy", table), ("deletes", deletes), ("priority_actors", "actor2=1")];
-            lines.extend(column.map(|name| ("t.a.strategy", name)));
-            lines.extend(is_ranked.then_some(("t.priority_column", "rank")));
-            policy(&lines)
-        },
-    )
+    (strategy(), prop::option::of(strategy()), deletes, any::<bool>()).prop_map(|(table, column, deletes, is_ranked)| {
+        let mut lines = vec![("t.strategy", table), ("deletes", deletes), ("priority_actors", "actor2=1")];
+        lines.extend(column.map(|name| ("t.a.strategy", name)));
+        lines.extend(is_ranked.then_some(("t.priority_column", "rank")));
+        policy(&lines)
+    })
 }
 
 /// Two concurrent acts on one base: inserts where there is none, else an update to a row, or a delete.

@@ -60,12 +60,7 @@ fn tables_are_made_where_they_are_missing() {
     check_set("", "Artist.mode", "review", "[tables.Artist]\nmode = \"review\"\n");
     let name = "[tables.Artist.columns.Name]\nstrategy = \"text\"\n";
     check_set("", "Artist.Name.strategy", "text", name);
-    check_set(
-        "# ours\n",
-        "\"Order Details\".mode",
-        "review",
-        "# ours\n[tables.\"Order Details\"]\nmode = \"review\"\n",
-    );
+    check_set("# ours\n", "\"Order Details\".mode", "review", "# ours\n[tables.\"Order Details\"]\nmode = \"review\"\n");
     check_set("", "\"a\\\"b.c\".mode", "review", "[tables.'a\"b.c']\nmode = \"review\"\n");
     let both = set(name, "strategy", "manual").unwrap();
     assert_eq!(both, format!("strategy = \"manual\"\n{name}"));
@@ -80,18 +75,8 @@ fn refused(text: &str, key: &str, value: &str, says: &str) {
 
 #[test]
 fn what_is_not_known_is_refused_by_name() {
-    refused(
-        TEXT,
-        "strategy",
-        "newest",
-        "policy key strategy: \"newest\" is not a value for it; allowed: last-write-wins",
-    );
-    refused(
-        TEXT,
-        "Artist.colour",
-        "red",
-        "policy key Artist.colour: there is no such key here; allowed: strategy, deletes",
-    );
+    refused(TEXT, "strategy", "newest", "policy key strategy: \"newest\" is not a value for it; allowed: last-write-wins");
+    refused(TEXT, "Artist.colour", "red", "policy key Artist.colour: there is no such key here; allowed: strategy, deletes");
     refused(TEXT, "a.b.c.d", "x", "more parts");
     refused(TEXT, "\"a.mode", "x", "not closed");
     refused(TEXT, "\"a\"mode", "x", "a dot is missing");
