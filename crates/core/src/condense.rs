@@ -4,6 +4,8 @@
 //! Invariant: applying the combination is applying the parts in turn; a combination that changes nothing is none.
 //! Deliberately absent: capture's records, which become net changes where they are read.
 mod order;
+#[cfg(test)]
+mod tests;
 
 pub use order::order;
 
@@ -93,9 +95,8 @@ fn combine_cells(early: &[Cell], late: &[Cell]) -> Result<Option<Edit>> {
 
 fn differing_cells(before: &Row, after: &Row, second: &Change) -> Option<Edit> {
     let differing = before.iter().zip(after).enumerate().filter(|(_, (before, after))| before != after);
-    let cells: Vec<Cell> = differing
-        .map(|(column, (before, after))| Cell { column, before: before.clone(), after: after.clone(), at: second.at })
-        .collect();
+    let cells: Vec<Cell> =
+        differing.map(|(column, (before, after))| Cell { column, before: before.clone(), after: after.clone(), at: second.at }).collect();
     if cells.is_empty() { None } else { Some(Edit::Update(cells)) }
 }
 
@@ -115,16 +116,11 @@ pub fn combine(changesets: &[Changeset]) -> Result<Changeset> {
     let mut rows: BTreeMap<(usize, Key), (usize, Change)> = BTreeMap::new();
     let mut turn = 0;
     for changeset in changesets {
-        let places = changeset
-            .front
-            .shapes
-            .iter()
-            .map(|shape| place(&mut front.shapes, shape))
-            .collect::<Result<Vec<Place>>>()?;
+        let places = changeset.front.shapes.iter().map(|shape| place(&mut front.shapes, shape)).collect::<Result<Vec<Place>>>()?;
         for change in &changeset.changes {
-            let place = places.get(change.table).ok_or_else(|| {
-                Error::invalid(format!("change of table {}", change.table), "the changeset has no such shape")
-            })?;
+            let place = places
+                .get(change.table)
+                .ok_or_else(|| Error::invalid(format!("change of table {}", change.table), "the changeset has no such shape"))?;
             let change = place.moved(change)?;
             turn += 1;
             let at = (change.table, change.key.clone());
@@ -164,10 +160,7 @@ fn place(shapes: &mut Vec<Shape>, shape: &Shape) -> Result<Place> {
     let columns: Option<Vec<usize>> = known.columns.iter().map(|name| shape.column(name)).collect();
     match columns {
         Some(columns) if columns.len() == shape.columns.len() => Ok(Place { table, columns: Some(columns) }),
-        _ => Err(Error::invalid(
-            format!("table {}", shape.table),
-            "its columns changed between these changesets, so they cannot be one",
-        )),
+        _ => Err(Error::invalid(format!("table {}", shape.table), "its columns changed between these changesets, so they cannot be one")),
     }
 }
 
@@ -226,10 +219,7 @@ pub fn invert(changeset: &Changeset) -> Result<Changeset> {
             Edit::Insert(row) => Edit::Delete(row.clone()),
             Edit::Delete(row) => Edit::Insert(row.clone()),
             Edit::Update(cells) => Edit::Update(
-                cells
-                    .iter()
-                    .map(|cell| Cell { before: cell.after.clone(), after: cell.before.clone(), ..cell.clone() })
-                    .collect(),
+                cells.iter().map(|cell| Cell { before: cell.after.clone(), after: cell.before.clone(), ..cell.clone() }).collect(),
             ),
         };
         if let (Edit::Insert(_), Some(shape)) = (&edit, inverted.front.shapes.get_mut(change.table))

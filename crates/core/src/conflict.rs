@@ -199,3 +199,58 @@ pub struct Answer {
     /// When.
     pub at: Time,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stamp::ReplicaId;
+    use alloc::string::ToString;
+    use alloc::vec;
+
+    fn side(claim: Claim, time: u64) -> Side {
+        Side { claim, stamp: Stamp { time: Time(time), replica: ReplicaId(1) }, actor: "ann".to_string() }
+    }
+
+    fn cell(text: &str, time: u64) -> Side {
+        side(Claim::Cell(Value::text(text)), time)
+    }
+
+    #[test]
+    fn ids_do_not_depend_on_the_order_of_sides() {
+        let key = vec![Value::Integer(1)];
+        let id = |table: &str, column, kind, x: &Side, y: &Side| id_of(table, &key, column, kind, x, y);
+        let (x, y, tie) = (cell("x", 1), cell("y", 2), cell("z", 1));
+        let kind = ConflictKind::UpdateUpdate;
+        assert_eq!(id("T", Some("a"), kind, &x, &y), id("t", Some("A"), kind, &y, &x));
+        assert_eq!(id("t", Some("a"), kind, &x, &tie), id("t", Some("a"), kind, &tie, &x));
+        let gone = side(Claim::Row(None), 1);
+        let row = |cells: &[(&str, i64)]| {
+            let image = cells.iter().map(|(name, value)| (name.to_string(), Value::Integer(*value))).collect();
+            side(Claim::Row(Some(image)), 2)
+        };
+        assert_eq!(
+            id("t", None, ConflictKind::UpdateDelete, &row(&[("a", 1), ("b", 2)]), &gone),
+            id("t", None, ConflictKind::DeleteUpdate, &gone, &row(&[("B", 2), ("a", 1)])),
+        );
+    }
+
+    #[test]
+    fn different_clashes_have_different_ids() {
+        let sides = (cell("x", 1), cell("y", 2));
+        let kind = ConflictKind::UpdateUpdate;
+        let ids = [
+            id_of("t", &vec![1.into()], Some("a"), kind, &sides.0, &sides.1),
+            id_of("t", &vec!["1".into()], Some("a"), kind, &sides.0, &sides.1),
+            id_of("t", &vec![1.into()], Some("b"), kind, &sides.0, &sides.1),
+            id_of("t", &vec![1.into()], None, kind, &sides.0, &sides.1),
+            id_of("u", &vec![1.into()], Some("a"), kind, &sides.0, &sides.1),
+            id_of("t", &vec![1.into()], Some("a"), ConflictKind::Unique, &sides.0, &sides.1),
+            id_of("t", &vec![1.into()], Some("a"), kind, &sides.0, &cell("y", 3)),
+            id_of("t", &vec![1.into()], Some("a"), kind, &sides.0, &cell("z", 2)),
+        ];
+        for (i, id) in ids.iter().enumerate() {
+            assert!(!ids[..i].contains(id), "{i}");
+        }
+        assert_eq!(ids[0], 4499594928996838624, "ids are kept for ever: this one must not change");
+    }
+}

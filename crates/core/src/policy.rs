@@ -81,6 +81,12 @@ impl From<&str> for Setting {
     }
 }
 
+impl From<i64> for Setting {
+    fn from(number: i64) -> Self {
+        Setting::Number(number)
+    }
+}
+
 /// One line of a policy: an empty path is the dataset, `[table]` a table, `[table, column]` a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -141,8 +147,7 @@ pub struct Policy {
     clock_skew_ms_max: Option<u64>,
 }
 
-const DATASET_KEYS: &str =
-    "strategy, deletes, mode, priority_column, priority_actors, priority_replicas, clock_skew_ms_max";
+const DATASET_KEYS: &str = "strategy, deletes, mode, priority_column, priority_actors, priority_replicas, clock_skew_ms_max";
 const TABLE_KEYS: &str = "strategy, deletes, mode, priority_column";
 const COLUMN_KEYS: &str = "strategy, delimiter";
 
@@ -235,8 +240,7 @@ impl Policy {
 
     /// The rule for a column: its own, else its table's, else the dataset's.
     pub fn column(&self, table: &str, column: &str) -> ColumnRule {
-        let own =
-            self.tables.get(&table.to_ascii_lowercase()).and_then(|t| t.columns.get(&column.to_ascii_lowercase()));
+        let own = self.tables.get(&table.to_ascii_lowercase()).and_then(|t| t.columns.get(&column.to_ascii_lowercase()));
         ColumnRule {
             strategy: own.and_then(|c| c.strategy).unwrap_or_else(|| self.table(table).strategy),
             delimiter: own.and_then(|c| c.delimiter.clone()),
@@ -341,11 +345,7 @@ fn delimiter(whole: &str, value: &Setting) -> Result<String> {
     let text = word(whole, value, "text of at least one character that is not blank")?;
     // Parts are compared without the blanks around them, so a blank delimiter would be eaten with them.
     let is_blank = text.trim_matches(' ').is_empty();
-    if is_blank {
-        Err(unknown_value(whole, value, "text of at least one character that is not blank"))
-    } else {
-        Ok(text)
-    }
+    if is_blank { Err(unknown_value(whole, value, "text of at least one character that is not blank")) } else { Ok(text) }
 }
 
 fn milliseconds(whole: &str, value: &Setting) -> Result<u64> {
@@ -376,4 +376,83 @@ fn ranks(whole: &str, value: &Setting) -> Result<Vec<(String, i64)>> {
 
 fn is_replica_name(name: &str) -> bool {
     (8..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    fn entry(path: &[&str], key: &str, value: impl Into<Setting>) -> Entry {
+        let path = path.iter().map(|part| part.to_string()).collect();
+        Entry { path, key: key.to_string(), value: value.into() }
+    }
+
+    #[track_caller]
+    fn refused(path: &[&str], key: &str, value: impl Into<Setting>, what: &str, why: &str) {
+        let error = Policy::default().set(path, key, &value.into()).expect_err("refused");
+        let Error::Invalid { what: named, why: listed } = &error else { panic!("{error}") };
+        assert_eq!(named, what);
+        assert!(listed.contains(why), "{listed}");
+    }
+
+    #[test]
+    fn the_default_is_last_write_wins_and_manual_deletes() {
+        let policy = Policy::default();
+        let rule = policy.table("any");
+        assert_eq!((rule.strategy, rule.deletes, rule.mode), (Strategy::LastWriteWins, Deletes::Manual, Mode::Direct));
+        assert_eq!(policy.column("any", "any"), ColumnRule { strategy: Strategy::LastWriteWins, delimiter: None });
+        assert_eq!((policy.clock_skew_ms_max(), policy.rank("a", ReplicaId(1))), (300_000, 0));
+        assert_eq!(policy.entries(), []);
+    }
+
+    #[test]
+    fn the_column_wins_over_the_table_over_the_dataset() {
+        let policy = Policy::from_entries(&[
+            entry(&[], "strategy", "manual"),
+            entry(&["Artist"], "strategy", "text"),
+            entry(&["artist", "NAME"], "strategy", "max"),
+            entry(&["Album", "Tags"], "delimiter", ";"),
+            entry(&[], "deletes", "delete-wins"),
+            entry(&["Artist"], "mode", "review"),
+        ])
+        .expect("a valid policy");
+        assert_eq!(policy.column("ARTIST", "name").strategy, Strategy::Max);
+        assert_eq!(policy.column("artist", "other").strategy, Strategy::Text);
+        let tags = ColumnRule { strategy: Strategy::Manual, delimiter: Some(";".into()) };
+        assert_eq!(policy.column("album", "tags"), tags);
+        assert_eq!((policy.table("artist").mode, policy.table("album").mode), (Mode::Review, Mode::Direct));
+        assert_eq!(policy.table("artist").deletes, Deletes::DeleteWins);
+        assert_eq!(Policy::from_entries(&policy.entries()), Ok(policy));
+    }
+
+    #[test]
+    fn actors_rank_before_replicas() {
+        let id = ReplicaId(0xabcd << 96);
+        let policy = Policy::from_entries(&[
+            entry(&[], "priority_actors", Setting::Ranks(vec![("ann".into(), 3), ("bob".into(), -1)])),
+            entry(&[], "priority_replicas", "0000ABCD = 7"),
+        ])
+        .expect("a valid policy");
+        assert_eq!(policy.rank("ann", id), 3);
+        assert_eq!(policy.rank("carl", id), 7);
+        assert_eq!(policy.rank("carl", ReplicaId(1)), 0);
+        assert_eq!(policy.rank("bob", ReplicaId(1)), -1);
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused_by_name() {
+        refused(&[], "strateg", "manual", "policy key strateg", "clock_skew_ms_max");
+        refused(&["Order Details"], "delimiter", ",", "policy key \"Order Details\".delimiter", "priority_column");
+        refused(&["t", "c"], "mode", "review", "policy key t.c.mode", "strategy, delimiter");
+        refused(&["t", "c"], "strategy", "newest", "policy key t.c.strategy", "last-write-wins, priority");
+        refused(&["t"], "deletes", "never", "policy key t.deletes", "manual, delete-wins, update-wins");
+        refused(&["t"], "mode", Setting::Number(1), "policy key t.mode", "direct, review");
+        refused(&["t", "c"], "delimiter", " ", "policy key t.c.delimiter", "not blank");
+        refused(&["t"], "priority_column", "", "policy key t.priority_column", "column");
+        refused(&[], "priority_actors", "ann", "policy key priority_actors", "name=rank");
+        refused(&[], "priority_replicas", "laptop=1", "policy key priority_replicas", "hexadecimal");
+        refused(&[], "clock_skew_ms_max", Setting::Number(-1), "policy key clock_skew_ms_max", "zero or more");
+        refused(&["a", "b", "c"], "strategy", "manual", "policy key strategy", "a table and a column");
+    }
 }

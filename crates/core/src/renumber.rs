@@ -3,6 +3,9 @@
 //! Invariant: only a link that names the parent's number follows; a link by other columns still finds its row.
 //! Invariant: a composite link follows only where all its cells are the renumbered row's.
 
+#[cfg(test)]
+mod tests;
+
 use crate::change::{Change, Edit, Shape};
 use crate::event::Renumbered;
 use crate::schema::{ForeignKey, Schema};

@@ -5,6 +5,8 @@
 //! cannot combine leaves them to a person, with the earlier one holding.
 mod collection;
 mod json;
+#[cfg(test)]
+mod tests;
 
 use crate::change::Choice;
 use crate::stamp::Stamp;
@@ -179,13 +181,7 @@ enum Outcome {
 const MANUAL: Outcome = Outcome::Open(Pick::Early);
 
 /// Decides one cell. Equal bytes on both sides, or one side as in the base, is never a conflict.
-pub fn merge_cell(
-    strategy: Strategy,
-    context: &Context<'_>,
-    base: &Value,
-    ours: &CellSide<'_>,
-    theirs: &CellSide<'_>,
-) -> CellOutcome {
+pub fn merge_cell(strategy: Strategy, context: &Context<'_>, base: &Value, ours: &CellSide<'_>, theirs: &CellSide<'_>) -> CellOutcome {
     if ours.value == base {
         return CellOutcome::Agreed(theirs.value.clone());
     }

@@ -5,6 +5,8 @@
 //! Invariant: a row that was deleted and made again never gets cells from an edit of the earlier one.
 //! Deliberately absent: columns that one side does not have, foreign keys, unique indexes: the caller's matter.
 mod row;
+#[cfg(test)]
+mod tests;
 
 use crate::change::{Change, Choice, Edit, Shape};
 use crate::conflict::{self, Answer, Claim, Conflict, ConflictKind, Image, Side};
@@ -171,10 +173,6 @@ impl Meeting<'_> {
 
     fn update(&self, there: &Row) -> Decision {
         let Edit::Update(cells) = &self.ours.change.edit else { return Verdict::Keep.into() };
-        let counts = |column: usize| self.column_strategy(column) == Strategy::Counter;
-        if cells.iter().all(|cell| there[cell.column] == cell.after && !counts(cell.column)) {
-            return Verdict::Keep.into();
-        }
         if self.history.is_made_again() {
             return self.edit_of_earlier_row(there);
         }
@@ -210,11 +208,8 @@ impl Meeting<'_> {
     fn cell(&self, cell: &crate::change::Cell, there: &Row) -> (CellOutcome, (Stamp, &str)) {
         let shape = self.ours.shape;
         let rule = self.policy.column(&shape.table, &shape.columns[cell.column]);
-        let (ours_rank, theirs_rank) = if rule.strategy == Strategy::Priority {
-            self.ranks(cell.column, there)
-        } else {
-            (Value::Null, Value::Null)
-        };
+        let (ours_rank, theirs_rank) =
+            if rule.strategy == Strategy::Priority { self.ranks(cell.column, there) } else { (Value::Null, Value::Null) };
         let (stamp, actor) = self.history.cell_written(cell.column);
         let ours = CellSide {
             value: &cell.after,
@@ -223,13 +218,8 @@ impl Meeting<'_> {
             rank: ours_rank,
             is_primary: self.ours.replica == self.theirs.primary,
         };
-        let theirs = CellSide {
-            value: &there[cell.column],
-            stamp,
-            actor,
-            rank: theirs_rank,
-            is_primary: stamp.replica == self.theirs.primary,
-        };
+        let theirs =
+            CellSide { value: &there[cell.column], stamp, actor, rank: theirs_rank, is_primary: stamp.replica == self.theirs.primary };
         let context = Context { delimiter: rule.delimiter.as_deref() };
         (merge_cell(rule.strategy, &context, &cell.before, &ours, &theirs), (stamp, actor))
     }
@@ -240,7 +230,7 @@ impl Meeting<'_> {
         let by_column = self.policy.table(&shape.table).priority_column.and_then(|name| shape.column(&name));
         if let Some(rank) = by_column {
             let base = self.history.base_of(there);
-            return (self.history.ours_on(&base)[rank].clone(), there[rank].clone());
+            return (self.history.ours_on(&base)[rank].clone(), self.history.theirs_cell(there, rank).clone());
         }
         let (stamp, actor) = self.history.cell_written(column);
         let ours = self.policy.rank(self.ours.actor, self.ours.replica);
@@ -311,12 +301,7 @@ impl Meeting<'_> {
 
     fn partial_image(&self, value: impl Fn(&crate::change::Cell) -> Value) -> Image {
         let shape = self.ours.shape;
-        let mut image: Image = shape
-            .key
-            .iter()
-            .zip(&self.ours.change.key)
-            .map(|(&at, v)| (shape.columns[at].clone(), v.clone()))
-            .collect();
+        let mut image: Image = shape.key.iter().zip(&self.ours.change.key).map(|(&at, v)| (shape.columns[at].clone(), v.clone())).collect();
         if let Edit::Update(cells) = &self.ours.change.edit {
             image.extend(cells.iter().map(|cell| (shape.columns[cell.column].clone(), value(cell))));
         }

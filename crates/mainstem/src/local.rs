@@ -255,9 +255,6 @@ fn accept(tx: &mut dyn Transaction, policy: &Policy, front: &Front, pages: &mut 
     version.renumbered = renumbered;
     version.released = released;
     append(tx, &Event::Version(version.clone()))?;
-    if !version.schema.is_empty() {
-        tx.watch()?;
-    }
     Ok(Some(version))
 }
 
@@ -457,7 +454,12 @@ impl<S: Store> Primary for LocalPrimary<S> {
         let schema = tx.schema();
         let hash = tx.version_hash(description.head.version)?.ok_or_else(|| Error::corrupt("the head version is missing"))?;
         let conflicts = tx.conflicts(false)?;
-        sink.begin(&SnapshotStart { description, schema: (*schema).clone(), hash, conflicts })?;
+        let mut waiting = Vec::new();
+        for (version, change) in tx.waiting()? {
+            let (event, hash) = tx.version_event(version.version)?.ok_or_else(|| Error::corrupt("a version is missing in the ledger"))?;
+            waiting.push((event, hash, change));
+        }
+        sink.begin(&SnapshotStart { description, schema: (*schema).clone(), hash, conflicts, waiting })?;
         for table in 0..schema.tables.len() {
             let mut page: Vec<Row> = Vec::with_capacity(SNAPSHOT_ROWS);
             tx.scan(table, &mut |row| {

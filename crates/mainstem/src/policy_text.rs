@@ -8,6 +8,9 @@
 //! strategy = "manual"
 //! ```
 //! Invariant: a change keeps every comment and the layout of everything else.
+#[cfg(test)]
+mod tests;
+
 use crate::error::{Error, Result};
 use mainstem_core::policy::{Entry, Policy, Setting, quoted};
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
@@ -16,8 +19,7 @@ const TABLES: &str = "tables";
 const COLUMNS: &str = "columns";
 
 /// Columns that the app writes with each edit of a row; without letter case and underscores.
-const WRITTEN_WITH_EACH_EDIT: [&str; 6] =
-    ["updatedat", "lastmodified", "modifiedat", "lastupdated", "version", "rowversion"];
+const WRITTEN_WITH_EACH_EDIT: [&str; 6] = ["updatedat", "lastmodified", "modifiedat", "lastupdated", "version", "rowversion"];
 
 /// Reads a policy. Empty text is the default policy.
 pub fn parse(text: &str) -> Result<Policy> {
@@ -64,8 +66,7 @@ fn table_entries(entries: &mut Vec<Entry>, table: &str, rules: &Item) -> Result<
 
 fn children<'a>(item: &'a Item, name: &str) -> Result<toml_edit::Iter<'a>> {
     let table = item.as_table_like().ok_or_else(|| {
-        Error::invalid(format!("policy key {name}: it is a group of keys, not a value"))
-            .hint("mainstem policy set TABLE.strategy manual")
+        Error::invalid(format!("policy key {name}: it is a group of keys, not a value")).hint("mainstem policy set TABLE.strategy manual")
     })?;
     Ok(table.iter())
 }
@@ -99,6 +100,11 @@ fn setting(item: &Item) -> Option<Setting> {
 /// anything but letters, digits, `_` and `-` stand in double quotes: `"Order Details".mode`.
 pub fn set(text: &str, key: &str, value: &str) -> Result<String> {
     let mut document = document(text)?;
+    if document.is_empty() && !text.is_empty() {
+        // Comments alone trail everything in the editor's eyes; here they are a heading.
+        let line_end = if text.ends_with('\n') { "" } else { "\n" };
+        return Ok(format!("{text}{line_end}{}", set("", key, value)?));
+    }
     let mut parts = split_key(key)?;
     let last = parts.pop().unwrap_or_default();
     // Checked by itself first, so that the error is about this key and not about another in the text.
@@ -138,9 +144,9 @@ fn inner<'a>(table: &'a mut Table, path: &[&str]) -> Result<&'a mut dyn TableLik
             made.set_implicit(depth + 1 < path.len());
             Item::Table(made)
         });
-        at = item.as_table_like_mut().ok_or_else(|| {
-            Error::invalid(format!("policy key {name}: it is a value, not a group of keys")).hint("mainstem policy")
-        })?;
+        at = item
+            .as_table_like_mut()
+            .ok_or_else(|| Error::invalid(format!("policy key {name}: it is a value, not a group of keys")).hint("mainstem policy"))?;
     }
     Ok(at)
 }
@@ -169,9 +175,8 @@ fn written(setting: &Setting) -> Value {
 /// The parts of a key: at least one, quotes undone.
 fn split_key(key: &str) -> Result<Vec<String>> {
     let refuse = |why: &str| {
-        Error::invalid(format!("policy key {key}: {why}")).hint(
-            "mainstem policy set TABLE.COLUMN.strategy manual, with names like \"Order Details\" in double quotes",
-        )
+        Error::invalid(format!("policy key {key}: {why}"))
+            .hint("mainstem policy set TABLE.COLUMN.strategy manual, with names like \"Order Details\" in double quotes")
     };
     let mut parts = Vec::new();
     let mut rest = key;

@@ -3,7 +3,7 @@ use crate::error::Result;
 use crate::ledger::Head;
 use mainstem_core::change::{Change, Front};
 use mainstem_core::conflict::Conflict;
-use mainstem_core::event::{Digest, TableDigest, Version};
+use mainstem_core::event::{Digest, TableDigest, Version, Waiting};
 use mainstem_core::schema::Schema;
 use mainstem_core::value::Row;
 
@@ -133,6 +133,8 @@ pub struct SnapshotStart {
     pub hash: Digest,
     /// Conflicts, open and answered.
     pub conflicts: Vec<Conflict>,
+    /// The events (bytes and hash) of versions with changes that wait, and those changes.
+    pub waiting: Vec<(Vec<u8>, Digest, Waiting)>,
 }
 
 /// A primary, local or remote. Synchronous, and safe to call from many processes at once.

@@ -52,9 +52,7 @@ pub fn create(connection: &Connection) -> Result<()> {
 /// True where the ledger's tables are there.
 pub fn exists(connection: &Connection) -> Result<bool> {
     let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'mainstem_event'";
-    connection
-        .query_row(sql, [], |row| row.get(0))
-        .on(connection)
+    connection.query_row(sql, [], |row| row.get(0)).on(connection)
 }
 
 /// The ledger on a connection, inside a transaction of the caller's.
@@ -77,42 +75,21 @@ impl<'c> SqliteLedger<'c> {
     /// The ledger as this transaction sees it.
     pub fn new(connection: &'c Connection) -> Self {
         let (names, origins, pages) = (HashMap::new(), VecDeque::new(), VecDeque::new());
-        SqliteLedger {
-            connection,
-            head: None,
-            names,
-            origins,
-            pages,
-        }
+        SqliteLedger { connection, head: None, names, origins, pages }
     }
 
     /// A version's event as its bytes and hash.
     pub fn version_event(&mut self, version: u64) -> Result<Option<(Vec<u8>, Digest)>> {
         let sql = "SELECT body, hash FROM mainstem_event WHERE version = ?1";
-        self.one(sql, [number(version)?], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
+        self.one(sql, [number(version)?], |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
-    fn one<T>(
-        &self,
-        sql: &str,
-        values: impl Params,
-        read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Option<T>> {
+    fn one<T>(&self, sql: &str, values: impl Params, read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>) -> Result<Option<T>> {
         let mut statement = self.connection.prepare_cached(sql).on(self.connection)?;
-        statement
-            .query_row(values, read)
-            .optional()
-            .on(self.connection)
+        statement.query_row(values, read).optional().on(self.connection)
     }
 
-    fn all<T>(
-        &self,
-        sql: &str,
-        values: impl Params,
-        read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>> {
+    fn all<T>(&self, sql: &str, values: impl Params, read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>> {
         let mut statement = self.connection.prepare_cached(sql).on(self.connection)?;
         let rows = statement.query_map(values, read).on(self.connection)?;
         rows.collect::<rusqlite::Result<_>>().on(self.connection)
@@ -132,11 +109,7 @@ impl<'c> SqliteLedger<'c> {
         if let Some(id) = self.names.get(table) {
             return Ok(Some(*id));
         }
-        let found = self.one(
-            "SELECT id FROM mainstem_name WHERE name = ?1",
-            [table],
-            |row| row.get(0),
-        )?;
+        let found = self.one("SELECT id FROM mainstem_name WHERE name = ?1", [table], |row| row.get(0))?;
         if let Some(id) = found {
             self.names.insert(table.to_string(), id);
         }
@@ -158,11 +131,7 @@ impl<'c> SqliteLedger<'c> {
             return Ok(origin.clone());
         }
         let found = self.must_version(version)?;
-        let origin = Rc::new(Origin {
-            replica: found.header.replica,
-            actor: found.header.actor,
-            shapes: found.shapes,
-        });
+        let origin = Rc::new(Origin { replica: found.header.replica, actor: found.header.actor, shapes: found.shapes });
         if self.origins.len() == VERSIONS_KEPT {
             self.origins.pop_front();
         }
@@ -171,11 +140,7 @@ impl<'c> SqliteLedger<'c> {
     }
 
     fn changes(&mut self, version: u64, page: u64) -> Result<Rc<Vec<Change>>> {
-        if let Some((_, _, changes)) = self
-            .pages
-            .iter()
-            .find(|(v, p, _)| (*v, *p) == (version, page))
-        {
+        if let Some((_, _, changes)) = self.pages.iter().find(|(v, p, _)| (*v, *p) == (version, page)) {
             return Ok(changes.clone());
         }
         let bytes = self.page(version, page)?.ok_or_else(|| missing(version))?;
@@ -199,11 +164,7 @@ impl Ledger for SqliteLedger<'_> {
         let latest = "SELECT max(version) FROM mainstem_event WHERE version IS NOT NULL";
         let latest: Option<i64> = self.one(latest, [], |row| row.get(0))?.flatten();
         let (events, hash) = last.unwrap_or_default();
-        let head = Head {
-            events: events as u64,
-            hash,
-            version: latest.unwrap_or(0) as u64,
-        };
+        let head = Head { events: events as u64, hash, version: latest.unwrap_or(0) as u64 };
         self.head = Some(head);
         Ok(head)
     }
@@ -224,27 +185,19 @@ impl Ledger for SqliteLedger<'_> {
         let hash = format::event::chain(&head.hash, &body);
         let position = number(head.events + 1)?;
         let numbered = version.map(|v| number(v.version)).transpose()?;
-        let insert =
-            "INSERT INTO mainstem_event(position, hash, version, body) VALUES (?1, ?2, ?3, ?4)";
+        let insert = "INSERT INTO mainstem_event(position, hash, version, body) VALUES (?1, ?2, ?3, ?4)";
         // What was known of the head is void from here on, also where a later statement fails.
         self.head = None;
         self.run(insert, (position, hash, numbered, body))?;
         match event {
             Event::Version(version) => self.fold(version)?,
             Event::Policy(policy) => {
-                self.run(
-                    "INSERT INTO mainstem_policy(position, text) VALUES (?1, ?2)",
-                    (position, &policy.text),
-                )?;
+                self.run("INSERT INTO mainstem_policy(position, text) VALUES (?1, ?2)", (position, &policy.text))?;
             }
             Event::Genesis(_) => {}
         }
         let version = version.map_or(head.version, |v| v.version);
-        let head = Head {
-            events: head.events + 1,
-            hash,
-            version,
-        };
+        let head = Head { events: head.events + 1, hash, version };
         self.head = Some(head);
         Ok(Appended::Done(head))
     }
@@ -260,18 +213,12 @@ impl Ledger for SqliteLedger<'_> {
         };
         match format::event::decode(&bytes)? {
             Event::Version(found) if found.version == version => Ok(Some(found)),
-            _ => Err(Error::corrupt(format!(
-                "the ledger's event of version {version} is another event"
-            ))),
+            _ => Err(Error::corrupt(format!("the ledger's event of version {version} is another event"))),
         }
     }
 
     fn version_hash(&mut self, version: u64) -> Result<Option<Digest>> {
-        self.one(
-            "SELECT hash FROM mainstem_event WHERE version = ?1",
-            [number(version)?],
-            |row| row.get(0),
-        )
+        self.one("SELECT hash FROM mainstem_event WHERE version = ?1", [number(version)?], |row| row.get(0))
     }
 
     fn find_write(&mut self, write_id: u128) -> Result<Option<u64>> {
@@ -286,34 +233,17 @@ impl Ledger for SqliteLedger<'_> {
         Ok(found.unwrap_or(0) as u64)
     }
 
-    fn put_page(
-        &mut self,
-        version: u64,
-        page: u64,
-        bytes: &[u8],
-        shapes: &[Shape],
-        changes: &[Change],
-    ) -> Result<()> {
+    fn put_page(&mut self, version: u64, page: u64, bytes: &[u8], shapes: &[Shape], changes: &[Change]) -> Result<()> {
         let (version, page) = (number(version)?, number(page)?);
-        self.run(
-            "INSERT INTO mainstem_page(version, page, body) VALUES (?1, ?2, ?3)",
-            (version, page, bytes),
-        )?;
-        let ids = shapes
-            .iter()
-            .map(|shape| self.name(&shape.table))
-            .collect::<Result<Vec<_>>>()?;
+        self.run("INSERT INTO mainstem_page(version, page, body) VALUES (?1, ?2, ?3)", (version, page, bytes))?;
+        let ids = shapes.iter().map(|shape| self.name(&shape.table)).collect::<Result<Vec<_>>>()?;
         let sql = "INSERT INTO mainstem_touch(table_id, key, version, page, slot) VALUES (?1, ?2, ?3, ?4, ?5)";
         let connection = self.connection;
         let mut insert = connection.prepare_cached(sql).on(connection)?;
         for (slot, change) in changes.iter().enumerate() {
-            let id = ids
-                .get(change.table)
-                .ok_or_else(|| Error::internal("a change refers to no shape"))?;
+            let id = ids.get(change.table).ok_or_else(|| Error::internal("a change refers to no shape"))?;
             let key = format::row::encode_key(&change.key);
-            insert
-                .execute((id, key, version, page, slot as i64))
-                .on(connection)?;
+            insert.execute((id, key, version, page, slot as i64)).on(connection)?;
         }
         Ok(())
     }
@@ -330,44 +260,22 @@ impl Ledger for SqliteLedger<'_> {
         let sql = "SELECT version, page, slot FROM mainstem_touch WHERE table_id = ?1 AND key = ?2 AND version > ?3 \
                    ORDER BY version, page, slot";
         let values = (id, format::row::encode_key(key), number(after)?);
-        let places = self.all(sql, values, |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?;
+        let places = self.all(sql, values, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let mut touches = Vec::with_capacity(places.len());
         for (version, page, slot) in places {
             let (version, page, slot): (i64, i64, i64) = (version, page, slot);
             let origin = self.origin(version as u64)?;
             let changes = self.changes(version as u64, page as u64)?;
-            let change = usize::try_from(slot)
-                .ok()
-                .and_then(|slot| changes.get(slot));
-            let change = change
-                .filter(|c| c.key == *key)
-                .ok_or_else(|| missing(version as u64))?
-                .clone();
-            let shape = origin
-                .shapes
-                .get(change.table)
-                .ok_or_else(|| missing(version as u64))?
-                .clone();
+            let change = usize::try_from(slot).ok().and_then(|slot| changes.get(slot));
+            let change = change.filter(|c| c.key == *key).ok_or_else(|| missing(version as u64))?.clone();
+            let shape = origin.shapes.get(change.table).ok_or_else(|| missing(version as u64))?.clone();
             let (replica, actor) = (origin.replica, origin.actor.clone());
-            touches.push(Touch {
-                version: version as u64,
-                replica,
-                actor,
-                shape,
-                change,
-            });
+            touches.push(Touch { version: version as u64, replica, actor, shape, change });
         }
         Ok(touches)
     }
 
-    fn touched(
-        &mut self,
-        table: &str,
-        after: u64,
-        visit: &mut dyn FnMut(&Key) -> Result<()>,
-    ) -> Result<()> {
+    fn touched(&mut self, table: &str, after: u64, visit: &mut dyn FnMut(&Key) -> Result<()>) -> Result<()> {
         let Some(id) = self.find_name(table)? else {
             return Ok(());
         };
@@ -395,11 +303,7 @@ impl Ledger for SqliteLedger<'_> {
         let sql = "SELECT table_name, rows, sum FROM mainstem_digest ORDER BY slot";
         self.all(sql, [], |row| {
             let rows: i64 = row.get(1)?;
-            Ok(TableDigest {
-                table: row.get(0)?,
-                rows: rows as u64,
-                sum: row.get(2)?,
-            })
+            Ok(TableDigest { table: row.get(0)?, rows: rows as u64, sum: row.get(2)? })
         })
     }
 
@@ -409,32 +313,23 @@ impl Ledger for SqliteLedger<'_> {
             false => "SELECT body FROM mainstem_conflict ORDER BY place",
         };
         let bodies: Vec<Vec<u8>> = self.all(sql, [], |row| row.get(0))?;
-        bodies
-            .iter()
-            .map(|body| Ok(format::conflict::decode(body)?))
-            .collect()
+        bodies.iter().map(|body| Ok(format::conflict::decode(body)?)).collect()
     }
 
     fn conflict(&mut self, id: u64) -> Result<Option<Conflict>> {
         let sql = "SELECT body FROM mainstem_conflict WHERE id = ?1";
         let body: Option<Vec<u8>> = self.one(sql, [id as i64], |row| row.get(0))?;
-        body.map(|body| Ok(format::conflict::decode(&body)?))
-            .transpose()
+        body.map(|body| Ok(format::conflict::decode(&body)?)).transpose()
     }
 
     fn waiting(&mut self) -> Result<Vec<(Version, Waiting)>> {
         let sql = "SELECT version, slot FROM mainstem_waiting ORDER BY version, slot";
-        let places = self.all(sql, [], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
-        })?;
+        let places = self.all(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
         let mut waiting = Vec::with_capacity(places.len());
         for of_version in places.chunk_by(|a, b| a.0 == b.0) {
             let version = self.must_version(of_version[0].0 as u64)?;
             for (_, slot) in of_version {
-                let found = version
-                    .waiting
-                    .get(*slot as usize)
-                    .ok_or_else(|| missing(version.version))?;
+                let found = version.waiting.get(*slot as usize).ok_or_else(|| missing(version.version))?;
                 waiting.push((version.clone(), found.clone()));
             }
         }
@@ -443,9 +338,7 @@ impl Ledger for SqliteLedger<'_> {
 
     fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<Renumbered>> {
         let sql = "SELECT version FROM mainstem_renumbered WHERE replica = ?1 AND version > ?2 ORDER BY version";
-        let versions = self.all(sql, (replica.0.to_be_bytes(), number(after)?), |row| {
-            row.get::<_, i64>(0)
-        })?;
+        let versions = self.all(sql, (replica.0.to_be_bytes(), number(after)?), |row| row.get::<_, i64>(0))?;
         let mut renumbered = Vec::new();
         for version in versions {
             renumbered.extend(self.must_version(version as u64)?.renumbered);
@@ -460,9 +353,8 @@ impl Ledger for SqliteLedger<'_> {
 }
 
 fn missing(version: u64) -> Error {
-    Error::corrupt(format!("the ledger has lost a part of version {version}")).hint(
-        "restore the primary from a backup, or publish again from a replica that has this version",
-    )
+    Error::corrupt(format!("the ledger has lost a part of version {version}"))
+        .hint("restore the primary from a backup, or publish again from a replica that has this version")
 }
 
 /// A count or position as SQLite keeps it.

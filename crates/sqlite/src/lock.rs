@@ -30,9 +30,8 @@ pub struct SyncLock {
 impl SyncLock {
     /// Takes the lock of the database at `database` for `holder` (an actor's name) at `now_ms`, or says who has it.
     pub fn take(database: &Path, holder: &str, now_ms: u64) -> Result<SyncLock> {
-        let real = std::fs::canonicalize(database).map_err(|e| {
-            Error::not_found(format!("there is no file {}", database.display())).because(e)
-        })?;
+        let real =
+            std::fs::canonicalize(database).map_err(|e| Error::not_found(format!("there is no file {}", database.display())).because(e))?;
         let path = lock_path(&real);
         for _ in 0..ATTEMPTS_MAX {
             let (file, is_ours) = open(&real, &path)?;
@@ -53,24 +52,13 @@ impl SyncLock {
             lock.write(holder, now_ms).map_err(|e| failed(&real, e))?;
             return Ok(lock);
         }
-        Err(failed(
-            &real,
-            std::io::Error::other("its lock file is replaced again and again"),
-        ))
+        Err(failed(&real, std::io::Error::other("its lock file is replaced again and again")))
     }
 
     fn write(&mut self, holder: &str, now_ms: u64) -> std::io::Result<()> {
-        let name: String = holder
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
+        let name: String = holder.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         self.file.set_len(0)?;
-        write!(
-            self.file,
-            "{name}\n{}\n{}\n",
-            std::process::id(),
-            minute(now_ms)
-        )
+        write!(self.file, "{name}\n{}\n{}\n", std::process::id(), minute(now_ms))
     }
 }
 
@@ -94,11 +82,7 @@ pub fn lock_path(database: &Path) -> PathBuf {
 fn open(database: &Path, path: &Path) -> Result<(File, bool)> {
     let mode = std::fs::metadata(database).map_or(0o600, |m| m.mode() & 0o666);
     let safe = OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    match rustix::fs::open(
-        path,
-        OFlags::RDWR | OFlags::CREATE | safe,
-        Mode::from_raw_mode(mode),
-    ) {
+    match rustix::fs::open(path, OFlags::RDWR | OFlags::CREATE | safe, Mode::from_raw_mode(mode)) {
         Ok(file) => Ok((File::from(file), true)),
         Err(first) => match rustix::fs::open(path, OFlags::RDONLY | safe, Mode::empty()) {
             Ok(file) => Ok((File::from(file), false)),
@@ -127,20 +111,15 @@ fn held(database: &Path, file: File) -> Error {
         }
         _ => format!("{name} is being synced by another process"),
     };
-    Error::new(ErrorKind::Unavailable, "sync_locked", message)
-        .hint("wait until it is done, then try again")
+    Error::new(ErrorKind::Unavailable, "sync_locked", message).hint("wait until it is done, then try again")
 }
 
 fn failed(database: &Path, error: impl Into<std::io::Error>) -> Error {
     let error = error.into();
     let name = display_name(database);
-    Error::new(
-        ErrorKind::Unavailable,
-        "read_only",
-        format!("{name} cannot be locked for a sync: {error}"),
-    )
-    .hint("make the file's folder writable for you")
-    .because(error)
+    Error::new(ErrorKind::Unavailable, "read_only", format!("{name} cannot be locked for a sync: {error}"))
+        .hint("make the file's folder writable for you")
+        .because(error)
 }
 
 /// A time as people write it, to the minute. The calendar is Howard Hinnant's `civil_from_days`.
@@ -153,15 +132,7 @@ fn minute(ms: u64) -> String {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * of_year + 2) / 153;
     let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02} UTC",
-        of_day / 60,
-        of_day % 60
-    )
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", of_day / 60, of_day % 60)
 }

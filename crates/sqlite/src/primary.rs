@@ -25,7 +25,10 @@ struct CaptureWatcher;
 
 impl Watcher for CaptureWatcher {
     fn watch(&self, db: &Connection, schema: &Schema) -> Result<()> {
-        if capture::is_installed(db)? { capture::adopt(db) } else { capture::install(db, &schema.tables, true) }
+        capture::install(db, &schema.tables, true)
+    }
+    fn altered(&self, db: &Connection) -> Result<()> {
+        if capture::is_installed(db)? { capture::adopt(db) } else { Ok(()) }
     }
     fn has_direct(&self, db: &Connection, _schema: &Schema) -> Result<bool> {
         Ok(capture::is_installed(db)? && (capture::has_records(db)? || !capture::is_current(db)?))

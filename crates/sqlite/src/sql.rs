@@ -25,10 +25,7 @@ pub fn quote_all<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 
 /// True for a name that belongs to SQLite or to Mainstem.
 pub fn is_internal(name: &str) -> bool {
-    let begins = |prefix: &str| {
-        name.get(..prefix.len())
-            .is_some_and(|p| p.eq_ignore_ascii_case(prefix))
-    };
+    let begins = |prefix: &str| name.get(..prefix.len()).is_some_and(|p| p.eq_ignore_ascii_case(prefix));
     begins("sqlite_") || begins("mainstem_")
 }
 
@@ -38,9 +35,7 @@ pub fn user_name(name: &str) -> Result<&str> {
         return Err(Error::invalid(format!("the name {name:?} is reserved")));
     }
     if name.is_empty() || name.contains('\0') {
-        return Err(Error::invalid(format!(
-            "{name:?} cannot be a name in SQLite"
-        )));
+        return Err(Error::invalid(format!("{name:?} cannot be a name in SQLite")));
     }
     Ok(name)
 }
@@ -80,11 +75,7 @@ impl Word {
             WordKind::Quoted | WordKind::Text => {
                 let close = &text[text.len() - 1..];
                 let inner = &text[1..text.len() - 1];
-                Some(if close == "]" {
-                    inner.to_string()
-                } else {
-                    inner.replace(&close.repeat(2), close)
-                })
+                Some(if close == "]" { inner.to_string() } else { inner.replace(&close.repeat(2), close) })
             }
         }
     }
@@ -107,18 +98,12 @@ pub(crate) fn words(sql: &str) -> Result<Vec<Word>> {
                 continue;
             }
             b'/' if bytes.get(at + 1) == Some(&b'*') => {
-                at = sql[at + 2..]
-                    .find("*/")
-                    .map_or(bytes.len(), |n| at + 2 + n + 2);
+                at = sql[at + 2..].find("*/").map_or(bytes.len(), |n| at + 2 + n + 2);
                 continue;
             }
             open @ (b'"' | b'`' | b'\'' | b'[') => {
                 at = end_of_quoted(bytes, at, open)?;
-                if open == b'\'' {
-                    WordKind::Text
-                } else {
-                    WordKind::Quoted
-                }
+                if open == b'\'' { WordKind::Text } else { WordKind::Quoted }
             }
             c if is_word_byte(c) => {
                 while at < bytes.len() && is_word_byte(bytes[at]) {
@@ -131,11 +116,7 @@ pub(crate) fn words(sql: &str) -> Result<Vec<Word>> {
                 WordKind::Mark(c)
             }
         };
-        words.push(Word {
-            kind,
-            start,
-            end: at,
-        });
+        words.push(Word { kind, start, end: at });
     }
     Ok(words)
 }
@@ -157,9 +138,7 @@ fn end_of_quoted(bytes: &[u8], start: usize, open: u8) -> Result<usize> {
         }
         at += 1;
     }
-    Err(Error::invalid(
-        "a quoted name in a CREATE statement does not end",
-    ))
+    Err(Error::invalid("a quoted name in a CREATE statement does not end"))
 }
 
 /// The head of a CREATE statement.
@@ -188,9 +167,7 @@ pub(crate) fn created(sql: &str) -> Result<Created> {
         return Err(refuse("it does not begin with CREATE"));
     }
     let is_unique = take("unique");
-    let kind = ["table", "index", "view", "trigger"]
-        .into_iter()
-        .find(|k| take(k));
+    let kind = ["table", "index", "view", "trigger"].into_iter().find(|k| take(k));
     let kind = kind.ok_or_else(|| refuse("it makes no table, index, view or trigger"))?;
     if is_unique && kind != "index" {
         return Err(refuse("only an index is UNIQUE"));
@@ -208,21 +185,12 @@ pub(crate) fn created(sql: &str) -> Result<Created> {
     if kind == "table" && follows != Some(WordKind::Mark(b'(')) {
         return Err(refuse("its columns are not declared"));
     }
-    Ok(Created {
-        kind,
-        name,
-        place: (word.start, word.end),
-    })
+    Ok(Created { kind, name, place: (word.start, word.end) })
 }
 
 /// The same CREATE statement for another name.
 pub(crate) fn renamed(sql: &str, head: &Created, name: &str) -> String {
-    format!(
-        "{}{}{}",
-        &sql[..head.place.0],
-        quote(name),
-        &sql[head.place.1..]
-    )
+    format!("{}{}{}", &sql[..head.place.0], quote(name), &sql[head.place.1..])
 }
 
 /// The parts of the first bracket of a statement, split at its commas, and where the bracket closes.
@@ -255,18 +223,13 @@ pub(crate) fn first_bracket(sql: &str) -> Result<Bracket> {
                 depth -= 1;
                 if depth == 0 {
                     parts.push((start, word.start));
-                    return Ok(Bracket {
-                        parts,
-                        close: word.start,
-                    });
+                    return Ok(Bracket { parts, close: word.start });
                 }
             }
             _ => {}
         }
     }
-    Err(Error::invalid(
-        "a CREATE statement has no bracket that closes",
-    ))
+    Err(Error::invalid("a CREATE statement has no bracket that closes"))
 }
 
 /// A CREATE TABLE statement with one more column, after the last one and before the table's constraints.
@@ -278,18 +241,50 @@ pub(crate) fn with_column(sql: &str, definition: &str) -> Result<String> {
         let keywords = ["constraint", "primary", "unique", "check", "foreign"];
         first.is_some_and(|w| keywords.iter().any(|k| w.is(text, k)))
     };
-    let last = bracket
-        .parts
-        .iter()
-        .take_while(|p| !is_constraint(p))
-        .last();
-    let place = last
-        .ok_or_else(|| Error::invalid("a CREATE TABLE statement has no column"))?
-        .1;
+    let last = bracket.parts.iter().take_while(|p| !is_constraint(p)).last();
+    let place = last.ok_or_else(|| Error::invalid("a CREATE TABLE statement has no column"))?.1;
     // The line end closes a comment that the definition may end with.
-    Ok(format!(
-        "{}, {definition}\n{}",
-        &sql[..place],
-        &sql[place..]
-    ))
+    Ok(format!("{}, {definition}\n{}", &sql[..place], &sql[place..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_are_quoted_and_read_back() {
+        for name in ["plain", "with \"quotes\"\"", "[brackets]", "`", "'", "-- ", "", "\u{e4}"] {
+            let quoted = quote(name);
+            let all = words(&quoted).expect("a quoted name is one word");
+            assert_eq!(all.len(), 1, "{quoted}");
+            assert_eq!(all[0].name(&quoted).as_deref(), Some(name));
+        }
+        assert!(is_internal("SQLITE_x") && is_internal("MainStem_") && !is_internal("mainstem") && !is_internal("mainst\u{e9}m_"));
+    }
+
+    #[test]
+    fn parts_of_a_bracket_are_split_outside_strings_and_comments() {
+        let sql = "CREATE INDEX \"a(,\" /* ( */ ON t(f(x, ','), -- ,)\n [y,)] DESC) WHERE z";
+        let bracket = first_bracket(sql).expect("it closes");
+        let parts: Vec<&str> = bracket.parts.iter().map(|p| sql[p.0..p.1].trim()).collect();
+        assert_eq!(parts, ["f(x, ',')", "-- ,)\n [y,)] DESC"]);
+        assert_eq!(&sql[bracket.close..], ") WHERE z");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(sql in "(CREATE )?(UNIQUE )?(TABLE|INDEX|VIEW|if)? ?[ -~\u{e9}\n]{0,40}") {
+            let _ = created(&sql).map(|head| renamed(&sql, &head, "x"));
+            let _ = with_column(&sql, "y");
+        }
+
+        #[test]
+        fn any_name_survives_quoting(name in any::<String>()) {
+            let quoted = quote(&name);
+            let all = words(&quoted).expect("a quoted name is one word");
+            prop_assert_eq!(all.len(), 1);
+            prop_assert_eq!(all[0].name(&quoted), Some(name));
+        }
+    }
 }

@@ -24,16 +24,14 @@ pub type SchemaReader = fn(&Connection) -> Result<Schema>;
 
 /// Notices what other programs write into a primary's tables.
 pub trait Watcher {
-    /// From here on, writes of other programs are noticed. Called again after schema steps of our own.
+    /// From here on, writes of other programs are noticed.
     fn watch(&self, connection: &Connection, schema: &Schema) -> Result<()>;
+    /// Our own schema step is not another program's doing. Called before any row is written after it.
+    fn altered(&self, connection: &Connection) -> Result<()>;
     /// True where other programs wrote since the last `take_direct`.
     fn has_direct(&self, connection: &Connection, schema: &Schema) -> Result<bool>;
     /// What they did: schema steps, then net row changes, already in the tables. Forgotten afterwards.
-    fn take_direct(
-        &self,
-        connection: &Connection,
-        schema: &Schema,
-    ) -> Result<(Vec<SchemaChange>, Vec<DirectWrite>)>;
+    fn take_direct(&self, connection: &Connection, schema: &Schema) -> Result<(Vec<SchemaChange>, Vec<DirectWrite>)>;
 }
 
 /// A primary's file.
@@ -46,18 +44,9 @@ pub struct SqliteStore {
 
 impl SqliteStore {
     /// A store on a connection of its own.
-    pub fn new(
-        connection: Connection,
-        read_schema: SchemaReader,
-        watcher: Box<dyn Watcher>,
-    ) -> Result<Self> {
+    pub fn new(connection: Connection, read_schema: SchemaReader, watcher: Box<dyn Watcher>) -> Result<Self> {
         triggers_off(&connection)?;
-        Ok(SqliteStore {
-            connection,
-            read_schema,
-            watcher,
-            known: None,
-        })
+        Ok(SqliteStore { connection, read_schema, watcher, known: None })
     }
 
     /// The connection, for what is neither ledger nor tables.
@@ -75,20 +64,12 @@ impl SqliteStore {
         };
         let tables = SqliteTables::new(&self.connection, schema, Box::new(self.read_schema));
         let ledger = SqliteLedger::new(&self.connection);
-        Ok(StoreTransaction {
-            connection: &self.connection,
-            tables,
-            ledger,
-            watcher: &*self.watcher,
-        })
+        Ok(StoreTransaction { connection: &self.connection, tables, ledger, watcher: &*self.watcher })
     }
 
     /// The schema at the beginning of a transaction, read again only where it changed since the last.
     fn schema(&mut self) -> Result<Arc<Schema>> {
-        let version: i64 = self
-            .connection
-            .query_row("PRAGMA schema_version", [], |row| row.get(0))
-            .on(&self.connection)?;
+        let version: i64 = self.connection.query_row("PRAGMA schema_version", [], |row| row.get(0)).on(&self.connection)?;
         if let Some((_, schema)) = self.known.as_ref().filter(|(known, _)| *known == version) {
             return Ok(schema.clone());
         }
@@ -98,9 +79,7 @@ impl SqliteStore {
     }
 
     fn query_only(&self, is_on: bool) -> Result<()> {
-        self.connection
-            .pragma_update(None, "query_only", is_on)
-            .on(&self.connection)
+        self.connection.pragma_update(None, "query_only", is_on).on(&self.connection)
     }
 }
 
@@ -143,12 +122,10 @@ impl Transaction for StoreTransaction<'_> {
         self.watcher.watch(self.connection, &self.tables.schema())
     }
     fn has_direct(&mut self) -> Result<bool> {
-        self.watcher
-            .has_direct(self.connection, &self.tables.schema())
+        self.watcher.has_direct(self.connection, &self.tables.schema())
     }
     fn take_direct(&mut self) -> Result<(Vec<SchemaChange>, Vec<DirectWrite>)> {
-        self.watcher
-            .take_direct(self.connection, &self.tables.schema())
+        self.watcher.take_direct(self.connection, &self.tables.schema())
     }
 }
 
@@ -168,13 +145,7 @@ impl Tables for StoreTransaction<'_> {
     fn delete(&mut self, table: usize, key: &Key) -> Result<()> {
         self.tables.delete(table, key)
     }
-    fn find(
-        &mut self,
-        table: usize,
-        columns: &[usize],
-        values: &[Value],
-        limit: usize,
-    ) -> Result<Vec<Row>> {
+    fn find(&mut self, table: usize, columns: &[usize], values: &[Value], limit: usize) -> Result<Vec<Row>> {
         self.tables.find(table, columns, values, limit)
     }
     fn rivals(&mut self, table: usize, row: &Row) -> Result<Vec<Row>> {
@@ -187,7 +158,8 @@ impl Tables for StoreTransaction<'_> {
         self.tables.next_number(table)
     }
     fn alter(&mut self, step: &SchemaChange) -> Result<()> {
-        self.tables.alter(step)
+        self.tables.alter(step)?;
+        self.watcher.altered(self.connection)
     }
 }
 
@@ -213,14 +185,7 @@ impl Ledger for StoreTransaction<'_> {
     fn last_sequence(&mut self, replica: ReplicaId) -> Result<u64> {
         self.ledger.last_sequence(replica)
     }
-    fn put_page(
-        &mut self,
-        version: u64,
-        page: u64,
-        bytes: &[u8],
-        shapes: &[Shape],
-        changes: &[Change],
-    ) -> Result<()> {
+    fn put_page(&mut self, version: u64, page: u64, bytes: &[u8], shapes: &[Shape], changes: &[Change]) -> Result<()> {
         self.ledger.put_page(version, page, bytes, shapes, changes)
     }
     fn page(&mut self, version: u64, page: u64) -> Result<Option<Vec<u8>>> {
@@ -229,12 +194,7 @@ impl Ledger for StoreTransaction<'_> {
     fn touches(&mut self, table: &str, key: &Key, after: u64) -> Result<Vec<Touch>> {
         self.ledger.touches(table, key, after)
     }
-    fn touched(
-        &mut self,
-        table: &str,
-        after: u64,
-        visit: &mut dyn FnMut(&Key) -> Result<()>,
-    ) -> Result<()> {
+    fn touched(&mut self, table: &str, after: u64, visit: &mut dyn FnMut(&Key) -> Result<()>) -> Result<()> {
         self.ledger.touched(table, after, visit)
     }
     fn steps(&mut self, after: u64) -> Result<Vec<SchemaChange>> {

@@ -30,18 +30,9 @@ pub struct SqliteTables<'c> {
 
 impl<'c> SqliteTables<'c> {
     /// Rows on a connection whose caller has begun a transaction with triggers off.
-    pub fn new(
-        connection: &'c Connection,
-        schema: Arc<Schema>,
-        read_schema: ReadSchema<'c>,
-    ) -> Self {
+    pub fn new(connection: &'c Connection, schema: Arc<Schema>, read_schema: ReadSchema<'c>) -> Self {
         let plans = schema.tables.iter().map(|_| None).collect();
-        SqliteTables {
-            connection,
-            schema,
-            read_schema,
-            plans,
-        }
+        SqliteTables { connection, schema, read_schema, plans }
     }
 
     /// Forgets what is prepared and reads the schema again.
@@ -60,8 +51,7 @@ impl<'c> SqliteTables<'c> {
     fn plan(&mut self, position: usize) -> Result<(&mut Plan<'c>, Arc<Schema>)> {
         let schema = self.schema.clone();
         let known = schema.tables.get(position);
-        let table =
-            known.ok_or_else(|| Error::internal(format!("there is no table number {position}")))?;
+        let table = known.ok_or_else(|| Error::internal(format!("there is no table number {position}")))?;
         if self.plans[position].is_none() {
             self.plans[position] = Some(Plan::new(self.connection, table)?);
         }
@@ -82,12 +72,7 @@ impl<'c> SqliteTables<'c> {
         let mut rows = plan.get.raw_query();
         while let Some(row) = rows.next().on(connection)? {
             let row = read_row(row).on(connection)?;
-            if table
-                .key
-                .iter()
-                .zip(key)
-                .all(|(&i, value)| row[i] == *value)
-            {
+            if table.key.iter().zip(key).all(|(&i, value)| row[i] == *value) {
                 return Ok(Some(row));
             }
         }
@@ -115,10 +100,7 @@ impl Tables for SqliteTables<'_> {
             none => {
                 let names = quote_all(table.columns.iter().map(|c| c.name.as_str()));
                 let places = vec!["?"; table.columns.len()].join(", ");
-                let sql = format!(
-                    "INSERT OR ABORT INTO {} ({names}) VALUES ({places})",
-                    quote(&table.name)
-                );
+                let sql = format!("INSERT OR ABORT INTO {} ({names}) VALUES ({places})", quote(&table.name));
                 none.insert(connection.prepare(&sql).on(connection)?)
             }
         };
@@ -133,27 +115,15 @@ impl Tables for SqliteTables<'_> {
         let table = &schema.tables[table];
         check_length(table, "row", row.len(), table.columns.len())?;
         let now = now.ok_or_else(|| gone(table))?;
-        if table
-            .key
-            .iter()
-            .zip(key)
-            .any(|(&i, value)| row[i] != *value)
-        {
-            return Err(Error::internal(format!(
-                "an update of {} would change the row's key",
-                table.name
-            )));
+        if table.key.iter().zip(key).any(|(&i, value)| row[i] != *value) {
+            return Err(Error::internal(format!("an update of {} would change the row's key", table.name)));
         }
         let changed: Vec<usize> = (0..row.len()).filter(|&i| row[i] != now[i]).collect();
         if changed.is_empty() {
             return Ok(Wrote::Done);
         }
         let statement = plan.update(connection, table, &changed)?;
-        bind(
-            statement,
-            key.iter().chain(changed.iter().map(|&i| &row[i])),
-        )
-        .on(connection)?;
+        bind(statement, key.iter().chain(changed.iter().map(|&i| &row[i]))).on(connection)?;
         wrote(connection, statement.raw_execute())
     }
 
@@ -177,29 +147,17 @@ impl Tables for SqliteTables<'_> {
         match statement.raw_execute().on(connection)? {
             1 => Ok(()),
             0 => Err(gone(known)),
-            n => Err(Error::internal(format!(
-                "one key of {} stands for {n} rows",
-                known.name
-            ))),
+            n => Err(Error::internal(format!("one key of {} stands for {n} rows", known.name))),
         }
     }
 
-    fn find(
-        &mut self,
-        table: usize,
-        columns: &[usize],
-        values: &[Value],
-        limit: usize,
-    ) -> Result<Vec<Row>> {
+    fn find(&mut self, table: usize, columns: &[usize], values: &[Value], limit: usize) -> Result<Vec<Row>> {
         let connection = self.connection;
         let (plan, schema) = self.plan(table)?;
         let table = &schema.tables[table];
         check_length(table, "search", values.len(), columns.len())?;
         if columns.is_empty() || columns.iter().any(|&i| i >= table.columns.len()) {
-            return Err(Error::internal(format!(
-                "a search in {} names no column of it",
-                table.name
-            )));
+            return Err(Error::internal(format!("a search in {} names no column of it", table.name)));
         }
         if values.iter().any(Value::is_null) {
             return Ok(Vec::new());
@@ -255,10 +213,7 @@ impl Tables for SqliteTables<'_> {
         let (plan, schema) = self.plan(table)?;
         let table = &schema.tables[table];
         if !table.is_numbered {
-            return Err(Error::internal(format!(
-                "{} has no row numbers",
-                table.name
-            )));
+            return Err(Error::internal(format!("{} has no row numbers", table.name)));
         }
         let statement = match &mut plan.next {
             Some(statement) => statement,
@@ -266,36 +221,22 @@ impl Tables for SqliteTables<'_> {
                 let (number, name) = (quote(&table.columns[table.key[0]].name), quote(&table.name));
                 let highest = format!("SELECT max({number}) AS n FROM {name}");
                 let sql = match table.is_autoincrement {
-                    true => format!(
-                        "SELECT max(n) FROM ({highest} UNION ALL SELECT CAST(seq AS INTEGER) FROM sqlite_sequence WHERE name = ?1)"
-                    ),
+                    true => {
+                        format!("SELECT max(n) FROM ({highest} UNION ALL SELECT CAST(seq AS INTEGER) FROM sqlite_sequence WHERE name = ?1)")
+                    }
                     false => highest,
                 };
                 none.insert(connection.prepare(&sql).on(connection)?)
             }
         };
         if table.is_autoincrement {
-            statement
-                .raw_bind_parameter(1, &table.name)
-                .on(connection)?;
+            statement.raw_bind_parameter(1, &table.name).on(connection)?;
         }
         let mut rows = statement.raw_query();
-        let row = rows
-            .next()
-            .on(connection)?
-            .expect("an aggregate gives one row");
-        let highest = row
-            .get::<_, Option<i64>>(0)
-            .on(connection)?
-            .unwrap_or(0)
-            .max(0);
+        let row = rows.next().on(connection)?.expect("an aggregate gives one row");
+        let highest = row.get::<_, Option<i64>>(0).on(connection)?.unwrap_or(0).max(0);
         highest.checked_add(1).ok_or_else(|| {
-            Error::new(
-                ErrorKind::Conflict,
-                "numbers_exhausted",
-                format!("{} has used its highest row number", table.name),
-            )
-            .hint(format!(
+            Error::new(ErrorKind::Conflict, "numbers_exhausted", format!("{} has used its highest row number", table.name)).hint(format!(
                 "give the row numbered {} of {} a lower number",
                 i64::MAX,
                 table.name
@@ -309,10 +250,7 @@ impl Tables for SqliteTables<'_> {
 }
 
 /// Binds values from the first place on.
-pub(crate) fn bind<'v>(
-    statement: &mut Statement<'_>,
-    values: impl Iterator<Item = &'v Value>,
-) -> rusqlite::Result<()> {
+pub(crate) fn bind<'v>(statement: &mut Statement<'_>, values: impl Iterator<Item = &'v Value>) -> rusqlite::Result<()> {
     for (n, value) in values.enumerate() {
         statement.raw_bind_parameter(n + 1, sql_value(value))?;
     }
@@ -343,9 +281,7 @@ pub fn value_of(value: ValueRef<'_>) -> Value {
 
 /// Every column of a result row.
 pub fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
-    (0..row.as_ref().column_count())
-        .map(|i| row.get_ref(i).map(value_of))
-        .collect()
+    (0..row.as_ref().column_count()).map(|i| row.get_ref(i).map(value_of)).collect()
 }
 
 /// What became of a write that SQLite did or refused.
@@ -358,14 +294,9 @@ fn wrote(connection: &Connection, outcome: rusqlite::Result<usize>) -> Result<Wr
         return Err(error).on(connection);
     };
     let said = message_of(&error).unwrap_or("a constraint");
-    let names = said
-        .split_once(" constraint failed: ")
-        .map_or(said, |(_, names)| names)
-        .to_string();
+    let names = said.split_once(" constraint failed: ").map_or(said, |(_, names)| names).to_string();
     match code {
-        ffi::SQLITE_CONSTRAINT_UNIQUE
-        | ffi::SQLITE_CONSTRAINT_PRIMARYKEY
-        | ffi::SQLITE_CONSTRAINT_ROWID => Ok(Wrote::Unique(names)),
+        ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID => Ok(Wrote::Unique(names)),
         // An expression of a CHECK, an index or a generated column may fail instead of saying no.
         ffi::SQLITE_ERROR | ffi::SQLITE_MISMATCH => Ok(Wrote::Constraint(names)),
         code if code & 0xff == ffi::SQLITE_CONSTRAINT => Ok(Wrote::Constraint(names)),
@@ -376,36 +307,23 @@ fn wrote(connection: &Connection, outcome: rusqlite::Result<usize>) -> Result<Wr
 fn check_length(table: &Table, what: &str, found: usize, expected: usize) -> Result<()> {
     match found == expected {
         true => Ok(()),
-        false => Err(Error::internal(format!(
-            "a {what} of {} has {found} values instead of {expected}",
-            table.name
-        ))),
+        false => Err(Error::internal(format!("a {what} of {} has {found} values instead of {expected}", table.name))),
     }
 }
 
 fn check_key(table: &Table, row: &Row) -> Result<()> {
     let values = || table.key.iter().map(|&i| &row[i]);
     if values().any(Value::is_null) {
-        return Err(Error::invalid(format!(
-            "a row of {} has NULL in its key",
-            table.name
-        )));
+        return Err(Error::invalid(format!("a row of {} has NULL in its key", table.name)));
     }
     if table.is_numbered && values().any(|v| v.as_integer().is_none()) {
-        return Err(Error::invalid(format!(
-            "a row number of {} is not an integer",
-            table.name
-        )));
+        return Err(Error::invalid(format!("a row number of {} is not an integer", table.name)));
     }
     Ok(())
 }
 
 fn gone(table: &Table) -> Error {
-    Error::new(
-        ErrorKind::Conflict,
-        "row_gone",
-        format!("{} has no row of that key", table.name),
-    )
+    Error::new(ErrorKind::Conflict, "row_gone", format!("{} has no row of that key", table.name))
 }
 
 impl std::fmt::Debug for SqliteTables<'_> {

@@ -2,6 +2,7 @@
 //!
 //! Invariant: expressions and conditions are evaluated by SQLite, on a copy of the row in a temporary table of the same
 //! declaration, so that affinity, collation and generated columns are those of the real table.
+use crate::connection::QuotedLiterals;
 use crate::errors::Explain;
 use crate::sql::{created, first_bracket, quote, quote_all, renamed, words};
 use crate::tables::{bind, read_row};
@@ -41,33 +42,20 @@ struct Part {
 impl<'c> UniqueIndex<'c> {
     /// Every unique index of a table, the key's included. `select` reads the table's rows.
     pub fn all(connection: &'c Connection, table: &Table, select: &str) -> Result<Vec<Self>> {
+        let _allowed = QuotedLiterals::allow(connection)?;
         let mut indexes = Vec::new();
         if table.is_numbered {
             let number = &table.columns[table.key[0]].name;
-            let holders = connection
-                .prepare(&format!("{select} WHERE {} = ?1", quote(number)))
-                .on(connection)?;
-            indexes.push(UniqueIndex {
-                wanted: Wanted::Columns(table.key.clone()),
-                holders,
-            });
+            let holders = connection.prepare(&format!("{select} WHERE {} = ?1", quote(number))).on(connection)?;
+            indexes.push(UniqueIndex { wanted: Wanted::Columns(table.key.clone()), holders });
         }
         let sql = "SELECT l.name, l.partial, s.sql FROM pragma_index_list(?1) AS l \
                    LEFT JOIN sqlite_schema AS s ON s.type = 'index' AND s.name = l.name \
                    WHERE l.\"unique\" = 1 ORDER BY l.seq";
         let mut statement = connection.prepare(sql).on(connection)?;
-        let listed = statement.query_map([&table.name], |row| {
-            Ok(Listed {
-                name: row.get(0)?,
-                is_partial: row.get(1)?,
-                sql: row.get(2)?,
-            })
-        });
+        let listed = statement.query_map([&table.name], |row| Ok(Listed { name: row.get(0)?, is_partial: row.get(1)?, sql: row.get(2)? }));
         // All are read before the first is used: an open statement keeps the temporary table from being dropped.
-        let listed: Vec<Listed> = listed
-            .on(connection)?
-            .collect::<rusqlite::Result<_>>()
-            .on(connection)?;
+        let listed: Vec<Listed> = listed.on(connection)?.collect::<rusqlite::Result<_>>().on(connection)?;
         drop(statement);
         for index in &listed {
             indexes.push(Self::one(connection, table, select, index)?);
@@ -75,12 +63,7 @@ impl<'c> UniqueIndex<'c> {
         Ok(indexes)
     }
 
-    fn one(
-        connection: &'c Connection,
-        table: &Table,
-        select: &str,
-        listed: &Listed,
-    ) -> Result<Self> {
+    fn one(connection: &'c Connection, table: &Table, select: &str, listed: &Listed) -> Result<Self> {
         let (name, sql) = (listed.name.as_str(), listed.sql.as_deref());
         let parts = parts(connection, name)?;
         let stored = |part: &Part| part.name.as_deref().and_then(|n| table.column(n));
@@ -95,25 +78,16 @@ impl<'c> UniqueIndex<'c> {
             let text = match (&part.name, part.column) {
                 (Some(name), _) => quote(name),
                 (None, -1) => "rowid".to_string(),
-                (None, _) => expressions
-                    .get(n)
-                    .cloned()
-                    .ok_or_else(|| unreadable(name))?,
+                (None, _) => expressions.get(n).cloned().ok_or_else(|| unreadable(name))?,
             };
-            terms.push(format!(
-                "({text}) = ?{} COLLATE {}",
-                n + 1,
-                quote(&part.collation)
-            ));
+            terms.push(format!("({text}) = ?{} COLLATE {}", n + 1, quote(&part.collation)));
             texts.push(text);
         }
         let condition = match (listed.is_partial, sql) {
             (true, Some(sql)) => Some(condition(sql)?.ok_or_else(|| unreadable(name))?),
             _ => None,
         };
-        let partial = condition
-            .as_deref()
-            .map_or(String::new(), |c| format!(" AND ({c})"));
+        let partial = condition.as_deref().map_or(String::new(), |c| format!(" AND ({c})"));
         let holders = format!("{select} WHERE {}{partial}", terms.join(" AND "));
         let holders = connection.prepare(&holders).on(connection)?;
         let wanted = match (columns, condition) {
@@ -122,12 +96,7 @@ impl<'c> UniqueIndex<'c> {
                 let copy = copy_table(connection, table)?;
                 let clause = condition.map_or(String::new(), |c| format!(" WHERE {c}"));
                 let texts: Vec<String> = texts.iter().map(|t| format!("({t})")).collect();
-                let sql = format!(
-                    "SELECT {} FROM temp.{} AS {}{clause}",
-                    texts.join(", "),
-                    quote(&copy),
-                    quote(&table.name)
-                );
+                let sql = format!("SELECT {} FROM temp.{} AS {}{clause}", texts.join(", "), quote(&copy), quote(&table.name));
                 Wanted::Computed { copy, sql }
             }
         };
@@ -135,12 +104,12 @@ impl<'c> UniqueIndex<'c> {
     }
 
     /// The rows that hold what `row` wants here; `row` itself may be among them.
-    pub fn holders(
-        &mut self,
-        connection: &Connection,
-        table: &Table,
-        row: &Row,
-    ) -> Result<Vec<Row>> {
+    pub fn holders(&mut self, connection: &Connection, table: &Table, row: &Row) -> Result<Vec<Row>> {
+        // SQLite may prepare its statements anew, which reads the index's expressions again.
+        let _allowed = match &self.wanted {
+            Wanted::Columns(_) => None,
+            Wanted::Computed { .. } => Some(QuotedLiterals::allow(connection)?),
+        };
         let wanted: Option<Vec<Value>> = match &self.wanted {
             Wanted::Columns(columns) => Some(columns.iter().map(|&i| row[i].clone()).collect()),
             Wanted::Computed { copy, sql } => computed(connection, table, copy, sql, row)?,
@@ -159,22 +128,11 @@ impl<'c> UniqueIndex<'c> {
 }
 
 /// What an index would hold for a row; none where the index leaves the row out or the row cannot stand in the table.
-fn computed(
-    connection: &Connection,
-    table: &Table,
-    copy: &str,
-    sql: &str,
-    row: &Row,
-) -> Result<Option<Vec<Value>>> {
-    connection
-        .execute_batch(&format!("DELETE FROM temp.{}", quote(copy)))
-        .on(connection)?;
+fn computed(connection: &Connection, table: &Table, copy: &str, sql: &str, row: &Row) -> Result<Option<Vec<Value>>> {
+    connection.execute_batch(&format!("DELETE FROM temp.{}", quote(copy))).on(connection)?;
     let names = quote_all(table.columns.iter().map(|c| c.name.as_str()));
     let places = vec!["?"; row.len()].join(", ");
-    let insert = format!(
-        "INSERT OR ABORT INTO temp.{} ({names}) VALUES ({places})",
-        quote(copy)
-    );
+    let insert = format!("INSERT OR ABORT INTO temp.{} ({names}) VALUES ({places})", quote(copy));
     let mut insert = connection.prepare_cached(&insert).on(connection)?;
     bind(&mut insert, row.iter()).on(connection)?;
     if insert.raw_execute().is_err() {
@@ -183,11 +141,7 @@ fn computed(
     }
     let mut select = connection.prepare_cached(sql).on(connection)?;
     let mut rows = select.query([]).on(connection)?;
-    rows.next()
-        .on(connection)?
-        .map(read_row)
-        .transpose()
-        .on(connection)
+    rows.next().on(connection)?.map(read_row).transpose().on(connection)
 }
 
 /// A temporary table of the same declaration, made where it is not there yet. Its name holds the table's own so that
@@ -195,13 +149,8 @@ fn computed(
 fn copy_table(connection: &Connection, table: &Table) -> Result<String> {
     let copy = format!("mainstem_copy_{}", table.name);
     let there = "SELECT count(*) FROM sqlite_temp_schema WHERE name = ?1 COLLATE NOCASE";
-    if connection
-        .query_row(there, [&copy], |row| row.get(0))
-        .on(connection)?
-    {
-        connection
-            .execute_batch(&format!("DROP TABLE temp.{}", quote(&copy)))
-            .on(connection)?;
+    if connection.query_row(there, [&copy], |row| row.get(0)).on(connection)? {
+        connection.execute_batch(&format!("DROP TABLE temp.{}", quote(&copy))).on(connection)?;
     }
     let declared = renamed(&table.sql, &created(&table.sql)?, &copy);
     let head = created(&declared)?;
@@ -213,16 +162,8 @@ fn copy_table(connection: &Connection, table: &Table) -> Result<String> {
 fn parts(connection: &Connection, index: &str) -> Result<Vec<Part>> {
     let sql = "SELECT cid, name, coll FROM pragma_index_xinfo(?1) WHERE key = 1 ORDER BY seqno";
     let mut statement = connection.prepare_cached(sql).on(connection)?;
-    let rows = statement.query_map([index], |row| {
-        Ok(Part {
-            column: row.get(0)?,
-            name: row.get(1)?,
-            collation: row.get(2)?,
-        })
-    });
-    rows.on(connection)?
-        .collect::<rusqlite::Result<_>>()
-        .on(connection)
+    let rows = statement.query_map([index], |row| Ok(Part { column: row.get(0)?, name: row.get(1)?, collation: row.get(2)? }));
+    rows.on(connection)?.collect::<rusqlite::Result<_>>().on(connection)
 }
 
 /// The text of each indexed column or expression of a CREATE INDEX statement, without its direction.
@@ -231,15 +172,9 @@ fn expressions(sql: &str) -> Result<Vec<String>> {
     for (start, end) in first_bracket(sql)?.parts {
         let text = &sql[start..end];
         let all = words(text)?;
-        let last = all
-            .last()
-            .ok_or_else(|| Error::invalid("an index has an empty column"))?;
+        let last = all.last().ok_or_else(|| Error::invalid("an index has an empty column"))?;
         let is_direction = all.len() > 1 && (last.is(text, "asc") || last.is(text, "desc"));
-        let stop = if is_direction {
-            all[all.len() - 2].end
-        } else {
-            last.end
-        };
+        let stop = if is_direction { all[all.len() - 2].end } else { last.end };
         found.push(text[all[0].start..stop].to_string());
     }
     Ok(found)
@@ -251,9 +186,7 @@ fn condition(sql: &str) -> Result<Option<String>> {
     let tail = &sql[close + 1..];
     let all = words(tail)?;
     let first = all.first().filter(|w| w.is(tail, "where"));
-    Ok(first
-        .zip(all.last())
-        .map(|(first, last)| tail[first.end..last.end].to_string()))
+    Ok(first.zip(all.last()).map(|(first, last)| tail[first.end..last.end].to_string()))
 }
 
 fn unreadable(index: &str) -> Error {

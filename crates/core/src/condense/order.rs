@@ -35,11 +35,9 @@ pub fn order(schema: &Schema, changes: &mut Vec<Change>, shapes: &[Shape]) {
 
 /// Each table's place, parents first. In a cycle, the one that is met first goes last.
 fn table_ranks(schema: &Schema) -> BTreeMap<String, usize> {
-    let places: BTreeMap<String, usize> =
-        schema.tables.iter().enumerate().map(|(i, table)| (folded(&table.name), i)).collect();
-    let parents = |table: &Table| -> Vec<usize> {
-        table.foreign_keys.iter().filter_map(|link| places.get(&folded(&link.parent)).copied()).collect()
-    };
+    let places: BTreeMap<String, usize> = schema.tables.iter().enumerate().map(|(i, table)| (folded(&table.name), i)).collect();
+    let parents =
+        |table: &Table| -> Vec<usize> { table.foreign_keys.iter().filter_map(|link| places.get(&folded(&link.parent)).copied()).collect() };
     let points_to: Vec<Vec<usize>> = schema.tables.iter().map(parents).collect();
     let sequence = parents_first(&points_to);
     sequence.into_iter().enumerate().map(|(rank, i)| (folded(&schema.tables[i].name), rank)).collect()
@@ -66,8 +64,7 @@ fn order_run(table: &Table, shape: &Shape, run: Vec<Change>, is_delete: bool) ->
     let mut points_to: Vec<Vec<usize>> = vec![Vec::new(); run.len()];
     let mut has_links = false;
     for link in table.foreign_keys.iter().filter(|link| link.parent.eq_ignore_ascii_case(&table.name)) {
-        let from: Option<Vec<usize>> =
-            link.columns.iter().map(|&at| shape.column(&table.columns.get(at)?.name)).collect();
+        let from: Option<Vec<usize>> = link.columns.iter().map(|&at| shape.column(&table.columns.get(at)?.name)).collect();
         let to: Option<Vec<usize>> = link.parent_columns.iter().map(|name| shape.column(name)).collect();
         let (Some(from), Some(to)) = (from, to) else { continue };
         let whole = |change: &Change| match &change.edit {

@@ -103,14 +103,17 @@ fn merge_sets(base: &Parts, early: &Parts, late: &Parts) -> Option<Parts> {
     Some(merged)
 }
 
-/// Three-way merge of sequences. At one place the earlier side's insertions come first; equal ones are one.
+/// Three-way merge of sequences. At one place the earlier side's insertions come first; those that are all among
+/// the other side's are there already, so that a list that was merged once can be merged again.
 fn merge_lists(base: &Parts, early: &Parts, late: &Parts) -> Option<Parts> {
     let (early, late) = (Aligned::new(base, early)?, Aligned::new(base, late)?);
     let mut merged = Parts::new();
     for at in 0..=base.len() {
         let (first, second) = (&early.inserted[at], &late.inserted[at]);
-        merged.extend(first.iter().cloned());
-        if first != second {
+        if !is_among(first, second) {
+            merged.extend(first.iter().cloned());
+        }
+        if is_among(first, second) || !is_among(second, first) {
             merged.extend(second.iter().cloned());
         }
         if at < base.len() && early.is_kept[at] && late.is_kept[at] {
@@ -118,6 +121,12 @@ fn merge_lists(base: &Parts, early: &Parts, late: &Parts) -> Option<Parts> {
         }
     }
     Some(merged)
+}
+
+/// True where all the parts are in the other list, in their order.
+fn is_among(parts: &Parts, other: &Parts) -> bool {
+    let mut rest = other.iter();
+    parts.iter().all(|part| rest.any(|one| one == part))
 }
 
 /// What one side did to a list: which parts it kept, and what it put before each of them and at the end.

@@ -53,12 +53,7 @@ pub(super) fn array_parts(text: &[u8]) -> Option<Vec<Vec<u8>>> {
 }
 
 /// What holds of one value; none where it is to be absent. `is_clean` becomes false on a conflict.
-fn merge_nodes<'a>(
-    base: Option<&Node<'a>>,
-    early: Option<&Node<'a>>,
-    late: Option<&Node<'a>>,
-    is_clean: &mut bool,
-) -> Option<Node<'a>> {
+fn merge_nodes<'a>(base: Option<&Node<'a>>, early: Option<&Node<'a>>, late: Option<&Node<'a>>, is_clean: &mut bool) -> Option<Node<'a>> {
     if early == late || late == base {
         return early.cloned();
     }
@@ -77,12 +72,7 @@ fn merge_nodes<'a>(
 }
 
 /// Keys of the base in its order, then those that either added, in the order of their bytes.
-fn merge_members<'a>(
-    base: &[Member<'a>],
-    early: &[Member<'a>],
-    late: &[Member<'a>],
-    is_clean: &mut bool,
-) -> Vec<Member<'a>> {
+fn merge_members<'a>(base: &[Member<'a>], early: &[Member<'a>], late: &[Member<'a>], is_clean: &mut bool) -> Vec<Member<'a>> {
     let (in_base, in_early, in_late) = (by_name(base), by_name(early), by_name(late));
     let mut added = BTreeMap::new();
     for (&name, _) in in_early.iter().chain(&in_late).filter(|(name, _)| !in_base.contains_key(*name)) {
@@ -92,12 +82,8 @@ fn merge_members<'a>(
     let mut merged = Vec::new();
     for name in names {
         let [base, early, late] = [&in_base, &in_early, &in_late].map(|members| members.get(name).copied());
-        let value = merge_nodes(
-            base.map(|member| &member.value),
-            early.map(|member| &member.value),
-            late.map(|member| &member.value),
-            is_clean,
-        );
+        let value =
+            merge_nodes(base.map(|member| &member.value), early.map(|member| &member.value), late.map(|member| &member.value), is_clean);
         let written = base.or(early).or(late);
         if let (Some(value), Some(member)) = (value, written) {
             merged.push(Member { written: member.written, name: member.name.clone(), value });

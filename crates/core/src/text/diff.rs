@@ -19,16 +19,18 @@ const LINE_MAX: usize = 4096;
 const LINES_SKIPPED_MAX: usize = 96;
 /// The same for words.
 const WORDS_SKIPPED_MAX: usize = 96;
+/// What is longer is not looked at as one word.
+const WORD_MAX: usize = 64;
 /// How many equal bytes make a place where both texts are taken to go on alike.
 const LINE_ANCHOR: usize = 24;
 const WORD_ANCHOR: usize = 8;
-/// How many pairs of words are compared in a stretch that nothing longer divides.
-const WORD_PAIRS_MAX: usize = 10_000;
+/// How many pairs of lines or words are compared in a stretch that nothing nearer divides.
+const PAIRS_MAX: usize = 10_000;
 /// How far an insertion or deletion is moved to a better place that means the same.
 const SLIDE_MAX: usize = 256;
 
 pub(super) fn diff(base: &[u8], side: &[u8]) -> Vec<Hunk> {
-    let mut scan = Scan { base, side, hunks: Vec::new() };
+    let mut scan = Scan { base, side, hunks: Vec::with_capacity(16), starts: (Vec::new(), Vec::new()) };
     let tail = common_suffix(base, side);
     let whole = Hunk { base: 0..base.len() - tail, side: 0..side.len() - tail };
     scan.lines(whole, false);
@@ -60,6 +62,21 @@ fn common_suffix(a: &[u8], b: &[u8]) -> usize {
     length - left + a[..left].iter().rev().zip(b[..left].iter().rev()).take_while(|(x, y)| x == y).count()
 }
 
+/// Where the first line feed is. Eight bytes at a time: subtracting one borrows into the high bit of a zero byte
+/// first of all, and bytes are zero where they were line feeds (Hacker's Delight, 6-1).
+fn newline(text: &[u8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let (words, rest) = text.as_chunks::<8>();
+    for (i, word) in words.iter().enumerate() {
+        let zeroed = u64::from_le_bytes(*word) ^ (ONES * b'\n' as u64);
+        let found = zeroed.wrapping_sub(ONES) & !zeroed & (ONES << 7);
+        if found != 0 {
+            return Some(i * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    rest.iter().position(|&byte| byte == b'\n').map(|at| words.len() * 8 + at)
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Level {
     Line,
@@ -73,7 +90,7 @@ impl Level {
         match self {
             Level::Line => {
                 let near = &rest[..rest.len().min(LINE_MAX)];
-                match near.iter().position(|&byte| byte == b'\n') {
+                match newline(near) {
                     Some(at) => Some(from + at + 1),
                     None => (near.len() == rest.len()).then_some(text.len()),
                 }
@@ -100,6 +117,20 @@ impl Level {
         }
     }
 
+    /// The tokens in a range that can be anchors.
+    fn tokens(self, text: &[u8], range: &Range<usize>) -> Vec<Range<usize>> {
+        let mut tokens = Vec::new();
+        let mut at = range.start;
+        while at < range.end {
+            let end = self.end(&text[..range.end], at).unwrap_or(range.end);
+            if self.is_anchor(&text[at..end]) {
+                tokens.push(at..end);
+            }
+            at = end;
+        }
+        tokens
+    }
+
     fn is_anchor(self, token: &[u8]) -> bool {
         token.iter().any(|&byte| class(byte) == Class::Word)
     }
@@ -112,19 +143,30 @@ enum Class {
     Mark,
 }
 
-fn class(byte: u8) -> Class {
-    match byte {
-        b' ' | b'\t' | b'\n' | b'\r' => Class::Blank,
-        b'_' | 0x80.. => Class::Word,
-        _ if byte.is_ascii_alphanumeric() => Class::Word,
-        _ => Class::Mark,
+const CLASSES: [Class; 256] = {
+    let mut classes = [Class::Mark; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = match byte as u8 {
+            b' ' | b'\t' | b'\n' | b'\r' => Class::Blank,
+            b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | 0x80.. => Class::Word,
+            _ => Class::Mark,
+        };
+        byte += 1;
     }
+    classes
+};
+
+fn class(byte: u8) -> Class {
+    CLASSES[usize::from(byte)]
 }
 
 struct Scan<'a> {
     base: &'a [u8],
     side: &'a [u8],
     hunks: Vec<Hunk>,
+    /// Where tokens start, while a place to go on is looked for; kept so as to be allocated once.
+    starts: (Vec<usize>, Vec<usize>),
 }
 
 impl Scan<'_> {
@@ -132,31 +174,53 @@ impl Scan<'_> {
     fn lines(&mut self, stretch: Hunk, is_anchored: bool) {
         let (mut b, mut s) = (stretch.base.start, stretch.side.start);
         while let Some((run, back)) = self.run(&stretch, b, s, Level::Line) {
-            // A line too long to be an anchor: words do.
-            let (level, back) = match back {
-                Some(back) if self.has_lines(&stretch, b + run - back, s + run - back) => (Level::Line, back),
-                _ => (Level::Word, Level::Word.back(&self.base[b..b + run]).unwrap_or(0)),
+            let rest = |back| Hunk { base: b + run - back..stretch.base.end, side: s + run - back..stretch.side.end };
+            let by_line = back.map(rest).and_then(|rest| Some((self.line_ends(&rest)?, rest)));
+            let (level, rest) = match by_line {
+                Some((ends, rest)) => {
+                    if let Some(to) = self.next_line(&rest, ends) {
+                        self.words(Hunk { base: rest.base.start..to.0, side: rest.side.start..to.1 });
+                        (b, s) = to;
+                        continue;
+                    }
+                    (Level::Line, rest)
+                }
+                // A line too long to be an anchor: words do.
+                None => (Level::Word, rest(Level::Word.back(&self.base[b..b + run]).unwrap_or(0))),
             };
-            (b, s) = (b + run - back, s + run - back);
-            let rest = Hunk { base: b..stretch.base.end, side: s..stretch.side.end };
-            match (self.resync(level, &rest), level) {
-                (Some((to_b, to_s)), Level::Line) => {
-                    self.words(Hunk { base: b..to_b, side: s..to_s });
-                    (b, s) = (to_b, to_s);
+            match self.resync(level, &rest) {
+                Some(to) => {
+                    self.near(level, Hunk { base: rest.base.start..to.0, side: rest.side.start..to.1 });
+                    (b, s) = to;
                 }
-                (Some((to_b, to_s)), Level::Word) => {
-                    self.near(Hunk { base: b..to_b, side: s..to_s });
-                    (b, s) = (to_b, to_s);
-                }
-                (None, _) if is_anchored => return self.words(rest),
-                (None, _) => return self.anchored(rest),
+                None if is_anchored => return self.near(Level::Line, rest),
+                None => return self.anchored(rest),
             }
         }
     }
 
-    fn has_lines(&self, stretch: &Hunk, b: usize, s: usize) -> bool {
-        let base = Level::Line.end(&self.base[..stretch.base.end], b);
-        base.is_some() && Level::Line.end(&self.side[..stretch.side.end], s).is_some()
+    /// Where the first line of each text ends; none where one is too long.
+    fn line_ends(&self, rest: &Hunk) -> Option<(usize, usize)> {
+        let base = Level::Line.end(&self.base[..rest.base.end], rest.base.start)?;
+        Some((base, Level::Line.end(&self.side[..rest.side.end], rest.side.start)?))
+    }
+
+    /// The place to go on where one line was inserted, removed or changed, which is what edits are as a rule: the
+    /// same place that [`Scan::resync`] would find.
+    fn next_line(&self, rest: &Hunk, ends: (usize, usize)) -> Option<(usize, usize)> {
+        let (b, s) = (rest.base.start, rest.side.start);
+        let goes_on = |line: &[u8], b: usize, s: usize| {
+            let is_there = self.base[b..rest.base.end].starts_with(line) && self.side[s..rest.side.end].starts_with(line);
+            is_there && Level::Line.is_anchor(line) && self.goes_on(Level::Line, rest, b, s)
+        };
+        if goes_on(&self.base[b..ends.0], b, ends.1) {
+            return Some((b, ends.1));
+        }
+        if goes_on(&self.side[s..ends.1], ends.0, s) {
+            return Some((ends.0, s));
+        }
+        let next = Level::Line.end(&self.base[..rest.base.end], ends.0)?;
+        goes_on(&self.base[ends.0..next], ends.0, ends.1).then_some(ends)
     }
 
     /// The length of the equal run at `b` and `s`, and how far back its last token starts. None at the end, after
@@ -173,30 +237,55 @@ impl Scan<'_> {
     /// Compares a changed stretch word by word.
     fn words(&mut self, stretch: Hunk) {
         let tail = common_suffix(&self.base[stretch.base.clone()], &self.side[stretch.side.clone()]);
-        let stretch = Hunk {
-            base: stretch.base.start..stretch.base.end - tail,
-            side: stretch.side.start..stretch.side.end - tail,
-        };
+        let stretch = Hunk { base: stretch.base.start..stretch.base.end - tail, side: stretch.side.start..stretch.side.end - tail };
         let (mut b, mut s) = (stretch.base.start, stretch.side.start);
         while let Some((run, back)) = self.run(&stretch, b, s, Level::Word) {
+            if self.is_one_word(&stretch, b + run, s + run) {
+                return self.push(Hunk { base: b + run..stretch.base.end, side: s + run..stretch.side.end });
+            }
             let back = back.unwrap_or(0);
             (b, s) = (b + run - back, s + run - back);
             let rest = Hunk { base: b..stretch.base.end, side: s..stretch.side.end };
             let Some((to_b, to_s)) = self.resync(Level::Word, &rest) else {
-                return self.near(rest);
+                return self.near(Level::Word, rest);
             };
-            self.near(Hunk { base: b..to_b, side: s..to_s });
+            self.near(Level::Word, Hunk { base: b..to_b, side: s..to_s });
             (b, s) = (to_b, to_s);
         }
     }
 
-    /// Compares a short stretch by its longest common words; a long one is one edit.
-    fn near(&mut self, stretch: Hunk) {
-        let of_base = words(self.base, &stretch.base);
-        let of_side = words(self.side, &stretch.side);
-        if of_base.is_empty() || of_side.is_empty() || of_base.len() * of_side.len() > WORD_PAIRS_MAX {
-            return self.push(stretch);
+    /// True where nothing but one word is left of each text, so that there is nothing to find in it.
+    fn is_one_word(&self, stretch: &Hunk, b: usize, s: usize) -> bool {
+        let is_word = |text: &[u8]| text.len() <= WORD_MAX && text.iter().all(|&byte| class(byte) == Class::Word);
+        is_word(&self.base[b..stretch.base.end]) && is_word(&self.side[s..stretch.side.end])
+    }
+
+    /// Compares a short stretch by its longest common lines, and what is between them by words; or by its longest
+    /// common words. A long stretch goes to the next step as it is.
+    fn near(&mut self, level: Level, stretch: Hunk) {
+        let of_base = level.tokens(self.base, &stretch.base);
+        let of_side = level.tokens(self.side, &stretch.side);
+        let is_small = (2..=PAIRS_MAX).contains(&(of_base.len() * of_side.len()));
+        let common = if is_small { self.common(&of_base, &of_side) } else { Vec::new() };
+        let length = |tokens: &mut dyn Iterator<Item = &Range<usize>>| tokens.map(ExactSizeIterator::len).sum::<usize>();
+        let shared = length(&mut common.iter().map(|(x, _)| x));
+        let smaller = length(&mut of_base.iter()).min(length(&mut of_side.iter()));
+        // A few short words in common do not make one sentence an edit of another.
+        let common = if level == Level::Word && shared * 4 < smaller { Vec::new() } else { common };
+        let (mut b, mut s) = (stretch.base.start, stretch.side.start);
+        let end = (stretch.base.end..stretch.base.end, stretch.side.end..stretch.side.end);
+        for (x, y) in common.into_iter().chain([end]) {
+            let between = Hunk { base: b..x.start, side: s..y.start };
+            match level {
+                Level::Line => self.words(between),
+                Level::Word => self.push(between),
+            }
+            (b, s) = (x.end, y.end);
         }
+    }
+
+    /// The common tokens of greatest length together, in one order in both.
+    fn common(&self, of_base: &[Range<usize>], of_side: &[Range<usize>]) -> Vec<(Range<usize>, Range<usize>)> {
         let weight = |i: usize, j: usize| {
             let (x, y) = (&self.base[of_base[i].clone()], &self.side[of_side[j].clone()]);
             if x == y { x.len() } else { 0 }
@@ -207,8 +296,7 @@ impl Scan<'_> {
             for j in (0..of_side.len()).rev() {
                 let apart = best[(i + 1) * width + j].max(best[i * width + j + 1]);
                 let both = weight(i, j);
-                best[i * width + j] =
-                    if both > 0 { apart.max(best[(i + 1) * width + j + 1] + both) } else { apart };
+                best[i * width + j] = if both > 0 { apart.max(best[(i + 1) * width + j + 1] + both) } else { apart };
             }
         }
         let mut common = Vec::new();
@@ -224,25 +312,28 @@ impl Scan<'_> {
                 j += 1;
             }
         }
-        let (mut b, mut s) = (stretch.base.start, stretch.side.start);
-        for (x, y) in common {
-            self.push(Hunk { base: b..x.start, side: s..y.start });
-            (b, s) = (x.end, y.end);
-        }
-        self.push(Hunk { base: b..stretch.base.end, side: s..stretch.side.end });
+        common
     }
 
     /// The nearest place where both texts go on alike, by tokens skipped on both sides together.
-    fn resync(&self, level: Level, rest: &Hunk) -> Option<(usize, usize)> {
+    fn resync(&mut self, level: Level, rest: &Hunk) -> Option<(usize, usize)> {
+        let mut starts = core::mem::take(&mut self.starts);
+        starts.0.clear();
+        starts.1.clear();
+        let place = self.resync_in(level, rest, &mut starts);
+        self.starts = starts;
+        place
+    }
+
+    fn resync_in(&self, level: Level, rest: &Hunk, (in_base, in_side): &mut (Vec<usize>, Vec<usize>)) -> Option<(usize, usize)> {
         let most = if level == Level::Line { LINES_SKIPPED_MAX } else { WORDS_SKIPPED_MAX };
         let base = &self.base[..rest.base.end];
         let side = &self.side[..rest.side.end];
-        let (mut in_base, mut in_side) = (Vec::with_capacity(8), Vec::with_capacity(8));
         in_base.push(rest.base.start);
         in_side.push(rest.side.start);
         for skipped in 0..=most {
             // One token more on each side: token i is between the starts i and i + 1.
-            for (text, starts) in [(base, &mut in_base), (side, &mut in_side)] {
+            for (text, starts) in [(base, &mut *in_base), (side, &mut *in_side)] {
                 let last = *starts.last()?;
                 if starts.len() == skipped + 1 && last < text.len() {
                     starts.push(level.end(text, last)?);
@@ -378,19 +469,6 @@ impl Scan<'_> {
     }
 }
 
-/// The words in a range.
-fn words(text: &[u8], range: &Range<usize>) -> Vec<Range<usize>> {
-    let mut words = Vec::new();
-    let mut at = range.start;
-    while let Some(end) = Level::Word.end(&text[..range.end], at) {
-        if class(text[at]) == Class::Word {
-            words.push(at..end);
-        }
-        at = end;
-    }
-    words
-}
-
 /// The lines that occur once, sorted by their bytes, with where they start.
 fn lines_once<'a>(text: &'a [u8], range: &Range<usize>) -> Vec<(&'a [u8], usize)> {
     let mut lines = Vec::new();
@@ -402,8 +480,7 @@ fn lines_once<'a>(text: &'a [u8], range: &Range<usize>) -> Vec<(&'a [u8], usize)
         at += line.len();
     }
     lines.sort_unstable();
-    let is_once =
-        |i: usize| (i == 0 || lines[i - 1].0 != lines[i].0) && (i + 1 == lines.len() || lines[i + 1].0 != lines[i].0);
+    let is_once = |i: usize| (i == 0 || lines[i - 1].0 != lines[i].0) && (i + 1 == lines.len() || lines[i + 1].0 != lines[i].0);
     (0..lines.len()).filter(|&i| is_once(i)).map(|i| lines[i]).collect()
 }
 

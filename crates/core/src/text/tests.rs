@@ -83,9 +83,7 @@ fn bytes_that_are_not_text_are_bytes() {
 #[test]
 fn overlaps_say_where() {
     let (base, ours, theirs) = ("aa one bb two cc", "aa 1 bb two cc", "aa eins bb zwei cc");
-    let Merged::Overlapping(overlaps) = merge(base.as_bytes(), ours.as_bytes(), theirs.as_bytes()) else {
-        panic!("no overlap")
-    };
+    let Merged::Overlapping(overlaps) = merge(base.as_bytes(), ours.as_bytes(), theirs.as_bytes()) else { panic!("no overlap") };
     let [only] = &overlaps[..] else { panic!("one overlap") };
     assert_eq!((&base[only.base.clone()], &ours[only.ours.clone()]), ("one", "1"));
     assert_eq!(&theirs[only.theirs.clone()], "eins");

@@ -104,6 +104,22 @@ impl<'a> History<'a> {
         self.before_ours(&base)
     }
 
+    /// A cell of the row there without what ours' own replica did to it last.
+    pub(super) fn theirs_cell<'r>(&'r self, there: &'r Row, column: usize) -> &'r Value {
+        let name = &self.ours.shape.columns[column];
+        let mut value = &there[column];
+        for touch in self.touches.iter().rev() {
+            let Edit::Update(cells) = &touch.change.edit else { break };
+            let position = touch.shape.column(name);
+            let Some(cell) = cells.iter().find(|cell| Some(cell.column) == position) else { continue };
+            if !self.is_own(touch) {
+                break;
+            }
+            value = &cell.before;
+        }
+        value
+    }
+
     /// A row with ours' cells as ours found them.
     pub(super) fn before_ours(&self, row: &Row) -> Row {
         self.with_cells(row, |cell| &cell.before)
@@ -132,7 +148,5 @@ impl<'a> History<'a> {
 }
 
 fn written(touch: Option<&Touch>) -> Written<'_> {
-    touch.map_or((Stamp::default(), ""), |touch| {
-        (Stamp { time: touch.change.at, replica: touch.replica }, touch.actor.as_str())
-    })
+    touch.map_or((Stamp::default(), ""), |touch| (Stamp { time: touch.change.at, replica: touch.replica }, touch.actor.as_str()))
 }

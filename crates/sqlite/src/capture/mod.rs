@@ -19,7 +19,7 @@ mod unique;
 
 pub use condense::{Condensed, NetChange, condense};
 pub use heal::{Healed, heal, is_unchanged as is_current};
-pub use record::{adopt, has_records, is_installed, record, tracked};
+pub use record::{Done, adopt, has_records, is_installed, record, tracked};
 pub use operations::operations;
 pub use scan::scan;
 

@@ -29,8 +29,30 @@ pub fn tracked(conn: &Connection) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Records that a row was touched at `at_ms`: its image before, or that it was not there. Zero stands for an unknown time.
-pub fn record(conn: &Connection, table: &Table, key: &Key, before: Option<&Row>, at_ms: u64) -> Result<()> {
+/// What was done to a row by hand.
+#[derive(Clone, Copy, Debug)]
+pub enum Done<'a> {
+    /// It was put where none was.
+    Inserted,
+    /// It was changed; the row before.
+    Updated(&'a Row),
+    /// It was taken away; the row before.
+    Deleted(&'a Row),
+}
+
+impl<'a> Done<'a> {
+    /// What turns one row into the other.
+    pub fn between(before: Option<&'a Row>, after: Option<&Row>) -> Self {
+        match (before, after) {
+            (Some(row), Some(_)) => Done::Updated(row),
+            (Some(row), None) => Done::Deleted(row),
+            (None, _) => Done::Inserted,
+        }
+    }
+}
+
+/// Records what was done to a row at `at_ms`. Zero stands for an unknown time.
+pub fn record(conn: &Connection, table: &Table, key: &Key, done: Done<'_>, at_ms: u64) -> Result<()> {
     let capture = conn
         .prepare_cached("SELECT id FROM main.mainstem_capture WHERE is_current AND name = ?1 COLLATE NOCASE")
         .on(conn)?
@@ -38,16 +60,16 @@ pub fn record(conn: &Connection, table: &Table, key: &Key, before: Option<&Row>,
         .optional()
         .on(conn)?
         .ok_or_else(|| Error::internal(format!("table {} is not tracked", table.name)))?;
-    match before {
-        Some(row) => {
-            let values: Vec<&Value> = slots(table).into_iter().map(|i| &row[i]).collect();
-            for (n, chunk) in values.chunks(RECORD_WIDTH).enumerate() {
-                write(conn, capture, if n == 0 { op::UPDATE } else { op::MORE }, at_ms, chunk)?;
-            }
-            Ok(())
-        }
-        None => write(conn, capture, op::INSERTED, at_ms, &key.iter().collect::<Vec<_>>()),
+    let (first, row) = match done {
+        Done::Inserted => return write(conn, capture, op::INSERTED, at_ms, &key.iter().collect::<Vec<_>>()),
+        Done::Updated(row) => (op::UPDATE, row),
+        Done::Deleted(row) => (op::DELETE, row),
+    };
+    let values: Vec<&Value> = slots(table).into_iter().map(|i| &row[i]).collect();
+    for (n, chunk) in values.chunks(RECORD_WIDTH).enumerate() {
+        write(conn, capture, if n == 0 { first } else { op::MORE }, at_ms, chunk)?;
     }
+    Ok(())
 }
 
 fn write(conn: &Connection, capture: i64, op: u8, at_ms: u64, values: &[&Value]) -> Result<()> {

@@ -13,22 +13,14 @@ impl SqliteLedger<'_> {
     pub(super) fn check_next(&mut self, head: &Head, version: &Version) -> Result<()> {
         if version.version != head.version + 1 {
             let (next, found) = (head.version + 1, version.version);
-            return Err(Error::internal(format!(
-                "the next version is {next}, not {found}"
-            )));
+            return Err(Error::internal(format!("the next version is {next}, not {found}")));
         }
-        let sql =
-            "SELECT count(*), coalesce(max(page) + 1, 0) FROM mainstem_page WHERE version = ?1";
-        let counted = self.one(sql, [number(version.version)?], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
+        let sql = "SELECT count(*), coalesce(max(page) + 1, 0) FROM mainstem_page WHERE version = ?1";
+        let counted = self.one(sql, [number(version.version)?], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let pages = number(version.pages)?;
         match counted == Some((pages, pages)) {
             true => Ok(()),
-            false => Err(Error::internal(format!(
-                "version {} does not have its {pages} pages",
-                version.version
-            ))),
+            false => Err(Error::internal(format!("version {} does not have its {pages} pages", version.version))),
         }
     }
 
@@ -44,23 +36,14 @@ impl SqliteLedger<'_> {
         self.run(highest, (replica, number(header.sequence)?))?;
         if !version.schema.is_empty() {
             self.run("INSERT INTO mainstem_step(version) VALUES (?1)", [numbered])?;
-            version
-                .schema
-                .iter()
-                .try_for_each(|step| self.fold_step(numbered, step))?;
+            version.schema.iter().try_for_each(|step| self.fold_step(numbered, step))?;
         }
         if !version.renumbered.is_empty() {
             let insert = "INSERT INTO mainstem_renumbered(replica, version) VALUES (?1, ?2)";
             self.run(insert, (replica, numbered))?;
         }
-        version
-            .conflicts
-            .iter()
-            .try_for_each(|conflict| self.fold_conflict(conflict))?;
-        version
-            .resolved
-            .iter()
-            .try_for_each(|resolution| self.fold_resolution(resolution))?;
+        version.conflicts.iter().try_for_each(|conflict| self.fold_conflict(conflict))?;
+        version.resolved.iter().try_for_each(|resolution| self.fold_resolution(resolution))?;
         self.fold_waiting(numbered, version)?;
         self.run("DELETE FROM mainstem_digest", [])?;
         for digest in &version.tables {
@@ -97,30 +80,19 @@ impl SqliteLedger<'_> {
 
     fn fold_conflict(&mut self, conflict: &Conflict) -> Result<()> {
         // A conflict that comes back after it was answered is the newest again.
-        self.run(
-            "DELETE FROM mainstem_conflict WHERE id = ?1",
-            [conflict.id as i64],
-        )?;
+        self.run("DELETE FROM mainstem_conflict WHERE id = ?1", [conflict.id as i64])?;
         let insert = "INSERT INTO mainstem_conflict(place, id, is_open, body) \
                       VALUES ((SELECT coalesce(max(place), 0) + 1 FROM mainstem_conflict), ?1, ?2, ?3)";
         let body = format::conflict::encode(conflict);
-        self.run(insert, (conflict.id as i64, conflict.is_open(), body))
-            .map(drop)
+        self.run(insert, (conflict.id as i64, conflict.is_open(), body)).map(drop)
     }
 
     fn fold_resolution(&mut self, resolution: &Resolution) -> Result<()> {
         let Some(mut conflict) = self.conflict(resolution.conflict)? else {
-            return Err(Error::internal(format!(
-                "there is no conflict {} to answer",
-                resolution.conflict
-            )));
+            return Err(Error::internal(format!("there is no conflict {} to answer", resolution.conflict)));
         };
         let actor = Some(resolution.actor.clone());
-        conflict.answer = Some(Answer {
-            choice: resolution.choice,
-            actor,
-            at: resolution.at,
-        });
+        conflict.answer = Some(Answer { choice: resolution.choice, actor, at: resolution.at });
         let body = format::conflict::encode(&conflict);
         let update = "UPDATE mainstem_conflict SET is_open = 0, body = ?2 WHERE id = ?1";
         self.run(update, (conflict.id as i64, body)).map(drop)
@@ -128,19 +100,12 @@ impl SqliteLedger<'_> {
 
     fn fold_waiting(&mut self, version: i64, folded: &Version) -> Result<()> {
         for (write_id, table, key) in &folded.released {
-            let sql =
-                "DELETE FROM mainstem_waiting WHERE write_id = ?1 AND table_name = ?2 AND key = ?3";
-            self.run(
-                sql,
-                (write_id.to_be_bytes(), table, format::row::encode_key(key)),
-            )?;
+            let sql = "DELETE FROM mainstem_waiting WHERE write_id = ?1 AND table_name = ?2 AND key = ?3";
+            self.run(sql, (write_id.to_be_bytes(), table, format::row::encode_key(key)))?;
         }
         for (slot, waiting) in folded.waiting.iter().enumerate() {
             let sql = "INSERT INTO mainstem_waiting(version, slot, write_id, table_name, key) VALUES (?1, ?2, ?3, ?4, ?5)";
-            let (write_id, key) = (
-                folded.header.write_id.to_be_bytes(),
-                format::row::encode_key(&waiting.key),
-            );
+            let (write_id, key) = (folded.header.write_id.to_be_bytes(), format::row::encode_key(&waiting.key));
             self.run(sql, (version, slot as i64, write_id, &waiting.table, key))?;
         }
         Ok(())

@@ -299,6 +299,11 @@ fn fill_clone(primary: &mut dyn Primary, address: &str, part: &Path, path: &Path
         for conflict in &start.conflicts {
             storage::put_conflict(&db, conflict)?;
         }
+        for (event, hash, waiting) in &start.waiting {
+            let version = storage::version_of(event)?;
+            storage::add_version(&db, version.version, hash, event)?;
+            storage::add_waiting(&db, version.header.write_id, version.version, waiting)?;
+        }
         let mut quiet = |_: &str, _: u64, _: u64| {};
         let digests = compare::count(&db, &mut quiet)?;
         if state_digest(&digests) != state_digest(&start.description.tables) {

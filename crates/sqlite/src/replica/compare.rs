@@ -3,7 +3,7 @@
 //! Invariant: a comparison never writes a user's row. What it finds becomes a captured local edit, so that it can be
 //! seen, sent and undone like any other.
 use super::{base_version, storage, tracked_schema, working};
-use crate::capture;
+use crate::capture::{self, Done};
 use crate::errors::Explain;
 use mainstem::body::Digests;
 use mainstem::core::change::Shape;
@@ -270,12 +270,12 @@ pub fn reconcile(db: &Connection, primary: &mut dyn Primary, progress: Progress<
         }
         progress("comparing tables", done as u64, schema.tables.len() as u64);
         let mut missed = Vec::new();
-        compare(db, table, primary, &steps, &mut |key, base, _| {
-            missed.push((key.clone(), base.cloned()));
+        compare(db, table, primary, &steps, &mut |key, base, here| {
+            missed.push((key.clone(), base.cloned(), here.cloned()));
             Ok(())
         })?;
-        for (key, base) in &missed {
-            capture::record(db, table, key, base.as_ref(), 0)?;
+        for (key, base, here) in &missed {
+            capture::record(db, table, key, Done::between(base.as_ref(), here.as_ref()), 0)?;
         }
         found += missed.len() as u64;
         complete_partial(db, table, primary, &steps)?;

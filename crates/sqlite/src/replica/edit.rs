@@ -1,7 +1,7 @@
 //! Local edits that Mainstem itself makes: putting rows back, and taking a changeset from a file.
 use super::ground::{Record, ReplicaGround};
 use super::{base_version, receive, storage, tracked_schema, working};
-use crate::capture;
+use crate::capture::{self, Done};
 use mainstem::core::change::{Change, Edit, Front, Shape};
 use mainstem::core::conflict::Conflict;
 use mainstem::core::stamp::{ReplicaId, Time};
@@ -49,7 +49,7 @@ pub fn write(db: &Connection, ground: &mut ReplicaGround<'_>, edits: Vec<LocalEd
     for write in &done {
         let table = &schema.tables[write.table];
         let Some(row) = write.before.as_ref().or(write.after.as_ref()) else { continue };
-        capture::record(db, table, &table.key_of(row), write.before.as_ref(), at.ms())?;
+        capture::record(db, table, &table.key_of(row), Done::between(write.before.as_ref(), write.after.as_ref()), at.ms())?;
     }
     Ok(done.len() as u64)
 }

@@ -1,6 +1,6 @@
 //! A replica's rows as ground to rebase onto, with what the versions just received did to them.
 use super::storage;
-use crate::capture;
+use crate::capture::{self, Done};
 use crate::errors::Explain;
 use crate::tables::SqliteTables;
 use mainstem::core::change::Change;
@@ -150,10 +150,9 @@ impl Effects<ReplicaGround<'_>> for Record {
         let table = &schema.tables[effect.table];
         let Some(row) = effect.before.or(effect.after) else { return Ok(()) };
         self.rows += 1;
-        capture::record(ground.db, table, &table.key_of(row), effect.before, self.at.ms())
+        capture::record(ground.db, table, &table.key_of(row), Done::between(effect.before, effect.after), self.at.ms())
     }
-    fn altered(&mut self, ground: &mut ReplicaGround<'_>, _tables: &[String]) -> Result<()> {
-        let _ = ground;
+    fn altered(&mut self, _ground: &mut ReplicaGround<'_>, _tables: &[String]) -> Result<()> {
         Ok(())
     }
 }

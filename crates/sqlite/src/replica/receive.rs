@@ -3,13 +3,13 @@
 //! Invariant: cursor, rows, conflicts, acknowledgements and digests move together.
 //! Invariant: a row that is not what the base version says is never overwritten; that is drift, and nothing is applied.
 use super::ground::{KeepBases, ReplicaGround};
-use super::{base_version, storage, working};
+use super::{base_version, replica_id, storage, working};
 use crate::capture;
 use crate::errors::Explain;
 use mainstem::body::Digests;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Edit, Front};
-use mainstem::core::event::{Digest, Renumbered, Version};
+use mainstem::core::event::{Digest, Renumbered, Version, Waiting};
 use mainstem::core::format::page;
 use mainstem::core::renumber::Renumbering;
 use mainstem::core::schema::Schema;
@@ -144,7 +144,7 @@ impl<'c> Taking<'c> {
         } else {
             self.undo()?;
             // Work of ours that stays unaccepted will be laid on top and must know what it meets.
-            let is_noted = unsent.len() > usize::from(is_ours) || !storage::waiting(self.db)?.is_empty();
+            let is_noted = unsent.len() > usize::from(is_ours) || !our_waiting(self.db)?.is_empty();
             self.apply(version, incoming, is_noted)?;
         }
         self.check_digests(version, &unsent)?;
@@ -173,7 +173,7 @@ impl<'c> Taking<'c> {
             && version.waiting.is_empty()
             && version.conflicts.is_empty()
             && version.count == unsent[0].count
-            && storage::waiting(self.db)?.is_empty())
+            && our_waiting(self.db)?.is_empty())
     }
 
     /// Moves the digests from the base version to the rows as they are, by the base images alone.
@@ -297,11 +297,11 @@ impl<'c> Taking<'c> {
         for (write_id, table, key) in &version.released {
             storage::drop_waiting(db, *write_id, table, key)?;
         }
+        for waiting in &version.waiting {
+            storage::add_waiting(db, version.header.write_id, version.version, waiting)?;
+        }
         if is_ours {
             storage::drop_changeset(db, version.header.write_id)?;
-            for waiting in &version.waiting {
-                storage::add_waiting(db, version.header.write_id, version.version, waiting)?;
-            }
         }
         Ok(())
     }
@@ -309,7 +309,7 @@ impl<'c> Taking<'c> {
     /// Lays what is not accepted yet on top again.
     fn end(mut self) -> Result<()> {
         if self.is_undone {
-            for (version, waiting) in storage::waiting(self.db)? {
+            for (version, waiting) in our_waiting(self.db)? {
                 let front = Front { header: version.header.clone(), shapes: version.shapes.clone(), count: 1, ..Front::default() };
                 self.lay_alone(&front, &waiting.change)?;
             }
@@ -321,7 +321,7 @@ impl<'c> Taking<'c> {
                 }
             }
         }
-        if storage::changesets(self.db)?.is_empty() && storage::waiting(self.db)?.is_empty() {
+        if storage::changesets(self.db)?.is_empty() && our_waiting(self.db)?.is_empty() {
             self.db.execute("DELETE FROM mainstem_touch", []).on(self.db)?;
         }
         storage::set_digests(self.db, &self.digests.list())
@@ -397,6 +397,12 @@ impl<'c> Taking<'c> {
         }
         Ok(())
     }
+}
+
+/// Changes made here that wait at the primary: their rows stay here meanwhile.
+fn our_waiting(db: &Connection) -> Result<Vec<(Version, Waiting)>> {
+    let us = replica_id(db)?;
+    Ok(storage::waiting(db)?.into_iter().filter(|(version, _)| version.header.replica == us).collect())
 }
 
 /// The row after an exact application; None where the row is not what the change says it was.

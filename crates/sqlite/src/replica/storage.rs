@@ -291,7 +291,7 @@ pub fn conflicts_open(db: &Connection) -> Result<u64> {
     db.query_row("SELECT count(*) FROM mainstem_conflict WHERE is_open", [], |r| r.get::<_, i64>(0)).on(db).map(|n| n as u64)
 }
 
-/// Notes a change of ours that waits at the primary since a version.
+/// Notes a change that waits at the primary since a version.
 pub fn add_waiting(db: &Connection, write_id: u128, version: u64, waiting: &Waiting) -> Result<()> {
     db.prepare_cached("INSERT OR REPLACE INTO mainstem_waiting(write_id, tbl, key, version) VALUES(?1, ?2, ?3, ?4)")
         .on(db)?
@@ -309,7 +309,7 @@ pub fn drop_waiting(db: &Connection, write_id: u128, table: &str, key: &Key) -> 
     Ok(())
 }
 
-/// Our changes that wait at the primary, with the version that said so.
+/// The changes that wait at the primary, with the version that said so.
 pub fn waiting(db: &Connection) -> Result<Vec<(Version, Waiting)>> {
     let mut statement = db
         .prepare_cached("SELECT w.tbl, w.key, v.body FROM mainstem_waiting w JOIN mainstem_version v ON v.version = w.version ORDER BY w.version, w.tbl, w.key")

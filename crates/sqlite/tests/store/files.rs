@@ -1,8 +1,8 @@
 //! Opening files: what stands against it is said in one line with a hint, and no byte changes. And the sync lock.
 use mainstem::core::ErrorKind;
 use mainstem_sqlite::connection::{
-    FileIdentity, begin_read, begin_write, commit, create_user, open_primary, open_user,
-    open_user_read_only, open_user_waiting, place_warning, roll_back, triggers_off, triggers_on,
+    FileIdentity, begin_read, begin_write, commit, create_user, open_primary, open_user, open_user_read_only, open_user_waiting,
+    place_warning, roll_back, triggers_off, triggers_on,
 };
 use mainstem_sqlite::errors::Explain;
 use mainstem_sqlite::lock::{SyncLock, lock_path};
@@ -20,8 +20,7 @@ fn folder() -> TempDir {
 
 fn make(path: &Path) {
     let db = Connection::open(path).unwrap();
-    db.execute_batch("CREATE TABLE t(id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'x')")
-        .unwrap();
+    db.execute_batch("CREATE TABLE t(id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'x')").unwrap();
 }
 
 /// Opens, expects this refusal, and that no byte of the folder changed.
@@ -30,21 +29,9 @@ fn refused(path: &Path, code: &str, kind: ErrorKind) -> String {
     let error = open_user(path).map(drop).expect_err("it was opened");
     assert_eq!((error.code, error.kind), (code, kind), "{error}");
     assert!(!error.message.contains('\n'), "{error}");
-    assert!(
-        error.hint.as_ref().is_some_and(|h| !h.contains('\n')),
-        "{error:?}"
-    );
-    assert!(
-        error
-            .message
-            .contains(path.file_name().unwrap().to_str().unwrap()),
-        "{error}"
-    );
-    assert_eq!(
-        bytes(path.parent().unwrap()),
-        before,
-        "a refused file changed"
-    );
+    assert!(error.hint.as_ref().is_some_and(|h| !h.contains('\n')), "{error:?}");
+    assert!(error.message.contains(path.file_name().unwrap().to_str().unwrap()), "{error}");
+    assert_eq!(bytes(path.parent().unwrap()), before, "a refused file changed");
     error.message
 }
 
@@ -52,10 +39,7 @@ fn bytes(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut all = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        all.push((
-            path.display().to_string(),
-            std::fs::read(&path).unwrap_or_default(),
-        ));
+        all.push((path.display().to_string(), std::fs::read(&path).unwrap_or_default()));
     }
     all.sort();
     all
@@ -68,31 +52,13 @@ fn files_that_are_no_database_are_refused() {
         std::fs::write(dir.path().join(name), bytes).unwrap();
         dir.path().join(name)
     };
-    refused(
-        &dir.path().join("none.db"),
-        "not_found",
-        ErrorKind::NotFound,
-    );
+    refused(&dir.path().join("none.db"), "not_found", ErrorKind::NotFound);
     refused(&at("empty.db", b""), "empty_file", ErrorKind::Invalid);
-    refused(
-        &at("text.db", b"hello\n"),
-        "not_a_database",
-        ErrorKind::Invalid,
-    );
-    let noise: Vec<u8> = (0..8192u32)
-        .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
-        .collect();
-    refused(
-        &at("encrypted.db", &noise),
-        "not_a_database",
-        ErrorKind::Invalid,
-    );
+    refused(&at("text.db", b"hello\n"), "not_a_database", ErrorKind::Invalid);
+    let noise: Vec<u8> = (0..8192u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    refused(&at("encrypted.db", &noise), "not_a_database", ErrorKind::Invalid);
     std::fs::create_dir(dir.path().join("folder.db")).unwrap();
-    refused(
-        &dir.path().join("folder.db"),
-        "is_folder",
-        ErrorKind::Invalid,
-    );
+    refused(&dir.path().join("folder.db"), "is_folder", ErrorKind::Invalid);
     let below = open_user(&dir.path().join("text.db/below.db")).unwrap_err();
     assert_eq!((below.code, below.kind), ("not_found", ErrorKind::NotFound));
 }
@@ -117,17 +83,11 @@ fn a_file_that_is_locked_is_waited_for_and_the_wait_is_said() {
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let error = open_user_waiting(&path, 30).unwrap_err();
     assert_eq!((error.code, error.kind), ("locked", ErrorKind::Unavailable));
-    assert_eq!(
-        error.message,
-        "app.db is locked by another program (waited 30 ms)"
-    );
+    assert_eq!(error.message, "app.db is locked by another program (waited 30 ms)");
     other.execute_batch("ROLLBACK; BEGIN IMMEDIATE").unwrap();
     let ours = open_user_waiting(&path, 30).unwrap();
     let error = begin_write(&ours).unwrap_err();
-    assert_eq!(
-        error.message,
-        "app.db is locked by another program (waited 30 ms)"
-    );
+    assert_eq!(error.message, "app.db is locked by another program (waited 30 ms)");
     other.execute_batch("ROLLBACK").unwrap();
     begin_write(&ours).unwrap();
     commit(&ours).unwrap();
@@ -140,22 +100,13 @@ fn a_full_disk_is_said_and_nothing_is_changed() {
     make(&path);
     let db = open_user(&path).unwrap();
     let pages: i64 = db.query_row("PRAGMA page_count", [], |r| r.get(0)).unwrap();
-    db.query_row(&format!("PRAGMA max_page_count={pages}"), [], |_| Ok(()))
-        .unwrap();
+    db.query_row(&format!("PRAGMA max_page_count={pages}"), [], |_| Ok(())).unwrap();
     begin_write(&db).unwrap();
-    let error = db
-        .execute("INSERT INTO t VALUES (2, zeroblob(100000))", [])
-        .on(&db)
-        .unwrap_err();
-    assert_eq!(
-        (error.code, error.kind),
-        ("disk_full", ErrorKind::Unavailable)
-    );
+    let error = db.execute("INSERT INTO t VALUES (2, zeroblob(100000))", []).on(&db).unwrap_err();
+    assert_eq!((error.code, error.kind), ("disk_full", ErrorKind::Unavailable));
     roll_back(&db);
     assert!(db.is_autocommit());
-    let count: i64 = db
-        .query_row("SELECT count(*) FROM t", [], |r| r.get(0))
-        .unwrap();
+    let count: i64 = db.query_row("SELECT count(*) FROM t", [], |r| r.get(0)).unwrap();
     assert_eq!(count, 1);
 }
 
@@ -165,9 +116,7 @@ fn a_read_only_file_or_folder_is_refused_before_sqlite_sees_it() {
     let path = dir.path().join("app.db");
     make(&path);
     use std::os::unix::fs::PermissionsExt;
-    let set = |path: &Path, mode| {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap()
-    };
+    let set = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     set(&path, 0o444);
     if std::fs::OpenOptions::new().append(true).open(&path).is_ok() {
         // The superuser writes everywhere.
@@ -178,14 +127,8 @@ fn a_read_only_file_or_folder_is_refused_before_sqlite_sees_it() {
     set(&path, 0o644);
     set(dir.path(), 0o555);
     refused(&path, "read_only", ErrorKind::Unavailable);
-    assert_eq!(
-        create_user(&dir.path().join("new.db")).unwrap_err().code,
-        "read_only"
-    );
-    assert_eq!(
-        SyncLock::take(&path, "alice", NOON).unwrap_err().code,
-        "read_only"
-    );
+    assert_eq!(create_user(&dir.path().join("new.db")).unwrap_err().code, "read_only");
+    assert_eq!(SyncLock::take(&path, "alice", NOON).unwrap_err().code, "read_only");
     set(dir.path(), 0o755);
 }
 
@@ -195,14 +138,9 @@ fn opening_changes_no_byte_and_no_mode_whatever_the_mode() {
         let dir = folder();
         let path = dir.path().join("app.db");
         let db = Connection::open(&path).unwrap();
-        db.execute_batch("PRAGMA encoding='UTF-16le'; PRAGMA page_size=8192")
-            .unwrap();
-        db.query_row(&format!("PRAGMA journal_mode={mode}"), [], |_| Ok(()))
-            .unwrap();
-        db.execute_batch(
-            "CREATE TABLE t(id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'ä')",
-        )
-        .unwrap();
+        db.execute_batch("PRAGMA encoding='UTF-16le'; PRAGMA page_size=8192").unwrap();
+        db.query_row(&format!("PRAGMA journal_mode={mode}"), [], |_| Ok(())).unwrap();
+        db.execute_batch("CREATE TABLE t(id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'ä')").unwrap();
         drop(db);
         let before = std::fs::read(&path).unwrap();
         let db = open_user(&path).unwrap();
@@ -218,21 +156,13 @@ fn a_hot_journal_or_log_beside_the_file_is_normal() {
     let dir = folder();
     let (path, copy) = (dir.path().join("app.db"), dir.path().join("copy.db"));
     let db = Connection::open(&path).unwrap();
-    db.query_row("PRAGMA journal_mode=wal", [], |_| Ok(()))
-        .unwrap();
-    db.execute_batch("CREATE TABLE t(v); INSERT INTO t VALUES (1)")
-        .unwrap();
+    db.query_row("PRAGMA journal_mode=wal", [], |_| Ok(())).unwrap();
+    db.execute_batch("CREATE TABLE t(v); INSERT INTO t VALUES (1)").unwrap();
     // As a killed program leaves it: the log holds what the file does not.
     std::fs::copy(&path, &copy).unwrap();
-    std::fs::copy(
-        dir.path().join("app.db-wal"),
-        dir.path().join("copy.db-wal"),
-    )
-    .unwrap();
+    std::fs::copy(dir.path().join("app.db-wal"), dir.path().join("copy.db-wal")).unwrap();
     let opened = open_user(&copy).unwrap();
-    let count: i64 = opened
-        .query_row("SELECT count(*) FROM t", [], |r| r.get(0))
-        .unwrap();
+    let count: i64 = opened.query_row("SELECT count(*) FROM t", [], |r| r.get(0)).unwrap();
     assert_eq!(count, 1);
 }
 
@@ -242,22 +172,15 @@ fn a_connection_is_set_up_to_be_safe() {
     let path = dir.path().join("app.db");
     make(&path);
     let db = open_user(&path).unwrap();
-    let pragma = |name: &str| {
-        db.query_row(&format!("PRAGMA {name}"), [], |r| r.get::<_, i64>(0))
-            .unwrap()
-    };
+    let pragma = |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |r| r.get::<_, i64>(0)).unwrap();
     assert_eq!(pragma("foreign_keys"), 0);
     assert_eq!(pragma("trusted_schema"), 0);
     assert_eq!(pragma("cell_size_check"), 1);
     assert_eq!(pragma("mmap_size"), 0);
     assert_eq!(pragma("busy_timeout"), 10_000);
     assert!(db.prepare("SELECT \"no such column\" FROM t").is_err());
-    assert!(
-        db.query_row("SELECT load_extension('x')", [], |_| Ok(()))
-            .is_err()
-    );
-    db.execute_batch("CREATE TRIGGER stop BEFORE INSERT ON t BEGIN SELECT RAISE(ABORT, 'no'); END")
-        .unwrap();
+    assert!(db.query_row("SELECT load_extension('x')", [], |_| Ok(())).is_err());
+    db.execute_batch("CREATE TRIGGER stop BEFORE INSERT ON t BEGIN SELECT RAISE(ABORT, 'no'); END").unwrap();
     triggers_off(&db).unwrap();
     db.execute_batch("INSERT INTO t VALUES (5, 5)").unwrap();
     triggers_on(&db).unwrap();
@@ -265,32 +188,27 @@ fn a_connection_is_set_up_to_be_safe() {
 }
 
 #[test]
-fn a_primary_is_made_once_and_durable() {
+fn a_primary_is_made_or_opened_and_durable() {
     let dir = folder();
     let path = dir.path().join("primary.db");
-    assert_eq!(
-        open_primary(&path, false).unwrap_err().kind,
-        ErrorKind::NotFound
-    );
+    assert_eq!(open_primary(&path, false).unwrap_err().kind, ErrorKind::NotFound);
     assert!(!path.exists());
     let db = open_primary(&path, true).unwrap();
     db.execute_batch("CREATE TABLE t(v)").unwrap();
     drop(db);
-    assert_eq!(open_primary(&path, true).unwrap_err().code, "exists");
+    let again = open_primary(&path, true).unwrap();
+    assert!(again.prepare("SELECT v FROM t").is_ok(), "what was there is kept");
+    drop(again);
+    let left = dir.path().join("left empty.db");
+    std::fs::write(&left, "").unwrap();
+    assert_eq!(open_primary(&left, false).unwrap_err().kind, ErrorKind::Corrupt);
+    open_primary(&left, true).unwrap();
+    assert_eq!(create_user(&path).unwrap_err().code, "exists");
     let db = open_primary(&path, false).unwrap();
-    let mode: String = db
-        .query_row("PRAGMA journal_mode", [], |r| r.get(0))
-        .unwrap();
-    let level: i64 = db
-        .query_row("PRAGMA synchronous", [], |r| r.get(0))
-        .unwrap();
+    let mode: String = db.query_row("PRAGMA journal_mode", [], |r| r.get(0)).unwrap();
+    let level: i64 = db.query_row("PRAGMA synchronous", [], |r| r.get(0)).unwrap();
     assert_eq!((mode.as_str(), level), ("wal", 2));
-    assert_eq!(
-        open_primary(&dir.path().join("no/primary.db"), true)
-            .unwrap_err()
-            .kind,
-        ErrorKind::NotFound
-    );
+    assert_eq!(open_primary(&dir.path().join("no/primary.db"), true).unwrap_err().kind, ErrorKind::NotFound);
 }
 
 #[test]
@@ -302,10 +220,7 @@ fn a_read_transaction_sees_one_moment() {
     let reader = open_user_read_only(&path).unwrap();
     begin_read(&reader).unwrap();
     writer.execute_batch("INSERT INTO t VALUES (1)").unwrap();
-    let count = |db: &Connection| {
-        db.query_row("SELECT count(*) FROM t", [], |r| r.get::<_, i64>(0))
-            .unwrap()
-    };
+    let count = |db: &Connection| db.query_row("SELECT count(*) FROM t", [], |r| r.get::<_, i64>(0)).unwrap();
     assert_eq!((count(&reader), count(&writer)), (0, 1));
     roll_back(&reader);
     assert_eq!(count(&reader), 1);
@@ -314,21 +229,14 @@ fn a_read_transaction_sees_one_moment() {
 #[test]
 fn a_copy_is_told_from_its_original_and_a_link_is_not() {
     let dir = folder();
-    let (path, copy, link) = (
-        dir.path().join("app.db"),
-        dir.path().join("copy.db"),
-        dir.path().join("link.db"),
-    );
+    let (path, copy, link) = (dir.path().join("app.db"), dir.path().join("copy.db"), dir.path().join("link.db"));
     make(&path);
     std::fs::copy(&path, &copy).unwrap();
     std::os::unix::fs::symlink(&path, &link).unwrap();
     let original = FileIdentity::of(&path).unwrap();
     assert_eq!(original, FileIdentity::of(&link).unwrap());
     assert_ne!(original.inode, FileIdentity::of(&copy).unwrap().inode);
-    assert_eq!(
-        FileIdentity::of(&dir.path().join("none")).unwrap_err().kind,
-        ErrorKind::NotFound
-    );
+    assert_eq!(FileIdentity::of(&dir.path().join("none")).unwrap_err().kind, ErrorKind::NotFound);
 }
 
 #[test]
@@ -349,14 +257,8 @@ fn a_lock_names_its_holder_and_goes_with_it() {
     std::os::unix::fs::symlink(&path, &link).unwrap();
     let lock = SyncLock::take(&path, "alice\nand bob", NOON).unwrap();
     let refused = SyncLock::take(&link, "carol", NOON).unwrap_err();
-    assert_eq!(
-        (refused.code, refused.kind),
-        ("sync_locked", ErrorKind::Unavailable)
-    );
-    let expected = format!(
-        "app.db is being synced by alice and bob (process {}) since 2026-11-20 10:22 UTC",
-        std::process::id()
-    );
+    assert_eq!((refused.code, refused.kind), ("sync_locked", ErrorKind::Unavailable));
+    let expected = format!("app.db is being synced by alice and bob (process {}) since 2026-11-20 10:22 UTC", std::process::id());
     assert_eq!(refused.message, expected);
     drop(lock);
     assert!(!lock_path(&path).exists());
@@ -389,15 +291,10 @@ fn a_lock_of_a_killed_process_vanishes() {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    BufReader::new(child.stderr.as_mut().unwrap())
-        .read_line(&mut line)
-        .unwrap();
+    BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "held\n");
     let refused = SyncLock::take(&path, "alice", NOON).unwrap_err();
-    assert!(
-        refused.message.contains("mallory") && refused.message.contains("1970-01-01 00:00 UTC"),
-        "{refused}"
-    );
+    assert!(refused.message.contains("mallory") && refused.message.contains("1970-01-01 00:00 UTC"), "{refused}");
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(lock_path(&path).exists(), "a killed process cannot tidy up");

@@ -9,20 +9,14 @@ use std::sync::Arc;
 pub fn database(sql: &str) -> Connection {
     let connection = Connection::open_in_memory().unwrap();
     connection.execute_batch(sql).unwrap();
-    connection
-        .pragma_update(None, "foreign_keys", false)
-        .unwrap();
+    connection.pragma_update(None, "foreign_keys", false).unwrap();
     connection.execute_batch("BEGIN IMMEDIATE").unwrap();
     triggers_off(&connection).unwrap();
     connection
 }
 
 pub fn tables(connection: &Connection) -> SqliteTables<'_> {
-    SqliteTables::new(
-        connection,
-        Arc::new(read(connection).unwrap()),
-        Box::new(read),
-    )
+    SqliteTables::new(connection, Arc::new(read(connection).unwrap()), Box::new(read))
 }
 
 pub fn dump(connection: &Connection) -> Vec<String> {
@@ -38,32 +32,19 @@ pub fn read(connection: &Connection) -> Result<Schema> {
     let mut statement = connection.prepare(sql).unwrap();
     let mut rows = statement.query([]).unwrap();
     while let Some(row) = rows.next().unwrap() {
-        let (kind, name, table, sql): (String, String, String, String) = (
-            row.get(0).unwrap(),
-            row.get(1).unwrap(),
-            row.get(2).unwrap(),
-            row.get(3).unwrap(),
-        );
+        let (kind, name, table, sql): (String, String, String, String) =
+            (row.get(0).unwrap(), row.get(1).unwrap(), row.get(2).unwrap(), row.get(3).unwrap());
         if kind == "table" {
             schema.tables.push(table_of(connection, name, sql));
         } else {
-            schema.objects.push(Object {
-                kind,
-                name,
-                table,
-                sql,
-            });
+            schema.objects.push(Object { kind, name, table, sql });
         }
     }
     Ok(schema)
 }
 
 fn table_of(connection: &Connection, name: String, sql: String) -> Table {
-    let mut table = Table {
-        name,
-        sql,
-        ..Table::default()
-    };
+    let mut table = Table { name, sql, ..Table::default() };
     let upper = table.sql.to_uppercase();
     table.is_autoincrement = upper.contains("AUTOINCREMENT");
     table.is_without_rowid = upper.contains("WITHOUT ROWID");
@@ -87,11 +68,7 @@ fn table_of(connection: &Connection, name: String, sql: String) -> Table {
     }
     keys.sort_unstable();
     table.key = keys.into_iter().map(|k| k.1).collect();
-    let only = table
-        .key
-        .first()
-        .map(|&i| table.columns[i].declared_type.to_uppercase());
-    table.is_numbered =
-        table.key.len() == 1 && only.as_deref() == Some("INTEGER") && !table.is_without_rowid;
+    let only = table.key.first().map(|&i| table.columns[i].declared_type.to_uppercase());
+    table.is_numbered = table.key.len() == 1 && only.as_deref() == Some("INTEGER") && !table.is_without_rowid;
     table
 }

@@ -18,20 +18,17 @@ use std::path::Path;
 struct Counts;
 
 impl Watcher for Counts {
+    fn altered(&self, _connection: &Connection) -> Result<()> {
+        Ok(())
+    }
     fn watch(&self, connection: &Connection, schema: &Schema) -> Result<()> {
         assert_eq!(schema, &read(connection)?);
         Ok(())
     }
     fn has_direct(&self, connection: &Connection, _schema: &Schema) -> Result<bool> {
-        Ok(connection
-            .query_row("SELECT count(*) FROM t", [], |row| row.get(0))
-            .unwrap())
+        Ok(connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap())
     }
-    fn take_direct(
-        &self,
-        _connection: &Connection,
-        _schema: &Schema,
-    ) -> Result<(Vec<SchemaChange>, Vec<DirectWrite>)> {
+    fn take_direct(&self, _connection: &Connection, _schema: &Schema) -> Result<(Vec<SchemaChange>, Vec<DirectWrite>)> {
         Ok(Default::default())
     }
 }
@@ -46,22 +43,14 @@ fn read(connection: &Connection) -> Result<Schema> {
 fn store(path: &Path) -> SqliteStore {
     let connection = open_primary(path, true).unwrap();
     create(&connection).unwrap();
-    connection
-        .execute_batch("CREATE TABLE t(id INTEGER PRIMARY KEY, v)")
-        .unwrap();
+    connection.execute_batch("CREATE TABLE t(id INTEGER PRIMARY KEY, v)").unwrap();
     SqliteStore::new(connection, read, Box::new(Counts)).unwrap()
 }
 
 fn write(tx: &mut dyn Transaction, number: i64) -> u64 {
-    assert_eq!(
-        tx.insert(0, &vec![number.into(), "v".into()]).unwrap(),
-        Wrote::Done
-    );
+    assert_eq!(tx.insert(0, &vec![number.into(), "v".into()]).unwrap(), Wrote::Done);
     let head = tx.head().unwrap();
-    let mut version = Version {
-        version: head.version + 1,
-        ..Version::default()
-    };
+    let mut version = Version { version: head.version + 1, ..Version::default() };
     version.header.write_id = number as u128;
     match tx.append(&head, &Event::Version(version)).unwrap() {
         Appended::Done(head) => head.version,
@@ -85,14 +74,8 @@ fn ledger_and_rows_are_kept_together_or_not_at_all() {
     let mut tx = store.begin_read().unwrap();
     assert_eq!(tx.head().unwrap().version, 1);
     assert!(tx.has_direct().unwrap());
-    assert_eq!(
-        tx.get(0, &vec![1.into()]).unwrap(),
-        Some(vec![Value::Integer(1), "v".into()])
-    );
-    assert!(
-        tx.insert(0, &vec![2.into(), Value::Null]).is_err(),
-        "a reading transaction wrote"
-    );
+    assert_eq!(tx.get(0, &vec![1.into()]).unwrap(), Some(vec![Value::Integer(1), "v".into()]));
+    assert!(tx.insert(0, &vec![2.into(), Value::Null]).is_err(), "a reading transaction wrote");
     let mut seen = 0;
     let mut count = |_: &Vec<Value>| {
         seen += 1;
@@ -108,13 +91,7 @@ fn a_schema_step_is_undone_with_its_transaction() {
     let path = dir.path().join("primary.db");
     let mut store = store(&path);
     let sql = "CREATE TABLE u(id INTEGER PRIMARY KEY)".to_string();
-    let step = SchemaChange::CreateTable {
-        table: Table {
-            name: "u".into(),
-            sql,
-            ..Table::default()
-        },
-    };
+    let step = SchemaChange::CreateTable { table: Table { name: "u".into(), sql, ..Table::default() } };
     let mut tx = store.begin().unwrap();
     tx.alter(&step).unwrap();
     assert_eq!(tx.schema().tables.len(), 2);
@@ -126,9 +103,7 @@ fn a_schema_step_is_undone_with_its_transaction() {
     assert_eq!(store.begin_read().unwrap().schema().tables.len(), 2);
     // Another program changes the schema between two transactions.
     let other = Connection::open(&path).unwrap();
-    other
-        .execute_batch("CREATE TABLE w(id INTEGER PRIMARY KEY)")
-        .unwrap();
+    other.execute_batch("CREATE TABLE w(id INTEGER PRIMARY KEY)").unwrap();
     assert_eq!(store.begin_read().unwrap().schema().tables.len(), 3);
 }
 
