@@ -3,6 +3,7 @@
 //! Invariant: a file is looked at through SQLite only, and only where its name and size suggest a database.
 use crate::arguments::Global;
 use crate::output::{self, Output};
+use crate::plain_text::shell_word;
 use crate::progress::Bar;
 use mainstem::primary::Primary;
 use mainstem::replica::{Replica, Standing};
@@ -201,13 +202,13 @@ fn the_one_tracked(folder: &Path) -> Result<PathBuf> {
             "not_tracked",
             format!("no database in this folder is tracked (there is {})", listed(some.iter())),
         )
-        .hint(format!("mainstem init {}", some[0].display()))),
+        .hint(format!("mainstem init {}", shell_word(&some[0].display().to_string())))),
         (several, _) => Err(Error::new(
             ErrorKind::Invalid,
             "ambiguous_database",
             format!("several tracked databases are in this folder: {}", listed(several.iter().copied())),
         )
-        .hint(format!("mainstem --db {} status", several[0].display()))),
+        .hint(format!("mainstem --db {} status", shell_word(&several[0].display().to_string())))),
     }
 }
 
