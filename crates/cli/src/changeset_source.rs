@@ -84,8 +84,8 @@ pub fn open(path: &Path) -> Result<(Front, Box<dyn Pages>)> {
         return Ok((changeset.front, Box::new(MemoryPages::new(changeset.changes))));
     }
     let mut input = BufReader::new(file(path)?);
-    changeset_file::check(&mut input)?;
-    let (front, pages) = changeset_file::read(input)?;
+    changeset_file::check(&mut input).map_err(|e| naming(path, e))?;
+    let (front, pages) = changeset_file::read(input).map_err(|e| naming(path, e))?;
     Ok((front, Box::new(pages)))
 }
 
@@ -126,5 +126,10 @@ fn read_json(path: &Path) -> Result<Changeset> {
     let mut bytes = Vec::new();
     let mut file = file(path)?;
     file.rewind().and_then(|()| file.read_to_end(&mut bytes)).map_err(|e| unreadable(path, e))?;
-    changeset_json::import(&bytes)
+    changeset_json::import(&bytes).map_err(|e| naming(path, e))
+}
+
+/// The error with the file's name, which a reader of bytes does not know.
+pub fn naming(path: &Path, e: Error) -> Error {
+    Error { message: format!("{}: {}", path.display(), e.message), ..e }
 }
