@@ -78,9 +78,12 @@ impl Session {
         let configured = self.global.actor.clone().or_else(|| standing.actor.clone());
         actor_name(configured.or_else(system_user))
     }
-    /// Who acts where no replica says so.
-    pub fn actor_without_replica(&self) -> Result<String> {
-        actor_name(self.global.actor.clone().or_else(system_user))
+    /// Who acts in a command that needs no replica: as the replica says where there is one.
+    pub fn actor_anywhere(&self) -> Result<String> {
+        match (&self.global.actor, self.db_path()) {
+            (None, Ok(path)) => self.actor(&self.replica_at(&path)?.standing),
+            (named, _) => actor_name(named.clone().or_else(system_user)),
+        }
     }
     /// The actor that was named for this run, checked.
     pub fn named_actor(&self) -> Result<Option<String>> {
