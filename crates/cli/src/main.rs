@@ -51,7 +51,9 @@ fn main() -> ExitCode {
 /// A panic is a bug of ours. It is said in the form of every other error, and ends with the code for it; what was being
 /// written is rolled back as after a crash.
 fn confess(panic: &std::panic::PanicHookInfo<'_>) {
-    let what = panic.payload_as_str().unwrap_or("no reason was given");
+    let payload = panic.payload();
+    let what = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let what = what.unwrap_or("no reason was given");
     let place = panic.location().map_or(String::new(), |l| format!(" ({}:{})", l.file(), l.line()));
     let error = mainstem::Error::internal(format!("a bug of mainstem's own: {what}{place}"));
     let is_json = std::env::args_os().any(|word| word == "--json");
