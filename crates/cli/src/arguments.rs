@@ -22,24 +22,10 @@ pub struct Cli {
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Global {
     /// The database to work on [default: the one tracked database in the current folder]
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Everywhere",
-        env = "MAINSTEM_DB",
-        value_name = "PATH",
-        hide_env_values = true
-    )]
+    #[arg(long, global = true, help_heading = "Everywhere", env = "MAINSTEM_DB", value_name = "PATH", hide_env_values = true)]
     pub db: Option<PathBuf>,
     /// Who acts [default: what `mainstem config actor` says, or the operating system's user]
-    #[arg(
-        long = "as",
-        global = true,
-        help_heading = "Everywhere",
-        env = "MAINSTEM_ACTOR",
-        value_name = "NAME",
-        hide_env_values = true
-    )]
+    #[arg(long = "as", global = true, help_heading = "Everywhere", env = "MAINSTEM_ACTOR", value_name = "NAME", hide_env_values = true)]
     pub actor: Option<String>,
     /// Answer in JSON
     #[arg(long, global = true, help_heading = "Everywhere")]
@@ -48,10 +34,7 @@ pub struct Global {
 
 /// A command.
 #[derive(Subcommand, Debug)]
-#[allow(
-    missing_docs,
-    reason = "each command's own type is documented, and that is its help text"
-)]
+#[allow(missing_docs, reason = "each command's own type is documented, and that is its help text")]
 pub enum Command {
     Init(commands::init::Init),
     Deinit(commands::deinit::Deinit),
@@ -92,32 +75,17 @@ mod tests {
     #[test]
     fn every_command_shows_examples() {
         for command in Cli::command().get_subcommands() {
-            let help = command
-                .get_long_about()
-                .or(command.get_about())
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            let after = command
-                .get_after_help()
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            assert!(
-                help.contains("Examples:") || after.contains("Examples:"),
-                "{}",
-                command.get_name()
-            );
+            let help = command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default();
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Examples:") || after.contains("Examples:"), "{}", command.get_name());
         }
     }
 
     #[test]
     fn global_options_stand_before_and_after_the_command() {
         for line in [
-            [
-                "mainstem", "--db", "a.db", "--as", "ann", "--json", "status",
-            ],
-            [
-                "mainstem", "status", "--db", "a.db", "--as", "ann", "--json",
-            ],
+            ["mainstem", "--db", "a.db", "--as", "ann", "--json", "status"],
+            ["mainstem", "status", "--db", "a.db", "--as", "ann", "--json"],
         ] {
             let cli = Cli::try_parse_from(line).expect("it parses");
             assert_eq!(cli.global.db.as_deref(), Some(std::path::Path::new("a.db")));
@@ -140,9 +108,7 @@ mod tests {
         for right in [
             &["mainstem", "resolve", "1", "--ours"][..],
             &["mainstem", "resolve", "1", "--value", "-5"],
-            &[
-                "mainstem", "resolve", "--all", "--theirs", "--table", "artist",
-            ],
+            &["mainstem", "resolve", "--all", "--theirs", "--table", "artist"],
         ] {
             assert!(Cli::try_parse_from(right).is_ok(), "{right:?}");
         }

@@ -15,10 +15,7 @@ pub struct Catalog {
 impl Catalog {
     /// Looks at a file, through SQLite, without writing.
     pub fn open(path: &Path) -> Result<Self> {
-        Ok(Catalog {
-            db: open_user_read_only(path)?,
-            keys: BTreeMap::new(),
-        })
+        Ok(Catalog { db: open_user_read_only(path)?, keys: BTreeMap::new() })
     }
     /// The names of a table's key columns. For a table that is not there any more: `key1`, `key2` …
     pub fn key_columns(&mut self, table: &str, parts: usize) -> Result<Vec<String>> {
@@ -28,58 +25,33 @@ impl Catalog {
         }
         let names = &self.keys[table];
         let is_fitting = names.len() == parts;
-        Ok(if is_fitting {
-            names.clone()
-        } else {
-            (1..=parts).map(|i| format!("key{i}")).collect()
-        })
+        Ok(if is_fitting { names.clone() } else { (1..=parts).map(|i| format!("key{i}")).collect() })
     }
     fn read_key(&self, table: &str) -> Result<Vec<String>> {
         let sql = "SELECT name FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk";
         let mut statement = self.db.prepare_cached(sql).map_err(unreadable)?;
-        let names = statement
-            .query_map([table], |row| row.get(0))
-            .map_err(unreadable)?;
+        let names = statement.query_map([table], |row| row.get(0)).map_err(unreadable)?;
         names.collect::<rusqlite::Result<_>>().map_err(unreadable)
     }
     /// The table's name as declared. Refuses what is not a table, saying what it is.
     pub fn table(&self, typed: &str) -> Result<String> {
         let sql = "SELECT name, type FROM sqlite_master WHERE lower(name) = lower(?1) AND type IN ('table', 'view', 'index')";
-        let found: Option<(String, String)> = self
-            .db
-            .query_row(sql, [typed], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()
-            .map_err(unreadable)?;
+        let found: Option<(String, String)> =
+            self.db.query_row(sql, [typed], |row| Ok((row.get(0)?, row.get(1)?))).optional().map_err(unreadable)?;
         match found {
-            Some((name, kind))
-                if kind == "table" && !name.to_ascii_lowercase().starts_with("mainstem_") =>
-            {
-                Ok(name)
-            }
-            Some((name, kind)) if kind == "table" => {
-                Err(Error::invalid(format!("{name} belongs to mainstem")).hint("mainstem status"))
-            }
+            Some((name, kind)) if kind == "table" && !name.to_ascii_lowercase().starts_with("mainstem_") => Ok(name),
+            Some((name, kind)) if kind == "table" => Err(Error::invalid(format!("{name} belongs to mainstem")).hint("mainstem status")),
             Some((name, kind)) => {
                 let article = if kind == "index" { "an" } else { "a" };
-                Err(
-                    Error::invalid(format!("{name} is {article} {kind}, not a table"))
-                        .hint("mainstem status"),
-                )
+                Err(Error::invalid(format!("{name} is {article} {kind}, not a table")).hint("mainstem status"))
             }
-            None => {
-                Err(Error::not_found(format!("no table is called {typed}")).hint("mainstem status"))
-            }
+            None => Err(Error::not_found(format!("no table is called {typed}")).hint("mainstem status")),
         }
     }
 }
 
 fn unreadable(e: rusqlite::Error) -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        "sqlite",
-        format!("the database cannot be read: {e}"),
-    )
-    .because(e)
+    Error::new(ErrorKind::Unavailable, "sqlite", format!("the database cannot be read: {e}")).because(e)
 }
 
 #[cfg(test)]
@@ -98,24 +70,10 @@ mod tests {
             )
             .expect("filled");
         let mut catalog = Catalog::open(&path).expect("opened");
-        assert_eq!(
-            catalog.key_columns("Order Details", 2).expect("read"),
-            ["order", "line"]
-        );
-        assert_eq!(
-            catalog.key_columns("gone", 2).expect("read"),
-            ["key1", "key2"]
-        );
-        assert_eq!(
-            catalog.table("ORDER DETAILS").expect("found"),
-            "Order Details"
-        );
-        for (typed, said) in [
-            ("v", "a view"),
-            ("i", "an index"),
-            ("mainstem_meta", "belongs"),
-            ("x' OR 1", "no table"),
-        ] {
+        assert_eq!(catalog.key_columns("Order Details", 2).expect("read"), ["order", "line"]);
+        assert_eq!(catalog.key_columns("gone", 2).expect("read"), ["key1", "key2"]);
+        assert_eq!(catalog.table("ORDER DETAILS").expect("found"), "Order Details");
+        for (typed, said) in [("v", "a view"), ("i", "an index"), ("mainstem_meta", "belongs"), ("x' OR 1", "no table")] {
             let e = catalog.table(typed).expect_err("not a table");
             assert!(e.message.contains(said), "{}", e.message);
         }

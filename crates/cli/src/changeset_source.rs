@@ -21,11 +21,7 @@ pub struct VersionPages {
 impl VersionPages {
     /// The pages of that version.
     pub fn new(primary: Box<dyn Primary>, version: Version) -> Self {
-        VersionPages {
-            primary,
-            version,
-            at: 0,
-        }
+        VersionPages { primary, version, at: 0 }
     }
 }
 
@@ -36,11 +32,7 @@ impl Pages for VersionPages {
         }
         let (number, at) = (self.version.version, self.at);
         let bytes = self.primary.page(number, at)?;
-        let bytes = bytes.ok_or_else(|| {
-            Error::corrupt(format!(
-                "page {at} of version {number} is missing on the primary"
-            ))
-        })?;
+        let bytes = bytes.ok_or_else(|| Error::corrupt(format!("page {at} of version {number} is missing on the primary")))?;
         self.at += 1;
         Ok(Some(page::decode(&bytes, &self.version.shapes)?))
     }
@@ -70,10 +62,7 @@ pub struct MemoryPages {
 impl MemoryPages {
     /// The changes as one page.
     pub fn new(changes: Vec<Change>) -> Self {
-        MemoryPages {
-            changes,
-            is_given: false,
-        }
+        MemoryPages { changes, is_given: false }
     }
 }
 
@@ -92,14 +81,11 @@ impl Pages for MemoryPages {
 pub fn open(path: &Path) -> Result<(Front, Box<dyn Pages>)> {
     if is_json(path)? {
         let changeset = read_json(path)?;
-        return Ok((
-            changeset.front,
-            Box::new(MemoryPages::new(changeset.changes)),
-        ));
+        return Ok((changeset.front, Box::new(MemoryPages::new(changeset.changes))));
     }
     let mut input = BufReader::new(file(path)?);
-    changeset_file::check(&mut input)?;
-    let (front, pages) = changeset_file::read(input)?;
+    changeset_file::check(&mut input).map_err(|e| naming(path, e))?;
+    let (front, pages) = changeset_file::read(input).map_err(|e| naming(path, e))?;
     Ok((front, Box::new(pages)))
 }
 
@@ -125,27 +111,25 @@ pub fn file(path: &Path) -> Result<File> {
 fn unreadable(path: &Path, e: std::io::Error) -> Error {
     let message = format!("{} cannot be read: {e}", path.display());
     match e.kind() {
-        std::io::ErrorKind::NotFound => {
-            Error::not_found(format!("there is no file {}", path.display())).because(e)
-        }
+        std::io::ErrorKind::NotFound => Error::not_found(format!("there is no file {}", path.display())).because(e),
         _ => Error::new(ErrorKind::Unavailable, "file_unreadable", message).because(e),
     }
 }
 
 fn is_json(path: &Path) -> Result<bool> {
     let mut start = Vec::new();
-    file(path)?
-        .take(64)
-        .read_to_end(&mut start)
-        .map_err(|e| unreadable(path, e))?;
+    file(path)?.take(64).read_to_end(&mut start).map_err(|e| unreadable(path, e))?;
     Ok(start.trim_ascii_start().first() == Some(&b'{'))
 }
 
 fn read_json(path: &Path) -> Result<Changeset> {
     let mut bytes = Vec::new();
     let mut file = file(path)?;
-    file.rewind()
-        .and_then(|()| file.read_to_end(&mut bytes))
-        .map_err(|e| unreadable(path, e))?;
-    changeset_json::import(&bytes)
+    file.rewind().and_then(|()| file.read_to_end(&mut bytes)).map_err(|e| unreadable(path, e))?;
+    changeset_json::import(&bytes).map_err(|e| naming(path, e))
+}
+
+/// The error with the file's name, which a reader of bytes does not know.
+pub fn naming(path: &Path, e: Error) -> Error {
+    Error { message: format!("{}: {}", path.display(), e.message), ..e }
 }

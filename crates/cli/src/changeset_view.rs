@@ -25,13 +25,7 @@ impl<'a> View<'a> {
     /// An accepted version.
     pub fn of_version(version: &Version, pages: Box<dyn Pages + 'a>) -> Self {
         let title = format!("Version {}", version.version);
-        View {
-            title,
-            about: about_version(version),
-            head: json::version(version),
-            shapes: version.shapes.clone(),
-            pages,
-        }
+        View { title, about: about_version(version), head: json::version(version), shapes: version.shapes.clone(), pages }
     }
     /// A changeset that no primary has accepted; `called` says what it is called here.
     pub fn of_changeset(called: &str, front: &Front, pages: Box<dyn Pages + 'a>) -> Self {
@@ -39,13 +33,7 @@ impl<'a> View<'a> {
         about.extend(about_header(&front.header));
         about.extend(front.schema.iter().map(schema_line));
         let title = format!("Changeset {called}");
-        View {
-            title,
-            about,
-            head: json::unsent(front),
-            shapes: front.shapes.clone(),
-            pages,
-        }
+        View { title, about, head: json::unsent(front), shapes: front.shapes.clone(), pages }
     }
 
     /// Shows it in the form asked for.
@@ -63,9 +51,7 @@ impl<'a> View<'a> {
         }
         rendering.begin(out)?;
         while let Some(changes) = self.pages.next()? {
-            changes
-                .iter()
-                .try_for_each(|change| rendering.change(out, &self.shapes[change.table], change))?;
+            changes.iter().try_for_each(|change| rendering.change(out, &self.shapes[change.table], change))?;
         }
         rendering.end(out)?;
         if is_json {
@@ -87,71 +73,27 @@ fn object_with_rows(mut head: Json) -> Json {
 }
 
 fn about_version(version: &Version) -> Vec<String> {
-    let (accepted, rows) = (
-        moment(version.accepted_at),
-        count(version.count, "row", "rows"),
-    );
-    let mut about = vec![format!(
-        "version {}, accepted {accepted}, {rows}",
-        version.version
-    )];
+    let (accepted, rows) = (moment(version.accepted_at), count(version.count, "row", "rows"));
+    let mut about = vec![format!("version {}, accepted {accepted}, {rows}", version.version)];
     about.extend(about_header(&version.header));
     about.extend(version.schema.iter().map(schema_line));
+    about.extend(version.renumbered.iter().map(|r| format!("renumbered: {} {} is {} now", name(&r.table), r.from, r.to)));
+    about.extend(version.conflicts.iter().map(|c| format!("conflict: {} {} ({})", json::conflict_id(c.id), place(c), c.kind.name())));
     about.extend(
         version
-            .renumbered
+            .resolved
             .iter()
-            .map(|r| format!("renumbered: {} {} is {} now", name(&r.table), r.from, r.to)),
+            .map(|r| format!("resolution: {} takes {}, by {}", json::conflict_id(r.conflict), r.choice.name(), name(&r.actor))),
     );
-    about.extend(version.conflicts.iter().map(|c| {
-        format!(
-            "conflict: {} {} ({})",
-            json::conflict_id(c.id),
-            place(c),
-            c.kind.name()
-        )
-    }));
-    about.extend(version.resolved.iter().map(|r| {
-        format!(
-            "resolution: {} takes {}, by {}",
-            json::conflict_id(r.conflict),
-            r.choice.name(),
-            name(&r.actor)
-        )
-    }));
-    about.extend(version.waiting.iter().map(|w| {
-        format!(
-            "waiting: {} {} for {}",
-            name(&w.table),
-            key(&w.key),
-            name(&w.parent)
-        )
-    }));
+    about.extend(version.waiting.iter().map(|w| format!("waiting: {} {} for {}", name(&w.table), key(&w.key), name(&w.parent))));
     about
 }
 
 fn about_header(header: &Header) -> Vec<String> {
-    let (actor, replica, at) = (
-        name(&header.actor),
-        header.replica.short(),
-        moment(header.at),
-    );
-    let mut lines = vec![format!(
-        "by {actor} on replica {replica}, {at}, on version {}",
-        header.base_version
-    )];
-    lines.extend(
-        header
-            .title
-            .as_deref()
-            .map(|t| format!("\n    {}", name(t))),
-    );
-    lines.extend(
-        header
-            .description
-            .lines()
-            .map(|l| format!("    {}", name(l))),
-    );
+    let (actor, replica, at) = (name(&header.actor), header.replica.short(), moment(header.at));
+    let mut lines = vec![format!("by {actor} on replica {replica}, {at}, on version {}", header.base_version)];
+    lines.extend(header.title.as_deref().map(|t| format!("\n    {}", name(t))));
+    lines.extend(header.description.lines().map(|l| format!("    {}", name(l))));
     lines
 }
 
@@ -170,12 +112,7 @@ fn schema_line(step: &SchemaChange) -> String {
             format!("column {} dropped from {}", name(column), name(table))
         }
         SchemaChange::RenameColumn { table, from, to } => {
-            format!(
-                "column {} of {} is {} now",
-                name(from),
-                name(table),
-                name(to)
-            )
+            format!("column {} of {} is {} now", name(from), name(table), name(to))
         }
         SchemaChange::Rebuild { table, .. } => format!("table {} declared anew", name(&table.name)),
         SchemaChange::PutObject { object } => {

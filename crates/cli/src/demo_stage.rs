@@ -6,7 +6,7 @@ use crate::arguments::{Cli, Global};
 use crate::commands;
 use crate::json::conflict_id;
 use crate::output::Paint;
-use crate::plain_text::{self, Extent, name};
+use crate::plain_text::{self, Extent, name, shell_word};
 use crate::wiring::Session;
 use clap::Parser;
 use mainstem::replica::Replica;
@@ -27,26 +27,20 @@ pub struct Stage<'a> {
 impl<'a> Stage<'a> {
     /// Makes the folder. It must not exist, so that nothing of anybody's is overwritten.
     pub fn build(session: &'a mut Session, folder: &Path) -> Result<Self> {
-        let shown = folder.to_str().map(str::to_string).ok_or_else(|| {
-            Error::invalid(format!("the path {} is not valid UTF-8", folder.display()))
-        })?;
+        let shown = folder
+            .to_str()
+            .map(str::to_string)
+            .ok_or_else(|| Error::invalid(format!("the path {} is not valid UTF-8", folder.display())))?;
         std::fs::create_dir(folder).map_err(|e| {
             if e.kind() == std::io::ErrorKind::AlreadyExists {
                 let message = format!("{shown} exists already; the demo overwrites nothing");
-                return Error::new(ErrorKind::Conflict, "exists", message)
-                    .hint("mainstem demo --dir another-folder");
+                return Error::new(ErrorKind::Conflict, "exists", message).hint("mainstem demo --dir another-folder");
             }
             let message = format!("the folder {shown} cannot be made: {e}");
             Error::new(ErrorKind::Unavailable, "folder", message).because(e)
         })?;
-        session
-            .out
-            .line("A story in four chapters. Every command below is run as it is shown.")?;
-        Ok(Stage {
-            session,
-            folder: folder.to_path_buf(),
-            shown,
-        })
+        session.out.line("A story in four chapters. Every command below is run as it is shown.")?;
+        Ok(Stage { session, folder: folder.to_path_buf(), shown })
     }
     /// Begins a chapter.
     pub fn chapter(&mut self, title: &str) -> Result<()> {
@@ -62,10 +56,8 @@ impl<'a> Stage<'a> {
         let words: Vec<String> = words.iter().map(|w| w.replace("{}", &self.shown)).collect();
         let typed: Vec<String> = words.iter().map(|w| shell_word(w)).collect();
         self.prompt(&format!("mainstem {}", typed.join(" ")))?;
-        let mut cli = Cli::try_parse_from(
-            std::iter::once("mainstem".to_string()).chain(words.iter().cloned()),
-        )
-        .map_err(|e| Error::internal(format!("the demo typed what cannot be read: {e}")))?;
+        let mut cli = Cli::try_parse_from(std::iter::once("mainstem".to_string()).chain(words.iter().cloned()))
+            .map_err(|e| Error::internal(format!("the demo typed what cannot be read: {e}")))?;
         // The reader's own environment must not take a part in the story.
         if !words.iter().any(|w| w == "--as") {
             cli.global.actor = None;
@@ -74,10 +66,7 @@ impl<'a> Stage<'a> {
             cli.global.db = None;
         }
         self.session.out.flush()?;
-        let mut inner = Session::new(Global {
-            json: false,
-            ..cli.global
-        });
+        let mut inner = Session::new(Global { json: false, ..cli.global });
         commands::run(&cli.command, &mut inner)?;
         inner.out.flush()
     }
@@ -99,9 +88,7 @@ impl<'a> Stage<'a> {
         let mut rows = statement.query([]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
             let cells = (0..columns).map(|i| row.get_ref(i).map(cell));
-            let cells = cells
-                .collect::<rusqlite::Result<Vec<_>>>()
-                .map_err(failed)?;
+            let cells = cells.collect::<rusqlite::Result<Vec<_>>>().map_err(failed)?;
             self.session.out.line(cells.join("|"))?;
         }
         Ok(())
@@ -110,9 +97,7 @@ impl<'a> Stage<'a> {
     pub fn first_conflict(&mut self, file: &str) -> Result<String> {
         let mut opened = self.session.replica_at(&self.folder.join(file))?;
         let open = opened.replica.conflicts(true)?;
-        let first = open
-            .first()
-            .ok_or_else(|| Error::internal("the story has no conflict"))?;
+        let first = open.first().ok_or_else(|| Error::internal("the story has no conflict"))?;
         Ok(conflict_id(first.id))
     }
     /// Says what can be tried next.
@@ -126,15 +111,10 @@ impl<'a> Stage<'a> {
             format!("mainstem --db {at}/ben.db log"),
             format!("mainstem --db {at}/ben.db conflicts --state all"),
         ];
-        commands
-            .iter()
-            .try_for_each(|c| self.session.out.line(format_args!("  {c}")))
+        commands.iter().try_for_each(|c| self.session.out.line(format_args!("  {c}")))
     }
     fn prompt(&mut self, command: &str) -> Result<()> {
-        let command = self
-            .session
-            .out
-            .paint(Paint::Quiet, format!("$ {}", name(command)));
+        let command = self.session.out.paint(Paint::Quiet, format!("$ {}", name(command)));
         self.session.out.line(command)
     }
     fn prompt_sql(&mut self, file: &str, sql: &str) -> Result<()> {
@@ -143,8 +123,7 @@ impl<'a> Stage<'a> {
     }
     fn connect(&self, file: &str) -> Result<Connection> {
         let db = Connection::open(self.folder.join(file)).map_err(failed)?;
-        db.execute_batch("PRAGMA foreign_keys = ON")
-            .map_err(failed)?;
+        db.execute_batch("PRAGMA foreign_keys = ON").map_err(failed)?;
         Ok(db)
     }
 }
@@ -161,31 +140,5 @@ fn cell(value: ValueRef<'_>) -> String {
         ValueRef::Integer(i) => i.to_string(),
         ValueRef::Real(r) => plain_text::real(r),
         ValueRef::Blob(bytes) => plain_text::value(&Value::Blob(bytes.to_vec()), Extent::Short),
-    }
-}
-
-/// The word as a shell reads it: in double or single quotes where it needs them.
-fn shell_word(word: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "-_./:=,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_string()
-    } else if !word.contains(['"', '$', '`', '\\', '!']) {
-        format!("\"{word}\"")
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_as_a_shell_needs_them() {
-        assert_eq!(shell_word("a/b.db"), "a/b.db");
-        assert_eq!(shell_word("Grandmother's soup"), "\"Grandmother's soup\"");
-        assert_eq!(shell_word("$(rm)"), "'$(rm)'");
-        assert_eq!(shell_word("it's $x"), "'it'\\''s $x'");
-        assert_eq!(shell_word(""), "\"\"");
     }
 }

@@ -56,9 +56,6 @@ mod tests {
         for (kind, number) in numbers {
             assert_eq!(of_error(kind), number, "{kind:?}");
         }
-        assert_eq!(
-            [Exit::Done, Exit::Found, Exit::ConflictsOpen].map(Exit::code),
-            [0, 1, 5]
-        );
+        assert_eq!([Exit::Done, Exit::Found, Exit::ConflictsOpen].map(Exit::code), [0, 1, 5]);
     }
 }

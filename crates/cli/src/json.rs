@@ -27,11 +27,7 @@ pub fn value(value: &Value) -> Json {
 /// Values by column name.
 pub fn named<'a>(columns: impl IntoIterator<Item = &'a str>, values: &[Value]) -> Json {
     let pairs = columns.into_iter().zip(values);
-    Json::Object(
-        pairs
-            .map(|(c, v)| (c.to_string(), value(v)))
-            .collect::<Map<_, _>>(),
-    )
+    Json::Object(pairs.map(|(c, v)| (c.to_string(), value(v))).collect::<Map<_, _>>())
 }
 
 /// A change's key by column name.
@@ -41,11 +37,7 @@ pub fn key(shape: &Shape, key: &Key) -> Json {
 
 /// The names of a shape's key columns.
 pub fn key_columns(shape: &Shape) -> Vec<&str> {
-    shape
-        .key
-        .iter()
-        .map(|&i| shape.columns[i].as_str())
-        .collect()
+    shape.key.iter().map(|&i| shape.columns[i].as_str()).collect()
 }
 
 /// One row's change: `table`, `key`, `kind`, `cells`.
@@ -65,23 +57,12 @@ pub fn change(shape: &Shape, change: &Change) -> Json {
 fn cells(shape: &Shape, edit: &Edit) -> Vec<Json> {
     let row = |row: &Row, is_after: bool| -> Vec<Json> {
         let pairs = shape.columns.iter().zip(row);
-        pairs
-            .map(|(c, v)| {
-                if is_after {
-                    cell(c, &Value::Null, v)
-                } else {
-                    cell(c, v, &Value::Null)
-                }
-            })
-            .collect()
+        pairs.map(|(c, v)| if is_after { cell(c, &Value::Null, v) } else { cell(c, v, &Value::Null) }).collect()
     };
     match edit {
         Edit::Insert(image) => row(image, true),
         Edit::Delete(image) => row(image, false),
-        Edit::Update(cells) => cells
-            .iter()
-            .map(|c| cell(&shape.columns[c.column], &c.before, &c.after))
-            .collect(),
+        Edit::Update(cells) => cells.iter().map(|c| cell(&shape.columns[c.column], &c.before, &c.after)).collect(),
     }
 }
 
@@ -177,9 +158,7 @@ fn claim(claim: &Claim) -> Json {
     match claim {
         Claim::Cell(v) => value(v),
         Claim::Row(None) => Json::Null,
-        Claim::Row(Some(image)) => {
-            Json::Object(image.iter().map(|(c, v)| (c.clone(), value(v))).collect())
-        }
+        Claim::Row(Some(image)) => Json::Object(image.iter().map(|(c, v)| (c.clone(), value(v))).collect()),
     }
 }
 
@@ -215,13 +194,7 @@ mod tests {
 
     #[test]
     fn reals_come_back_to_the_bit_and_never_as_integers() {
-        for bits in [
-            1u64,
-            0x7fef_ffff_ffff_ffff,
-            0x3fb9_9999_9999_999a,
-            0x4340_0000_0000_0001,
-            0xc1e0_0000_0020_0000,
-        ] {
+        for bits in [1u64, 0x7fef_ffff_ffff_ffff, 0x3fb9_9999_9999_999a, 0x4340_0000_0000_0001, 0xc1e0_0000_0020_0000] {
             let text = value(&Value::Real(f64::from_bits(bits))).to_string();
             assert!(text.contains(['.', 'e']), "{text}");
             let back: Json = serde_json::from_str(&text).expect("a JSON number");
@@ -237,12 +210,7 @@ mod tests {
             key: vec![1, 2],
             ..Shape::default()
         };
-        let cell = mainstem_core::change::Cell {
-            column: 0,
-            before: Value::Null,
-            after: Value::Integer(2),
-            at: Time::default(),
-        };
+        let cell = mainstem_core::change::Cell { column: 0, before: Value::Null, after: Value::Integer(2), at: Time::default() };
         let update = Change {
             table: 0,
             key: vec![Value::Integer(1), Value::text("a")],

@@ -14,49 +14,29 @@ impl KeyArgument {
     /// that is not in the key.
     pub fn is_match(&self, columns: &[&str], key: &Key) -> Result<bool> {
         let parts = self.parts(columns)?;
-        Ok(parts
-            .iter()
-            .zip(key)
-            .all(|(typed, stored)| is_same(typed, stored)))
+        Ok(parts.iter().zip(key).all(|(typed, stored)| is_same(typed, stored)))
     }
 
     /// The typed parts in the key's order.
     fn parts(&self, columns: &[&str]) -> Result<Vec<String>> {
         if let [only] = columns {
-            return Ok(vec![
-                strip_name(&self.0, only).unwrap_or(&self.0).to_string(),
-            ]);
+            return Ok(vec![strip_name(&self.0, only).unwrap_or(&self.0).to_string()]);
         }
         let pieces = split(&self.0);
         if pieces.len() != columns.len() {
             return Err(self.unfit(columns, format!("{} parts were given", pieces.len())));
         }
-        let is_named = pieces
-            .iter()
-            .all(|p| columns.iter().any(|c| strip_name(p, c).is_some()));
+        let is_named = pieces.iter().all(|p| columns.iter().any(|c| strip_name(p, c).is_some()));
         if !is_named {
             return Ok(pieces.into_iter().map(str::to_string).collect());
         }
-        let named = |column: &&str| {
-            pieces
-                .iter()
-                .find_map(|p| strip_name(p, column))
-                .map(str::to_string)
-        };
-        columns
-            .iter()
-            .map(|c| named(c).ok_or_else(|| self.unfit(columns, format!("{c} is not given"))))
-            .collect()
+        let named = |column: &&str| pieces.iter().find_map(|p| strip_name(p, column)).map(str::to_string);
+        columns.iter().map(|c| named(c).ok_or_else(|| self.unfit(columns, format!("{c} is not given")))).collect()
     }
 
     fn unfit(&self, columns: &[&str], why: String) -> Error {
         let example: Vec<String> = columns.iter().map(|c| format!("{c}=…")).collect();
-        let message = format!(
-            "key {}: it has {} parts ({}), but {why}",
-            self.0,
-            columns.len(),
-            columns.join(", ")
-        );
+        let message = format!("key {}: it has {} parts ({}), but {why}", self.0, columns.len(), columns.join(", "));
         Error::invalid(message).hint(format!("give it as '{}'", example.join(",")))
     }
 }
@@ -65,10 +45,7 @@ impl KeyArgument {
 fn strip_name<'a>(piece: &'a str, name: &str) -> Option<&'a str> {
     let piece = piece.trim_start();
     let (head, rest) = (piece.get(..name.len())?, piece.get(name.len()..)?);
-    head.eq_ignore_ascii_case(name)
-        .then_some(rest)?
-        .trim_start()
-        .strip_prefix('=')
+    head.eq_ignore_ascii_case(name).then_some(rest)?.trim_start().strip_prefix('=')
 }
 
 /// Splits at commas that are not inside a quoted value. A quote opens a value only where the value begins.
@@ -171,16 +148,11 @@ fn escape(rest: &str) -> (Vec<u8>, usize) {
     if let Some(b) = simple {
         return (vec![b], 2);
     }
-    if let Some(byte) = rest
-        .get(2..4)
-        .filter(|_| rest.starts_with("\\x"))
-        .and_then(from_hex)
-    {
+    if let Some(byte) = rest.get(2..4).filter(|_| rest.starts_with("\\x")).and_then(from_hex) {
         return (byte, 4);
     }
     let code = rest.strip_prefix("\\u{").and_then(|r| r.split_once('}'));
-    let character =
-        code.and_then(|(digits, _)| char::from_u32(u32::from_str_radix(digits, 16).ok()?));
+    let character = code.and_then(|(digits, _)| char::from_u32(u32::from_str_radix(digits, 16).ok()?));
     match (character, code) {
         (Some(c), Some((digits, _))) => (c.to_string().into_bytes(), digits.len() + 4),
         _ => (vec![b'\\'], 1),
@@ -191,20 +163,14 @@ fn from_hex(digits: &str) -> Option<Vec<u8>> {
     if !digits.len().is_multiple_of(2) || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
-    (0..digits.len())
-        .step_by(2)
-        .map(|i| u8::from_str_radix(&digits[i..i + 2], 16).ok())
-        .collect()
+    (0..digits.len()).step_by(2).map(|i| u8::from_str_radix(&digits[i..i + 2], 16).ok()).collect()
 }
 
 /// The value meant by `--value V`. A number becomes text where every value that the cell had is text; what is not
 /// `null`, a number, `'…'` or `x'…'` is text as it is.
 pub fn value_for_cell(typed: &str, known: &[&Value]) -> Value {
     let texts = known.iter().filter(|v| matches!(v, Value::Text(_))).count();
-    let others = known
-        .iter()
-        .filter(|v| !matches!(v, Value::Text(_) | Value::Null))
-        .count();
+    let others = known.iter().filter(|v| !matches!(v, Value::Text(_) | Value::Null)).count();
     match literal(typed) {
         Some(Value::Integer(_) | Value::Real(_)) if texts > 0 && others == 0 => Value::text(typed),
         Some(value) => value,
@@ -218,9 +184,7 @@ mod tests {
     use crate::plain_text;
 
     fn is_match(typed: &str, columns: &[&str], key: Vec<Value>) -> bool {
-        KeyArgument(typed.into())
-            .is_match(columns, &key)
-            .expect("a key that fits")
+        KeyArgument(typed.into()).is_match(columns, &key).expect("a key that fits")
     }
 
     #[test]
@@ -241,20 +205,14 @@ mod tests {
         assert!(is_match("1,'b,c'", &["k1", "k2"], key.clone()));
         assert!(is_match("k2='b,c',k1=1", &["k1", "k2"], key.clone()));
         assert!(!is_match("2,'b,c'", &["k1", "k2"], key));
-        let e = KeyArgument("1".into())
-            .is_match(&["k1", "k2"], &vec![])
-            .expect_err("a part is missing");
+        let e = KeyArgument("1".into()).is_match(&["k1", "k2"], &vec![]).expect_err("a part is missing");
         assert!(e.message.contains("2 parts (k1, k2)"), "{}", e.message);
     }
 
     #[test]
     fn a_key_with_an_equals_sign_is_not_a_name() {
         assert!(is_match("a=b", &["id"], vec![Value::text("a=b")]));
-        assert!(is_match(
-            "a=b,c=d",
-            &["k1", "k2"],
-            vec![Value::text("a=b"), Value::text("c=d")]
-        ));
+        assert!(is_match("a=b,c=d", &["k1", "k2"], vec![Value::text("a=b"), Value::text("c=d")]));
     }
 
     #[test]
@@ -276,37 +234,21 @@ mod tests {
         ];
         for key in keys {
             let pair = vec![key.clone(), Value::Integer(1)];
-            assert!(
-                is_match(
-                    &plain_text::key(&vec![key.clone()]),
-                    &["k"],
-                    vec![key.clone()]
-                ),
-                "{key:?}"
-            );
-            assert!(
-                is_match(&plain_text::key(&pair), &["k", "n"], pair.clone()),
-                "{key:?}"
-            );
+            assert!(is_match(&plain_text::key(&vec![key.clone()]), &["k"], vec![key.clone()]), "{key:?}");
+            assert!(is_match(&plain_text::key(&pair), &["k", "n"], pair.clone()), "{key:?}");
         }
     }
 
     #[test]
     fn a_value_follows_the_cell_it_is_for() {
         let (text, number) = (Value::text("a"), Value::Integer(1));
-        assert_eq!(
-            value_for_cell("12", &[&text, &Value::Null]),
-            Value::text("12")
-        );
+        assert_eq!(value_for_cell("12", &[&text, &Value::Null]), Value::text("12"));
         assert_eq!(value_for_cell("12", &[&number]), Value::Integer(12));
         assert_eq!(value_for_cell("12", &[&text, &number]), Value::Integer(12));
         assert_eq!(value_for_cell("null", &[&text]), Value::Null);
         assert_eq!(value_for_cell("'null'", &[&text]), Value::text("null"));
         assert_eq!(value_for_cell("hello", &[&number]), Value::text("hello"));
-        assert_eq!(
-            value_for_cell("infinity", &[&number]),
-            Value::text("infinity")
-        );
+        assert_eq!(value_for_cell("infinity", &[&number]), Value::text("infinity"));
         assert_eq!(value_for_cell("x'zz'", &[&text]), Value::text("x'zz'"));
     }
 }

@@ -50,19 +50,11 @@ impl Output {
     pub fn standard(is_json: bool) -> Self {
         let stdout = std::io::stdout();
         let is_coloured = !is_json && stdout.is_terminal() && !is_colour_refused();
-        Output {
-            sink: Box::new(BufWriter::with_capacity(1 << 16, stdout)),
-            is_json,
-            is_coloured,
-        }
+        Output { sink: Box::new(BufWriter::with_capacity(1 << 16, stdout)), is_json, is_coloured }
     }
     /// Another sink, never coloured.
     pub fn to(sink: Box<dyn Write>, is_json: bool) -> Self {
-        Output {
-            sink,
-            is_json,
-            is_coloured: false,
-        }
+        Output { sink, is_json, is_coloured: false }
     }
     /// True when `--json` was asked for.
     pub fn is_json(&self) -> bool {
@@ -70,11 +62,7 @@ impl Output {
     }
     /// The text, coloured where this output is.
     pub fn paint(&self, paint: Paint, text: impl Display) -> String {
-        if self.is_coloured {
-            format!("{}{text}\x1b[0m", paint.sequence())
-        } else {
-            text.to_string()
-        }
+        if self.is_coloured { format!("{}{text}\x1b[0m", paint.sequence()) } else { text.to_string() }
     }
     /// Writes one line.
     pub fn line(&mut self, text: impl Display) -> Result<()> {
@@ -112,11 +100,7 @@ impl JsonList {
     }
     /// Writes one element.
     pub fn push(&mut self, out: &mut Output, element: &Json) -> Result<()> {
-        let comma = if std::mem::replace(&mut self.has_any, true) {
-            ","
-        } else {
-            ""
-        };
+        let comma = if std::mem::replace(&mut self.has_any, true) { "," } else { "" };
         out.write(format_args!("{comma}\n{element}"))
     }
     /// Writes the closing bracket.
@@ -127,19 +111,14 @@ impl JsonList {
 
 fn unwritten(e: std::io::Error) -> Error {
     if e.kind() == std::io::ErrorKind::BrokenPipe {
-        return Error::new(
-            ErrorKind::Unavailable,
-            BROKEN_PIPE,
-            "nobody reads the output",
-        );
+        return Error::new(ErrorKind::Unavailable, BROKEN_PIPE, "nobody reads the output");
     }
     let message = format!("the output cannot be written: {e}");
     Error::new(ErrorKind::Unavailable, "output", message).because(e)
 }
 
 fn is_colour_refused() -> bool {
-    std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
-        || std::env::var_os("TERM").is_some_and(|v| v == "dumb")
+    std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()) || std::env::var_os("TERM").is_some_and(|v| v == "dumb")
 }
 
 /// Says something on standard error that is not a result. A closed standard error is no failure.
@@ -163,18 +142,13 @@ fn error_text(error: &Error, is_json: bool) -> String {
         });
         return format!("{shown}\n");
     }
-    let hint = error
-        .hint
-        .as_ref()
-        .map_or(String::new(), |h| format!("hint: {}\n", one_line(h)));
+    let hint = error.hint.as_ref().map_or(String::new(), |h| format!("hint: {}\n", one_line(h)));
     format!("error: {}\n{hint}", one_line(&error.message))
 }
 
 /// The text without line ends and control characters, so that a hostile name cannot draw on the terminal.
 pub fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -184,17 +158,13 @@ mod tests {
     #[test]
     fn an_error_is_two_lines_whatever_it_names() {
         let e = Error::not_found("no table a\nb\x1b[2J").hint("mainstem status");
-        assert_eq!(
-            error_text(&e, false),
-            "error: no table a b [2J\nhint: mainstem status\n"
-        );
+        assert_eq!(error_text(&e, false), "error: no table a b [2J\nhint: mainstem status\n");
     }
 
     #[test]
     fn an_error_as_json_has_three_fields() {
         let e = Error::invalid("no \"x\"");
-        let json: Json =
-            serde_json::from_str(&error_text(&e, true)).expect("an error is valid JSON");
+        let json: Json = serde_json::from_str(&error_text(&e, true)).expect("an error is valid JSON");
         assert_eq!(json["code"], "invalid");
         assert_eq!(json["message"], "no \"x\"");
         assert!(json["hint"].is_null());

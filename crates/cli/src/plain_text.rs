@@ -36,21 +36,15 @@ pub fn real(r: f64) -> String {
 fn blob(bytes: &[u8]) -> String {
     let shown = &bytes[..bytes.len().min(BLOB_BYTES_SHOWN)];
     let rest = bytes.len() - shown.len();
-    if rest == 0 {
-        format!("x'{}'", hex(shown))
-    } else {
-        format!("x'{}…' ({} bytes)", hex(shown), bytes.len())
-    }
+    if rest == 0 { format!("x'{}'", hex(shown)) } else { format!("x'{}…' ({} bytes)", hex(shown), bytes.len()) }
 }
 
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, b| {
-            write!(text, "{b:02x}").expect("writing to a string does not fail");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, b| {
+        write!(text, "{b:02x}").expect("writing to a string does not fail");
+        text
+    })
 }
 
 /// Text with everything invisible escaped; bytes that are not UTF-8 as `\xNN`.
@@ -76,11 +70,7 @@ pub fn text(bytes: &[u8], extent: Extent) -> String {
 pub fn name(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if is_invisible(c) {
-            push_visible(&mut shown, c)
-        } else {
-            shown.push(c)
-        }
+        if is_invisible(c) { push_visible(&mut shown, c) } else { shown.push(c) }
     }
     shown
 }
@@ -91,10 +81,8 @@ fn push_visible(shown: &mut String, c: char) {
         '\r' => shown.push_str("\\r"),
         '\t' => shown.push_str("\\t"),
         '\\' => shown.push_str("\\\\"),
-        '\'' => shown.push_str("\\'"),
-        c if is_invisible(c) => {
-            write!(shown, "\\u{{{:x}}}", u32::from(c)).expect("writing to a string does not fail")
-        }
+        '\'' => shown.push_str("''"),
+        c if is_invisible(c) => write!(shown, "\\u{{{:x}}}", u32::from(c)).expect("writing to a string does not fail"),
         c => shown.push(c),
     }
 }
@@ -111,10 +99,7 @@ fn is_invisible(c: char) -> bool {
 
 /// A row key: the values, separated by commas. What is printed can be typed again as a KEY.
 pub fn key(key: &Key) -> String {
-    let parts: Vec<String> = key
-        .iter()
-        .map(|part| key_part(part, key.len() == 1))
-        .collect();
+    let parts: Vec<String> = key.iter().map(|part| key_part(part, key.len() == 1)).collect();
     parts.join(",")
 }
 
@@ -124,16 +109,10 @@ fn key_part(part: &Value, is_alone: bool) -> String {
     };
     let shown = text(bytes, Extent::Full);
     let is_plain = std::str::from_utf8(bytes) == Ok(shown.as_str()) && !shown.is_empty();
-    let is_clear = !shown.starts_with(['\'', '-', '+', '.'])
-        && !shown.starts_with(|c: char| c.is_ascii_digit());
+    let is_clear = !shown.starts_with(['\'', '-', '+', '.']) && !shown.starts_with(|c: char| c.is_ascii_digit());
     let is_single = is_alone || !shown.contains([',', '=']);
-    let is_word =
-        !matches!(shown.get(..2), Some("x'" | "X'")) && !shown.eq_ignore_ascii_case("null");
-    if is_plain && is_clear && is_single && is_word && shown.trim() == shown {
-        shown
-    } else {
-        format!("'{shown}'")
-    }
+    let is_word = !matches!(shown.get(..2), Some("x'" | "X'")) && !shown.eq_ignore_ascii_case("null");
+    if is_plain && is_clear && is_single && is_word && shown.trim() == shown { shown } else { format!("'{shown}'") }
 }
 
 /// A moment as people write it: `2026-11-20 07:26:10` in UTC.
@@ -160,12 +139,20 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let in_year = in_era - (365 * year_in_era + year_in_era / 4 - year_in_era / 100);
     let month_from_march = (5 * in_year + 2) / 153;
     let day = in_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     (era * 400 + year_in_era + u64::from(month <= 2), month, day)
+}
+
+/// The word as a shell reads it: in double or single quotes where it needs them.
+pub fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./:=,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_string()
+    } else if !word.contains(['"', '$', '`', '\\', '!']) {
+        format!("\"{word}\"")
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 /// `1 row`, `2 rows`.
@@ -202,7 +189,7 @@ mod tests {
             ("a\u{200b}b\u{202e}c", "a\\u{200b}b\\u{202e}c"),
             ("e\u{301}", "e\\u{301}"),
             ("é", "é"),
-            ("it's \\ here", "it\\'s \\\\ here"),
+            ("it's \\ here", "it''s \\\\ here"),
             ("日本🎵", "日本🎵"),
         ];
         for (given, expected) in shown {
@@ -214,10 +201,7 @@ mod tests {
     #[test]
     fn long_values_are_cut_only_where_asked() {
         let long = Value::text("x".repeat(500));
-        assert_eq!(
-            value(&long, Extent::Short).chars().count(),
-            SHORT_CHARACTERS + 3
-        );
+        assert_eq!(value(&long, Extent::Short).chars().count(), SHORT_CHARACTERS + 3);
         assert_eq!(value(&long, Extent::Full).chars().count(), 502);
         assert!(value(&Value::Blob(vec![7; 1000]), Extent::Full).ends_with("…' (1000 bytes)"));
     }
@@ -235,10 +219,7 @@ mod tests {
         for (ms, expected) in known {
             assert_eq!(moment_ms(ms), expected);
         }
-        assert_eq!(
-            moment(Time::from_ms(1_795_159_570_123)),
-            "2026-11-20 07:26:10"
-        );
+        assert_eq!(moment(Time::from_ms(1_795_159_570_123)), "2026-11-20 07:26:10");
     }
 
     #[test]
@@ -249,6 +230,15 @@ mod tests {
         assert_eq!(key(&vec![Value::text("a,b")]), "a,b");
         assert_eq!(key(&vec![Value::text("a,b"), Value::Integer(2)]), "'a,b',2");
         assert_eq!(key(&vec![Value::text("")]), "''");
-        assert_eq!(key(&vec![Value::text("x'00'")]), "'x\\'00\\''");
+        assert_eq!(key(&vec![Value::text("x'00'")]), "'x''00'''");
+    }
+
+    #[test]
+    fn words_are_quoted_as_a_shell_needs_them() {
+        assert_eq!(shell_word("a/b.db"), "a/b.db");
+        assert_eq!(shell_word("Grandmother's soup"), "\"Grandmother's soup\"");
+        assert_eq!(shell_word("$(rm)"), "'$(rm)'");
+        assert_eq!(shell_word("it's $x"), "'it'\\''s $x'");
+        assert_eq!(shell_word(""), "\"\"");
     }
 }

@@ -11,19 +11,14 @@ pub struct Bar {
 impl Bar {
     /// A bar for this process. It stays silent where standard error is not a terminal.
     pub fn new() -> Self {
-        Bar {
-            bar: None,
-            is_shown: std::io::stderr().is_terminal(),
-        }
+        Bar { bar: None, is_shown: std::io::stderr().is_terminal() }
     }
     /// Takes one report: what is done, how many, of how many (zero where unknown).
     pub fn report(&mut self, what: &str, done: u64, of: u64) {
         if !self.is_shown {
             return;
         }
-        let bar = self.bar.get_or_insert_with(|| {
-            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10))
-        });
+        let bar = self.bar.get_or_insert_with(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10)));
         if bar.length() != (of > 0).then_some(of) || bar.position() == 0 {
             bar.set_style(style(of > 0));
             if of > 0 {

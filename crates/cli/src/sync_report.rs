@@ -18,14 +18,9 @@ pub fn run(session: &mut Session, exchange: Exchange) -> Result<Report> {
     let mut primary = session.primary_of(&opened.standing)?;
     opened.replica.lock(&actor)?;
     let mut bar = session.bar();
-    let outcome = exchange(
-        &mut opened.replica,
-        primary.as_mut(),
-        &actor,
-        &mut |what, done, of| {
-            bar.report(what, done, of);
-        },
-    );
+    let outcome = exchange(&mut opened.replica, primary.as_mut(), &actor, &mut |what, done, of| {
+        bar.report(what, done, of);
+    });
     drop(bar);
     let report = outcome?;
     if session.out.is_json() {
@@ -56,33 +51,22 @@ pub fn shown(report: &Report) -> Json {
 pub fn tell(out: &mut Output, report: &Report) -> Result<()> {
     if report.reconciled > 0 {
         let rows = count(report.reconciled, "row", "rows");
-        out.line(format_args!(
-            "found {rows} that were written past capture, and took them as edits"
-        ))?;
+        out.line(format_args!("found {rows} that were written past capture, and took them as edits"))?;
     }
     if report.pushed > 0 {
         let rows = count(report.pushed_changes, "row", "rows");
-        out.line(format_args!(
-            "sent {} ({rows})",
-            count(report.pushed, "changeset", "changesets")
-        ))?;
+        out.line(format_args!("sent {} ({rows})", count(report.pushed, "changeset", "changesets")))?;
     }
     if report.pulled > 0 {
-        let rows = count(report.pulled_changes, "row", "rows");
         let versions = count(report.pulled, "version", "versions");
-        out.line(format_args!("received {versions} ({rows} changed here)"))?;
+        out.line(format_args!("received {versions}"))?;
     }
     if report.renumbered > 0 {
         let rows = count(report.renumbered, "row", "rows");
-        out.line(format_args!(
-            "gave {rows} another number, because theirs was taken"
-        ))?;
+        out.line(format_args!("gave {rows} another number, because theirs was taken"))?;
     }
     if report.conflicts > 0 {
-        out.line(format_args!(
-            "found {}",
-            count(report.conflicts, "conflict", "conflicts")
-        ))?;
+        out.line(format_args!("found {}", count(report.conflicts, "conflict", "conflicts")))?;
     }
     if report.pushed + report.pulled == 0 {
         out.line(format_args!("up to date at version {}", report.version))?;

@@ -1,7 +1,5 @@
 //! `mainstem bundle`.
-use crate::bundle_carry::{
-    Carried, apply_changesets, apply_versions, create_changesets, create_versions, header_of,
-};
+use crate::bundle_carry::{Carried, apply_changesets, apply_versions, create_changesets, create_versions, header_of};
 use crate::exit_codes::Exit;
 use crate::plain_text::{count, name};
 use crate::wiring::Session;
@@ -55,18 +53,8 @@ impl Bundle {
     /// Runs the command.
     pub fn run(&self, session: &mut Session) -> Result<Exit> {
         let (verb, file, carried) = match &self.action {
-            Action::Create {
-                file, since: None, ..
-            } => ("wrote", file, create_changesets(session, file)?),
-            Action::Create {
-                file,
-                since: Some(since),
-                from,
-            } => (
-                "wrote",
-                file,
-                create_versions(session, file, *since, from.as_deref())?,
-            ),
+            Action::Create { file, since: None, .. } => ("wrote", file, create_changesets(session, file)?),
+            Action::Create { file, since: Some(since), from } => ("wrote", file, create_versions(session, file, *since, from.as_deref())?),
             Action::Apply { file, to } => ("applied", file, apply(session, file, to.as_deref())?),
         };
         if session.out.is_json() {
@@ -91,10 +79,7 @@ fn apply(session: &mut Session, file: &Path, to: Option<&str>) -> Result<Carried
         (BundleKind::Unsent, to) => apply_changesets(session, file, to),
         (BundleKind::Versions, None) => apply_versions(session, file),
         (BundleKind::Versions, Some(_)) => {
-            let message = format!(
-                "{} carries versions to a replica, not changesets to a primary",
-                file.display()
-            );
+            let message = format!("{} carries versions to a replica, not changesets to a primary", file.display());
             Err(mainstem::Error::invalid(message).hint("mainstem --db DB bundle apply FILE"))
         }
     }
@@ -116,16 +101,9 @@ fn tell(session: &mut Session, verb: &str, file: &Path, carried: &Carried) -> Re
     if carried.already > 0 {
         parts.push(format!("{} already there", carried.already));
     }
-    out.line(format_args!(
-        "{verb} {file}: {} ({})",
-        parts.join(", "),
-        count(carried.rows, "row", "rows")
-    ))?;
+    out.line(format_args!("{verb} {file}: {} ({})", parts.join(", "), count(carried.rows, "row", "rows")))?;
     if carried.conflicts > 0 {
-        out.line(format_args!(
-            "found {}",
-            count(carried.conflicts, "conflict", "conflicts")
-        ))?;
+        out.line(format_args!("found {}", count(carried.conflicts, "conflict", "conflicts")))?;
     }
     Ok(())
 }

@@ -44,12 +44,7 @@ enum Action {
         #[arg(value_name = "ID")]
         id: Id,
         /// The file to write
-        #[arg(
-            short = 'o',
-            long = "output",
-            value_name = "FILE",
-            required_unless_present = "json"
-        )]
+        #[arg(short = 'o', long = "output", value_name = "FILE", required_unless_present = "json")]
         file: Option<PathBuf>,
     },
     /// Apply a changeset from a file, as edits of yours, merged like a push
@@ -72,12 +67,7 @@ enum Action {
         #[arg(value_name = "FILE")]
         file: PathBuf,
         /// The file to write
-        #[arg(
-            short = 'o',
-            long = "output",
-            value_name = "FILE",
-            required_unless_present = "json"
-        )]
+        #[arg(short = 'o', long = "output", value_name = "FILE", required_unless_present = "json")]
         output: Option<PathBuf>,
     },
     /// Write the net changeset of several files, each made on the one before
@@ -86,12 +76,7 @@ enum Action {
         #[arg(value_name = "FILE", required = true, num_args = 2..)]
         files: Vec<PathBuf>,
         /// The file to write
-        #[arg(
-            short = 'o',
-            long = "output",
-            value_name = "FILE",
-            required_unless_present = "json"
-        )]
+        #[arg(short = 'o', long = "output", value_name = "FILE", required_unless_present = "json")]
         output: Option<PathBuf>,
     },
 }
@@ -104,23 +89,16 @@ impl Changeset {
             Action::Import { file } => import(session, file),
             Action::Show { file, form } => {
                 let (front, pages) = changeset_source::open(file)?;
-                View::of_changeset(&name(&file.display().to_string()), &front, pages)
-                    .show(session, form)
+                View::of_changeset(&name(&file.display().to_string()), &front, pages).show(session, form)
             }
             Action::Invert { file, output } => {
                 let mut inverted = condense::invert(&changeset_source::read(file)?)?;
                 let title = inverted.front.header.title.take();
-                inverted.front.header.title = Some(format!(
-                    "Undo: {}",
-                    title.as_deref().unwrap_or("(no title)")
-                ));
+                inverted.front.header.title = Some(format!("Undo: {}", title.as_deref().unwrap_or("(no title)")));
                 write_new(session, inverted, output.as_deref())
             }
             Action::Combine { files, output } => {
-                let whole = files
-                    .iter()
-                    .map(|f| changeset_source::read(f))
-                    .collect::<Result<Vec<_>>>()?;
+                let whole = files.iter().map(|f| changeset_source::read(f)).collect::<Result<Vec<_>>>()?;
                 write_new(session, condense::combine(&whole)?, output.as_deref())
             }
         }
@@ -142,23 +120,13 @@ fn export(session: &mut Session, id: Id, file: Option<&Path>) -> Result<Exit> {
 fn write_new(session: &mut Session, mut whole: Whole, file: Option<&Path>) -> Result<Exit> {
     let header = &mut whole.front.header;
     header.write_id = session.around.random();
-    header.actor = session.actor_without_replica()?;
+    header.actor = session.actor_anywhere()?;
     header.at = header.at.max(Time::from_ms(session.around.now_ms()));
     whole.front.count = whole.changes.len() as u64;
-    write(
-        session,
-        &whole.front,
-        &mut MemoryPages::new(whole.changes),
-        file,
-    )
+    write(session, &whole.front, &mut MemoryPages::new(whole.changes), file)
 }
 
-fn write(
-    session: &mut Session,
-    front: &Front,
-    pages: &mut dyn Pages,
-    file: Option<&Path>,
-) -> Result<Exit> {
+fn write(session: &mut Session, front: &Front, pages: &mut dyn Pages, file: Option<&Path>) -> Result<Exit> {
     let is_json = session.out.is_json();
     let Some(path) = file else {
         let mut text = Vec::new();
@@ -172,20 +140,10 @@ fn write(
     } else {
         changeset_file::write(&mut out, front, pages)?;
     }
-    out.flush().map_err(|e| {
-        Error::new(
-            mainstem_core::ErrorKind::Unavailable,
-            "output",
-            e.to_string(),
-        )
-        .because(e)
-    })?;
+    out.flush().map_err(|e| Error::new(mainstem_core::ErrorKind::Unavailable, "output", e.to_string()).because(e))?;
     if !is_json {
         let rows = count(front.count, "row", "rows");
-        session.out.line(format_args!(
-            "wrote {}: {rows}",
-            name(&path.display().to_string())
-        ))?;
+        session.out.line(format_args!("wrote {}: {rows}", name(&path.display().to_string())))?;
     }
     Ok(Exit::Done)
 }
@@ -196,21 +154,13 @@ fn import(session: &mut Session, file: &Path) -> Result<Exit> {
     let (rows, conflicts) = opened.replica.import(&front, pages.as_mut())?;
     if session.out.is_json() {
         let ids: Vec<String> = conflicts.iter().map(|c| json::conflict_id(c.id)).collect();
-        session
-            .out
-            .json(&json!({ "rows": rows, "conflicts": ids }))?;
+        session.out.json(&json!({ "rows": rows, "conflicts": ids }))?;
         return Ok(Exit::Done);
     }
-    session.out.line(format_args!(
-        "changed {} (see them with: mainstem diff)",
-        count(rows, "row", "rows")
-    ))?;
+    session.out.line(format_args!("changed {} (see them with: mainstem diff)", count(rows, "row", "rows")))?;
     for conflict in &conflicts {
         let place = crate::commands::conflicts::place(conflict);
-        session.out.line(format_args!(
-            "clashed with what is here: {place} ({})",
-            conflict.kind.name()
-        ))?;
+        session.out.line(format_args!("clashed with what is here: {place} ({})", conflict.kind.name()))?;
     }
     Ok(Exit::Done)
 }

@@ -31,22 +31,14 @@ impl Clone {
         let remembered = Address::parse(&self.address)?.remembered()?;
         if self.file.exists() {
             let message = format!("{} exists already", self.file.display());
-            return Err(Error::new(ErrorKind::Conflict, "exists", message)
-                .hint("name a file that does not exist"));
+            return Err(Error::new(ErrorKind::Conflict, "exists", message).hint("name a file that does not exist"));
         }
         let actor = session.named_actor()?;
         let mut primary = session.primary_at(&remembered)?;
         let mut bar = session.bar();
         let around = session.around.clone();
         let mut report = |what: &str, done: u64, of: u64| bar.report(what, done, of);
-        let made = SqliteReplica::clone_from(
-            primary.as_mut(),
-            &remembered,
-            &self.file,
-            actor.as_deref(),
-            around,
-            &mut report,
-        )?;
+        let made = SqliteReplica::clone_from(primary.as_mut(), &remembered, &self.file, actor.as_deref(), around, &mut report)?;
         drop(bar);
         let rows: u64 = made.tables.iter().map(|t| t.rows).sum();
         let file = self.file.display().to_string();
@@ -61,12 +53,8 @@ impl Clone {
                 "rows": rows,
             }))?;
         } else {
-            let (file, dataset, rows) =
-                (name(&file), name(&made.dataset), count(rows, "row", "rows"));
-            session.out.line(format_args!(
-                "{file} is a replica of {dataset} at version {}: {rows}",
-                made.head.version
-            ))?;
+            let (file, dataset, rows) = (name(&file), name(&made.dataset), count(rows, "row", "rows"));
+            session.out.line(format_args!("{file} is a replica of {dataset} at version {}: {rows}", made.head.version))?;
         }
         Ok(Exit::Done)
     }

@@ -35,14 +35,10 @@ impl Commit {
         let front = opened.replica.commit(&actor, Some(title), &description)?;
         let out = &mut session.out;
         match front {
-            front if out.is_json() => {
-                out.json(&serde_json::json!({ "committed": front.as_ref().map(json::unsent) }))?
-            }
+            front if out.is_json() => out.json(&serde_json::json!({ "committed": front.as_ref().map(json::unsent) }))?,
             Some(front) => {
                 let (id, rows) = (front.header.sequence, count(front.count, "row", "rows"));
-                out.line(format_args!(
-                    "committed u{id}: {rows} (send it with: mainstem sync)"
-                ))?;
+                out.line(format_args!("committed u{id}: {rows} (send it with: mainstem sync)"))?;
             }
             None => out.line("nothing to commit")?,
         }

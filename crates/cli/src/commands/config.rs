@@ -46,9 +46,7 @@ impl Config {
         }
         let (actor, remote) = (&opened.standing.actor, &opened.standing.remote);
         if session.out.is_json() {
-            session
-                .out
-                .json(&json!({ "actor": actor, "remote": remote }))?;
+            session.out.json(&json!({ "actor": actor, "remote": remote }))?;
             return Ok(Exit::Done);
         }
         let shown = |v: &Option<String>| v.as_deref().map_or("(not set)".to_string(), name);
@@ -56,9 +54,7 @@ impl Config {
             session.out.line(format_args!("actor   {}", shown(actor)))?;
         }
         if !matches!(self.what, Some(What::Actor)) {
-            session
-                .out
-                .line(format_args!("remote  {}", shown(remote)))?;
+            session.out.line(format_args!("remote  {}", shown(remote)))?;
         }
         Ok(Exit::Done)
     }
@@ -70,20 +66,12 @@ fn set_remote(session: &Session, opened: &mut Opened, typed: &str) -> Result<()>
     let description = session.primary_at(&remembered)?.describe()?;
     match opened.standing.known {
         Some(known) if known.lineage != description.lineage => {
-            let message = format!(
-                "the primary in {remembered} holds another dataset ({})",
-                name(&description.dataset)
-            );
-            Err(Error::new(ErrorKind::Conflict, "other_lineage", message)
-                .hint("mainstem config remote FOLDER"))
+            let message = format!("the primary in {remembered} holds another dataset ({})", name(&description.dataset));
+            Err(Error::new(ErrorKind::Conflict, "other_lineage", message).hint("mainstem config remote FOLDER"))
         }
         None => {
-            let message = format!(
-                "{} was not published, so it has no primary to find again",
-                opened.standing.dataset
-            );
-            Err(Error::new(ErrorKind::Conflict, "not_published", message)
-                .hint("mainstem publish FOLDER"))
+            let message = format!("{} was not published, so it has no primary to find again", opened.standing.dataset);
+            Err(Error::new(ErrorKind::Conflict, "not_published", message).hint("mainstem publish FOLDER"))
         }
         Some(_) => {
             opened.replica.set_remote(&remembered)?;

@@ -31,14 +31,10 @@ impl Deinit {
         let path = self.file.clone().map_or_else(|| session.db_path(), Ok)?;
         SqliteReplica::deinit(&path, self.force, session.around.clone())?;
         if session.out.is_json() {
-            session
-                .out
-                .json(&json!({ "file": path.display().to_string() }))?;
+            session.out.json(&json!({ "file": path.display().to_string() }))?;
         } else {
             let path = name(&path.display().to_string());
-            session
-                .out
-                .line(format_args!("{path} is a plain SQLite file again"))?;
+            session.out.line(format_args!("{path} is a plain SQLite file again"))?;
         }
         Ok(Exit::Done)
     }

@@ -46,67 +46,28 @@ impl Demo {
 }
 
 fn begin(stage: &mut Stage<'_>) -> Result<()> {
-    stage.chapter(
-        "1. Ann has a recipe book: an ordinary SQLite file. She tracks it and publishes it.",
-    )?;
+    stage.chapter("1. Ann has a recipe book: an ordinary SQLite file. She tracks it and publishes it.")?;
     stage.sql_quietly("ann.db", BOOK)?;
     stage.mainstem(&["init", "{}/ann.db", "--as", "ann"])?;
-    stage.mainstem(&[
-        "--db",
-        "{}/ann.db",
-        "publish",
-        "{}/primary",
-        "--dataset",
-        "recipes",
-    ])?;
+    stage.mainstem(&["--db", "{}/ann.db", "publish", "{}/primary", "--dataset", "recipes"])?;
     stage.say("A title should be decided by people, so the policy keeps clashes in it open:")?;
-    stage.mainstem(&[
-        "--db",
-        "{}/ann.db",
-        "policy",
-        "set",
-        "recipe.title.strategy",
-        "manual",
-    ])?;
+    stage.mainstem(&["--db", "{}/ann.db", "policy", "set", "recipe.title.strategy", "manual"])?;
     stage.say("Ben takes a copy.")?;
     stage.mainstem(&["clone", "{}/primary", "{}/ben.db", "--as", "ben"])
 }
 
 fn apart(stage: &mut Stage<'_>) -> Result<()> {
-    stage.chapter(
-        "2. Both are offline now, and edit with whatever program they like. Here it is plain SQL.",
-    )?;
+    stage.chapter("2. Both are offline now, and edit with whatever program they like. Here it is plain SQL.")?;
     stage.say("Ann: more pancakes, a better title for the soup, and a new recipe. Her program numbers it 4.")?;
     stage.sql("ann.db", "UPDATE recipe SET serves = 6 WHERE id = 1;")?;
-    stage.sql(
-        "ann.db",
-        "UPDATE recipe SET title = 'Potato soup with leek' WHERE id = 2;",
-    )?;
-    stage.sql(
-        "ann.db",
-        "INSERT INTO recipe VALUES (4, 'Apple cake', 1, 12, NULL);",
-    )?;
-    stage.sql(
-        "ann.db",
-        "INSERT INTO ingredient VALUES (4, 1, '6', 'apples'), (4, 2, '250 g', 'flour');",
-    )?;
+    stage.sql("ann.db", "UPDATE recipe SET title = 'Potato soup with leek' WHERE id = 2;")?;
+    stage.sql("ann.db", "INSERT INTO recipe VALUES (4, 'Apple cake', 1, 12, NULL);")?;
+    stage.sql("ann.db", "INSERT INTO ingredient VALUES (4, 1, '6', 'apples'), (4, 2, '250 g', 'flour');")?;
     stage.say("Ben: a note for the same pancakes, another title for the same soup, and a recipe of his own, also number 4.")?;
-    stage.sql(
-        "ben.db",
-        "UPDATE recipe SET note = 'Let the batter rest.' WHERE id = 1;",
-    )?;
-    stage.sql(
-        "ben.db",
-        "UPDATE recipe SET title = 'Grandmother''s potato soup' WHERE id = 2;",
-    )?;
-    stage.sql(
-        "ben.db",
-        "INSERT INTO recipe VALUES (4, 'Rye bread', 2, 10, NULL);",
-    )?;
-    stage.sql(
-        "ben.db",
-        "INSERT INTO ingredient VALUES (4, 1, '500 g', 'rye flour'), (4, 2, '10 g', 'salt');",
-    )?;
+    stage.sql("ben.db", "UPDATE recipe SET note = 'Let the batter rest.' WHERE id = 1;")?;
+    stage.sql("ben.db", "UPDATE recipe SET title = 'Grandmother''s potato soup' WHERE id = 2;")?;
+    stage.sql("ben.db", "INSERT INTO recipe VALUES (4, 'Rye bread', 2, 10, NULL);")?;
+    stage.sql("ben.db", "INSERT INTO ingredient VALUES (4, 1, '500 g', 'rye flour'), (4, 2, '10 g', 'salt');")?;
     stage.say("Mainstem saw each edit, cell by cell:")?;
     stage.mainstem(&["--db", "{}/ben.db", "status"])
 }

@@ -37,33 +37,16 @@ impl Diff {
     /// Runs the command.
     pub fn run(&self, session: &mut Session) -> Result<Exit> {
         let mut opened = session.replica()?;
-        let table = self
-            .table
-            .as_ref()
-            .map(|t| Catalog::open(&opened.path)?.table(t))
-            .transpose()?;
-        let filter = RowFilter {
-            table,
-            key: self.key.clone().map(KeyArgument),
-        };
-        let since = if self.base {
-            Since::Base
-        } else {
-            Since::Commit
-        };
+        let table = self.table.as_ref().map(|t| Catalog::open(&opened.path)?.table(t)).transpose()?;
+        let filter = RowFilter { table, key: self.key.clone().map(KeyArgument) };
+        let since = if self.base { Since::Base } else { Since::Commit };
         let is_json = session.out.is_json();
         let mut file = self.form.sink(is_json)?;
         let out = file.as_mut().unwrap_or(&mut session.out);
-        let mut rendering = self
-            .form
-            .rendering(is_json, &format!("Changes in {}", opened.standing.dataset));
+        let mut rendering = self.form.rendering(is_json, &format!("Changes in {}", opened.standing.dataset));
         rendering.begin(out)?;
         opened.replica.changes(since, &mut |shape, change| {
-            if filter.keeps(shape, change)? {
-                rendering.change(out, shape, change)
-            } else {
-                Ok(())
-            }
+            if filter.keeps(shape, change)? { rendering.change(out, shape, change) } else { Ok(()) }
         })?;
         rendering.end(out)?;
         out.flush()?;

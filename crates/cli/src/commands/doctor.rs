@@ -26,13 +26,9 @@ impl Doctor {
         let is_ok = findings.iter().all(|f| f.state != State::Fail);
         if session.out.is_json() {
             let checks: Vec<_> = findings.iter().map(shown).collect();
-            session
-                .out
-                .json(&json!({ "ok": is_ok, "checks": checks }))?;
+            session.out.json(&json!({ "ok": is_ok, "checks": checks }))?;
         } else {
-            findings
-                .iter()
-                .try_for_each(|finding| tell(session, finding))?;
+            findings.iter().try_for_each(|finding| tell(session, finding))?;
         }
         Ok(if is_ok { Exit::Done } else { Exit::Found })
     }
@@ -55,11 +51,7 @@ fn tell(session: &mut Session, finding: &Finding) -> Result<()> {
         State::Fail => Paint::Removed,
     };
     let state = out.paint(paint, format!("{:4}", finding.state.name()));
-    out.line(format_args!(
-        "{state}  {:12} {}",
-        finding.name,
-        name(&finding.what)
-    ))?;
+    out.line(format_args!("{state}  {:12} {}", finding.name, name(&finding.what)))?;
     match &finding.advice {
         Some(advice) => out.line(format_args!("      do: {}", name(advice))),
         None => Ok(()),

@@ -35,16 +35,10 @@ impl Init {
         let Some(path) = self.file.clone().or_else(|| session.global.db.clone()) else {
             return Err(Error::invalid("no database is named").hint("mainstem init app.db"));
         };
-        let options = InitOptions {
-            tables: self.tables.clone(),
-            exclude: self.exclude.clone(),
-            actor: session.named_actor()?,
-        };
+        let options = InitOptions { tables: self.tables.clone(), exclude: self.exclude.clone(), actor: session.named_actor()? };
         let mut bar = session.bar();
         let around = session.around.clone();
-        let report = SqliteReplica::init(&path, &options, around, &mut |what, done, of| {
-            bar.report(what, done, of)
-        })?;
+        let report = SqliteReplica::init(&path, &options, around, &mut |what, done, of| bar.report(what, done, of))?;
         drop(bar);
         if session.out.is_json() {
             session.out.json(&shown(&report))?;
@@ -58,47 +52,30 @@ impl Init {
         let tables = count(report.tracked.len() as u64, "table", "tables");
         let path = name(path);
         if report.already {
-            session.out.line(format_args!(
-                "{path} is tracked already: {tables}; nothing changed"
-            ))?;
+            session.out.line(format_args!("{path} is tracked already: {tables}; nothing changed"))?;
         } else {
             let rows: u64 = report.tracked.iter().map(|(_, rows)| rows).sum();
             let rows = count(rows, "row", "rows");
-            session
-                .out
-                .line(format_args!("tracking {path}: {tables}, {rows}"))?;
+            session.out.line(format_args!("tracking {path}: {tables}, {rows}"))?;
         }
         for (table, why, advice) in &report.refused {
-            session.out.line(format_args!(
-                "not tracked: {}: {} ({})",
-                name(table),
-                name(why),
-                name(advice)
-            ))?;
+            session.out.line(format_args!("not tracked: {}: {} ({})", name(table), name(why), name(advice)))?;
         }
         for (key, value) in &report.proposed_policy {
             let (key, value) = (name(key), name(value));
-            session.out.line(format_args!(
-                "policy, by the column's name: {key} = {value}"
-            ))?;
+            session.out.line(format_args!("policy, by the column's name: {key} = {value}"))?;
         }
         if !report.already {
-            session
-                .out
-                .line("next: edit it with any program, then: mainstem status")?;
+            session.out.line("next: edit it with any program, then: mainstem status")?;
         }
         Ok(())
     }
 }
 
 fn shown(report: &InitReport) -> serde_json::Value {
-    let tracked = report
-        .tracked
-        .iter()
-        .map(|(table, rows)| json!({ "table": table, "rows": rows }));
+    let tracked = report.tracked.iter().map(|(table, rows)| json!({ "table": table, "rows": rows }));
     let refused = report.refused.iter();
-    let refused = refused
-        .map(|(table, why, advice)| json!({ "table": table, "reason": why, "advice": advice }));
+    let refused = refused.map(|(table, why, advice)| json!({ "table": table, "reason": why, "advice": advice }));
     let proposed = report.proposed_policy.iter();
     let proposed = proposed.map(|(key, value)| json!({ "key": key, "value": value }));
     json!({

@@ -47,32 +47,20 @@ impl Log {
         let out = &mut session.out;
         if out.is_json() {
             let mut list = JsonList::begin(out)?;
-            unsent
-                .iter()
-                .try_for_each(|front| list.push(out, &json::unsent(front)))?;
-            versions
-                .iter()
-                .try_for_each(|version| list.push(out, &json::version(version)))?;
+            unsent.iter().try_for_each(|front| list.push(out, &json::unsent(front)))?;
+            versions.iter().try_for_each(|version| list.push(out, &json::version(version)))?;
             list.end(out)?;
             out.line("")?;
         } else {
-            unsent
-                .iter()
-                .try_for_each(|front| out.line(unsent_line(out, front)))?;
-            versions
-                .iter()
-                .try_for_each(|version| out.line(version_line(out, version)))?;
+            unsent.iter().try_for_each(|front| out.line(unsent_line(out, front)))?;
+            versions.iter().try_for_each(|version| out.line(version_line(out, version)))?;
         }
         Ok(Exit::Done)
     }
 
     fn show_operations(&self, out: &mut Output, opened: &mut Opened, actor: &str) -> Result<Exit> {
         let mut catalog = Catalog::open(&opened.path)?;
-        let mut list = if out.is_json() {
-            Some(JsonList::begin(out)?)
-        } else {
-            None
-        };
+        let mut list = if out.is_json() { Some(JsonList::begin(out)?) } else { None };
         opened.replica.operations(&mut |operation| {
             let columns = catalog.key_columns(&operation.table, operation.key.len())?;
             match &mut list {
@@ -93,11 +81,7 @@ fn unsent_line(out: &Output, front: &Front) -> String {
     let id = out.paint(Paint::Changed, format!("u{}", header.sequence));
     let title = name(header.title.as_deref().unwrap_or("(no title)"));
     let actor = name(&header.actor);
-    format!(
-        "{id}  {}  {actor}  {title} ({}, not sent)",
-        moment(header.at),
-        count(front.count, "row", "rows")
-    )
+    format!("{id}  {}  {actor}  {title} ({}, not sent)", moment(header.at), count(front.count, "row", "rows"))
 }
 
 fn version_line(out: &Output, version: &Version) -> String {
@@ -112,25 +96,14 @@ fn version_line(out: &Output, version: &Version) -> String {
         (version.waiting.len(), "waiting", "waiting"),
         (version.resolved.len(), "resolution", "resolutions"),
     ];
-    facts.extend(
-        counted
-            .iter()
-            .filter(|c| c.0 > 0)
-            .map(|(n, one, many)| count(*n as u64, one, many)),
-    );
-    format!(
-        "{id}  {}  {}  {title} ({})",
-        moment(version.accepted_at),
-        name(&header.actor),
-        facts.join(", ")
-    )
+    facts.extend(counted.iter().filter(|c| c.0 > 0).map(|(n, one, many)| count(*n as u64, one, many)));
+    format!("{id}  {}  {}  {title} ({})", moment(version.accepted_at), name(&header.actor), facts.join(", "))
 }
 
 fn operation_json(operation: &Operation, columns: &[String], actor: &str) -> serde_json::Value {
     let side = |v: &Option<mainstem_core::value::Value>| v.as_ref().map(json::value);
     let cells = operation.cells.iter();
-    let cells = cells
-        .map(|(column, b, a)| json!({ "column": column, "before": side(b), "after": side(a) }));
+    let cells = cells.map(|(column, b, a)| json!({ "column": column, "before": side(b), "after": side(a) }));
     json!({
         "sequence": operation.sequence,
         "at": plain_text::moment_ms(operation.at_ms),
@@ -145,23 +118,10 @@ fn operation_json(operation: &Operation, columns: &[String], actor: &str) -> ser
 fn operation_text(out: &mut Output, operation: &Operation, actor: &str) -> Result<()> {
     let at = moment(Time::from_ms(operation.at_ms));
     let (table, key) = (name(&operation.table), plain_text::key(&operation.key));
-    out.line(format_args!(
-        "{}  {at}  {}  {} {table} {key}",
-        operation.sequence,
-        name(actor),
-        operation.kind
-    ))?;
+    out.line(format_args!("{}  {at}  {}  {} {table} {key}", operation.sequence, name(actor), operation.kind))?;
     for (column, before, after) in &operation.cells {
-        let shown = |v: &Option<_>| {
-            v.as_ref()
-                .map_or("—".to_string(), |v| plain_text::value(v, Extent::Full))
-        };
-        out.line(format_args!(
-            "    {}: {} → {}",
-            name(column),
-            shown(before),
-            shown(after)
-        ))?;
+        let shown = |v: &Option<_>| v.as_ref().map_or("—".to_string(), |v| plain_text::value(v, Extent::Full));
+        out.line(format_args!("    {}: {} → {}", name(column), shown(before), shown(after)))?;
     }
     Ok(())
 }

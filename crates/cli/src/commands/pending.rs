@@ -44,19 +44,9 @@ impl Pending {
         }
         for (front, w) in &waiting {
             let header = &front.header;
-            let from = header
-                .title
-                .as_deref()
-                .map_or(format!("changeset {}", header.sequence), name);
-            let (row, parent) = (
-                format!("{} {}", name(&w.table), key(&w.key)),
-                key(&w.parent_key),
-            );
-            out.line(format_args!(
-                "{row} waits for {} {parent} ({}, {from})",
-                name(&w.parent),
-                name(&header.actor)
-            ))?;
+            let from = header.title.as_deref().map_or(format!("changeset {}", header.sequence), name);
+            let (row, parent) = (format!("{} {}", name(&w.table), key(&w.key)), key(&w.parent_key));
+            out.line(format_args!("{row} waits for {} {parent} ({}, {from})", name(&w.parent), name(&header.actor)))?;
         }
         if waiting.is_empty() {
             out.line("nothing waits")?;

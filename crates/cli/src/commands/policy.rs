@@ -3,8 +3,8 @@ use crate::exit_codes::Exit;
 use crate::output::Output;
 use crate::policy_edit;
 use crate::wiring::Session;
-use mainstem::Result;
 use mainstem::policy_text;
+use mainstem::{Error, Result};
 use serde_json::json;
 
 /// Shows or changes the rules by which edits combine
@@ -27,7 +27,7 @@ pub struct Policy {
 enum Action {
     /// Show the policy in force on the primary
     Show,
-    /// Set one key
+    /// Set one key: strategy, recipe.strategy, recipe.title.strategy; also deletes, mode, priority_column and others
     Set {
         /// The key, with dots
         #[arg(value_name = "KEY")]
@@ -52,20 +52,20 @@ impl Policy {
         let before = primary.describe()?.policy;
         let after = match action {
             Action::Show => return show(&mut session.out, &before),
-            Action::Set { key, value } => policy_text::set(&before, key, value)?,
+            Action::Set { key, value } => policy_text::set(&before, key, value).map_err(hinted)?,
             Action::Edit => policy_edit::edit(&before)?,
         };
-        policy_text::parse(&after)?;
         if after == before {
             return tell(session, &after, "the policy is as it was");
         }
         primary.set_policy(&after, &session.actor(&opened.standing)?)?;
-        tell(
-            session,
-            &after,
-            "the policy is set; replicas hear of it with their next sync",
-        )
+        tell(session, &after, "the policy is set; replicas hear of it with their next sync")
     }
+}
+
+/// What is wrong with a key or a value is said by the policy; where to look it up is known here.
+fn hinted(e: Error) -> Error {
+    if e.hint.is_some() { e } else { e.hint("mainstem help policy set") }
 }
 
 fn show(out: &mut Output, text: &str) -> Result<Exit> {

@@ -1,7 +1,7 @@
 //! `mainstem publish`.
 use crate::exit_codes::Exit;
 use crate::json;
-use crate::plain_text::{count, name};
+use crate::plain_text::{count, name, shell_word};
 use crate::wiring::{Address, Session};
 use mainstem::Result;
 use serde_json::json;
@@ -31,12 +31,9 @@ impl Publish {
         let actor = session.actor(&opened.standing)?;
         let mut bar = session.bar();
         let dataset = self.dataset.as_deref();
-        let description =
-            opened
-                .replica
-                .publish(address.folder(), dataset, &actor, &mut |what, done, of| {
-                    bar.report(what, done, of);
-                })?;
+        let description = opened.replica.publish(address.folder(), dataset, &actor, &mut |what, done, of| {
+            bar.report(what, done, of);
+        })?;
         drop(bar);
         let rows: u64 = description.tables.iter().map(|t| t.rows).sum();
         let tables = description.tables.len() as u64;
@@ -53,12 +50,8 @@ impl Publish {
         } else {
             let (dataset, folder) = (name(&description.dataset), name(&remembered));
             let (tables, rows) = (count(tables, "table", "tables"), count(rows, "row", "rows"));
-            session.out.line(format_args!(
-                "published {dataset} as version {version} in {folder}: {tables}, {rows}"
-            ))?;
-            session.out.line(format_args!(
-                "others get it with: mainstem clone {folder} COPY.db"
-            ))?;
+            session.out.line(format_args!("published {dataset} as version {version} in {folder}: {tables}, {rows}"))?;
+            session.out.line(format_args!("others get it with: mainstem clone {} COPY.db", shell_word(&folder)))?;
         }
         Ok(Exit::Done)
     }

@@ -63,10 +63,7 @@ impl Resolve {
             Some(id) => vec![by_id(&known, id)?],
             None => known.iter().filter(|c| self.filter.keeps(c)).collect(),
         };
-        let answers = meant
-            .iter()
-            .map(|c| Ok((c.id, self.answering(c)?)))
-            .collect::<Result<Vec<_>>>()?;
+        let answers = meant.iter().map(|c| Ok((c.id, self.answering(c)?))).collect::<Result<Vec<_>>>()?;
         if !answers.is_empty() {
             opened.replica.resolve(&actor, &answers)?;
         }
@@ -86,65 +83,39 @@ impl Resolve {
 
     fn answering(&self, conflict: &Conflict) -> Result<Answering> {
         let Some(typed) = &self.value else {
-            return Ok(Answering {
-                choice: self.choice(),
-                value: None,
-            });
+            return Ok(Answering { choice: self.choice(), value: None });
         };
         if conflict.column.is_none() {
-            let message = format!(
-                "conflict {} is about a whole row, which a value cannot answer",
-                conflict_id(conflict.id)
-            );
-            let hint = format!(
-                "mainstem resolve {} --ours (or --theirs, --base)",
-                conflict_id(conflict.id)
-            );
+            let message = format!("conflict {} is about a whole row, which a value cannot answer", conflict_id(conflict.id));
+            let hint = format!("mainstem resolve {} --ours (or --theirs, --base)", conflict_id(conflict.id));
             return Err(Error::invalid(message).hint(hint));
         }
         let sides = [&conflict.base, &conflict.ours.claim, &conflict.theirs.claim];
-        let cells: Vec<&Value> = sides
-            .iter()
-            .filter_map(|c| {
-                if let Claim::Cell(v) = c {
-                    Some(v)
-                } else {
-                    None
-                }
-            })
-            .collect();
-        Ok(Answering {
-            choice: Choice::Value,
-            value: Some(value_for_cell(typed, &cells)),
-        })
+        let cells: Vec<&Value> = sides.iter().filter_map(|c| if let Claim::Cell(v) = c { Some(v) } else { None }).collect();
+        Ok(Answering { choice: Choice::Value, value: Some(value_for_cell(typed, &cells)) })
     }
 
     fn tell(&self, session: &mut Session, meant: &[&Conflict]) -> Result<()> {
         let choice = self.choice();
         if session.out.is_json() {
             let ids: Vec<String> = meant.iter().map(|c| conflict_id(c.id)).collect();
-            return session
-                .out
-                .json(&json!({ "resolved": ids, "choice": choice.name() }));
+            return session.out.json(&json!({ "resolved": ids, "choice": choice.name() }));
         }
         if let [only] = meant {
             let chosen = match choice {
                 Choice::Ours => shown(&only.ours.claim),
                 Choice::Theirs => shown(&only.theirs.claim),
                 Choice::Base => shown(&only.base),
-                Choice::Value | Choice::Merged => choice.name().to_string(),
+                Choice::Value => self.answering(only)?.value.map_or(String::new(), |v| plain_text::value(&v, Extent::Short)),
+                Choice::Merged => "a merge of both".to_string(),
             };
-            session
-                .out
-                .line(format_args!("{}: {chosen}", place(only)))?;
+            session.out.line(format_args!("{}: {chosen}", place(only)))?;
         }
         if meant.is_empty() {
             return session.out.line("no open conflict is meant");
         }
         let conflicts = count(meant.len() as u64, "conflict", "conflicts");
-        session.out.line(format_args!(
-            "answered {conflicts} (share it with: mainstem sync)"
-        ))
+        session.out.line(format_args!("answered {conflicts} (share it with: mainstem sync)"))
     }
 }
 

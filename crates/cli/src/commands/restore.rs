@@ -43,38 +43,19 @@ impl Restore {
     /// Runs the command.
     pub fn run(&self, session: &mut Session) -> Result<Exit> {
         let mut opened = session.replica()?;
-        let since = if self.from_base {
-            Since::Base
-        } else {
-            Since::Commit
-        };
-        let table = self
-            .table
-            .as_ref()
-            .map(|t| Catalog::open(&opened.path)?.table(t))
-            .transpose()?;
+        let since = if self.from_base { Since::Base } else { Since::Commit };
+        let table = self.table.as_ref().map(|t| Catalog::open(&opened.path)?.table(t)).transpose()?;
         let key = match (&table, &self.key) {
             (Some(table), Some(typed)) => Some(changed_key(&mut opened, since, table, typed)?),
             _ => None,
         };
-        let target = RestoreTarget {
-            table,
-            key,
-            columns: self.columns.clone(),
-        };
+        let target = RestoreTarget { table, key, columns: self.columns.clone() };
         let rows = opened.replica.restore(since, &target)?;
         if session.out.is_json() {
             session.out.json(&serde_json::json!({ "restored": rows }))?;
         } else {
-            let point = if self.from_base {
-                "the base version"
-            } else {
-                "the last commit"
-            };
-            session.out.line(format_args!(
-                "put back {} to {point}",
-                count(rows, "row", "rows")
-            ))?;
+            let point = if self.from_base { "the base version" } else { "the last commit" };
+            session.out.line(format_args!("put {} back to {point}", count(rows, "row", "rows")))?;
         }
         Ok(Exit::Done)
     }
@@ -82,10 +63,7 @@ impl Restore {
 
 /// The key of the one changed row that was typed.
 fn changed_key(opened: &mut Opened, since: Since, table: &str, typed: &str) -> Result<Key> {
-    let filter = RowFilter {
-        table: Some(table.to_string()),
-        key: Some(KeyArgument(typed.to_string())),
-    };
+    let filter = RowFilter { table: Some(table.to_string()), key: Some(KeyArgument(typed.to_string())) };
     let mut found: Vec<Key> = Vec::new();
     opened.replica.changes(since, &mut |shape, change| {
         if filter.keeps(shape, change)? && !found.contains(&change.key) {
@@ -95,17 +73,10 @@ fn changed_key(opened: &mut Opened, since: Since, table: &str, typed: &str) -> R
     })?;
     match found.as_slice() {
         [only] => Ok(only.clone()),
-        [] => Err(
-            Error::not_found(format!("{} {} has not changed", name(table), name(typed)))
-                .hint("mainstem status"),
-        ),
+        [] => Err(Error::not_found(format!("{} {} has not changed", name(table), name(typed))).hint("mainstem status")),
         [first, ..] => {
             let message = format!("{} {} names {} rows", name(table), name(typed), found.len());
-            Err(Error::invalid(message).hint(format!(
-                "mainstem restore {} \"{}\"",
-                name(table),
-                key(first)
-            )))
+            Err(Error::invalid(message).hint(format!("mainstem restore {} \"{}\"", name(table), key(first))))
         }
     }
 }

@@ -77,26 +77,17 @@ impl Status {
         let head = head.to_string();
         out.write(format_args!("{},\"changes\":", head.trim_end_matches('}')))?;
         let mut list = JsonList::begin(out)?;
-        opened
-            .replica
-            .changes(Since::Commit, &mut |shape, change| {
-                list.push(out, &json::change(shape, change))
-            })?;
+        opened.replica.changes(Since::Commit, &mut |shape, change| list.push(out, &json::change(shape, change)))?;
         list.end(out)?;
         out.line("}")
     }
 
     fn show_text(&self, out: &mut Output, opened: &mut Opened, actor: &str) -> Result<()> {
         let mut tables: BTreeMap<String, TableSummary> = BTreeMap::new();
-        opened
-            .replica
-            .changes(Since::Commit, &mut |shape, change| {
-                tables
-                    .entry(shape.table.clone())
-                    .or_default()
-                    .add(out, shape, change);
-                Ok(())
-            })?;
+        opened.replica.changes(Since::Commit, &mut |shape, change| {
+            tables.entry(shape.table.clone()).or_default().add(out, shape, change);
+            Ok(())
+        })?;
         show_standing(out, opened, actor)?;
         show_changes(out, &tables)?;
         show_next(out, &opened.standing, !tables.is_empty())
@@ -106,10 +97,7 @@ impl Status {
 fn named(out: &Output, shape: &Shape, change: &Change) -> String {
     let columns = match &change.edit {
         Edit::Update(cells) => {
-            let names: Vec<String> = cells
-                .iter()
-                .map(|c| name(&shape.columns[c.column]))
-                .collect();
+            let names: Vec<String> = cells.iter().map(|c| name(&shape.columns[c.column])).collect();
             format!(" ({})", names.join(", "))
         }
         _ => String::new(),
@@ -125,25 +113,13 @@ fn named(out: &Output, shape: &Shape, change: &Change) -> String {
 fn show_standing(out: &mut Output, opened: &Opened, actor: &str) -> Result<()> {
     let standing = &opened.standing;
     let path = name(&opened.path.display().to_string());
-    out.line(format_args!(
-        "{path}: replica {} of {}, edited by {}",
-        standing.replica.short(),
-        name(&standing.dataset),
-        name(actor)
-    ))?;
+    out.line(format_args!("{path}: replica {} of {}, edited by {}", standing.replica.short(), name(&standing.dataset), name(actor)))?;
     match &standing.remote {
-        Some(remote) => out.line(format_args!(
-            "at version {} of {}",
-            standing.base_version,
-            name(remote)
-        ))?,
+        Some(remote) => out.line(format_args!("at version {} of {}", standing.base_version, name(remote)))?,
         None => out.line("not published yet")?,
     }
     if standing.unsent > 0 {
-        out.line(format_args!(
-            "{} not sent",
-            count(standing.unsent, "changeset is", "changesets are")
-        ))?;
+        out.line(format_args!("{} not sent", count(standing.unsent, "changeset is", "changesets are")))?;
     }
     Ok(())
 }
@@ -154,16 +130,8 @@ fn show_changes(out: &mut Output, tables: &BTreeMap<String, TableSummary>) -> Re
     }
     out.line("\nchanged since the last commit:")?;
     for (table, summary) in tables {
-        let parts = [
-            (summary.inserted, "inserted"),
-            (summary.updated, "updated"),
-            (summary.deleted, "deleted"),
-        ];
-        let parts: Vec<String> = parts
-            .iter()
-            .filter(|p| p.0 > 0)
-            .map(|(n, what)| format!("{n} {what}"))
-            .collect();
+        let parts = [(summary.inserted, "inserted"), (summary.updated, "updated"), (summary.deleted, "deleted")];
+        let parts: Vec<String> = parts.iter().filter(|p| p.0 > 0).map(|(n, what)| format!("{n} {what}")).collect();
         let table = out.paint(Paint::Heading, name(table));
         out.line(format_args!("  {table}: {}", parts.join(", ")))?;
         for row in &summary.named {
@@ -180,13 +148,7 @@ fn show_changes(out: &mut Output, tables: &BTreeMap<String, TableSummary>) -> Re
 fn show_next(out: &mut Output, standing: &Standing, has_changes: bool) -> Result<()> {
     let mut next: Vec<(String, &str)> = Vec::new();
     if standing.conflicts_open > 0 {
-        next.push((
-            format!(
-                "{} open",
-                count(standing.conflicts_open, "conflict is", "conflicts are")
-            ),
-            "mainstem conflicts",
-        ));
+        next.push((format!("{} open", count(standing.conflicts_open, "conflict is", "conflicts are")), "mainstem conflicts"));
     }
     if standing.pending > 0 {
         let waiting = count(standing.pending, "change waits", "changes wait");
@@ -194,15 +156,10 @@ fn show_next(out: &mut Output, standing: &Standing, has_changes: bool) -> Result
     }
     if has_changes {
         next.push(("see each cell".into(), "mainstem diff"));
-        next.push((
-            "give it a title".into(),
-            "mainstem commit -m \"what you did\"",
-        ));
+        next.push(("give it a title".into(), "mainstem commit -m \"what you did\""));
     }
     match standing.remote {
-        Some(_) if has_changes || standing.unsent > 0 => {
-            next.push(("bring it together".into(), "mainstem sync"))
-        }
+        Some(_) if has_changes || standing.unsent > 0 => next.push(("bring it together".into(), "mainstem sync")),
         None => next.push(("share it".into(), "mainstem publish FOLDER")),
         Some(_) => {}
     }
@@ -222,10 +179,7 @@ mod tests {
     #[test]
     fn the_head_of_the_json_can_be_continued() {
         let head: Json = serde_json::json!({ "a": 1, "notices": [] });
-        let text = format!(
-            "{},\"changes\":[]}}",
-            head.to_string().trim_end_matches('}')
-        );
+        let text = format!("{},\"changes\":[]}}", head.to_string().trim_end_matches('}'));
         let whole: Json = serde_json::from_str(&text).expect("valid JSON");
         assert_eq!(whole["changes"], serde_json::json!([]));
     }

@@ -20,10 +20,6 @@ impl Sync {
     /// Runs the command.
     pub fn run(&self, session: &mut Session) -> Result<Exit> {
         let report = sync_report::run(session, mainstem::sync::sync)?;
-        Ok(if report.conflicts_open > 0 {
-            Exit::ConflictsOpen
-        } else {
-            Exit::Done
-        })
+        Ok(if report.conflicts_open > 0 { Exit::ConflictsOpen } else { Exit::Done })
     }
 }

@@ -31,16 +31,10 @@ impl Verify {
     pub fn run(&self, session: &mut Session) -> Result<Exit> {
         let mut opened = session.replica()?;
         let has_reference = !self.local && opened.standing.remote.is_some();
-        let mut primary = if has_reference {
-            Some(session.primary_of(&opened.standing)?)
-        } else {
-            None
-        };
+        let mut primary = if has_reference { Some(session.primary_of(&opened.standing)?) } else { None };
         let reference = primary.as_mut().map(|p| p.as_mut() as &mut dyn Primary);
         let mut bar = session.bar();
-        let found = opened
-            .replica
-            .verify(reference, &mut |what, done, of| bar.report(what, done, of))?;
+        let found = opened.replica.verify(reference, &mut |what, done, of| bar.report(what, done, of))?;
         drop(bar);
         if session.out.is_json() {
             let shown = shown(&found, &opened.path, has_reference)?;
@@ -48,11 +42,7 @@ impl Verify {
         } else {
             tell(session, &found, has_reference)?;
         }
-        Ok(if found.differences.is_empty() {
-            Exit::Done
-        } else {
-            Exit::Found
-        })
+        Ok(if found.differences.is_empty() { Exit::Done } else { Exit::Found })
     }
 }
 
@@ -81,30 +71,13 @@ fn shown(found: &Verified, path: &Path, has_reference: bool) -> Result<serde_jso
 fn tell(session: &mut Session, found: &Verified, has_reference: bool) -> Result<()> {
     let out = &mut session.out;
     for difference in &found.differences {
-        let key = difference
-            .key
-            .as_ref()
-            .map_or(String::new(), |k| format!(" {}", plain_text::key(k)));
-        out.line(format_args!(
-            "{}{key}: {}",
-            name(&difference.table),
-            name(&difference.what)
-        ))?;
+        let key = difference.key.as_ref().map_or(String::new(), |k| format!(" {}", plain_text::key(k)));
+        out.line(format_args!("{}{key}: {}", name(&difference.table), name(&difference.what)))?;
     }
     let rows = count(found.rows, "row", "rows");
-    let with = if has_reference {
-        "capture and the primary"
-    } else {
-        "capture"
-    };
+    let with = if has_reference { "capture and the primary" } else { "capture" };
     match found.differences.len() as u64 {
-        0 => out.line(format_args!(
-            "{rows} agree with {with}; digest {}",
-            hex(&found.digest)
-        )),
-        n => out.line(format_args!(
-            "{} in {rows}, compared with {with}",
-            count(n, "difference", "differences")
-        )),
+        0 => out.line(format_args!("{rows} agree with {with}; digest {}", hex(&found.digest))),
+        n => out.line(format_args!("{} in {rows}, compared with {with}", count(n, "difference", "differences"))),
     }
 }

@@ -28,11 +28,7 @@ pub struct AsHtml {
 impl AsHtml {
     /// A page of that title.
     pub fn new(title: &str) -> Self {
-        AsHtml {
-            title: title.to_string(),
-            table: None,
-            count: 0,
-        }
+        AsHtml { title: title.to_string(), table: None, count: 0 }
     }
 }
 
@@ -50,10 +46,7 @@ impl Rendering for AsHtml {
         self.count += 1;
         if self.table.as_ref() != Some(&shape.table) {
             self.table = Some(shape.table.clone());
-            out.line(format_args!(
-                "<h2>{}</h2>",
-                escape(&plain_text::name(&shape.table))
-            ))?;
+            out.line(format_args!("<h2>{}</h2>", escape(&plain_text::name(&shape.table))))?;
         }
         out.line(article(shape, change))
     }
@@ -65,10 +58,7 @@ impl Rendering for AsHtml {
 
 fn article(shape: &Shape, change: &Change) -> String {
     let kind = change.edit.name();
-    let was = change
-        .moved_from
-        .as_ref()
-        .map_or(String::new(), |k| format!(" (was {})", plain_text::key(k)));
+    let was = change.moved_from.as_ref().map_or(String::new(), |k| format!(" (was {})", plain_text::key(k)));
     let key = escape(&format!("{}{was}", plain_text::key(&change.key)));
     let mut text = format!("<article class=\"{kind}\"><h3>{key} · {kind}</h3>\n<table>");
     if matches!(change.edit, Edit::Update(_)) {
@@ -76,10 +66,7 @@ fn article(shape: &Shape, change: &Change) -> String {
     }
     for (column, before, after) in shown_cells(shape, &change.edit) {
         let column = escape(&plain_text::name(column));
-        text.push_str(&format!(
-            "\n<tr><th>{column}</th>{}</tr>",
-            cells(before, after)
-        ));
+        text.push_str(&format!("\n<tr><th>{column}</th>{}</tr>", cells(before, after)));
     }
     text + "\n</table></article>"
 }
@@ -90,23 +77,14 @@ fn cells(before: Option<&Value>, after: Option<&Value>) -> String {
         (Some(Value::Text(b)), Some(Value::Text(a))) => {
             if let (Ok(b), Ok(a)) = (std::str::from_utf8(b), std::str::from_utf8(a)) {
                 let runs = compare(b, a);
-                return format!(
-                    "<td>'{}'</td><td>'{}'</td>",
-                    side(&runs, true),
-                    side(&runs, false)
-                );
+                return format!("<td>'{}'</td><td>'{}'</td>", side(&runs, true), side(&runs, false));
             }
         }
         (Some(v), None) => return format!("<td class=\"before\">{}</td>", shown(v)),
         (None, Some(v)) => return format!("<td class=\"after\">{}</td>", shown(v)),
         _ => {}
     }
-    let cell = |v: Option<&Value>, class: &str| {
-        format!(
-            "<td class=\"{class}\">{}</td>",
-            v.map_or(String::new(), shown)
-        )
-    };
+    let cell = |v: Option<&Value>, class: &str| format!("<td class=\"{class}\">{}</td>", v.map_or(String::new(), shown));
     cell(before, "before") + &cell(after, "after")
 }
 

@@ -32,40 +32,20 @@ pub fn statement(shape: &Shape, change: &Change) -> String {
         Edit::Insert(row) => {
             let columns: Vec<String> = shape.columns.iter().map(|c| identifier(c)).collect();
             let values: Vec<String> = row.iter().map(literal).collect();
-            format!(
-                "INSERT INTO {table} ({}) VALUES ({});",
-                columns.join(", "),
-                values.join(", ")
-            )
+            format!("INSERT INTO {table} ({}) VALUES ({});", columns.join(", "), values.join(", "))
         }
-        Edit::Delete(_) => format!(
-            "DELETE FROM {table} WHERE {};",
-            condition(shape, &change.key)
-        ),
+        Edit::Delete(_) => format!("DELETE FROM {table} WHERE {};", condition(shape, &change.key)),
         Edit::Update(cells) => {
-            let set = |c: &mainstem_core::change::Cell| {
-                format!(
-                    "{} = {}",
-                    identifier(&shape.columns[c.column]),
-                    literal(&c.after)
-                )
-            };
+            let set = |c: &mainstem_core::change::Cell| format!("{} = {}", identifier(&shape.columns[c.column]), literal(&c.after));
             let cells: Vec<String> = cells.iter().map(set).collect();
-            format!(
-                "UPDATE {table} SET {} WHERE {};",
-                cells.join(", "),
-                condition(shape, &change.key)
-            )
+            format!("UPDATE {table} SET {} WHERE {};", cells.join(", "), condition(shape, &change.key))
         }
     }
 }
 
 fn condition(shape: &Shape, key: &Key) -> String {
     let names = shape.key.iter().map(|&i| identifier(&shape.columns[i]));
-    let parts: Vec<String> = names
-        .zip(key)
-        .map(|(c, v)| format!("{c} = {}", literal(v)))
-        .collect();
+    let parts: Vec<String> = names.zip(key).map(|(c, v)| format!("{c} = {}", literal(v))).collect();
     parts.join(" AND ")
 }
 
@@ -83,11 +63,7 @@ pub fn literal(value: &Value) -> String {
         Value::Real(r) if r.is_infinite() => if *r > 0.0 { "9e999" } else { "-9e999" }.into(),
         Value::Real(r) => format!("{r:.16e}"),
         Value::Text(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text)
-                if !text
-                    .chars()
-                    .any(|c| c.is_control() && c != '\n' && c != '\t') =>
-            {
+            Ok(text) if !text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') => {
                 format!("'{}'", text.replace('\'', "''"))
             }
             _ => format!("CAST(X'{}' AS TEXT)", hex(bytes).to_uppercase()),

@@ -50,15 +50,8 @@ pub fn headline(shape: &Shape, change: &Change) -> String {
         Edit::Update(_) => '~',
         Edit::Delete(_) => '-',
     };
-    let moved = change
-        .moved_from
-        .as_ref()
-        .map_or(String::new(), |k| format!(" (was {})", plain_text::key(k)));
-    format!(
-        "{sign} {} {}{moved}",
-        plain_text::name(&shape.table),
-        plain_text::key(&change.key)
-    )
+    let moved = change.moved_from.as_ref().map_or(String::new(), |k| format!(" (was {})", plain_text::key(k)));
+    format!("{sign} {} {}{moved}", plain_text::name(&shape.table), plain_text::key(&change.key))
 }
 
 fn cell_line(out: &Output, (column, before, after): &ShownCell<'_>) -> String {
@@ -103,12 +96,8 @@ fn by_word(out: &Output, before: &str, after: &str) -> String {
         let visible = |t: &str| plain_text::text(t.as_bytes(), Extent::Full);
         match run {
             Run::Same(t) => line.push_str(&visible(&context(t, at == 0, at == last))),
-            Run::Removed(t) => {
-                line.push_str(&out.paint(Paint::Removed, format!("[-{}-]", visible(t))))
-            }
-            Run::Added(t) => {
-                line.push_str(&out.paint(Paint::Added, format!("{{+{}+}}", visible(t))))
-            }
+            Run::Removed(t) => line.push_str(&out.paint(Paint::Removed, format!("[-{}-]", visible(t)))),
+            Run::Added(t) => line.push_str(&out.paint(Paint::Added, format!("{{+{}+}}", visible(t)))),
         }
     }
     line + "'"
@@ -121,16 +110,8 @@ fn context(text: &str, is_first: bool, is_last: bool) -> String {
     if characters.len() <= CONTEXT_CHARACTERS * ends + 3 {
         return text.to_string();
     }
-    let head: String = if is_first {
-        String::new()
-    } else {
-        characters[..CONTEXT_CHARACTERS].iter().collect()
-    };
+    let head: String = if is_first { String::new() } else { characters[..CONTEXT_CHARACTERS].iter().collect() };
     let from = characters.len() - CONTEXT_CHARACTERS;
-    let tail: String = if is_last {
-        String::new()
-    } else {
-        characters[from..].iter().collect()
-    };
+    let tail: String = if is_last { String::new() } else { characters[from..].iter().collect() };
     format!("{head} … {tail}")
 }

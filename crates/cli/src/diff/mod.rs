@@ -62,10 +62,7 @@ impl FormArguments {
             return Ok(None);
         };
         let file = crate::wiring::output_file(path)?;
-        Ok(Some(Output::to(
-            Box::new(std::io::BufWriter::new(file)),
-            is_json,
-        )))
+        Ok(Some(Output::to(Box::new(std::io::BufWriter::new(file)), is_json)))
     }
 }
 
@@ -81,11 +78,7 @@ pub struct RowFilter {
 impl RowFilter {
     /// True where the change is one of those asked for.
     pub fn keeps(&self, shape: &Shape, change: &Change) -> Result<bool> {
-        if self
-            .table
-            .as_ref()
-            .is_some_and(|t| !t.eq_ignore_ascii_case(&shape.table))
-        {
+        if self.table.as_ref().is_some_and(|t| !t.eq_ignore_ascii_case(&shape.table)) {
             return Ok(false);
         }
         match &self.key {
@@ -102,26 +95,9 @@ pub type ShownCell<'a> = (&'a str, Option<&'a Value>, Option<&'a Value>);
 pub fn shown_cells<'a>(shape: &'a Shape, edit: &'a Edit) -> Vec<ShownCell<'a>> {
     let names = || shape.columns.iter().map(String::as_str);
     match edit {
-        Edit::Insert(row) => names()
-            .zip(row)
-            .filter(|(_, v)| !v.is_null())
-            .map(|(c, v)| (c, None, Some(v)))
-            .collect(),
-        Edit::Delete(row) => names()
-            .zip(row)
-            .filter(|(_, v)| !v.is_null())
-            .map(|(c, v)| (c, Some(v), None))
-            .collect(),
-        Edit::Update(cells) => cells
-            .iter()
-            .map(|c| {
-                (
-                    shape.columns[c.column].as_str(),
-                    Some(&c.before),
-                    Some(&c.after),
-                )
-            })
-            .collect(),
+        Edit::Insert(row) => names().zip(row).filter(|(_, v)| !v.is_null()).map(|(c, v)| (c, None, Some(v))).collect(),
+        Edit::Delete(row) => names().zip(row).filter(|(_, v)| !v.is_null()).map(|(c, v)| (c, Some(v), None)).collect(),
+        Edit::Update(cells) => cells.iter().map(|c| (shape.columns[c.column].as_str(), Some(&c.before), Some(&c.after))).collect(),
     }
 }
 

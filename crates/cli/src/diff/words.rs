@@ -19,13 +19,7 @@ pub fn compare<'a>(before: &'a str, after: &'a str) -> Vec<Run<'a>> {
     let (old, new) = (words(before), words(after));
     let head = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
     let most = old.len().min(new.len()) - head;
-    let tail = old
-        .iter()
-        .rev()
-        .zip(new.iter().rev())
-        .take(most)
-        .take_while(|(a, b)| a == b)
-        .count();
+    let tail = old.iter().rev().zip(new.iter().rev()).take(most).take_while(|(a, b)| a == b).count();
     let (old_middle, new_middle) = (&old[head..old.len() - tail], &new[head..new.len() - tail]);
 
     let mut flags = vec![Side::Same; head];
@@ -89,10 +83,8 @@ fn align(old: &[&str], new: &[&str], flags: &mut Vec<Side>) {
     }
     let (mut i, mut j) = (0, 0);
     while i < old.len() || j < new.len() {
-        let is_removed = j == new.len()
-            || (i < old.len()
-                && old[i] != new[j]
-                && longest[(i + 1) * width + j] >= longest[i * width + j + 1]);
+        let is_removed =
+            j == new.len() || (i < old.len() && old[i] != new[j] && longest[(i + 1) * width + j] >= longest[i * width + j + 1]);
         let is_same = i < old.len() && j < new.len() && old[i] == new[j];
         flags.push(if is_same {
             Side::Same
@@ -107,13 +99,7 @@ fn align(old: &[&str], new: &[&str], flags: &mut Vec<Side>) {
 }
 
 /// Joins neighbouring words of one side into runs, as slices of the texts they came from.
-fn runs<'a>(
-    before: &'a str,
-    after: &'a str,
-    old: &[&str],
-    new: &[&str],
-    flags: &[Side],
-) -> Vec<Run<'a>> {
+fn runs<'a>(before: &'a str, after: &'a str, old: &[&str], new: &[&str], flags: &[Side]) -> Vec<Run<'a>> {
     let mut found = Vec::new();
     let (mut in_before, mut in_after) = (0, 0);
     let (mut i, mut j) = (0, 0);
@@ -160,37 +146,15 @@ mod tests {
     #[test]
     fn one_word_is_one_run() {
         let runs = compare("water the roses daily", "water the tulips daily");
-        assert_eq!(
-            runs,
-            [
-                Run::Same("water the "),
-                Run::Removed("roses"),
-                Run::Added("tulips"),
-                Run::Same(" daily")
-            ]
-        );
+        assert_eq!(runs, [Run::Same("water the "), Run::Removed("roses"), Run::Added("tulips"), Run::Same(" daily")]);
     }
 
     #[test]
     fn both_texts_come_back_whole() {
-        let texts = [
-            "",
-            "a",
-            "a b",
-            "b a",
-            "one, two; three",
-            "ein zwei 日本語 🎵🎵",
-            " a  b ",
-            "\n\n",
-            "a-b-c",
-            "c-b-a",
-        ];
+        let texts = ["", "a", "a b", "b a", "one, two; three", "ein zwei 日本語 🎵🎵", " a  b ", "\n\n", "a-b-c", "c-b-a"];
         for before in texts {
             for after in texts {
-                assert_eq!(
-                    both_sides(&compare(before, after)),
-                    (before.to_string(), after.to_string())
-                );
+                assert_eq!(both_sides(&compare(before, after)), (before.to_string(), after.to_string()));
             }
         }
     }
@@ -199,9 +163,6 @@ mod tests {
     fn texts_without_a_common_word_stay_cheap() {
         let before: String = (0..40_000).map(|i| format!("a{i} ")).collect();
         let after: String = (0..40_000).map(|i| format!("b{i}\n")).collect();
-        assert_eq!(
-            both_sides(&compare(&before, &after)),
-            (before.clone(), after.clone())
-        );
+        assert_eq!(both_sides(&compare(&before, &after)), (before.clone(), after.clone()));
     }
 }
