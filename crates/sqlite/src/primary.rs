@@ -98,11 +98,22 @@ pub fn found_primary(folder: &Path, around: Around, founding: &Founding<'_>, fil
     if std::fs::read_dir(folder).map_err(cannot)?.flatten().any(|entry| !entry.file_name().to_string_lossy().starts_with(PRIMARY_FILE)) {
         return Err(Error::new(ErrorKind::Conflict, "occupied", format!("{} is not empty", folder.display())).hint("choose a folder that is empty or not there yet"));
     }
-    let db = connection::open_primary(&file, true)?;
+    // A file that is there already is what a crash left of an earlier attempt, or somebody else's.
+    let db = connection::open_primary(&file, !file.exists())?;
     connection::begin_write(&db)?;
     let made = (|| {
-        let there: i64 = db.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'mainstem_event'", [], |r| r.get(0)).on(&db)?;
-        if there == 0 { ledger::create(&db) } else { Ok(()) }
+        let count = |what: &str| -> Result<i64> {
+            let sql = format!("SELECT count(*) FROM sqlite_schema WHERE {what}");
+            db.query_row(&sql, [], |r| r.get(0)).on(&db)
+        };
+        if count("name = 'mainstem_event'")? > 0 {
+            return Ok(());
+        }
+        if count("true")? > 0 {
+            let message = format!("{} is a database of another kind", file.display());
+            return Err(Error::new(ErrorKind::Conflict, "occupied", message).hint("choose a folder that is empty or not there yet"));
+        }
+        ledger::create(&db)
     })();
     match made {
         Ok(()) => connection::commit(&db)?,

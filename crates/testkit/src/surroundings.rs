@@ -15,10 +15,7 @@ pub struct Seeded {
 impl Seeded {
     /// A world that begins at a time, with a seed for its randomness.
     pub fn new(seed: u64, now_ms: u64) -> Arc<Seeded> {
-        Arc::new(Seeded {
-            now_ms: AtomicU64::new(now_ms),
-            state: AtomicU64::new(seed),
-        })
+        Arc::new(Seeded { now_ms: AtomicU64::new(now_ms), state: AtomicU64::new(seed) })
     }
     /// The same, as the library takes it.
     pub fn around(seed: u64) -> Around {
@@ -30,10 +27,7 @@ impl Seeded {
     }
     fn next(&self) -> u64 {
         // SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
-        let mut z = self
-            .state
-            .fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst)
-            .wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst).wrapping_add(0x9e37_79b9_7f4a_7c15);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
@@ -55,14 +49,7 @@ mod tests {
 
     #[test]
     fn one_seed_gives_one_world() {
-        let look = |world: Arc<Seeded>| {
-            (
-                world.now_ms(),
-                world.now_ms(),
-                world.random(),
-                world.random(),
-            )
-        };
+        let look = |world: Arc<Seeded>| (world.now_ms(), world.now_ms(), world.random(), world.random());
         assert_eq!(look(Seeded::new(7, 50)), look(Seeded::new(7, 50)));
         let (first, second, one, other) = look(Seeded::new(7, 50));
         assert_eq!((first, second), (50, 51));

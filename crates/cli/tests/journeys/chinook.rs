@@ -86,10 +86,7 @@ fn apart_and_together(order: [usize; 2]) -> Option<Outcome> {
     let chinook = shared("chinook.sqlite")?;
     let desk = Desk::new();
     desk.copy(&chinook, "ada.db");
-    desk.sql(
-        "ada.db",
-        "CREATE UNIQUE INDEX one_mail ON Customer (Email);",
-    );
+    desk.sql("ada.db", "CREATE UNIQUE INDEX one_mail ON Customer (Email);");
     let members = found(&desk, "ada.db", &["ada", "bob", "cyd"], &[]);
     let pair = [&members[0], &members[1]];
     assert_together(&pair);
@@ -118,51 +115,22 @@ fn assert_outcome(member: &Member<'_>) {
                Artist of Bob|First of Bob|Song one of Bob|1\nArtist of Bob|Second of Bob|Song two of Bob|5\n";
     assert_eq!(member.sql(OWN_ALBUMS), own);
     let both_cells = member.sql("SELECT UnitPrice, Composer FROM Track WHERE TrackId = 2;");
-    assert_eq!(
-        both_cells, "1.49|Composer by Bob\n",
-        "different cells of one row"
-    );
+    assert_eq!(both_cells, "1.49|Composer by Bob\n", "different cells of one row");
     // Last write wins unless the policy says otherwise, and Bob wrote after Ada.
-    assert_eq!(
-        member.sql("SELECT Name FROM Track WHERE TrackId = 1;"),
-        "Name by Bob\n"
-    );
+    assert_eq!(member.sql("SELECT Name FROM Track WHERE TrackId = 1;"), "Name by Bob\n");
     let swapped = "1|Protected AAC audio file\n2|MPEG audio file\n3|Third by Bob\n";
-    assert_eq!(
-        member.sql("SELECT * FROM MediaType WHERE MediaTypeId < 4 ORDER BY 1;"),
-        swapped
-    );
-    assert_eq!(
-        member.sql("SELECT count(*) FROM Customer WHERE Email = 'wanted@example.org';"),
-        "1\n"
-    );
-    let kinds: Vec<String> = member
-        .conflicts()
-        .iter()
-        .map(|c| c["kind"].to_string().replace('"', ""))
-        .collect();
+    assert_eq!(member.sql("SELECT * FROM MediaType WHERE MediaTypeId < 4 ORDER BY 1;"), swapped);
+    assert_eq!(member.sql("SELECT count(*) FROM Customer WHERE Email = 'wanted@example.org';"), "1\n");
+    let kinds: Vec<String> = member.conflicts().iter().map(|c| c["kind"].to_string().replace('"', "")).collect();
     for kind in ["update_update", "unique", "missing_parent"] {
-        assert!(
-            kinds.iter().any(|k| k == kind),
-            "a conflict of kind {kind}: {kinds:?}"
-        );
+        assert!(kinds.iter().any(|k| k == kind), "a conflict of kind {kind}: {kinds:?}");
     }
-    let deletes = kinds
-        .iter()
-        .filter(|k| ["delete_update", "update_delete"].contains(&k.as_str()))
-        .count();
+    let deletes = kinds.iter().filter(|k| ["delete_update", "update_delete"].contains(&k.as_str())).count();
     assert_eq!(deletes, 2, "{kinds:?}");
-    let same_cell = member
-        .conflicts()
-        .into_iter()
-        .find(|c| c["kind"] == "update_update")
-        .expect("seen above");
+    let same_cell = member.conflicts().into_iter().find(|c| c["kind"] == "update_update").expect("seen above");
     assert_eq!(same_cell["table"], "Track");
     assert_eq!(same_cell["column"], "Name");
-    assert_eq!(
-        same_cell["base"],
-        json!("For Those About To Rock (We Salute You)")
-    );
+    assert_eq!(same_cell["base"], json!("For Those About To Rock (We Salute You)"));
     assert_eq!(same_cell["strategy"], "last-write-wins");
 }
 
@@ -174,11 +142,7 @@ fn assert_plain_again(desk: &Desk, pair: &[&Member<'_>; 2]) {
         desk.assert_sound(&member.db);
         let left = member.sql("SELECT count(*) FROM sqlite_master WHERE name LIKE 'mainstem%' OR sql LIKE '%mainstem%';");
         assert_eq!(left, "0\n", "nothing of ours is left in {}", member.db);
-        assert_same(
-            &desk.rows(&member.db),
-            &before,
-            "rows before and after deinit",
-        );
+        assert_same(&desk.rows(&member.db), &before, "rows before and after deinit");
         member.sql("INSERT INTO Genre (Name) VALUES ('written afterwards');");
     }
     let lines = |db: &str| {
@@ -186,34 +150,17 @@ fn assert_plain_again(desk: &Desk, pair: &[&Member<'_>; 2]) {
         lines.sort();
         lines.join("\n")
     };
-    assert_same(
-        &lines("ada.db"),
-        &lines("bob.db"),
-        "the dumps of both plain files",
-    );
+    assert_same(&lines("ada.db"), &lines("bob.db"), "the dumps of both plain files");
 }
 
 #[test]
 fn both_orders_give_the_same() {
-    let (Some(ada_first), Some(bob_first)) =
-        (apart_and_together([0, 1]), apart_and_together([1, 0]))
-    else {
+    let (Some(ada_first), Some(bob_first)) = (apart_and_together([0, 1]), apart_and_together([1, 0])) else {
         return;
     };
-    assert_same(
-        &ada_first.by_meaning,
-        &bob_first.by_meaning,
-        "the rows by meaning, in both orders",
-    );
-    assert_same(
-        &ada_first.other_rows,
-        &bob_first.other_rows,
-        "the other tables, in both orders",
-    );
-    assert_eq!(
-        ada_first.conflicts, bob_first.conflicts,
-        "the conflicts, in both orders"
-    );
+    assert_same(&ada_first.by_meaning, &bob_first.by_meaning, "the rows by meaning, in both orders");
+    assert_same(&ada_first.other_rows, &bob_first.other_rows, "the other tables, in both orders");
+    assert_eq!(ada_first.conflicts, bob_first.conflicts, "the conflicts, in both orders");
 }
 
 #[test]
@@ -223,10 +170,7 @@ fn the_same_with_autoincrement() {
     };
     let desk = Desk::new();
     desk.copy(&chinook, "ada.db");
-    desk.sql(
-        "ada.db",
-        "CREATE UNIQUE INDEX one_mail ON Customer (Email);",
-    );
+    desk.sql("ada.db", "CREATE UNIQUE INDEX one_mail ON Customer (Email);");
     let members = found(&desk, "ada.db", &["ada", "bob"], &[]);
     let pair = [&members[0], &members[1]];
     pair[0].sql(EDITS_OF_ADA);
@@ -252,11 +196,7 @@ fn deinit_gives_the_file_back() {
         let app = Member::new(&desk, "ada", "app.db");
         desk.ok(&["--as", "ada", "init", "app.db"]);
         app.ok(&["deinit"]);
-        assert_same(
-            &desk.dump("app.db"),
-            &desk.dump("plain.db"),
-            "the dumps without an edit",
-        );
+        assert_same(&desk.dump("app.db"), &desk.dump("plain.db"), "the dumps without an edit");
         assert_eq!(desk.dump("app.db"), desk.dump("plain.db"));
 
         desk.ok(&["--as", "ada", "init", "app.db"]);
@@ -264,10 +204,6 @@ fn deinit_gives_the_file_back() {
             desk.sql(db, EDITS_OF_ADA);
         }
         app.ok(&["deinit", "--force"]);
-        assert_eq!(
-            desk.dump("app.db"),
-            desk.dump("plain.db"),
-            "the dumps after the user's own edits"
-        );
+        assert_eq!(desk.dump("app.db"), desk.dump("plain.db"), "the dumps after the user's own edits");
     }
 }

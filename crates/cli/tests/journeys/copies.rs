@@ -2,8 +2,7 @@
 use crate::desk::Desk;
 use crate::team::*;
 
-const START: &str =
-    "CREATE TABLE t (id TEXT PRIMARY KEY, v TEXT); INSERT INTO t VALUES ('start', 'one');
+const START: &str = "CREATE TABLE t (id TEXT PRIMARY KEY, v TEXT); INSERT INTO t VALUES ('start', 'one');
                      CREATE TABLE n (id INTEGER PRIMARY KEY, v TEXT);";
 
 fn write(member: &Member<'_>, label: &str, count: usize) {
@@ -28,15 +27,10 @@ fn a_copied_file_and_its_original_both_sync() {
         until_quiet(&[&members[0], &copy, &members[1]]);
         assert_together(&[&members[0], &copy, &members[1]]);
         for table in ["t", "n"] {
-            let count = members[1].sql(&format!(
-                "SELECT count(*) FROM {table} WHERE v LIKE 'original%' OR v LIKE 'copy%';"
-            ));
+            let count = members[1].sql(&format!("SELECT count(*) FROM {table} WHERE v LIKE 'original%' OR v LIKE 'copy%';"));
             assert_eq!(count, "10\n", "all rows of both in {table}");
         }
-        let identities = [
-            members[0].status()["replica"].clone(),
-            copy.status()["replica"].clone(),
-        ];
+        let identities = [members[0].status()["replica"].clone(), copy.status()["replica"].clone()];
         assert_ne!(identities[0], identities[1], "two files, two replicas");
     }
 }
@@ -53,11 +47,7 @@ fn a_copy_made_with_unsent_work_in_it() {
     write(&copy, "copy", 2);
     until_quiet(&[&members[0], &copy, &members[1]]);
     assert_together(&[&members[0], &copy, &members[1]]);
-    assert_eq!(
-        members[1].sql("SELECT count(*) FROM t;"),
-        "8\n",
-        "what both carried arrived once, what each made arrived"
-    );
+    assert_eq!(members[1].sql("SELECT count(*) FROM t;"), "8\n", "what both carried arrived once, what each made arrived");
 }
 
 #[test]
@@ -99,15 +89,8 @@ c.execute('COMMIT')";
     assert_ne!(said.code, 0, "{said:?}");
     let verified = said.json();
     assert_eq!(verified["ok"], false, "{verified}");
-    assert!(
-        verified["differences"].to_string().contains("start"),
-        "the row is named: {verified}"
-    );
-    assert_eq!(
-        pair[1].json(&["verify"])["ok"],
-        true,
-        "the other copy is in order"
-    );
+    assert!(verified["differences"].to_string().contains("start"), "the row is named: {verified}");
+    assert_eq!(pair[1].json(&["verify"])["ok"], true, "the other copy is in order");
 }
 
 #[test]
@@ -126,14 +109,6 @@ fn a_copy_that_was_away_for_a_long_time() {
     pair[1].sql("DELETE FROM t WHERE id = 'alone 0';");
     until_quiet(&[pair[1], pair[0]]);
     assert_together(&pair);
-    assert_eq!(
-        pair[1].sql("SELECT count(*) FROM t;"),
-        "6\n",
-        "start, three rounds, two of three"
-    );
-    assert_eq!(
-        pair[1].sql("SELECT count(*) FROM t WHERE id = 'round 2';"),
-        "0\n",
-        "nothing returned from the dead"
-    );
+    assert_eq!(pair[1].sql("SELECT count(*) FROM t;"), "6\n", "start, three rounds, two of three");
+    assert_eq!(pair[1].sql("SELECT count(*) FROM t WHERE id = 'round 2';"), "0\n", "nothing returned from the dead");
 }

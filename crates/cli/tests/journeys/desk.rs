@@ -59,18 +59,11 @@ impl Said {
     pub fn refuses(&self, code: i32, names: &str) {
         assert_eq!(self.code, code, "exit code: {self:?}");
         assert!(!self.err.contains("panicked"), "a panic: {self:?}");
-        let errors: Vec<&str> = self
-            .err
-            .lines()
-            .filter(|l| l.starts_with("error"))
-            .collect();
+        let errors: Vec<&str> = self.err.lines().filter(|l| l.starts_with("error")).collect();
         assert_eq!(errors.len(), 1, "one error line: {self:?}");
         let named = self.err.to_lowercase().contains(&names.to_lowercase());
         assert!(named, "the message names {names:?}: {self:?}");
-        assert!(
-            self.err.lines().any(|l| l.trim_start().starts_with("hint")),
-            "a hint: {self:?}"
-        );
+        assert!(self.err.lines().any(|l| l.trim_start().starts_with("hint")), "a hint: {self:?}");
     }
 }
 
@@ -82,9 +75,7 @@ pub struct Desk {
 impl Desk {
     /// An empty folder.
     pub fn new() -> Desk {
-        Desk {
-            folder: tempfile::tempdir().expect("a temporary folder"),
-        }
+        Desk { folder: tempfile::tempdir().expect("a temporary folder") }
     }
 
     /// A place in it.
@@ -95,16 +86,8 @@ impl Desk {
     /// A command that runs in the folder with a clean environment.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command
-            .current_dir(self.folder.path())
-            .env("HOME", self.folder.path())
-            .env("NO_COLOR", "1");
-        for name in [
-            "MAINSTEM_DB",
-            "MAINSTEM_ACTOR",
-            "XDG_CONFIG_HOME",
-            "RUST_BACKTRACE",
-        ] {
+        command.current_dir(self.folder.path()).env("HOME", self.folder.path()).env("NO_COLOR", "1");
+        for name in ["MAINSTEM_DB", "MAINSTEM_ACTOR", "XDG_CONFIG_HOME", "RUST_BACKTRACE"] {
             command.env_remove(name);
         }
         command
@@ -132,10 +115,7 @@ impl Desk {
     /// Runs SQL in the `sqlite3` shell, as another program would.
     pub fn sql(&self, db: &str, sql: &str) -> String {
         let said = self.try_sql(db, sql);
-        assert!(
-            said.code == 0 && said.err.is_empty(),
-            "sqlite3 {db}: {said:?}\n{sql}"
-        );
+        assert!(said.code == 0 && said.err.is_empty(), "sqlite3 {db}: {said:?}\n{sql}");
         said.out
     }
 
@@ -148,13 +128,7 @@ impl Desk {
 
     /// Runs a Python script.
     pub fn python(&self, script: &str, args: &[&str]) -> String {
-        let said = finish(
-            self.command("python3")
-                .arg("-c")
-                .arg(script)
-                .args(args)
-                .stdin(Stdio::null()),
-        );
+        let said = finish(self.command("python3").arg("-c").arg(script).args(args).stdin(Stdio::null()));
         assert_eq!(said.code, 0, "python3: {said:?}");
         said.out
     }
@@ -162,13 +136,7 @@ impl Desk {
     /// Starts a Python script that prints a line when it is ready and ends when its input closes.
     pub fn python_held(&self, script: &str, args: &[&str]) -> Held {
         let mut command = self.command("python3");
-        command
-            .arg("-u")
-            .arg("-c")
-            .arg(script)
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
+        command.arg("-u").arg("-c").arg(script).args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("python3 is installed");
         let mut line = String::new();
         let out = child.stdout.take().expect("stdout is piped");
@@ -195,11 +163,7 @@ impl Desk {
     /// The bytes of the files of that name and its companions, told apart by another process.
     pub fn fingerprint(&self, names: &[&str]) -> String {
         let script = r#"for f in "$@"; do if [ -d "$f" ]; then find "$f" -type f -name '*.db' | sort | xargs -r sha256sum; else sha256sum "$f"; fi; done"#;
-        let said = finish(
-            self.command("bash")
-                .args(["-c", script, "bash"])
-                .args(names),
-        );
+        let said = finish(self.command("bash").args(["-c", script, "bash"]).args(names));
         assert_eq!(said.code, 0, "sha256sum: {said:?}");
         said.out
     }
@@ -233,9 +197,7 @@ impl Drop for Held {
 
 /// Runs a command to its end.
 pub fn finish(command: &mut Command) -> Said {
-    let output = command
-        .output()
-        .unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     Said {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -244,13 +206,8 @@ pub fn finish(command: &mut Command) -> Said {
 }
 
 fn feed(command: &mut Command, input: &[u8]) -> Said {
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command
-        .spawn()
-        .unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     let mut stdin = child.stdin.take().expect("stdin is piped");
     let input = input.to_vec();
     // A thread, because a program that prints a lot before it has read all would wait for us for ever.
@@ -274,19 +231,13 @@ pub fn shared(name: &str) -> Option<PathBuf> {
     if path.exists() {
         return path.canonicalize().ok();
     }
-    eprintln!(
-        "skipped: {name} is not in {} (set MAINSTEM_SHARED_DATA)",
-        folder.display()
-    );
+    eprintln!("skipped: {name} is not in {} (set MAINSTEM_SHARED_DATA)", folder.display());
     None
 }
 
 /// A number from the environment, or the one for every day.
 pub fn volume(name: &str, everyday: u64) -> u64 {
-    std::env::var(name)
-        .ok()
-        .and_then(|v| v.parse().ok())
-        .unwrap_or(everyday)
+    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(everyday)
 }
 
 /// Small seeded numbers, so that a failing run can be repeated.

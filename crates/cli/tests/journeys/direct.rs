@@ -12,9 +12,7 @@ fn direct_writes_become_versions_and_reach_the_copies() {
     let desk = Desk::new();
     let members = found_from_sql(&desk, START, &["ada", "bob"]);
     let pair = [&members[0], &members[1]];
-    let before = pair[0].status()["base_version"]
-        .as_i64()
-        .expect("a version");
+    let before = pair[0].status()["base_version"].as_i64().expect("a version");
     desk.sql(
         PRIMARY_DB,
         "UPDATE account SET cents = 150 WHERE id = 1; INSERT INTO account VALUES (4, 'Dan', 400); DELETE FROM account WHERE id = 3;",
@@ -22,17 +20,9 @@ fn direct_writes_become_versions_and_reach_the_copies() {
     pair[1].sql("UPDATE account SET owner = 'Anna' WHERE id = 1;");
     until_quiet(&pair);
     assert_together(&pair);
-    assert_eq!(
-        pair[0].sql("SELECT * FROM account ORDER BY id;"),
-        "1|Anna|150\n2|Ben|200\n4|Dan|400\n"
-    );
-    let after = pair[0].status()["base_version"]
-        .as_i64()
-        .expect("a version");
-    assert!(
-        after >= before + 2,
-        "one version for the direct writes and one for Bob's: {before} to {after}"
-    );
+    assert_eq!(pair[0].sql("SELECT * FROM account ORDER BY id;"), "1|Anna|150\n2|Ben|200\n4|Dan|400\n");
+    let after = pair[0].status()["base_version"].as_i64().expect("a version");
+    assert!(after >= before + 2, "one version for the direct writes and one for Bob's: {before} to {after}");
 }
 
 #[test]
@@ -41,18 +31,14 @@ fn a_direct_write_against_an_edit_is_merged_like_any_other() {
     let members = found_from_sql(&desk, START, &["ada", "bob"]);
     let pair = [&members[0], &members[1]];
     pair[0].sql("UPDATE account SET owner = 'by Ada' WHERE id = 2; INSERT INTO account VALUES (4, 'row of Ada', 1);");
-    desk.sql(PRIMARY_DB, "UPDATE account SET owner = 'by the server' WHERE id = 2; INSERT INTO account VALUES (4, 'row of the server', 2);");
+    desk.sql(
+        PRIMARY_DB,
+        "UPDATE account SET owner = 'by the server' WHERE id = 2; INSERT INTO account VALUES (4, 'row of the server', 2);",
+    );
     until_quiet(&pair);
     assert_together(&pair);
-    assert_nothing_lost(
-        &pair,
-        &["by Ada", "by the server", "row of Ada", "row of the server"],
-    );
-    assert_eq!(
-        pair[0].sql("SELECT count(*) FROM account;"),
-        "5\n",
-        "one of both new rows was renumbered"
-    );
+    assert_nothing_lost(&pair, &["by Ada", "by the server", "row of Ada", "row of the server"]);
+    assert_eq!(pair[0].sql("SELECT count(*) FROM account;"), "5\n", "one of both new rows was renumbered");
 }
 
 #[test]
@@ -60,15 +46,9 @@ fn a_schema_change_on_the_primary_reaches_the_copies() {
     let desk = Desk::new();
     let members = found_from_sql(&desk, START, &["ada", "bob"]);
     let pair = [&members[0], &members[1]];
-    desk.sql(
-        PRIMARY_DB,
-        "ALTER TABLE account ADD COLUMN note TEXT; UPDATE account SET note = 'noted' WHERE id = 2;",
-    );
+    desk.sql(PRIMARY_DB, "ALTER TABLE account ADD COLUMN note TEXT; UPDATE account SET note = 'noted' WHERE id = 2;");
     pair[0].sql("UPDATE account SET cents = 250 WHERE id = 2;");
     until_quiet(&pair);
     assert_together(&pair);
-    assert_eq!(
-        pair[1].sql("SELECT cents, note FROM account WHERE id = 2;"),
-        "250|noted\n"
-    );
+    assert_eq!(pair[1].sql("SELECT cents, note FROM account WHERE id = 2;"), "250|noted\n");
 }

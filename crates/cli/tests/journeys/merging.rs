@@ -40,14 +40,10 @@ fn keys_swap_with_their_children() {
     let ada = "PRAGMA foreign_keys = ON; UPDATE parent SET id = 'tmp' WHERE id = 'p'; UPDATE parent SET id = 'p' WHERE id = 'q';
                UPDATE parent SET id = 'q' WHERE id = 'tmp';";
     let bob = "UPDATE child SET v = 'edited by Bob' WHERE id = 1; INSERT INTO child VALUES (3, 'r', 'of third');";
-    let query =
-        "SELECT c.id, c.v, p.id, p.name FROM child c JOIN parent p ON p.id = c.parent ORDER BY 1;";
+    let query = "SELECT c.id, c.v, p.id, p.name FROM child c JOIN parent p ON p.id = c.parent ORDER BY 1;";
     let [one, other] = in_both_orders(start, ada, bob, query);
     assert_eq!(one, other);
-    assert_eq!(
-        one.0,
-        "1|edited by Bob|q|first\n2|of second|p|second\n3|of third|r|third\n"
-    );
+    assert_eq!(one.0, "1|edited by Bob|q|first\n2|of second|p|second\n3|of third|r|third\n");
 }
 
 #[test]
@@ -65,11 +61,7 @@ fn a_cascade_does_not_take_a_child_that_was_just_added() {
         until_quiet(&[pair[order[0]], pair[order[1]]]);
         assert_together(&pair);
         assert_nothing_lost(&pair, &["new child"]);
-        let kinds: Vec<String> = pair[0]
-            .conflicts()
-            .iter()
-            .map(|c| c["kind"].to_string())
-            .collect();
+        let kinds: Vec<String> = pair[0].conflicts().iter().map(|c| c["kind"].to_string()).collect();
         assert!(kinds.iter().any(|k| k == "\"missing_parent\""), "{kinds:?}");
     }
 }
@@ -82,23 +74,13 @@ fn a_combination_that_a_check_refuses_is_a_conflict() {
         let desk = Desk::new();
         let members = found_from_sql(&desk, start, &["ada", "bob"]);
         let pair = [&members[0], &members[1]];
-        pair[0].sql(
-            "UPDATE span SET lo = 18 WHERE id = 1; UPDATE span SET note = 'by Ada' WHERE id = 2;",
-        );
+        pair[0].sql("UPDATE span SET lo = 18 WHERE id = 1; UPDATE span SET note = 'by Ada' WHERE id = 2;");
         pair[1].sql("UPDATE span SET hi = 12 WHERE id = 1; UPDATE span SET hi = 5 WHERE id = 2;");
         until_quiet(&[pair[order[0]], pair[order[1]]]);
         assert_together(&pair);
         assert_nothing_lost(&pair, &["18", "12"]);
-        assert_eq!(
-            pair[0].sql("SELECT hi, note FROM span WHERE id = 2;"),
-            "5|by Ada\n",
-            "the rest arrived"
-        );
-        let kinds: Vec<String> = pair[0]
-            .conflicts()
-            .iter()
-            .map(|c| c["kind"].to_string())
-            .collect();
+        assert_eq!(pair[0].sql("SELECT hi, note FROM span WHERE id = 2;"), "5|by Ada\n", "the rest arrived");
+        let kinds: Vec<String> = pair[0].conflicts().iter().map(|c| c["kind"].to_string()).collect();
         assert_eq!(kinds, ["\"constraint\""]);
     }
 }
@@ -110,12 +92,7 @@ fn triggers_of_the_app_do_not_fire_again() {
                  CREATE TRIGGER add_up AFTER INSERT ON entry BEGIN UPDATE account SET cents = cents + NEW.cents WHERE id = NEW.account; END;
                  CREATE TRIGGER never AFTER UPDATE OF cents ON entry WHEN NEW.cents > 1000000 BEGIN SELECT RAISE(ABORT, 'too much'); END;";
     let query = "SELECT * FROM account ORDER BY id;";
-    let [one, other] = in_both_orders(
-        start,
-        "INSERT INTO entry VALUES ('a', 'x', 10);",
-        "INSERT INTO entry VALUES ('b', 'y', 5);",
-        query,
-    );
+    let [one, other] = in_both_orders(start, "INSERT INTO entry VALUES ('a', 'x', 10);", "INSERT INTO entry VALUES ('b', 'y', 5);", query);
     assert_eq!(one, other);
     assert_eq!(one.0, "x|110\ny|5\n");
 }
@@ -161,11 +138,9 @@ fn renumbered_rows_follow_on_the_copy_that_made_them_while_work_goes_on() {
                  CREATE TABLE line (id INTEGER PRIMARY KEY, song INTEGER REFERENCES song, words TEXT);";
     let members = found_from_sql(&desk, start, &["ada", "bob"]);
     let pair = [&members[0], &members[1]];
-    pair[0]
-        .sql("INSERT INTO song VALUES (1, 'by Ada'); INSERT INTO line VALUES (1, 1, 'Ada one');");
+    pair[0].sql("INSERT INTO song VALUES (1, 'by Ada'); INSERT INTO line VALUES (1, 1, 'Ada one');");
     until_quiet(&[pair[0]]);
-    pair[1]
-        .sql("INSERT INTO song VALUES (1, 'by Bob'); INSERT INTO line VALUES (1, 1, 'Bob one');");
+    pair[1].sql("INSERT INTO song VALUES (1, 'by Bob'); INSERT INTO line VALUES (1, 1, 'Bob one');");
     pair[1].ok(&["commit", "-m", "a song"]);
     pair[1].sql("INSERT INTO line VALUES (2, 1, 'Bob two'); UPDATE song SET title = 'by Bob, better' WHERE id = 1;");
     pair[1].ok(&["commit", "-m", "another line"]);
@@ -173,22 +148,12 @@ fn renumbered_rows_follow_on_the_copy_that_made_them_while_work_goes_on() {
     until_quiet(&[pair[1], pair[0]]);
     assert_together(&pair);
     let query = "SELECT title, group_concat(words, ', ') FROM (SELECT * FROM song JOIN line ON song.id = line.song ORDER BY words) GROUP BY 1 ORDER BY 1;";
-    assert_eq!(
-        pair[1].sql(query),
-        "by Ada|Ada one\nby Bob, better|Bob one, Bob three, Bob two\n"
-    );
+    assert_eq!(pair[1].sql(query), "by Ada|Ada one\nby Bob, better|Bob one, Bob three, Bob two\n");
 }
 
 #[test]
 fn every_order_of_three_people_gives_the_same() {
-    let orders = [
-        [0, 1, 2],
-        [0, 2, 1],
-        [1, 0, 2],
-        [1, 2, 0],
-        [2, 0, 1],
-        [2, 1, 0],
-    ];
+    let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
     let start = "CREATE TABLE t (id TEXT PRIMARY KEY, a TEXT, b TEXT, n INTEGER);
                  INSERT INTO t VALUES ('same', 'a0', 'b0', 0), ('edited', 'a0', 'b0', 0), ('gone', 'a0', 'b0', 0);";
     let edits = [
@@ -209,11 +174,7 @@ fn every_order_of_three_people_gives_the_same() {
         seen.push((desk.rows("ada.db"), order));
     }
     for (rows, order) in &seen {
-        assert_same(
-            rows,
-            &seen[0].0,
-            &format!("the rows in order {order:?} and in order {:?}", seen[0].1),
-        );
+        assert_same(rows, &seen[0].0, &format!("the rows in order {order:?} and in order {:?}", seen[0].1));
     }
 }
 
@@ -232,21 +193,15 @@ fn delete_and_make_again_is_not_the_old_row() {
         assert_together(&pair);
         assert_nothing_lost(&pair, &["new row", "edit of the old row"]);
         let row = pair[0].sql("SELECT v, w FROM t;");
-        assert_ne!(
-            row, "new row|edit of the old row\n",
-            "never a mixture of both rows"
-        );
+        assert_ne!(row, "new row|edit of the old row\n", "never a mixture of both rows");
     }
 }
 
 #[test]
 fn chains_of_edits_over_several_copies_are_no_conflict() {
     let desk = Desk::new();
-    let members = found_from_sql(
-        &desk,
-        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'v');",
-        &["ada", "bob", "cyd"],
-    );
+    let members =
+        found_from_sql(&desk, "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'v');", &["ada", "bob", "cyd"]);
     let all = [&members[0], &members[1], &members[2]];
     for step in 0..9 {
         let member = all[step % 3];

@@ -94,19 +94,12 @@ fn northwind(desk: &Desk, db: &str) -> Option<()> {
 fn apart_and_together(order: [usize; 2]) -> Option<Outcome> {
     let desk = Desk::new();
     northwind(&desk, "ada.db")?;
-    desk.sql(
-        "ada.db",
-        "CREATE UNIQUE INDEX one_page ON Suppliers (HomePage) WHERE HomePage LIKE 'wanted%';",
-    );
+    desk.sql("ada.db", "CREATE UNIQUE INDEX one_page ON Suppliers (HomePage) WHERE HomePage LIKE 'wanted%';");
     let members = found(&desk, "ada.db", &["ada", "bob"], &[]);
     let pair = [&members[0], &members[1]];
     assert_together(&pair);
     let views = "SELECT name, sql FROM sqlite_master WHERE type IN ('view', 'index') AND name NOT LIKE 'mainstem%' ORDER BY 1;";
-    assert_eq!(
-        pair[0].sql(views),
-        pair[1].sql(views),
-        "views and indexes came along"
-    );
+    assert_eq!(pair[0].sql(views), pair[1].sql(views), "views and indexes came along");
     pair[0].sql(EDITS_OF_ADA);
     pair[1].sql(EDITS_OF_BOB);
 
@@ -116,52 +109,27 @@ fn apart_and_together(order: [usize; 2]) -> Option<Outcome> {
     assert_outcome(pair[1]);
     let outcome = Outcome {
         by_meaning: pair[0].sql(BY_MEANING),
-        other_rows: desk.rows_without(
-            "ada.db",
-            &[
-                "Employees",
-                "EmployeeTerritories",
-                "Orders",
-                "Order Details",
-                "Regions",
-                "Territories",
-            ],
-        ),
+        other_rows: desk.rows_without("ada.db", &["Employees", "EmployeeTerritories", "Orders", "Order Details", "Regions", "Territories"]),
         conflicts: comparable_conflicts(pair[0]),
     };
     for member in pair {
         member.ok(&["deinit"]);
         let left = member.sql("SELECT count(*) FROM sqlite_master WHERE name LIKE 'mainstem%' OR sql LIKE '%mainstem%';");
         assert_eq!(left, "0\n");
-        assert!(
-            !member
-                .sql("SELECT * FROM [Order Subtotals] LIMIT 1;")
-                .is_empty(),
-            "views work in the plain file"
-        );
+        assert!(!member.sql("SELECT * FROM [Order Subtotals] LIMIT 1;").is_empty(), "views work in the plain file");
     }
     Some(outcome)
 }
 
 fn assert_outcome(member: &Member<'_>) {
-    let details = member.sql(
-        "SELECT Quantity, Discount FROM [Order Details] WHERE OrderID = 10248 AND ProductID = 11;",
-    );
-    assert_eq!(
-        details, "77|0.25\n",
-        "different cells of one row with a composite key"
-    );
-    let customer =
-        member.sql("SELECT ContactName, City FROM Customers WHERE CustomerID = 'ALFKI';");
+    let details = member.sql("SELECT Quantity, Discount FROM [Order Details] WHERE OrderID = 10248 AND ProductID = 11;");
+    assert_eq!(details, "77|0.25\n", "different cells of one row with a composite key");
+    let customer = member.sql("SELECT ContactName, City FROM Customers WHERE CustomerID = 'ALFKI';");
     assert_eq!(customer, "Contact by Ada|City by Bob\n");
     let staff = "SELECT b.LastName, e.LastName FROM Employees e JOIN Employees b ON b.EmployeeID = e.ReportsTo
                  WHERE b.LastName LIKE '% of %' ORDER BY 1, 2;";
     let expected = "Boss of Ada|Clerk of Ada\nBoss of Ada|Dodsworth\nBoss of Bob|Clerk of Bob\nClerk of Bob|King\n";
-    assert_eq!(
-        member.sql(staff),
-        expected,
-        "the self reference follows the renumbered rows"
-    );
+    assert_eq!(member.sql(staff), expected, "the self reference follows the renumbered rows");
     let orders = "SELECT ShipName, LastName, group_concat(ProductID || 'x' || Quantity, ' ') FROM
                   (SELECT * FROM Orders JOIN [Order Details] USING (OrderID) JOIN Employees USING (EmployeeID)
                    WHERE ShipName LIKE 'Ship of %' ORDER BY ProductID) GROUP BY 1 ORDER BY 1;";
@@ -172,50 +140,24 @@ fn assert_outcome(member: &Member<'_>) {
     assert_eq!(member.sql(territories), "Boss of Ada\nBoss of Bob\n");
     let regions = "SELECT TerritoryDescription, RegionDescription FROM Territories JOIN Regions USING (RegionID)
                    WHERE TerritoryDescription LIKE 'Territory of %' ORDER BY 1;";
-    assert_eq!(
-        member.sql(regions),
-        "Territory of Ada|Region of Ada\nTerritory of Bob|Region of Bob\n"
-    );
+    assert_eq!(member.sql(regions), "Territory of Ada|Region of Ada\nTerritory of Bob|Region of Bob\n");
     let shippers = "SELECT ShipperID, CompanyName FROM Shippers WHERE ShipperID < 3 ORDER BY 1;";
     assert_eq!(member.sql(shippers), "1|United Package\n2|Speedy Express\n");
-    assert_eq!(
-        member.sql("SELECT typeof(Picture), length(Picture) FROM Categories WHERE CategoryID = 2;"),
-        "blob|0\n"
-    );
-    let kinds: Vec<String> = member
-        .conflicts()
-        .iter()
-        .map(|c| c["kind"].to_string().replace('"', ""))
-        .collect();
+    assert_eq!(member.sql("SELECT typeof(Picture), length(Picture) FROM Categories WHERE CategoryID = 2;"), "blob|0\n");
+    let kinds: Vec<String> = member.conflicts().iter().map(|c| c["kind"].to_string().replace('"', "")).collect();
     for kind in ["update_update", "create_create", "missing_parent", "unique"] {
-        assert!(
-            kinds.iter().any(|k| k == kind),
-            "a conflict of kind {kind}: {kinds:?}"
-        );
+        assert!(kinds.iter().any(|k| k == kind), "a conflict of kind {kind}: {kinds:?}");
     }
 }
 
 #[test]
 fn both_orders_give_the_same() {
-    let (Some(ada_first), Some(bob_first)) =
-        (apart_and_together([0, 1]), apart_and_together([1, 0]))
-    else {
+    let (Some(ada_first), Some(bob_first)) = (apart_and_together([0, 1]), apart_and_together([1, 0])) else {
         return;
     };
-    assert_same(
-        &ada_first.by_meaning,
-        &bob_first.by_meaning,
-        "the links by meaning, in both orders",
-    );
-    assert_same(
-        &ada_first.other_rows,
-        &bob_first.other_rows,
-        "the other tables, in both orders",
-    );
-    assert_eq!(
-        ada_first.conflicts, bob_first.conflicts,
-        "the conflicts, in both orders"
-    );
+    assert_same(&ada_first.by_meaning, &bob_first.by_meaning, "the links by meaning, in both orders");
+    assert_same(&ada_first.other_rows, &bob_first.other_rows, "the other tables, in both orders");
+    assert_eq!(ada_first.conflicts, bob_first.conflicts, "the conflicts, in both orders");
 }
 
 #[test]

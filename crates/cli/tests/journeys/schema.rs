@@ -25,28 +25,18 @@ fn additions_on_both_sides_merge() {
         until_quiet(&[pair[order[0]], pair[order[1]]]);
         assert_together(&pair);
         let rows = "SELECT id, name, town, phone, mail FROM person ORDER BY id;";
-        let expected =
-            "1|Ann|Ulm|11|\n2|Ben|Bonn|none|ben@b\n3|Cat|Kiel|none|\n4|Dan|Jena|none|d@d\n";
+        let expected = "1|Ann|Ulm|11|\n2|Ben|Bonn|none|ben@b\n3|Cat|Kiel|none|\n4|Dan|Jena|none|d@d\n";
         for member in pair {
             assert_eq!(member.sql(rows), expected, "{}", member.db);
-            assert_eq!(
-                member.sql("SELECT * FROM visit; SELECT count(*) FROM towns;"),
-                "1|1|monday\n4\n"
-            );
-            assert_eq!(
-                member.sql("SELECT count(*) FROM sqlite_master WHERE name = 'by_town';"),
-                "1\n"
-            );
+            assert_eq!(member.sql("SELECT * FROM visit; SELECT count(*) FROM towns;"), "1|1|monday\n4\n");
+            assert_eq!(member.sql("SELECT count(*) FROM sqlite_master WHERE name = 'by_town';"), "1\n");
         }
         // What comes after is captured under the new columns, on both sides.
         pair[0].sql("UPDATE person SET mail = 'cat@c' WHERE id = 3; INSERT INTO visit VALUES (2, 3, 'friday');");
         pair[1].sql("UPDATE person SET phone = '33' WHERE id = 3;");
         until_quiet(&pair);
         assert_together(&pair);
-        assert_eq!(
-            pair[1].sql("SELECT phone, mail FROM person WHERE id = 3;"),
-            "33|cat@c\n"
-        );
+        assert_eq!(pair[1].sql("SELECT phone, mail FROM person WHERE id = 3;"), "33|cat@c\n");
     }
 }
 
@@ -63,19 +53,9 @@ fn the_same_addition_twice_is_one() {
     }
     until_quiet(&pair);
     assert_together(&pair);
-    assert_eq!(
-        pair[0].sql("SELECT count(*) FROM pragma_table_info('person') WHERE name = 'phone';"),
-        "1\n"
-    );
-    assert_eq!(
-        pair[0].sql("SELECT id, phone FROM person ORDER BY id;"),
-        "1|11\n2|22\n3|\n"
-    );
-    assert_eq!(
-        pair[0].sql("SELECT word FROM tag ORDER BY word;"),
-        "tag 11\ntag 22\n",
-        "both rows, one renumbered"
-    );
+    assert_eq!(pair[0].sql("SELECT count(*) FROM pragma_table_info('person') WHERE name = 'phone';"), "1\n");
+    assert_eq!(pair[0].sql("SELECT id, phone FROM person ORDER BY id;"), "1|11\n2|22\n3|\n");
+    assert_eq!(pair[0].sql("SELECT word FROM tag ORDER BY word;"), "tag 11\ntag 22\n", "both rows, one renumbered");
 }
 
 #[test]
@@ -84,18 +64,12 @@ fn a_drop_against_an_edit_is_a_conflict() {
         let desk = Desk::new();
         let members = found_from_sql(&desk, START, &["ada", "bob"]);
         let pair = [&members[0], &members[1]];
-        pair[0].sql(
-            "ALTER TABLE person DROP COLUMN town; UPDATE person SET name = 'Anna' WHERE id = 1;",
-        );
+        pair[0].sql("ALTER TABLE person DROP COLUMN town; UPDATE person SET name = 'Anna' WHERE id = 1;");
         pair[1].sql("UPDATE person SET town = 'Town by Bob' WHERE id = 2; INSERT INTO person VALUES (4, 'Dan', 'Jena');");
         until_quiet(&[pair[order[0]], pair[order[1]]]);
         assert_together(&pair);
         assert_nothing_lost(&pair, &["Town by Bob", "Anna", "Dan"]);
-        let kinds: Vec<String> = pair[0]
-            .conflicts()
-            .iter()
-            .map(|c| c["kind"].to_string())
-            .collect();
+        let kinds: Vec<String> = pair[0].conflicts().iter().map(|c| c["kind"].to_string()).collect();
         assert!(kinds.iter().any(|k| k == "\"schema\""), "{kinds:?}");
     }
 }
@@ -108,15 +82,10 @@ fn a_dropped_column_shifts_nothing() {
         let members = found_from_sql(&desk, sql, &["ada", "bob"]);
         let pair = [&members[0], &members[1]];
         pair[0].sql("ALTER TABLE t DROP COLUMN a;");
-        pair[1].sql(
-            "UPDATE t SET c = 'c by Bob' WHERE id = 2; UPDATE t SET b = 'b by Bob' WHERE id = 1;",
-        );
+        pair[1].sql("UPDATE t SET c = 'c by Bob' WHERE id = 2; UPDATE t SET b = 'b by Bob' WHERE id = 1;");
         until_quiet(&[pair[order[0]], pair[order[1]]]);
         assert_together(&pair);
-        assert_eq!(
-            pair[1].sql("SELECT id, b, c FROM t ORDER BY id;"),
-            "1|b by Bob|c1\n2|b2|c by Bob\n"
-        );
+        assert_eq!(pair[1].sql("SELECT id, b, c FROM t ORDER BY id;"), "1|b by Bob|c1\n2|b2|c by Bob\n");
     }
 }
 
@@ -139,25 +108,14 @@ fn plain_migrations_work_as_without_tracking_and_travel() {
     desk.sql("plain.db", START);
     desk.sql("plain.db", migrations);
     pair[0].sql(migrations);
-    assert_same(
-        &desk.rows("ada.db"),
-        &desk.rows("plain.db"),
-        "the tracked and the plain file",
-    );
+    assert_same(&desk.rows("ada.db"), &desk.rows("plain.db"), "the tracked and the plain file");
     until_quiet(&pair);
     assert_together(&pair);
-    assert_same(
-        &desk.rows("bob.db"),
-        &desk.rows("plain.db"),
-        "the other copy and the plain file",
-    );
+    assert_same(&desk.rows("bob.db"), &desk.rows("plain.db"), "the other copy and the plain file");
     pair[1].sql("UPDATE people SET name = 'Evelyn' WHERE id = 5;");
     until_quiet(&pair);
     assert_together(&pair);
-    assert_eq!(
-        pair[0].sql("SELECT name, age FROM people WHERE id = 5;"),
-        "Evelyn|40\n"
-    );
+    assert_eq!(pair[0].sql("SELECT name, age FROM people WHERE id = 5;"), "Evelyn|40\n");
 }
 
 #[test]

@@ -29,18 +29,10 @@ pub struct Synced {
 impl<'a> Member<'a> {
     /// A person with a file that is there already.
     pub fn new(desk: &'a Desk, actor: &str, db: &str) -> Member<'a> {
-        Member {
-            desk,
-            db: db.to_string(),
-            actor: actor.to_string(),
-        }
+        Member { desk, db: db.to_string(), actor: actor.to_string() }
     }
     fn full<'b>(&'b self, args: &[&'b str]) -> Vec<&'b str> {
-        [
-            &["--db", self.db.as_str(), "--as", self.actor.as_str()],
-            args,
-        ]
-        .concat()
+        [&["--db", self.db.as_str(), "--as", self.actor.as_str()], args].concat()
     }
     /// The command, not started.
     pub fn program(&self, args: &[&str]) -> std::process::Command {
@@ -67,36 +59,19 @@ impl<'a> Member<'a> {
     /// One sync, which may leave open conflicts.
     pub fn sync(&self) -> Synced {
         let said = self.run(&["sync", "--json"]);
-        assert!(
-            said.code == 0 || said.code == 5,
-            "sync of {}: {said:?}",
-            self.db
-        );
+        assert!(said.code == 0 || said.code == 5, "sync of {}: {said:?}", self.db);
         let all = said.json();
-        let number = |name: &str| {
-            all[name]
-                .as_i64()
-                .unwrap_or_else(|| panic!("{name} in {all}"))
-        };
-        Synced {
-            pushed: number("pushed"),
-            pulled: number("pulled"),
-            code: said.code,
-        }
+        let number = |name: &str| all[name].as_i64().unwrap_or_else(|| panic!("{name} in {all}"));
+        Synced { pushed: number("pushed"), pulled: number("pulled"), code: said.code }
     }
     /// All conflicts, open and answered.
     pub fn conflicts(&self) -> Vec<Json> {
         let list = self.json(&["conflicts", "--state", "all"]);
-        list.as_array()
-            .unwrap_or_else(|| panic!("a list: {list}"))
-            .clone()
+        list.as_array().unwrap_or_else(|| panic!("a list: {list}")).clone()
     }
     /// The open ones.
     pub fn open_conflicts(&self) -> Vec<Json> {
-        self.conflicts()
-            .into_iter()
-            .filter(|c| c["state"] == "open")
-            .collect()
+        self.conflicts().into_iter().filter(|c| c["state"] == "open").collect()
     }
     /// What `status --json` says.
     pub fn status(&self) -> Json {
@@ -104,11 +79,7 @@ impl<'a> Member<'a> {
     }
     /// Everything that is kept anywhere: rows and conflicts.
     pub fn everything(&self) -> String {
-        format!(
-            "{}\n{}",
-            self.desk.rows(&self.db),
-            Json::from(self.conflicts())
-        )
+        format!("{}\n{}", self.desk.rows(&self.db), Json::from(self.conflicts()))
     }
 }
 
@@ -136,11 +107,7 @@ pub fn found_from_sql<'a>(desk: &'a Desk, sql: &str, actors: &[&str]) -> Vec<Mem
 /// Syncs in the order given until nothing moves.
 pub fn until_quiet(members: &[&Member<'_>]) {
     for _ in 0..8 {
-        let moved: i64 = members
-            .iter()
-            .map(|m| m.sync())
-            .map(|s| s.pushed + s.pulled)
-            .sum();
+        let moved: i64 = members.iter().map(|m| m.sync()).map(|s| s.pushed + s.pulled).sum();
         if moved == 0 {
             return;
         }
@@ -161,27 +128,15 @@ pub fn assert_together_but(members: &[&Member<'_>], left_out: &[&str]) {
     desk.assert_sound(PRIMARY_DB);
     let mut digests = BTreeSet::new();
     for member in members {
-        assert_same(
-            &desk.rows_without(&member.db, left_out),
-            &rows,
-            &format!("{} and the primary", member.db),
-        );
+        assert_same(&desk.rows_without(&member.db, left_out), &rows, &format!("{} and the primary", member.db));
         desk.assert_sound(&member.db);
         let verified = member.json(&["verify"]);
         assert_eq!(verified["ok"], true, "{}: {verified}", member.db);
-        assert_eq!(
-            verified["differences"].as_array().map(Vec::len),
-            Some(0),
-            "{verified}"
-        );
+        assert_eq!(verified["differences"].as_array().map(Vec::len), Some(0), "{verified}");
         digests.insert(verified["digest"].as_str().expect("a digest").to_string());
         assert_eq!(by_id(member), by_id(first), "conflicts of {}", member.db);
         let status = member.status();
-        assert_eq!(
-            status["changes"].as_array().map(Vec::len),
-            Some(0),
-            "{status}"
-        );
+        assert_eq!(status["changes"].as_array().map(Vec::len), Some(0), "{status}");
         let again = member.sync();
         assert_eq!((again.pushed, again.pulled), (0, 0), "no echo: {again:?}");
     }
@@ -199,20 +154,11 @@ pub fn assert_same(left: &str, right: &str, what: &str) {
     if left == right {
         return;
     }
-    let (l, r): (BTreeSet<&str>, BTreeSet<&str>) =
-        (left.lines().collect(), right.lines().collect());
+    let (l, r): (BTreeSet<&str>, BTreeSet<&str>) = (left.lines().collect(), right.lines().collect());
     let show = |a: &BTreeSet<&str>, b: &BTreeSet<&str>| {
-        a.difference(b)
-            .take(20)
-            .map(|s| s.chars().take(300).collect::<String>())
-            .collect::<Vec<_>>()
-            .join("\n  ")
+        a.difference(b).take(20).map(|s| s.chars().take(300).collect::<String>()).collect::<Vec<_>>().join("\n  ")
     };
-    panic!(
-        "{what} differ\nonly left:\n  {}\nonly right:\n  {}",
-        show(&l, &r),
-        show(&r, &l)
-    );
+    panic!("{what} differ\nonly left:\n  {}\nonly right:\n  {}", show(&l, &r), show(&r, &l));
 }
 
 /// Asserts that each written value is in the rows or in the conflicts of each copy.
@@ -220,11 +166,7 @@ pub fn assert_nothing_lost(members: &[&Member<'_>], written: &[&str]) {
     for member in members {
         let all = member.everything();
         for value in written {
-            assert!(
-                all.contains(value),
-                "{value:?} is neither in the rows nor in the conflicts of {}",
-                member.db
-            );
+            assert!(all.contains(value), "{value:?} is neither in the rows nor in the conflicts of {}", member.db);
         }
     }
 }
@@ -241,13 +183,7 @@ pub fn comparable_conflicts(member: &Member<'_>) -> Vec<String> {
             };
             let mut sides = [plain(&c["ours"]), plain(&c["theirs"])];
             sides.sort();
-            format!(
-                "{} {} {kind} {} {sides:?} {}",
-                c["table"],
-                c["column"],
-                plain(&c["base"]),
-                c["state"]
-            )
+            format!("{} {} {kind} {} {sides:?} {}", c["table"], c["column"], plain(&c["base"]), c["state"])
         })
         .collect();
     all.sort();

@@ -12,12 +12,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
 fn most_kib(member: &Member<'_>, args: &[&str]) -> u64 {
     let program = env!("CARGO_BIN_EXE_mainstem");
     let all = [&[program, "--db", &member.db, "--as", &member.actor], args].concat();
-    member
-        .desk
-        .python(MEASURE, &all)
-        .trim()
-        .parse()
-        .expect("a number")
+    member.desk.python(MEASURE, &all).trim().parse().expect("a number")
 }
 
 /// Most memory of the push and the pull of so many changed rows.
@@ -38,32 +33,20 @@ fn push_and_pull(rows: u64) -> (u64, u64) {
     until_quiet(&[&members[0], &members[1]]);
     let count = |m: &Member<'_>| m.sql("SELECT count(*), sum(b), sum(length(a)), total(c) FROM t;");
     assert_eq!(count(&members[0]), count(&members[1]));
-    assert_eq!(
-        members[0].json(&["verify"])["digest"],
-        members[1].json(&["verify"])["digest"]
-    );
+    assert_eq!(members[0].json(&["verify"])["digest"], members[1].json(&["verify"])["digest"]);
     (push, pull)
 }
 
 #[test]
 fn memory_does_not_grow_with_the_rows() {
-    let many = if volume("MAINSTEM_BIG", 0) > 0 {
-        1_000_000
-    } else {
-        50_000
-    };
+    let many = if volume("MAINSTEM_BIG", 0) > 0 { 1_000_000 } else { 50_000 };
     let few = 5_000;
     let (few_push, few_pull) = push_and_pull(few);
     let (push, pull) = push_and_pull(many);
-    eprintln!(
-        "{few} rows: push {few_push} KiB, pull {few_pull} KiB; {many} rows: push {push} KiB, pull {pull} KiB"
-    );
+    eprintln!("{few} rows: push {few_push} KiB, pull {few_pull} KiB; {many} rows: push {push} KiB, pull {pull} KiB");
     // What may grow is SQLite's own page cache, which is bounded as well. Holding the rows would need 200 bytes each at least.
     let bound = 96 * 1024;
     for (verb, most, little) in [("push", push, few_push), ("pull", pull, few_pull)] {
-        assert!(
-            most < little + bound,
-            "{verb} of {many} rows took {most} KiB, of {few} rows {little} KiB"
-        );
+        assert!(most < little + bound, "{verb} of {many} rows took {most} KiB, of {few} rows {little} KiB");
     }
 }

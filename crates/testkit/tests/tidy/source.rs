@@ -50,10 +50,7 @@ pub fn blanked(source: &str) -> String {
 }
 
 fn find(bytes: &[u8], from: usize, what: &[u8]) -> Option<usize> {
-    bytes[from..]
-        .windows(what.len())
-        .position(|w| w == what)
-        .map(|p| from + p)
+    bytes[from..].windows(what.len()).position(|w| w == what).map(|p| from + p)
 }
 
 fn is_word_before(bytes: &[u8], at: usize) -> bool {
@@ -90,17 +87,11 @@ fn end_of_string(bytes: &[u8], quote: usize) -> usize {
 
 /// The end of `r"…"`, `br#"…"#` and the like, if one begins here.
 fn raw_string(bytes: &[u8], start: usize) -> Option<usize> {
-    let letters = bytes[start..]
-        .iter()
-        .take_while(|b| b.is_ascii_alphabetic())
-        .count();
+    let letters = bytes[start..].iter().take_while(|b| b.is_ascii_alphabetic()).count();
     if letters > 2 || !bytes[start..start + letters].contains(&b'r') {
         return None;
     }
-    let hashes = bytes[start + letters..]
-        .iter()
-        .take_while(|&&b| b == b'#')
-        .count();
+    let hashes = bytes[start + letters..].iter().take_while(|&&b| b == b'#').count();
     let quote = start + letters + hashes;
     if bytes.get(quote) != Some(&b'"') {
         return None;
@@ -116,8 +107,7 @@ fn end_of_character(bytes: &[u8], quote: usize) -> Option<usize> {
     }
     let text = std::str::from_utf8(&bytes[quote + 1..(quote + 6).min(bytes.len())]);
     let valid = text.map_or_else(|e| e.valid_up_to(), str::len);
-    let rest =
-        std::str::from_utf8(&bytes[quote + 1..quote + 1 + valid]).expect("cut where it is valid");
+    let rest = std::str::from_utf8(&bytes[quote + 1..quote + 1 + valid]).expect("cut where it is valid");
     let width = rest.chars().next()?.len_utf8();
     (bytes.get(quote + 1 + width) == Some(&b'\'')).then_some(quote + 2 + width)
 }
@@ -152,10 +142,7 @@ pub fn without_tests(source: &str) -> String {
             (None, Some(semicolon)) => semicolon,
             (None, None) => blank.len(),
         };
-        let gone: String = blank[start..end]
-            .chars()
-            .map(|c| if c == '\n' { '\n' } else { ' ' })
-            .collect();
+        let gone: String = blank[start..end].chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
         // A mark on each line keeps test lines apart from blank lines that count.
         blank.replace_range(start..end, &gone.replace(' ', "\u{1}"));
     }
@@ -179,10 +166,7 @@ pub fn functions(source: &str) -> Vec<Function> {
         if is_word_before(bytes, start) {
             continue;
         }
-        let name: String = blank[at..]
-            .chars()
-            .take_while(|c| c.is_alphanumeric() || *c == '_')
-            .collect();
+        let name: String = blank[at..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
         let Some(body) = blank[at..].find(['{', ';']).map(|p| at + p) else {
             break;
         };
@@ -213,19 +197,13 @@ mod tests {
         let blank = blanked(source);
         assert!(!blank.contains('{') && !blank.contains('}'), "{blank}");
         assert_eq!(blank.lines().count(), source.lines().count());
-        assert!(
-            blank.contains("&'a str") && blank.contains("let e ="),
-            "{blank}"
-        );
+        assert!(blank.contains("&'a str") && blank.contains("let e ="), "{blank}");
     }
 
     #[test]
     fn functions_are_counted_from_name_to_brace() {
         let source = "fn one(a: [u8; 3]) -> u8 {\n  { }\n}\ntrait T { fn none(&self); }\n#[cfg(test)]\nmod tests {\n fn hidden() {\n }\n}\npub fn two() {}\n";
-        let found: Vec<(String, usize)> = functions(source)
-            .into_iter()
-            .map(|f| (f.name, f.lines))
-            .collect();
+        let found: Vec<(String, usize)> = functions(source).into_iter().map(|f| (f.name, f.lines)).collect();
         assert_eq!(found, [("one".to_string(), 3), ("two".to_string(), 1)]);
         assert_eq!(net_lines(source), 5);
     }
