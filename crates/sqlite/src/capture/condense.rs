@@ -185,11 +185,9 @@ impl Log<'_> {
         let orders: Vec<u64> = self.sources.targets.iter().map(order).collect();
         log::records(self.conn, self.sources, self.through, &mut |record| {
             let source = &self.sources.sources[record.source];
-            if record.has_null_key {
+            if record.has_null_key || record.has_null_to {
                 *pass.null_keys.entry(source.target).or_default() += 1;
-                return Ok(());
-            }
-            if record.op == op::KEY && is_first && record.key != record.to {
+            } else if record.op == op::KEY && is_first && record.key != record.to {
                 pass.links.add(source.target, &record.key, &record.to);
             }
             let is_wanted = |through: u64, key: &[u8]| {
@@ -198,10 +196,10 @@ impl Log<'_> {
                 }
                 (from..through).contains(&place(orders[source.target], key))
             };
-            if is_wanted(pass.through, &record.key) {
+            if !record.has_null_key && is_wanted(pass.through, &record.key) {
                 held += touch(&mut pass.touched, source.target, record, Side::From);
             }
-            if record.op == op::KEY && is_wanted(pass.through, &record.to) {
+            if record.op == op::KEY && !record.has_null_to && is_wanted(pass.through, &record.to) {
                 held += touch(&mut pass.touched, source.target, record, Side::To);
             }
             while held > self.budget && pass.touched.len() > 1 {
