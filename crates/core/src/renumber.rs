@@ -81,6 +81,9 @@ impl Renumbering {
         let before = change.clone();
         for link in schema.table(&shape.table).map_or(&[][..], |table| &table.foreign_keys) {
             self.follow(schema, shape, link, &before, change);
+            for through in numbers_behind(schema, link) {
+                self.follow(schema, shape, &through, &before, change);
+            }
         }
         self.own_number(shape, &before, change);
         *change != before
@@ -131,6 +134,44 @@ impl Renumbering {
                 if let Some((to, Reach::Found)) = found {
                     cell.before = to;
                 }
+            }
+        }
+    }
+}
+
+/// How many links are followed from one to the next.
+const LINKS_MAX: usize = 16;
+
+/// The links that a link amounts to where the parent's own columns point to numbered rows: an order line that points to
+/// (order, line) follows the order's number, though its parent is the line.
+fn numbers_behind(schema: &Schema, link: &ForeignKey) -> Vec<ForeignKey> {
+    let mut found = Vec::new();
+    for (&column, name) in link.columns.iter().zip(&link.parent_columns) {
+        let mut roots = Vec::new();
+        roots_of(schema, &link.parent, name, LINKS_MAX, &mut roots);
+        found.extend(roots.into_iter().map(|(parent, number)| ForeignKey {
+            columns: [column].to_vec(),
+            parent,
+            parent_columns: [number].to_vec(),
+            on_delete: String::new(),
+            on_update: String::new(),
+        }));
+    }
+    found
+}
+
+/// The numbered tables, with their number's column, that a column points to through any chain of links.
+fn roots_of(schema: &Schema, table: &str, column: &str, depth: usize, roots: &mut Vec<(String, String)>) {
+    let Some(table) = schema.table(table).filter(|_| depth > 0) else { return };
+    for link in &table.foreign_keys {
+        for (&at, name) in link.columns.iter().zip(&link.parent_columns) {
+            let is_it = table.columns.get(at).is_some_and(|c| c.name.eq_ignore_ascii_case(column));
+            let Some(parent) = schema.table(&link.parent).filter(|_| is_it) else { continue };
+            let number = parent.key.first().and_then(|&k| parent.columns.get(k)).filter(|_| parent.is_numbered);
+            if number.is_some_and(|c| c.name.eq_ignore_ascii_case(name)) {
+                roots.push((parent.name.clone(), name.clone()));
+            } else {
+                roots_of(schema, &link.parent, name, depth - 1, roots);
             }
         }
     }

@@ -40,9 +40,8 @@ pub fn create(db: &Connection) -> Result<()> {
 
 /// True where the file is tracked.
 pub fn is_tracked(db: &Connection) -> Result<bool> {
-    let found: i64 = db
-        .query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'mainstem_meta'", [], |r| r.get(0))
-        .on(db)?;
+    let found: i64 =
+        db.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'mainstem_meta'", [], |r| r.get(0)).on(db)?;
     Ok(found > 0)
 }
 
@@ -134,7 +133,6 @@ pub fn bases(db: &Connection, visit: &mut dyn FnMut(&str, Key, Option<Vec<u8>>) 
     Ok(())
 }
 
-
 /// Adds a closed changeset; its pages are stored already.
 pub fn add_changeset(db: &Connection, front: &Front) -> Result<()> {
     db.prepare_cached("INSERT INTO mainstem_changeset(write_id, front) VALUES(?1, ?2)")
@@ -175,10 +173,12 @@ pub fn drop_changeset(db: &Connection, write_id: u128) -> Result<bool> {
 
 /// Stores or replaces one page of a changeset.
 pub fn put_page(db: &Connection, write_id: u128, page: u64, body: &[u8]) -> Result<()> {
-    db.prepare_cached("INSERT INTO mainstem_page(write_id, page, body) VALUES(?1, ?2, ?3) ON CONFLICT(write_id, page) DO UPDATE SET body = excluded.body")
-        .on(db)?
-        .execute(params![write_id.to_be_bytes(), page as i64, body])
-        .on(db)?;
+    db.prepare_cached(
+        "INSERT INTO mainstem_page(write_id, page, body) VALUES(?1, ?2, ?3) ON CONFLICT(write_id, page) DO UPDATE SET body = excluded.body",
+    )
+    .on(db)?
+    .execute(params![write_id.to_be_bytes(), page as i64, body])
+    .on(db)?;
     Ok(())
 }
 
