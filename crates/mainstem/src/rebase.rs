@@ -16,7 +16,7 @@ use crate::primary::Pages;
 use crate::tables::Tables;
 use crate::writer::{Tried, Write, Writer};
 use mainstem_core::change::{Change, Edit, Front};
-use mainstem_core::conflict::{Claim, Conflict, Image, Side};
+use mainstem_core::conflict::{Claim, Conflict, ConflictKind, Image, Side};
 use mainstem_core::event::{Renumbered, Waiting};
 use mainstem_core::policy::Policy;
 use mainstem_core::renumber::Renumbering;
