@@ -3,6 +3,9 @@ use mainstem_core::change::{Cell, Change, Edit, Front, Shape};
 use mainstem_core::schema::{Schema, SchemaChange, Table};
 use mainstem_core::value::{Key, Row, Value};
 
+/// A cell whose column is gone: the column's name, the values before and after.
+pub type Lost = (String, (Value, Value));
+
 /// One shape's way to the ground.
 #[derive(Clone, Debug)]
 pub struct Lane {
@@ -121,7 +124,7 @@ impl Lane {
 
     /// A change in the ground's columns, and the cells (column, before and after) whose column is gone.
     /// A delete takes cells it does not know from `there`, the row that is there.
-    pub fn localise(&self, change: &Change, there: Option<&Row>) -> (Change, Vec<(String, (Value, Value))>) {
+    pub fn localise(&self, change: &Change, there: Option<&Row>) -> (Change, Vec<Lost>) {
         let mut lost = Vec::new();
         let edit = match &change.edit {
             Edit::Insert(row) => {

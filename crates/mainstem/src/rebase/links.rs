@@ -59,7 +59,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             Deletes::DeleteWins => false,
             Deletes::LastWriteWins => ours.stamp > theirs.stamp,
         };
-        let answer = (rule != Deletes::Manual).then(|| Answer {
+        let answer = (rule != Deletes::Manual).then_some(Answer {
             choice: if is_kept { Choice::Ours } else { Choice::Theirs },
             actor: None,
             at: change.at,
@@ -135,7 +135,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
             let theirs =
                 Side { claim: Claim::Row(Some(image(child_table, &image_row))), stamp: stamp_of(&touch), actor: touch.actor.clone() };
-            let answer = (rule != Deletes::Manual).then(|| Answer {
+            let answer = (rule != Deletes::Manual).then_some(Answer {
                 choice: if is_kept { Choice::Theirs } else { Choice::Ours },
                 actor: None,
                 at: change.at,

@@ -31,13 +31,16 @@ pub struct InitOptions {
     pub actor: Option<String>,
 }
 
+/// A table that cannot be tracked: its name, why, what to do.
+pub type RefusedTable = (String, String, String);
+
 /// What init found and did.
 #[derive(Clone, Debug, Default)]
 pub struct InitReport {
     /// Tables tracked, with their row counts.
     pub tracked: Vec<(String, u64)>,
     /// Tables that cannot be tracked: name, why, what to do.
-    pub refused: Vec<(String, String, String)>,
+    pub refused: Vec<RefusedTable>,
     /// Policy lines proposed from column names (`updated_at` as `max`).
     pub proposed_policy: Vec<(String, String)>,
     /// True where the file was tracked before and nothing changed.
@@ -50,9 +53,9 @@ fn dataset_name(path: &Path) -> String {
 }
 
 /// The tables to track, and those that are refused.
-fn choose(db: &Connection, options: &InitOptions) -> Result<(Vec<Table>, Vec<(String, String, String)>)> {
+fn choose(db: &Connection, options: &InitOptions) -> Result<(Vec<Table>, Vec<RefusedTable>)> {
     let read = crate::schema::read(db)?;
-    let mut refused: Vec<(String, String, String)> = read.refused.into_iter().map(|r| (r.table, r.why, r.hint)).collect();
+    let mut refused: Vec<RefusedTable> = read.refused.into_iter().map(|r| (r.table, r.why, r.hint)).collect();
     let mut chosen = Vec::new();
     let is_in = |list: &[String], name: &str| list.iter().any(|n| n.eq_ignore_ascii_case(name));
     for table in read.schema.tables {

@@ -143,15 +143,12 @@ fn against_version(db: &Connection, schema: &Schema, primary: &mut dyn Primary, 
     Ok(())
 }
 
+/// Takes a row that differs: its key, the base row, the row here.
+type VisitDifference<'a> = &'a mut dyn FnMut(&Key, Option<&Row>, Option<&Row>) -> Result<()>;
+
 /// One table's rows compared with the primary's at the base version. `visit` gets each row that differs and is not a
 /// known change: its key, the base row, the row here.
-fn compare(
-    db: &Connection,
-    table: &Table,
-    primary: &mut dyn Primary,
-    steps: &[SchemaChange],
-    visit: &mut dyn FnMut(&Key, Option<&Row>, Option<&Row>) -> Result<()>,
-) -> Result<()> {
+fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[SchemaChange], visit: VisitDifference<'_>) -> Result<()> {
     let schema = Schema { tables: vec![table.clone()], objects: Vec::new() };
     let mut here = working::rows_now(db, &schema);
     db.execute("DELETE FROM temp.mainstem_seen", []).on(db)?;

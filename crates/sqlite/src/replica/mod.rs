@@ -11,7 +11,7 @@ mod receive;
 mod storage;
 mod working;
 
-pub use begin::{InitOptions, InitReport};
+pub use begin::{InitOptions, InitReport, RefusedTable};
 
 use crate::capture;
 use crate::connection;
@@ -119,7 +119,7 @@ impl SqliteReplica {
     }
 
     /// Tables that cannot be tracked: name, why, what to do.
-    pub fn refused(&self) -> Result<Vec<(String, String, String)>> {
+    pub fn refused(&self) -> Result<Vec<RefusedTable>> {
         Ok(crate::schema::read(&self.db)?.refused.into_iter().map(|r| (r.table, r.why, r.hint)).collect())
     }
 

@@ -121,8 +121,11 @@ pub fn base(db: &Connection, table: &Table, key: &Key) -> Result<Option<Option<V
         .on(db)
 }
 
-/// Visits every kept base image: table name, key, image.
-pub fn bases(db: &Connection, visit: &mut dyn FnMut(&str, Key, Option<Vec<u8>>) -> Result<()>) -> Result<()> {
+/// Takes a kept base image: table name, key, image.
+pub type VisitBase<'a> = &'a mut dyn FnMut(&str, Key, Option<Vec<u8>>) -> Result<()>;
+
+/// Visits every kept base image.
+pub fn bases(db: &Connection, visit: VisitBase<'_>) -> Result<()> {
     let mut statement = db.prepare_cached("SELECT tbl, key, image FROM mainstem_base ORDER BY tbl, key").on(db)?;
     let mut rows = statement.query([]).on(db)?;
     while let Some(row) = rows.next().on(db)? {
