@@ -1,7 +1,7 @@
 //! Bundles: what a push and a pull would bring, carried in a file instead.
 //!
 //! Invariant: a file is verified to its end before anything of it is applied; applying it again changes nothing.
-use crate::changeset_source::{file as open_file, in_file};
+use crate::changeset_source::{file as open_file, naming};
 use crate::wiring::{Session, output_file};
 use mainstem::changeset_file::{self, Bundle, BundleHeader, BundleKind, read_bundle, write_bundle};
 use mainstem::ledger::Head;
@@ -38,7 +38,7 @@ pub struct Carried {
 
 /// What a bundle says of itself, once all of it is known to be sound.
 pub fn header_of(path: &Path) -> Result<BundleHeader> {
-    let contents = changeset_file::check(&mut open_file(path)?).map_err(|e| in_file(path, e))?;
+    let contents = changeset_file::check(&mut open_file(path)?).map_err(|e| naming(path, e))?;
     if !contents.is_bundle {
         let message = format!("{} is one changeset, not a bundle", path.display());
         return Err(Error::invalid(message).hint("mainstem changeset import FILE"));
@@ -47,7 +47,7 @@ pub fn header_of(path: &Path) -> Result<BundleHeader> {
 }
 
 fn open(path: &Path) -> Result<Bundle<'static>> {
-    read_bundle(BufReader::new(open_file(path)?)).map_err(|e| in_file(path, e))
+    read_bundle(BufReader::new(open_file(path)?)).map_err(|e| naming(path, e))
 }
 
 fn known_of(standing: &Standing) -> Result<Acquaintance> {

@@ -80,12 +80,12 @@ impl Pages for MemoryPages {
 /// Opens a changeset file, binary or JSON, once all of it is known to be sound.
 pub fn open(path: &Path) -> Result<(Front, Box<dyn Pages>)> {
     if is_json(path)? {
-        let changeset = read_json(path).map_err(|e| in_file(path, e))?;
+        let changeset = read_json(path)?;
         return Ok((changeset.front, Box::new(MemoryPages::new(changeset.changes))));
     }
     let mut input = BufReader::new(file(path)?);
-    changeset_file::check(&mut input).map_err(|e| in_file(path, e))?;
-    let (front, pages) = changeset_file::read(input).map_err(|e| in_file(path, e))?;
+    changeset_file::check(&mut input).map_err(|e| naming(path, e))?;
+    let (front, pages) = changeset_file::read(input).map_err(|e| naming(path, e))?;
     Ok((front, Box::new(pages)))
 }
 
@@ -97,15 +97,6 @@ pub fn read(path: &Path) -> Result<Changeset> {
         changes.extend(page);
     }
     Ok(Changeset { front, changes })
-}
-
-/// The failure with the file it is about, where it does not name it.
-pub fn in_file(path: &Path, mut error: Error) -> Error {
-    let name = path.display().to_string();
-    if !error.message.contains(&name) {
-        error.message = format!("{name}: {}", error.message);
-    }
-    error
 }
 
 /// Opens a file for reading. Never a database: those are opened through SQLite only.
@@ -135,5 +126,10 @@ fn read_json(path: &Path) -> Result<Changeset> {
     let mut bytes = Vec::new();
     let mut file = file(path)?;
     file.rewind().and_then(|()| file.read_to_end(&mut bytes)).map_err(|e| unreadable(path, e))?;
-    changeset_json::import(&bytes)
+    changeset_json::import(&bytes).map_err(|e| naming(path, e))
+}
+
+/// The error with the file's name, which a reader of bytes does not know.
+pub fn naming(path: &Path, e: Error) -> Error {
+    Error { message: format!("{}: {}", path.display(), e.message), ..e }
 }

@@ -6,7 +6,7 @@ use crate::arguments::{Cli, Global};
 use crate::commands;
 use crate::json::conflict_id;
 use crate::output::Paint;
-use crate::plain_text::{self, Extent, name};
+use crate::plain_text::{self, Extent, name, shell_word};
 use crate::wiring::Session;
 use clap::Parser;
 use mainstem::replica::Replica;
@@ -140,31 +140,5 @@ fn cell(value: ValueRef<'_>) -> String {
         ValueRef::Integer(i) => i.to_string(),
         ValueRef::Real(r) => plain_text::real(r),
         ValueRef::Blob(bytes) => plain_text::value(&Value::Blob(bytes.to_vec()), Extent::Short),
-    }
-}
-
-/// The word as a shell reads it: in double or single quotes where it needs them.
-fn shell_word(word: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "-_./:=,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_string()
-    } else if !word.contains(['"', '$', '`', '\\', '!']) {
-        format!("\"{word}\"")
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_as_a_shell_needs_them() {
-        assert_eq!(shell_word("a/b.db"), "a/b.db");
-        assert_eq!(shell_word("Grandmother's soup"), "\"Grandmother's soup\"");
-        assert_eq!(shell_word("$(rm)"), "'$(rm)'");
-        assert_eq!(shell_word("it's $x"), "'it'\\''s $x'");
-        assert_eq!(shell_word(""), "\"\"");
     }
 }

@@ -23,9 +23,11 @@ mod usage;
 mod wiring;
 
 use clap::Parser;
+use mainstem_core::ErrorKind;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(confess));
     let cli = match arguments::Cli::try_parse() {
         Ok(cli) => cli,
         Err(refused) => return refuse(&refused),
@@ -44,6 +46,19 @@ fn main() -> ExitCode {
             ExitCode::from(exit_codes::of_error(e.kind))
         }
     }
+}
+
+/// A panic is a bug of ours. It is said in the form of every other error, and ends with the code for it; what was being
+/// written is rolled back as after a crash.
+fn confess(panic: &std::panic::PanicHookInfo<'_>) {
+    let payload = panic.payload();
+    let what = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let what = what.unwrap_or("no reason was given");
+    let place = panic.location().map_or(String::new(), |l| format!(" ({}:{})", l.file(), l.line()));
+    let error = mainstem::Error::internal(format!("a bug of mainstem's own: {what}{place}"));
+    let is_json = std::env::args_os().any(|word| word == "--json");
+    output::show_error(&error.hint("mainstem doctor, and report what you did"), is_json);
+    std::process::exit(i32::from(exit_codes::of_error(ErrorKind::Internal)));
 }
 
 fn refuse(refused: &clap::Error) -> ExitCode {

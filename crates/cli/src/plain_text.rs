@@ -143,6 +143,18 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (era * 400 + year_in_era + u64::from(month <= 2), month, day)
 }
 
+/// The word as a shell reads it: in double or single quotes where it needs them.
+pub fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./:=,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_string()
+    } else if !word.contains(['"', '$', '`', '\\', '!']) {
+        format!("\"{word}\"")
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
 /// `1 row`, `2 rows`.
 pub fn count(n: u64, singular: &str, plural: &str) -> String {
     format!("{n} {}", if n == 1 { singular } else { plural })
@@ -219,5 +231,14 @@ mod tests {
         assert_eq!(key(&vec![Value::text("a,b"), Value::Integer(2)]), "'a,b',2");
         assert_eq!(key(&vec![Value::text("")]), "''");
         assert_eq!(key(&vec![Value::text("x'00'")]), "'x''00'''");
+    }
+
+    #[test]
+    fn words_are_quoted_as_a_shell_needs_them() {
+        assert_eq!(shell_word("a/b.db"), "a/b.db");
+        assert_eq!(shell_word("Grandmother's soup"), "\"Grandmother's soup\"");
+        assert_eq!(shell_word("$(rm)"), "'$(rm)'");
+        assert_eq!(shell_word("it's $x"), "'it'\\''s $x'");
+        assert_eq!(shell_word(""), "\"\"");
     }
 }

@@ -22,6 +22,11 @@ pub fn edit(before: &str) -> Result<String> {
             let _ = std::fs::remove_file(&path);
             Ok(text)
         }
+        // What is as it was is no work of anybody's, and needs no keeping.
+        Err(e) if std::fs::read_to_string(&path).is_ok_and(|text| text == before) => {
+            let _ = std::fs::remove_file(&path);
+            Err(e)
+        }
         Err(e) => Err(Error { hint: Some(format!("your text is kept in {}", path.display())), ..e }),
     }
 }
@@ -60,4 +65,43 @@ fn draft(text: &str) -> Result<PathBuf> {
         }
     }
     Err(Error::new(ErrorKind::Unavailable, "editor", "no file for the editor can be made: all names are taken"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_editor_saves_is_checked() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, wanted) = (folder.path().join("policy.toml"), folder.path().join("wanted.toml"));
+        // `cp wanted.toml` is an editor that always saves the same text.
+        let editor = format!("cp {}", wanted.display());
+        let mut save = |text: &str| {
+            std::fs::write(&path, "").expect("written");
+            std::fs::write(&wanted, text).expect("written");
+            edit_file(&editor, &path)
+        };
+        let text = "# ours\nstrategy = \"manual\"\n";
+        assert_eq!(save(text).expect("a policy"), text);
+        assert_eq!(save("strategy = \"guess\"").expect_err("no such strategy").kind, ErrorKind::Invalid);
+        assert_eq!(save("strategy = ").expect_err("no TOML").kind, ErrorKind::Invalid);
+    }
+
+    #[test]
+    fn an_editor_that_fails_changes_nothing() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        assert_eq!(edit_file("false", file.path()).expect_err("it failed").code, "editor");
+        assert_eq!(edit_file("/nowhere/editor", file.path()).expect_err("it is not there").code, "editor");
+    }
+
+    #[test]
+    fn a_draft_is_a_file_of_its_own() {
+        let (one, two) = (draft("a").expect("made"), draft("b").expect("made"));
+        assert_ne!(one, two);
+        assert_eq!(std::fs::read_to_string(&one).expect("readable"), "a");
+        for path in [one, two] {
+            std::fs::remove_file(path).expect("removed");
+        }
+    }
 }

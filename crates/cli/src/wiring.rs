@@ -3,6 +3,7 @@
 //! Invariant: a file is looked at through SQLite only, and only where its name and size suggest a database.
 use crate::arguments::Global;
 use crate::output::{self, Output};
+use crate::plain_text::shell_word;
 use crate::progress::Bar;
 use mainstem::primary::Primary;
 use mainstem::replica::{Replica, Standing};
@@ -77,9 +78,12 @@ impl Session {
         let configured = self.global.actor.clone().or_else(|| standing.actor.clone());
         actor_name(configured.or_else(system_user))
     }
-    /// Who acts where no replica says so.
-    pub fn actor_without_replica(&self) -> Result<String> {
-        actor_name(self.global.actor.clone().or_else(system_user))
+    /// Who acts in a command that needs no replica: as the replica says where there is one.
+    pub fn actor_anywhere(&self) -> Result<String> {
+        match (&self.global.actor, self.db_path()) {
+            (None, Ok(path)) => self.actor(&self.replica_at(&path)?.standing),
+            (named, _) => actor_name(named.clone().or_else(system_user)),
+        }
     }
     /// The actor that was named for this run, checked.
     pub fn named_actor(&self) -> Result<Option<String>> {
@@ -201,13 +205,13 @@ fn the_one_tracked(folder: &Path) -> Result<PathBuf> {
             "not_tracked",
             format!("no database in this folder is tracked (there is {})", listed(some.iter())),
         )
-        .hint(format!("mainstem init {}", some[0].display()))),
+        .hint(format!("mainstem init {}", shell_word(&some[0].display().to_string())))),
         (several, _) => Err(Error::new(
             ErrorKind::Invalid,
             "ambiguous_database",
             format!("several tracked databases are in this folder: {}", listed(several.iter().copied())),
         )
-        .hint(format!("mainstem --db {} status", several[0].display()))),
+        .hint(format!("mainstem --db {} status", shell_word(&several[0].display().to_string())))),
     }
 }
 

@@ -120,7 +120,7 @@ fn export(session: &mut Session, id: Id, file: Option<&Path>) -> Result<Exit> {
 fn write_new(session: &mut Session, mut whole: Whole, file: Option<&Path>) -> Result<Exit> {
     let header = &mut whole.front.header;
     header.write_id = session.around.random();
-    header.actor = session.actor_without_replica()?;
+    header.actor = session.actor_anywhere()?;
     header.at = header.at.max(Time::from_ms(session.around.now_ms()));
     whole.front.count = whole.changes.len() as u64;
     write(session, &whole.front, &mut MemoryPages::new(whole.changes), file)

@@ -1,7 +1,7 @@
 //! `mainstem publish`.
 use crate::exit_codes::Exit;
 use crate::json;
-use crate::plain_text::{count, name};
+use crate::plain_text::{count, name, shell_word};
 use crate::wiring::{Address, Session};
 use mainstem::Result;
 use serde_json::json;
@@ -51,7 +51,7 @@ impl Publish {
             let (dataset, folder) = (name(&description.dataset), name(&remembered));
             let (tables, rows) = (count(tables, "table", "tables"), count(rows, "row", "rows"));
             session.out.line(format_args!("published {dataset} as version {version} in {folder}: {tables}, {rows}"))?;
-            session.out.line(format_args!("others get it with: mainstem clone {folder} COPY.db"))?;
+            session.out.line(format_args!("others get it with: mainstem clone {} COPY.db", shell_word(&folder)))?;
         }
         Ok(Exit::Done)
     }

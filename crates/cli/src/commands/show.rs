@@ -37,7 +37,7 @@ pub enum Id {
     /// A changeset of this replica, by its sequence number.
     Unsent(u64),
     /// A changeset of this replica, by its write id.
-    WriteId(u128),
+    Written(u128),
 }
 
 impl std::str::FromStr for Id {
@@ -45,7 +45,7 @@ impl std::str::FromStr for Id {
     fn from_str(typed: &str) -> std::result::Result<Self, String> {
         let is_write_id = typed.len() == 32 && typed.bytes().all(|b| b.is_ascii_hexdigit());
         if is_write_id {
-            return u128::from_str_radix(typed, 16).map(Id::WriteId).map_err(|e| e.to_string());
+            return u128::from_str_radix(typed, 16).map(Id::Written).map_err(|e| e.to_string());
         }
         let number = |digits: &str| digits.parse().map_err(|_| "give a version such as 12, or an unsent changeset such as u3");
         match typed.strip_prefix('u') {
@@ -85,7 +85,7 @@ pub fn version(session: &Session, opened: &Opened, number: u64) -> Result<(Versi
 /// The unsent changeset of that name.
 pub fn unsent(opened: &mut Opened, id: Id) -> Result<Front> {
     let is_meant = |front: &Front| match id {
-        Id::WriteId(write_id) => front.header.write_id == write_id,
+        Id::Written(write_id) => front.header.write_id == write_id,
         Id::Unsent(sequence) => front.header.sequence == sequence,
         Id::Version(_) => false,
     };
@@ -101,7 +101,7 @@ mod tests {
     fn ids_are_versions_unsent_or_write_ids() {
         assert_eq!("12".parse(), Ok(Id::Version(12)));
         assert_eq!("u3".parse(), Ok(Id::Unsent(3)));
-        assert_eq!("0123456789abcdef0123456789abcdef".parse(), Ok(Id::WriteId(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef)));
+        assert_eq!("0123456789abcdef0123456789abcdef".parse(), Ok(Id::Written(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef)));
         for wrong in ["", "u", "-1", "v3", "u-1", "1.5"] {
             assert!(wrong.parse::<Id>().is_err(), "{wrong}");
         }

@@ -4,6 +4,7 @@
 //! exit code other than 0 is the last line, `[exit 5]`. Ids, digests, moments and the folder are written as `<id>`, `<digest>`,
 //! `<time>` and `<dir>`. `{conflict}` in a command stands for the first conflict id that was said.
 //! To accept what is said now, run the test with `MAINSTEM_SESSIONS=accept` and read the difference.
+mod pipes;
 mod prompt;
 mod settle;
 

@@ -56,11 +56,7 @@ pub struct Condensed {
 ///
 /// The file must have been healed in the same transaction. The current rows are those of this moment, so `through`
 /// makes sense only when nothing was written since.
-pub fn condense(
-    conn: &Connection,
-    through: Option<i64>,
-    visit: &mut dyn FnMut(&Table, NetChange) -> Result<()>,
-) -> Result<Condensed> {
+pub fn condense(conn: &Connection, through: Option<i64>, visit: &mut dyn FnMut(&Table, NetChange) -> Result<()>) -> Result<Condensed> {
     condense_within(conn, through, BUDGET, visit)
 }
 
@@ -155,8 +151,7 @@ struct Pass {
 
 impl Pass {
     fn null_keys(&self, sources: &Sources) -> Vec<(String, u64)> {
-        let mut found: Vec<_> =
-            self.null_keys.iter().map(|(t, n)| (sources.targets[*t].table.name.clone(), *n)).collect();
+        let mut found: Vec<_> = self.null_keys.iter().map(|(t, n)| (sources.targets[*t].table.name.clone(), *n)).collect();
         found.sort();
         found
     }
@@ -179,17 +174,14 @@ fn place(order: u64, key: &[u8]) -> u64 {
 impl Log<'_> {
     /// Reads the log once and keeps the rows from a place on, as many as the budget allows.
     fn collect(&self, from: u64, order: &dyn Fn(&Target) -> u64, is_first: bool) -> Result<Pass> {
-        let mut pass =
-            Pass { touched: HashMap::new(), through: u64::MAX, links: Links::default(), null_keys: HashMap::new() };
+        let mut pass = Pass { touched: HashMap::new(), through: u64::MAX, links: Links::default(), null_keys: HashMap::new() };
         let mut held = 0;
         let orders: Vec<u64> = self.sources.targets.iter().map(order).collect();
         log::records(self.conn, self.sources, self.through, &mut |record| {
             let source = &self.sources.sources[record.source];
-            if record.has_null_key {
+            if record.has_null_key || record.has_null_to {
                 *pass.null_keys.entry(source.target).or_default() += 1;
-                return Ok(());
-            }
-            if record.op == op::KEY && is_first && record.key != record.to {
+            } else if record.op == op::KEY && is_first && record.key != record.to {
                 pass.links.add(source.target, &record.key, &record.to);
             }
             let is_wanted = |through: u64, key: &[u8]| {
@@ -198,10 +190,10 @@ impl Log<'_> {
                 }
                 (from..through).contains(&place(orders[source.target], key))
             };
-            if is_wanted(pass.through, &record.key) {
+            if !record.has_null_key && is_wanted(pass.through, &record.key) {
                 held += touch(&mut pass.touched, source.target, record, Side::From);
             }
-            if record.op == op::KEY && is_wanted(pass.through, &record.to) {
+            if record.op == op::KEY && !record.has_null_to && is_wanted(pass.through, &record.to) {
                 held += touch(&mut pass.touched, source.target, record, Side::To);
             }
             while held > self.budget && pass.touched.len() > 1 {
@@ -343,9 +335,7 @@ impl Out<'_> {
     fn settle(&self, touched: HashMap<RowKey, Touched>) -> Result<Vec<Settled>> {
         let mut all: Vec<(RowKey, Touched)> = touched.into_iter().collect();
         let targets = &self.sources.targets;
-        all.sort_unstable_by(|((t, a), _), ((u, b), _)| {
-            (targets[*t as usize].rank, a).cmp(&(targets[*u as usize].rank, b))
-        });
+        all.sort_unstable_by(|((t, a), _), ((u, b), _)| (targets[*t as usize].rank, a).cmp(&(targets[*u as usize].rank, b)));
         let mut settled = Vec::new();
         let mut reader: Option<(u32, Reader<'_>)> = None;
         let mut now = Vec::new();

@@ -26,8 +26,10 @@ pub(super) struct Record {
     pub to: Vec<u8>,
     /// The row before, for those that have an image.
     pub image: Vec<u8>,
-    /// True where a key holds NULL, so that the row cannot be told from others.
+    /// True where the key holds NULL, so that the row cannot be told from others.
     pub has_null_key: bool,
+    /// The same of the new key.
+    pub has_null_to: bool,
     pieces_left: usize,
     values: Vec<Value>,
 }
@@ -49,9 +51,7 @@ impl Record {
         self.image.clear();
         self.values.clear();
         self.has_null_key = !from.read_key(row, 0, &mut self.key)?;
-        if kind == op::KEY {
-            self.has_null_key |= !from.read_key(row, from.keys, &mut self.to)?;
-        }
+        self.has_null_to = kind == op::KEY && !from.read_key(row, from.keys, &mut self.to)?;
         self.pieces_left = 0;
         if self.is_image() {
             self.pieces_left = from.pieces - 1;
@@ -68,12 +68,7 @@ impl Record {
 }
 
 /// Visits every record up to a sequence.
-pub(super) fn records(
-    conn: &Connection,
-    sources: &Sources,
-    through: i64,
-    visit: &mut dyn FnMut(&Record) -> Result<()>,
-) -> Result<()> {
+pub(super) fn records(conn: &Connection, sources: &Sources, through: i64, visit: &mut dyn FnMut(&Record) -> Result<()>) -> Result<()> {
     let columns: Vec<String> = (0..sources.width).map(|n| format!("c{n}")).collect();
     let sql = format!("SELECT t, op, at, seq, {} FROM main.{LOG} WHERE seq <= ?1 ORDER BY seq", columns.join(", "));
     let mut statement = conn.prepare_cached(&sql).on(conn)?;

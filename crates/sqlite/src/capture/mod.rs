@@ -9,8 +9,8 @@ mod image;
 mod log;
 mod operations;
 mod plan;
-mod record;
 mod reader;
+mod record;
 mod registry;
 mod scan;
 mod sources;
@@ -19,8 +19,8 @@ mod unique;
 
 pub use condense::{Condensed, NetChange, condense};
 pub use heal::{Healed, heal, is_unchanged as is_current};
-pub use record::{Done, adopt, has_records, is_installed, record, tracked};
 pub use operations::operations;
+pub use record::{Done, adopt, has_records, is_installed, record, tracked};
 pub use scan::scan;
 
 use crate::errors::Explain;

@@ -47,7 +47,7 @@ impl Outcomes<'_> {
     fn write(mut self) -> Result<()> {
         let (conn, sources) = (self.conn, self.sources);
         log::records(conn, sources, i64::MAX, &mut |record| {
-            if record.has_null_key {
+            if record.has_null_key || record.has_null_to {
                 return Ok(());
             }
             let target = sources.sources[record.source].target;

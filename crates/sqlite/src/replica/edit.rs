@@ -68,7 +68,9 @@ pub fn now(db: &Connection, around: &Around) -> Result<Time> {
 pub fn restore(db: &Connection, around: &Around, since: Since, target: &RestoreTarget) -> Result<u64> {
     let schema = tracked_schema(db)?;
     if let Some(name) = &target.table {
-        let table = schema.table(name).ok_or_else(|| Error::not_found(format!("no tracked table {name}")).hint("mainstem status lists the tracked tables"))?;
+        let table = schema
+            .table(name)
+            .ok_or_else(|| Error::not_found(format!("no tracked table {name}")).hint("mainstem status lists the tracked tables"))?;
         if let Some(column) = target.columns.iter().find(|c| table.column(c).is_none()) {
             return Err(Error::not_found(format!("table {name} has no column {column}")));
         }
@@ -119,8 +121,12 @@ pub fn import(db: &Connection, around: &Around, front: &Front, pages: &mut dyn P
     let place = Place { head: here, version: here, primary: ReplicaId(front.header.lineage) };
     let outcome = rebase(&mut ground, &policy, &local, pages, place, &mut effects)?;
     if let Some(waiting) = outcome.waiting.first() {
-        return Err(Error::new(mainstem::core::ErrorKind::Conflict, "missing_parent", format!("a row of {} points to a row of {} that is not here", waiting.table, waiting.parent))
-            .hint("apply the changeset that makes the parent row first"));
+        return Err(Error::new(
+            mainstem::core::ErrorKind::Conflict,
+            "missing_parent",
+            format!("a row of {} points to a row of {} that is not here", waiting.table, waiting.parent),
+        )
+        .hint("apply the changeset that makes the parent row first"));
     }
     for step in &outcome.schema {
         storage::add_step(db, step)?;

@@ -2,6 +2,8 @@
 //!
 //! The oracle is I-30: the rows before, plus the net changes, are the rows after, compared by storage class and bytes.
 #![allow(clippy::unwrap_used)]
+mod differential;
 mod hazards;
 mod migrations;
 mod tracked;
+mod values;

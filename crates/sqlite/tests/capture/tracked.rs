@@ -23,7 +23,7 @@ pub enum Program {
 pub const PROGRAMS: [Program; 3] = [Program::Bundled, Program::Shell, Program::Python];
 
 pub struct Tracked {
-    pub folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     pub path: PathBuf,
     pub base: State,
 }
@@ -31,14 +31,19 @@ pub struct Tracked {
 impl Tracked {
     /// A file made by `setup` and tracked from then on.
     pub fn new(setup: &str) -> Self {
+        let mut tracked = Self::untracked(setup);
+        tracked.install();
+        tracked
+    }
+
+    /// A file made by `setup`.
+    pub fn untracked(setup: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("app.db");
         let app = Connection::open(&path).unwrap();
         app.execute_batch(setup).unwrap();
         drop(app);
-        let mut tracked = Tracked { folder, path, base: State::new() };
-        tracked.install();
-        tracked
+        Tracked { _folder: folder, path, base: State::new() }
     }
 
     pub fn install(&mut self) {
@@ -119,11 +124,7 @@ fn apply(rows: &mut BTreeMap<Key, Row>, table: &Table, change: &NetChange) {
         change.unknown_before.iter().for_each(|&i| before[i] = held[i].clone());
     }
     assert_eq!(held, before.as_ref(), "the row before, in {}", table.name);
-    assert_ne!(
-        (&change.before, change.unknown_before.is_empty()),
-        (&change.after, true),
-        "a change that changes nothing"
-    );
+    assert_ne!((&change.before, change.unknown_before.is_empty()), (&change.after, true), "a change that changes nothing");
     if let Some(from) = &change.moved_from {
         assert_ne!(from, &change.key);
     }

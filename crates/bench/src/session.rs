@@ -1,0 +1,44 @@
+//! SQLite's session extension, as a peer to measure against: records a transaction and stores its changeset.
+use rusqlite::{Connection, ffi};
+use std::ffi::{c_int, c_void};
+use std::ptr::null_mut;
+
+/// A session that watches every table of one connection.
+pub struct Session(*mut ffi::sqlite3_session);
+
+impl Session {
+    /// Begins to record.
+    pub fn begin(conn: &Connection) -> Self {
+        let mut session = null_mut();
+        // SAFETY: the handle is the open connection's, the name is a C string, and both outlive the calls.
+        unsafe {
+            assert_eq!(ffi::sqlite3session_create(conn.handle(), c"main".as_ptr(), &mut session), ffi::SQLITE_OK);
+            assert_eq!(ffi::sqlite3session_attach(session, std::ptr::null()), ffi::SQLITE_OK);
+        }
+        Session(session)
+    }
+
+    /// Takes the changeset and stores it in the table `kept`, as something that survives the process must.
+    pub fn store(self, conn: &Connection) {
+        let mut size: c_int = 0;
+        let mut changeset: *mut c_void = null_mut();
+        // SAFETY: the session is alive until `self` is dropped; the changeset is SQLite's until it is freed below.
+        let bytes = unsafe {
+            assert_eq!(ffi::sqlite3session_changeset(self.0, &mut size, &mut changeset), ffi::SQLITE_OK);
+            let bytes = match size {
+                0 => Vec::new(),
+                size => std::slice::from_raw_parts(changeset.cast::<u8>(), size as usize).to_vec(),
+            };
+            ffi::sqlite3_free(changeset);
+            bytes
+        };
+        conn.execute("INSERT INTO kept VALUES (?1)", [bytes]).expect("the table is there");
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // SAFETY: the session was created by `begin` and is deleted once, before its connection closes.
+        unsafe { ffi::sqlite3session_delete(self.0) }
+    }
+}
