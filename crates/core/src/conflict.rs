@@ -118,6 +118,77 @@ impl Conflict {
     }
 }
 
+/// The id of a conflict: the first eight bytes of a digest over what clashes.
+///
+/// The sides may come in either order, and `update_delete` and `delete_update` are one class, because they are one
+/// clash seen from its two ends. Names count without ASCII case, the columns of a row in the order of their names.
+pub fn id_of(table: &str, key: &Key, column: Option<&str>, kind: ConflictKind, ours: &Side, theirs: &Side) -> u64 {
+    let class = if kind == ConflictKind::DeleteUpdate { ConflictKind::UpdateDelete } else { kind };
+    let mut hasher = blake3::Hasher::new();
+    put_bytes(&mut hasher, b"mainstem conflict 1");
+    put_bytes(&mut hasher, class.name().as_bytes());
+    put_bytes(&mut hasher, table.to_ascii_lowercase().as_bytes());
+    put_values(&mut hasher, key.iter());
+    match column {
+        None => put_bytes(&mut hasher, b"row"),
+        Some(column) => {
+            put_bytes(&mut hasher, b"cell");
+            put_bytes(&mut hasher, column.to_ascii_lowercase().as_bytes());
+        }
+    }
+    // The digest breaks the tie of equal stamps, so that even then the order given does not matter.
+    let mut sides = [ours, theirs].map(|side| (side.stamp, side_digest(side)));
+    sides.sort_unstable();
+    for (_, digest) in sides {
+        put_bytes(&mut hasher, &digest);
+    }
+    let mut first = [0; 8];
+    first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    u64::from_be_bytes(first)
+}
+
+fn side_digest(side: &Side) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&side.stamp.time.0.to_be_bytes());
+    hasher.update(&side.stamp.replica.0.to_be_bytes());
+    put_bytes(&mut hasher, side.actor.as_bytes());
+    match &side.claim {
+        Claim::Cell(value) => {
+            put_bytes(&mut hasher, b"cell");
+            put_values(&mut hasher, core::iter::once(value));
+        }
+        Claim::Row(None) => put_bytes(&mut hasher, b"absent"),
+        Claim::Row(Some(image)) => {
+            put_bytes(&mut hasher, b"row");
+            let mut cells: Vec<(String, &Value)> = image.iter().map(|(n, v)| (n.to_ascii_lowercase(), v)).collect();
+            cells.sort_unstable();
+            for (name, value) in cells {
+                put_bytes(&mut hasher, name.as_bytes());
+                put_values(&mut hasher, core::iter::once(value));
+            }
+        }
+    }
+    *hasher.finalize().as_bytes()
+}
+
+fn put_bytes(hasher: &mut blake3::Hasher, bytes: &[u8]) {
+    hasher.update(&(bytes.len() as u64).to_be_bytes());
+    hasher.update(bytes);
+}
+
+fn put_values<'a>(hasher: &mut blake3::Hasher, values: impl ExactSizeIterator<Item = &'a Value>) {
+    hasher.update(&(values.len() as u64).to_be_bytes());
+    for value in values {
+        put_bytes(hasher, value.type_name().as_bytes());
+        match value {
+            Value::Null => {}
+            Value::Integer(i) => put_bytes(hasher, &i.to_be_bytes()),
+            Value::Real(r) => put_bytes(hasher, &r.to_bits().to_be_bytes()),
+            Value::Text(bytes) | Value::Blob(bytes) => put_bytes(hasher, bytes),
+        }
+    }
+}
+
 /// How a conflict was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -127,4 +198,59 @@ pub struct Answer {
     pub actor: Option<String>,
     /// When.
     pub at: Time,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stamp::ReplicaId;
+    use alloc::string::ToString;
+    use alloc::vec;
+
+    fn side(claim: Claim, time: u64) -> Side {
+        Side { claim, stamp: Stamp { time: Time(time), replica: ReplicaId(1) }, actor: "ann".to_string() }
+    }
+
+    fn cell(text: &str, time: u64) -> Side {
+        side(Claim::Cell(Value::text(text)), time)
+    }
+
+    #[test]
+    fn ids_do_not_depend_on_the_order_of_sides() {
+        let key = vec![Value::Integer(1)];
+        let id = |table: &str, column, kind, x: &Side, y: &Side| id_of(table, &key, column, kind, x, y);
+        let (x, y, tie) = (cell("x", 1), cell("y", 2), cell("z", 1));
+        let kind = ConflictKind::UpdateUpdate;
+        assert_eq!(id("T", Some("a"), kind, &x, &y), id("t", Some("A"), kind, &y, &x));
+        assert_eq!(id("t", Some("a"), kind, &x, &tie), id("t", Some("a"), kind, &tie, &x));
+        let gone = side(Claim::Row(None), 1);
+        let row = |cells: &[(&str, i64)]| {
+            let image = cells.iter().map(|(name, value)| (name.to_string(), Value::Integer(*value))).collect();
+            side(Claim::Row(Some(image)), 2)
+        };
+        assert_eq!(
+            id("t", None, ConflictKind::UpdateDelete, &row(&[("a", 1), ("b", 2)]), &gone),
+            id("t", None, ConflictKind::DeleteUpdate, &gone, &row(&[("B", 2), ("a", 1)])),
+        );
+    }
+
+    #[test]
+    fn different_clashes_have_different_ids() {
+        let sides = (cell("x", 1), cell("y", 2));
+        let kind = ConflictKind::UpdateUpdate;
+        let ids = [
+            id_of("t", &vec![1.into()], Some("a"), kind, &sides.0, &sides.1),
+            id_of("t", &vec!["1".into()], Some("a"), kind, &sides.0, &sides.1),
+            id_of("t", &vec![1.into()], Some("b"), kind, &sides.0, &sides.1),
+            id_of("t", &vec![1.into()], None, kind, &sides.0, &sides.1),
+            id_of("u", &vec![1.into()], Some("a"), kind, &sides.0, &sides.1),
+            id_of("t", &vec![1.into()], Some("a"), ConflictKind::Unique, &sides.0, &sides.1),
+            id_of("t", &vec![1.into()], Some("a"), kind, &sides.0, &cell("y", 3)),
+            id_of("t", &vec![1.into()], Some("a"), kind, &sides.0, &cell("z", 2)),
+        ];
+        for (i, id) in ids.iter().enumerate() {
+            assert!(!ids[..i].contains(id), "{i}");
+        }
+        assert_eq!(ids[0], 4499594928996838624, "ids are kept for ever: this one must not change");
+    }
 }

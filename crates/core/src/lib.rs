@@ -7,11 +7,19 @@
 extern crate alloc;
 
 pub mod change;
+pub mod condense;
 pub mod conflict;
+pub mod digest;
 pub mod error;
 pub mod event;
+pub mod format;
+pub mod policy;
+pub mod renumber;
 pub mod schema;
 pub mod stamp;
+pub mod strategy;
+pub mod text;
+pub mod three_way;
 pub mod value;
 
 pub use error::{Error, ErrorKind, Result};

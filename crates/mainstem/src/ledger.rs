@@ -1,10 +1,12 @@
 //! The primary's append-only record of events, and the pages of row changes that its versions refer to.
 use crate::error::Result;
+use mainstem_core::change::{Change, Shape};
 use mainstem_core::conflict::Conflict;
 use mainstem_core::event::{Digest, Event, TableDigest, Version, Waiting};
-use mainstem_core::change::{Change, Shape};
 use mainstem_core::stamp::ReplicaId;
 use mainstem_core::value::Key;
+
+pub use mainstem_core::three_way::Touch;
 
 /// Where a ledger ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,21 +26,6 @@ pub enum Appended {
     Done(Head),
     /// Somebody else appended first; the head as it is now.
     Stale(Head),
-}
-
-/// One thing that happened to a row in an accepted version.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Touch {
-    /// The version.
-    pub version: u64,
-    /// The replica that wrote it.
-    pub replica: ReplicaId,
-    /// Who wrote it.
-    pub actor: String,
-    /// The columns its change refers to.
-    pub shape: Shape,
-    /// The change.
-    pub change: Change,
 }
 
 /// Events, pages and what is folded from them, inside one transaction with the tables.
@@ -66,6 +53,10 @@ pub trait Ledger {
     fn page(&mut self, version: u64, page: u64) -> Result<Option<Vec<u8>>>;
     /// What happened to a row after a version, oldest first.
     fn touches(&mut self, table: &str, key: &Key, after: u64) -> Result<Vec<Touch>>;
+    /// Visits the rows of a table that were touched after a version, each key once.
+    fn touched(&mut self, table: &str, after: u64, visit: &mut dyn FnMut(&Key) -> Result<()>) -> Result<()>;
+    /// The schema steps of the versions after a version, oldest first.
+    fn steps(&mut self, after: u64) -> Result<Vec<mainstem_core::schema::SchemaChange>>;
     /// Every table's digest at the head.
     fn digests(&mut self) -> Result<Vec<TableDigest>>;
     /// Conflicts, newest last; only the open ones where `open_only`.

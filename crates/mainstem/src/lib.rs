@@ -3,13 +3,23 @@
 //! Invariant: no technology here. SQLite, HTTP and files are adapters; time, randomness and names are arguments.
 #![warn(missing_docs)]
 
+pub mod body;
+pub mod changeset_file;
+pub mod changeset_json;
 pub mod error;
+pub mod lane;
 pub mod ledger;
+pub mod local;
+pub mod policy_text;
 pub mod primary;
+pub mod rebase;
 pub mod replica;
+pub mod schema_merge;
+pub mod store;
 pub mod sync;
 pub mod tables;
 pub mod wiring;
+pub mod writer;
 
 pub use error::{Error, Result};
 pub use mainstem_core as core;

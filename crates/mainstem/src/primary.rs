@@ -3,7 +3,7 @@ use crate::error::Result;
 use crate::ledger::Head;
 use mainstem_core::change::{Change, Front};
 use mainstem_core::conflict::Conflict;
-use mainstem_core::event::{Digest, TableDigest, Version};
+use mainstem_core::event::{Digest, TableDigest, Version, Waiting};
 use mainstem_core::schema::Schema;
 use mainstem_core::value::Row;
 
@@ -73,10 +73,15 @@ pub struct Pull {
     pub head: Head,
 }
 
+/// Visits rows with the names of their columns.
+pub type RowVisitor<'a> = &'a mut dyn FnMut(&[String], &Row) -> Result<()>;
+
 /// Row changes of one changeset, page by page.
 pub trait Pages {
     /// The next page, or none at the end.
     fn next(&mut self) -> Result<Option<Vec<Change>>>;
+    /// Goes back to the first page.
+    fn rewind(&mut self) -> Result<()>;
 }
 
 /// What became of a push.
@@ -128,6 +133,8 @@ pub struct SnapshotStart {
     pub hash: Digest,
     /// Conflicts, open and answered.
     pub conflicts: Vec<Conflict>,
+    /// The events (bytes and hash) of versions with changes that wait, and those changes.
+    pub waiting: Vec<(Vec<u8>, Digest, Waiting)>,
 }
 
 /// A primary, local or remote. Synchronous, and safe to call from many processes at once.
@@ -141,12 +148,14 @@ pub trait Primary {
     fn pull(&mut self, known: &Acquaintance, from: Cursor, bytes_max: usize) -> Result<Pull>;
     /// Everything at the head, for a new replica.
     fn snapshot(&mut self, sink: &mut dyn SnapshotSink) -> Result<()>;
+    /// The hash of a version's event.
+    fn version_hash(&mut self, version: u64) -> Result<Option<Digest>>;
     /// A version's event.
     fn version(&mut self, version: u64) -> Result<Option<Version>>;
     /// One page of a version, as bytes.
     fn page(&mut self, version: u64, page: u64) -> Result<Option<Vec<u8>>>;
-    /// Streams the rows of one table at the head, in key order. Used by verify.
-    fn rows(&mut self, table: &str, visit: &mut dyn FnMut(&[String], &Row) -> Result<()>) -> Result<()>;
+    /// Streams the rows of one table as they were at a version, in no particular order.
+    fn rows(&mut self, table: &str, version: u64, visit: RowVisitor<'_>) -> Result<()>;
     /// Conflicts, oldest first.
     fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>>;
     /// Replaces the policy.

@@ -5,7 +5,7 @@ use mainstem_core::change::{Change, Choice, Front, Shape};
 use mainstem_core::conflict::Conflict;
 use mainstem_core::event::{Digest, Version};
 use mainstem_core::stamp::ReplicaId;
-use mainstem_core::value::{Key, Row, Value};
+use mainstem_core::value::{Key, Value};
 
 /// Who a replica is and where it stands.
 #[derive(Clone, Debug)]
@@ -140,6 +140,13 @@ pub trait Replica {
     /// Takes what a pull brought: versions that are complete are applied in one transaction with the cursor, with
     /// local work rebased on top; a version that is not complete yet is kept until it is.
     fn receive(&mut self, pull: &Pull) -> Result<Received>;
+    /// Finds writes that capture missed, by comparing every row with the primary's at the version held here, and
+    /// records them as local edits. Returns how many rows.
+    fn reconcile(&mut self, primary: &mut dyn crate::primary::Primary, progress: Progress<'_>) -> Result<u64>;
+    /// True where capture may have missed writes, so that [`Replica::reconcile`] must run before anything is sent.
+    fn needs_reconcile(&mut self) -> Result<bool>;
+    /// Gives the changeset and those after it sequence numbers from `first` on.
+    fn resequence(&mut self, write_id: u128, first: u64) -> Result<()>;
     /// Takes a new identity, because another copy uses the old one. Unsent changesets keep their write ids.
     fn reidentify(&mut self) -> Result<ReplicaId>;
     /// The versions received, newest first, at most `limit`.
@@ -157,5 +164,5 @@ pub trait Replica {
     /// Applies a changeset from a file as local edits, by the same rules as a push. Returns rows changed and conflicts.
     fn import(&mut self, front: &Front, pages: &mut dyn Pages) -> Result<(u64, Vec<Conflict>)>;
     /// Streams one table's rows in key order, with its column names.
-    fn rows(&mut self, table: &str, visit: &mut dyn FnMut(&[String], &Row) -> Result<()>) -> Result<()>;
+    fn rows(&mut self, table: &str, visit: crate::primary::RowVisitor<'_>) -> Result<()>;
 }

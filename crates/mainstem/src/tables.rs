@@ -35,6 +35,8 @@ pub trait Tables {
     fn find(&mut self, table: usize, columns: &[usize], values: &[Value], limit: usize) -> Result<Vec<Row>>;
     /// The rows other than `row` itself (by key) that hold a unique value `row` wants, its own key included.
     fn rivals(&mut self, table: usize, row: &Row) -> Result<Vec<Row>>;
+    /// Visits every row of a table in key order.
+    fn scan(&mut self, table: usize, visit: &mut dyn FnMut(&Row) -> Result<()>) -> Result<()>;
     /// A row number above every one that this table has or, where it remembers, ever had.
     fn next_number(&mut self, table: usize) -> Result<i64>;
     /// Applies one schema step. [`Tables::schema`] is the new one afterwards.

@@ -3,7 +3,7 @@
 //! Invariant: no file is opened except through SQLite (CAP-10); what is looked at beside that is `stat` only.
 //! Invariant: opening changes no byte of a user's file, makes no file, and never changes journal mode, encoding or
 //! page size. Deliberately absent: extensions, memory maps, URIs, and a full check of the file on each open.
-use crate::errors::{Explain, display_name, explain, not_a_database};
+use crate::errors::{Explain, display_name, explain, not_a_database, shell_word};
 use mainstem::core::ErrorKind;
 use mainstem::{Error, Result};
 use rusqlite::config::DbConfig;
@@ -33,13 +33,16 @@ pub fn open_user(path: &Path) -> Result<Connection> {
 /// Opens a user's file like [`open_user`], waiting at most `wait_ms` for other programs.
 pub fn open_user_waiting(path: &Path, wait_ms: u64) -> Result<Connection> {
     let real = existing(path)?;
+    readable(&real)?;
     writable(&real)?;
     open(&real, OpenFlags::SQLITE_OPEN_READ_WRITE, wait_ms)
 }
 
 /// Opens a user's file for reading only.
 pub fn open_user_read_only(path: &Path) -> Result<Connection> {
-    open(&existing(path)?, OpenFlags::SQLITE_OPEN_READ_ONLY, WAIT_MS)
+    let real = existing(path)?;
+    readable(&real)?;
+    open(&real, OpenFlags::SQLITE_OPEN_READ_ONLY, WAIT_MS)
 }
 
 /// Makes a database file where there is none. `Conflict` where something is there already.
@@ -48,15 +51,20 @@ pub fn open_user_read_only(path: &Path) -> Result<Connection> {
 pub fn create_user(path: &Path) -> Result<Connection> {
     if std::fs::symlink_metadata(path).is_ok() {
         let name = display_name(path);
-        return Err(Error::new(ErrorKind::Conflict, "exists", format!("{name} exists already"))
-            .hint("choose another name, or move the file away"));
+        return Err(
+            Error::new(ErrorKind::Conflict, "exists", format!("{name} exists already")).hint("choose another name, or move the file away")
+        );
     }
     open(&place(path)?, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE, WAIT_MS)
 }
 
-/// Opens a primary's file: write-ahead log, every commit on the disk before it is acknowledged.
+/// Opens a primary's file: write-ahead log, every commit on the disk before it is acknowledged. With `create` it is
+/// made where it is not there, and one that a crash left empty is taken up again.
 pub fn open_primary(path: &Path, create: bool) -> Result<Connection> {
-    let connection = if create { create_user(path)? } else { open_user(path)? };
+    let connection = match create && std::fs::metadata(path).map_or(true, |m| m.is_file() && m.len() == 0) {
+        true => open(&place(path)?, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE, WAIT_MS)?,
+        false => open_user(path).map_err(|error| damaged_primary(path, error))?,
+    };
     let mode: String = connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0)).on(&connection)?;
     if !mode.eq_ignore_ascii_case("wal") {
         let name = display_name(path);
@@ -67,6 +75,16 @@ pub fn open_primary(path: &Path, create: bool) -> Result<Connection> {
     Ok(connection)
 }
 
+/// A primary's file was a database when it was made, so one that is none any more is damaged.
+fn damaged_primary(path: &Path, error: Error) -> Error {
+    if !["not_a_database", "empty_file"].contains(&error.code) {
+        return error;
+    }
+    Error::new(ErrorKind::Corrupt, "corrupt", format!("{} is damaged: it is not a SQLite database any more", display_name(path)))
+        .hint("restore the primary from a backup, or publish again from a replica into another folder")
+        .because(error)
+}
+
 /// Switches every trigger off on this connection, the user's and ours.
 pub fn triggers_off(connection: &Connection) -> Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).on(connection).map(drop)
@@ -75,6 +93,31 @@ pub fn triggers_off(connection: &Connection) -> Result<()> {
 /// Switches triggers on again.
 pub fn triggers_on(connection: &Connection) -> Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true).on(connection).map(drop)
+}
+
+/// Allows double-quoted strings until it is dropped, because the user's own declarations may hold them.
+pub(crate) struct QuotedLiterals<'c> {
+    connection: &'c Connection,
+}
+
+impl<'c> QuotedLiterals<'c> {
+    const CONFIGS: [DbConfig; 2] = [DbConfig::SQLITE_DBCONFIG_DQS_DDL, DbConfig::SQLITE_DBCONFIG_DQS_DML];
+
+    pub fn allow(connection: &'c Connection) -> Result<Self> {
+        for config in Self::CONFIGS {
+            connection.set_db_config(config, true).on(connection)?;
+        }
+        Ok(QuotedLiterals { connection })
+    }
+}
+
+impl Drop for QuotedLiterals<'_> {
+    fn drop(&mut self) {
+        for config in Self::CONFIGS {
+            // Setting a flag of an open connection has no way to fail.
+            let _ = self.connection.set_db_config(config, false);
+        }
+    }
 }
 
 /// Begins a write transaction. It is never begun by reading first: an upgrade after another program's commit
@@ -166,14 +209,14 @@ fn existing(path: &Path) -> Result<PathBuf> {
     let status = std::fs::metadata(path).map_err(|e| unreachable_file(path, e))?;
     if status.is_dir() {
         return Err(Error::new(ErrorKind::Invalid, "is_folder", format!("{name} is a folder, not a SQLite file"))
-            .hint(format!("name the file in it: ls {}", path.display())));
+            .hint(format!("name the file in it: ls {}", shell_word(&path.to_string_lossy()))));
     }
     if !status.is_file() {
         return Err(not_a_database(&name));
     }
     if status.len() == 0 {
         return Err(Error::new(ErrorKind::Invalid, "empty_file", format!("{name} is empty, not a SQLite database"))
-            .hint(format!("make its tables first, for example: sqlite3 {name} \"CREATE TABLE …\"")));
+            .hint(format!("make its tables first, for example: sqlite3 {} \"CREATE TABLE …\"", shell_word(&name))));
     }
     std::fs::canonicalize(path).map_err(|e| unreachable_file(path, e))
 }
@@ -182,12 +225,11 @@ fn unreachable_file(path: &Path, error: std::io::Error) -> Error {
     let name = display_name(path);
     match error.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => {
-            Error::new(ErrorKind::NotFound, "not_found", format!("there is no file {}", path.display()))
-                .hint("look for it with: ls -l")
+            Error::new(ErrorKind::NotFound, "not_found", format!("there is no file {}", path.display())).hint("look for it with: ls -l")
         }
         std::io::ErrorKind::PermissionDenied => {
             Error::new(ErrorKind::Denied, "not_readable", format!("{name} cannot be read: permission denied"))
-                .hint(format!("ls -l {}", path.display()))
+                .hint(format!("ls -l {}", shell_word(&path.to_string_lossy())))
         }
         _ => Error::new(ErrorKind::Unavailable, "disk_failed", format!("{name} cannot be looked at: {error}")),
     }
@@ -200,12 +242,17 @@ fn place(path: &Path) -> Result<PathBuf> {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = std::fs::canonicalize(parent).map_err(|e| {
         Error::new(ErrorKind::NotFound, "not_found", format!("there is no folder {}", parent.display()))
-            .hint(format!("mkdir -p {}", parent.display()))
+            .hint(format!("mkdir -p {}", shell_word(&parent.to_string_lossy())))
             .because(e)
     })?;
     let can = rustix::fs::access(&folder, Access::WRITE_OK | Access::EXEC_OK);
     can.map_err(|_| read_only(&display_name(path), "its folder is read-only"))?;
     Ok(folder.join(file))
+}
+
+fn readable(real: &Path) -> Result<()> {
+    let denied = |e: rustix::io::Errno| unreachable_file(real, e.into());
+    rustix::fs::access(real, Access::READ_OK).map_err(denied)
 }
 
 /// Refuses a file that SQLite would open but could not write: it keeps its journal beside the file.
@@ -230,8 +277,7 @@ fn open(real: &Path, flags: OpenFlags, wait_ms: u64) -> Result<Connection> {
     if rusqlite::version_number() < SQLITE_VERSION_MIN {
         let version = rusqlite::version();
         let message = format!("SQLite {version} can lose committed pages; 3.51.3 or newer is needed");
-        return Err(Error::new(ErrorKind::Internal, "sqlite_too_old", message)
-            .hint("build mainstem with its bundled SQLite"));
+        return Err(Error::new(ErrorKind::Internal, "sqlite_too_old", message).hint("build mainstem with its bundled SQLite"));
     }
     let name = display_name(real);
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;

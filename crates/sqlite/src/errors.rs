@@ -26,19 +26,22 @@ pub fn display_name(path: &Path) -> String {
 
 /// Explains a failure on the database called `name`, whose connection waits `wait_ms` for locks.
 pub fn explain(error: rusqlite::Error, name: &str, wait_ms: u64) -> Error {
-    let Some(code) = error.sqlite_error() else {
+    if matches!(error, rusqlite::Error::MultipleStatement | rusqlite::Error::NulError(_)) {
+        return Error::invalid(format!("{name}: {}", one_line(&error.to_string()))).because(error);
+    }
+    let Some(code) = code_of(&error) else {
         return Error::internal(format!("{name}: {}", one_line(&error.to_string()))).because(error);
     };
     let what = one_line(message_of(&error).unwrap_or("SQLite gave no reason"));
     let explained = match (code.code, code.extended_code) {
-        (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => {
+        (ErrorCode::DatabaseBusy, _) => {
             let waited = duration(wait_ms);
             Error::new(ErrorKind::Unavailable, "locked", format!("{name} is locked by another program (waited {waited})"))
                 .hint("close the program that writes to it, or try again when it is idle")
         }
         (ErrorCode::NotADatabase, _) => not_a_database(name),
         (ErrorCode::DatabaseCorrupt, _) => Error::new(ErrorKind::Corrupt, "corrupt", format!("{name} is damaged: {what}"))
-            .hint(format!("sqlite3 {name} \"PRAGMA integrity_check\", then restore a backup or use sqlite3's .recover")),
+            .hint(format!("sqlite3 {} \"PRAGMA integrity_check\", then restore a backup or use sqlite3's .recover", shell_word(name))),
         (ErrorCode::DiskFull, _) => {
             Error::new(ErrorKind::Unavailable, "disk_full", format!("{name}: the disk is full, nothing was changed"))
                 .hint("free some space and run the command again")
@@ -47,13 +50,9 @@ pub fn explain(error: rusqlite::Error, name: &str, wait_ms: u64) -> Error {
             Error::new(ErrorKind::Unavailable, "read_only", format!("{name} cannot be written: {what}"))
                 .hint("make the file and its folder writable for you")
         }
-        (ErrorCode::SystemIoFailure, _) => {
-            Error::new(ErrorKind::Unavailable, "disk_failed", format!("{name}: the disk failed: {what}"))
-                .hint("check the disk, then run the command again")
-        }
-        (ErrorCode::ConstraintViolation, _) => {
-            Error::new(ErrorKind::Conflict, "constraint", format!("{name}: {what}"))
-        }
+        (ErrorCode::SystemIoFailure, _) => Error::new(ErrorKind::Unavailable, "disk_failed", format!("{name}: the disk failed: {what}"))
+            .hint("check the disk, then run the command again"),
+        (ErrorCode::ConstraintViolation, _) => Error::new(ErrorKind::Conflict, "constraint", format!("{name}: {what}")),
         (ErrorCode::Unknown, ffi::SQLITE_ERROR) => Error::new(ErrorKind::Invalid, "sqlite", format!("{name}: {what}")),
         (ErrorCode::TooBig, _) => Error::new(ErrorKind::Invalid, "too_big", format!("{name}: {what}")),
         _ => Error::internal(format!("{name}: {what}")),
@@ -64,7 +63,15 @@ pub fn explain(error: rusqlite::Error, name: &str, wait_ms: u64) -> Error {
 /// A file that SQLite cannot read as a database.
 pub(crate) fn not_a_database(name: &str) -> Error {
     let message = format!("{name} is not a SQLite database, or it is encrypted");
-    Error::new(ErrorKind::Invalid, "not_a_database", message).hint(format!("look what it is with: file {name}"))
+    Error::new(ErrorKind::Invalid, "not_a_database", message).hint(format!("look what it is with: file {}", shell_word(name)))
+}
+
+/// The code SQLite gave, also for a statement it could not read.
+pub(crate) fn code_of(error: &rusqlite::Error) -> Option<ffi::Error> {
+    match error {
+        rusqlite::Error::SqliteFailure(code, _) | rusqlite::Error::SqlInputError { error: code, .. } => Some(*code),
+        _ => None,
+    }
 }
 
 /// What SQLite said, without rusqlite's additions.
@@ -84,12 +91,21 @@ pub(crate) fn name_of(connection: &Connection) -> String {
     }
 }
 
+/// A word of a command to type, quoted where a shell would read it otherwise.
+pub(crate) fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "._/-+@%=:,".contains(c);
+    if !word.is_empty() && !word.starts_with('-') && word.chars().all(is_plain) {
+        return word.to_string();
+    }
+    format!("'{}'", one_line(word).replace('\'', "'\\''"))
+}
+
 fn wait_ms(connection: &Connection) -> u64 {
     connection.query_row("PRAGMA busy_timeout", [], |row| row.get::<_, i64>(0)).unwrap_or(0).unsigned_abs()
 }
 
 fn duration(ms: u64) -> String {
-    if ms != 0 && ms % 1000 == 0 { format!("{} s", ms / 1000) } else { format!("{ms} ms") }
+    if ms != 0 && ms.is_multiple_of(1000) { format!("{} s", ms / 1000) } else { format!("{ms} ms") }
 }
 
 fn one_line(text: &str) -> String {

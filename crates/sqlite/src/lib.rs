@@ -1,14 +1,21 @@
 //! SQLite as a technology: capture and apply on a tracked file, and the embedded primary's ledger and tables.
 //!
 //! Invariant: a tracked file is only ever opened through SQLite (CAP-10).
+mod alter;
 pub mod capture;
 pub mod connection;
 pub mod errors;
+pub mod ledger;
 pub mod lock;
+mod plan;
 pub mod primary;
 pub mod replica;
 pub mod schema;
 pub mod sql;
+pub mod store;
+pub mod tables;
+mod unique;
 
 pub use primary::open_primary;
 pub use replica::SqliteReplica;
+pub use tables::SqliteTables;

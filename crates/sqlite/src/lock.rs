@@ -30,8 +30,8 @@ pub struct SyncLock {
 impl SyncLock {
     /// Takes the lock of the database at `database` for `holder` (an actor's name) at `now_ms`, or says who has it.
     pub fn take(database: &Path, holder: &str, now_ms: u64) -> Result<SyncLock> {
-        let real = std::fs::canonicalize(database)
-            .map_err(|e| Error::not_found(format!("there is no file {}", database.display())).because(e))?;
+        let real =
+            std::fs::canonicalize(database).map_err(|e| Error::not_found(format!("there is no file {}", database.display())).because(e))?;
         let path = lock_path(&real);
         for _ in 0..ATTEMPTS_MAX {
             let (file, is_ours) = open(&real, &path)?;
@@ -48,7 +48,7 @@ impl SyncLock {
                 std::fs::remove_file(&path).map_err(|e| failed(&real, e))?;
                 continue;
             }
-            let mut lock = SyncLock { path, file: file };
+            let mut lock = SyncLock { path, file };
             lock.write(holder, now_ms).map_err(|e| failed(&real, e))?;
             return Ok(lock);
         }
@@ -106,7 +106,9 @@ fn held(database: &Path, file: File) -> Error {
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();
     let message = match lines[..] {
-        [holder, process, since] => format!("{name} is being synced by {holder} (process {process}) since {since}"),
+        [holder, process, since] => {
+            format!("{name} is being synced by {holder} (process {process}) since {since}")
+        }
         _ => format!("{name} is being synced by another process"),
     };
     Error::new(ErrorKind::Unavailable, "sync_locked", message).hint("wait until it is done, then try again")

@@ -1,11 +1,128 @@
-//! Opens and makes embedded primaries: a folder with one SQLite file.
+//! Opens and makes embedded primaries: a folder with one SQLite file that holds the real tables and the ledger.
+//!
+//! Invariant: a file without a first event is no primary; founding it again starts anew.
+use crate::capture;
+use crate::connection;
+use crate::errors::Explain;
+use crate::ledger;
+use crate::store::{SqliteStore, Watcher};
+use mainstem::core::ErrorKind;
+use mainstem::core::schema::{Schema, SchemaChange};
+use mainstem::core::stamp::Time;
 use mainstem::error::{Error, Result};
+use mainstem::local::{Fill, Founding, LocalPrimary};
 use mainstem::primary::Primary;
+use mainstem::store::DirectWrite;
 use mainstem::wiring::Around;
+use rusqlite::Connection;
 use std::path::Path;
 
-/// Opens the primary in a folder. `NotFound` where there is none.
+/// The file in a primary's folder.
+pub const PRIMARY_FILE: &str = "primary.db";
+
+/// Notices other programs' writes into the primary's tables by the same triggers as in a replica.
+struct CaptureWatcher;
+
+impl Watcher for CaptureWatcher {
+    fn watch(&self, db: &Connection, schema: &Schema) -> Result<()> {
+        capture::install(db, &schema.tables, true)
+    }
+    fn altered(&self, db: &Connection) -> Result<()> {
+        if capture::is_installed(db)? { capture::adopt(db) } else { Ok(()) }
+    }
+    fn has_direct(&self, db: &Connection, _schema: &Schema) -> Result<bool> {
+        Ok(capture::is_installed(db)? && (capture::has_records(db)? || !capture::is_current(db)?))
+    }
+    fn take_direct(&self, db: &Connection, _schema: &Schema) -> Result<(Vec<SchemaChange>, Vec<DirectWrite>)> {
+        let healed = capture::heal(db)?;
+        let end = capture::end(db)?;
+        let schema = read_schema(db)?;
+        let mut writes = Vec::new();
+        capture::condense(db, None, &mut |table, net| {
+            let Some(position) = schema.tables.iter().position(|t| t.name == table.name) else { return Ok(()) };
+            let cell_at = net.cell_at_ms.iter().enumerate().filter(|(_, ms)| **ms > 0).map(|(c, ms)| (c, Time::from_ms(*ms))).collect();
+            writes.push(DirectWrite {
+                table: position,
+                before: net.before,
+                after: net.after,
+                at: Time::from_ms(net.at_ms),
+                cell_at,
+                moved_from: net.moved_from,
+            });
+            Ok(())
+        })?;
+        capture::clear(db, end)?;
+        Ok((healed.steps, writes))
+    }
+}
+
+fn read_schema(db: &Connection) -> Result<Schema> {
+    Ok(crate::schema::read(db)?.schema)
+}
+
+fn store(db: Connection) -> Result<SqliteStore> {
+    SqliteStore::new(db, read_schema, Box::new(CaptureWatcher))
+}
+
+/// Opens the primary in a folder. `NotFound` with the code `no_primary` where there is none.
 pub fn open_primary(folder: &Path, around: Around) -> Result<Box<dyn Primary>> {
-    let _ = (folder, around);
-    Err(Error::internal("open_primary"))
+    let none = || {
+        Error::new(ErrorKind::NotFound, "no_primary", format!("there is no primary in {}", folder.display()))
+            .hint(format!("mainstem publish {}, or check the address", folder.display()))
+    };
+    let file = folder.join(PRIMARY_FILE);
+    if !file.is_file() {
+        return Err(none());
+    }
+    let db = connection::open_primary(&file, false)?;
+    if !is_founded(&db)? {
+        return Err(none());
+    }
+    Ok(Box::new(LocalPrimary::new(store(db)?, around)))
+}
+
+fn is_founded(db: &Connection) -> Result<bool> {
+    let tables: i64 =
+        db.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'mainstem_event'", [], |r| r.get(0)).on(db)?;
+    Ok(tables > 0 && db.query_row("SELECT EXISTS(SELECT 1 FROM mainstem_event)", [], |r| r.get(0)).on(db)?)
+}
+
+/// Founds a primary in a folder, which is made where it is not there.
+pub fn found_primary(folder: &Path, around: Around, founding: &Founding<'_>, fill: Fill<'_>) -> Result<()> {
+    let cannot = |e: std::io::Error| {
+        Error::new(ErrorKind::Unavailable, "read_only", format!("{} cannot be made", folder.display()))
+            .hint("choose a folder that you may write to")
+            .because(e)
+    };
+    std::fs::create_dir_all(folder).map_err(cannot)?;
+    let file = folder.join(PRIMARY_FILE);
+    if std::fs::read_dir(folder).map_err(cannot)?.flatten().any(|entry| !entry.file_name().to_string_lossy().starts_with(PRIMARY_FILE)) {
+        return Err(Error::new(ErrorKind::Conflict, "occupied", format!("{} is not empty", folder.display()))
+            .hint("choose a folder that is empty or not there yet"));
+    }
+    // A file that is there already is what a crash left of an earlier attempt, or somebody else's.
+    let db = connection::open_primary(&file, !file.exists())?;
+    connection::begin_write(&db)?;
+    let made = (|| {
+        let count = |what: &str| -> Result<i64> {
+            let sql = format!("SELECT count(*) FROM sqlite_schema WHERE {what}");
+            db.query_row(&sql, [], |r| r.get(0)).on(&db)
+        };
+        if count("name = 'mainstem_event'")? > 0 {
+            return Ok(());
+        }
+        if count("true")? > 0 {
+            let message = format!("{} is a database of another kind", file.display());
+            return Err(Error::new(ErrorKind::Conflict, "occupied", message).hint("choose a folder that is empty or not there yet"));
+        }
+        ledger::create(&db)
+    })();
+    match made {
+        Ok(()) => connection::commit(&db)?,
+        Err(e) => {
+            connection::roll_back(&db);
+            return Err(e);
+        }
+    }
+    LocalPrimary::publish(store(db)?, around, founding, fill).map(drop)
 }

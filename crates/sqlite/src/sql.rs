@@ -172,13 +172,10 @@ pub(crate) fn created(sql: &str) -> Result<Created> {
     if is_unique && kind != "index" {
         return Err(refuse("only an index is UNIQUE"));
     }
-    if take("if") && all.get(at).is_some_and(|w| w.is(sql, "not")) {
+    if take("if") {
         return Err(refuse("IF NOT EXISTS"));
     }
-    // A table may be called "if"; then the word just taken was its name.
-    let is_named_if = at > 0 && all[at - 1].is(sql, "if");
-    let word = if is_named_if { all.get(at - 1) } else { all.get(at) };
-    let next = if is_named_if { all.get(at) } else { all.get(at + 1) };
+    let (word, next) = (all.get(at), all.get(at + 1));
     let word = word.ok_or_else(|| refuse("it has no name"))?;
     let name = word.name(sql).ok_or_else(|| refuse("it has no name"))?;
     let follows = next.map(|w| w.kind);
@@ -248,4 +245,46 @@ pub(crate) fn with_column(sql: &str, definition: &str) -> Result<String> {
     let place = last.ok_or_else(|| Error::invalid("a CREATE TABLE statement has no column"))?.1;
     // The line end closes a comment that the definition may end with.
     Ok(format!("{}, {definition}\n{}", &sql[..place], &sql[place..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_are_quoted_and_read_back() {
+        for name in ["plain", "with \"quotes\"\"", "[brackets]", "`", "'", "-- ", "", "\u{e4}"] {
+            let quoted = quote(name);
+            let all = words(&quoted).expect("a quoted name is one word");
+            assert_eq!(all.len(), 1, "{quoted}");
+            assert_eq!(all[0].name(&quoted).as_deref(), Some(name));
+        }
+        assert!(is_internal("SQLITE_x") && is_internal("MainStem_") && !is_internal("mainstem") && !is_internal("mainst\u{e9}m_"));
+    }
+
+    #[test]
+    fn parts_of_a_bracket_are_split_outside_strings_and_comments() {
+        let sql = "CREATE INDEX \"a(,\" /* ( */ ON t(f(x, ','), -- ,)\n [y,)] DESC) WHERE z";
+        let bracket = first_bracket(sql).expect("it closes");
+        let parts: Vec<&str> = bracket.parts.iter().map(|p| sql[p.0..p.1].trim()).collect();
+        assert_eq!(parts, ["f(x, ',')", "-- ,)\n [y,)] DESC"]);
+        assert_eq!(&sql[bracket.close..], ") WHERE z");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(sql in "(CREATE )?(UNIQUE )?(TABLE|INDEX|VIEW|if)? ?[ -~\u{e9}\n]{0,40}") {
+            let _ = created(&sql).map(|head| renamed(&sql, &head, "x"));
+            let _ = with_column(&sql, "y");
+        }
+
+        #[test]
+        fn any_name_survives_quoting(name in any::<String>()) {
+            let quoted = quote(&name);
+            let all = words(&quoted).expect("a quoted name is one word");
+            prop_assert_eq!(all.len(), 1);
+            prop_assert_eq!(all[0].name(&quoted), Some(name));
+        }
+    }
 }

@@ -56,11 +56,7 @@ pub struct Condensed {
 ///
 /// The file must have been healed in the same transaction. The current rows are those of this moment, so `through`
 /// makes sense only when nothing was written since.
-pub fn condense(
-    conn: &Connection,
-    through: Option<i64>,
-    visit: &mut dyn FnMut(&Table, NetChange) -> Result<()>,
-) -> Result<Condensed> {
+pub fn condense(conn: &Connection, through: Option<i64>, visit: &mut dyn FnMut(&Table, NetChange) -> Result<()>) -> Result<Condensed> {
     condense_within(conn, through, BUDGET, visit)
 }
 
@@ -193,8 +189,7 @@ struct Pass {
 
 impl Pass {
     fn null_keys(&self, sources: &Sources) -> Vec<(String, u64)> {
-        let mut found: Vec<_> =
-            self.null_keys.iter().map(|(t, n)| (sources.targets[*t].table.name.clone(), *n)).collect();
+        let mut found: Vec<_> = self.null_keys.iter().map(|(t, n)| (sources.targets[*t].table.name.clone(), *n)).collect();
         found.sort();
         found
     }
@@ -217,8 +212,7 @@ fn place(order: u64, key: &[u8]) -> u64 {
 impl Log<'_> {
     /// Reads the log once and keeps the rows from a place on, as many as the budget allows.
     fn collect(&self, from: u64, order: &dyn Fn(&Target) -> u64, is_first: bool) -> Result<Pass> {
-        let mut pass =
-            Pass { touched: Rows::default(), through: u64::MAX, links: Links::default(), null_keys: HashMap::new() };
+        let mut pass = Pass { touched: Rows::default(), through: u64::MAX, links: Links::default(), null_keys: HashMap::new() };
         let mut held = 0;
         let orders: Vec<u64> = self.sources.targets.iter().map(order).collect();
         log::records(self.conn, self.sources, self.through, &mut |record| {

@@ -39,7 +39,8 @@ pub fn heal(conn: &Connection) -> Result<Healed> {
     })
 }
 
-fn is_unchanged(conn: &Connection) -> Result<bool> {
+/// True where the schema is as it was when capture last looked.
+pub fn is_unchanged(conn: &Connection) -> Result<bool> {
     let digest = registry::digest(&registry::look(conn)?);
     Ok(registry::get(conn, "schema")?.as_deref() == Some(digest.as_str()))
 }
@@ -87,10 +88,8 @@ impl<'c> Healing<'c> {
         let follows = registry::get(self.conn, "follows_new_tables")?.as_deref() == Some("1");
         let was_there = |name: &str| self.old.iter().any(|s| s.kind == "table" && s.name.eq_ignore_ascii_case(name));
         let is_followed = |name: &str| follows && !was_there(name);
-        let is_captured =
-            |name: &str| fates.iter().any(|f| f.to.as_deref().is_some_and(|t| t.eq_ignore_ascii_case(name)));
-        let fresh: Vec<Table> =
-            self.new.schema.tables.iter().filter(|t| is_followed(&t.name) && !is_captured(&t.name)).cloned().collect();
+        let is_captured = |name: &str| fates.iter().any(|f| f.to.as_deref().is_some_and(|t| t.eq_ignore_ascii_case(name)));
+        let fresh: Vec<Table> = self.new.schema.tables.iter().filter(|t| is_followed(&t.name) && !is_captured(&t.name)).cloned().collect();
         // A captured table that was rebuilt without its key counts as dropped, and the user is told why.
         let was_captured = |name: &str| current.iter().any(|c| c.table.eq_ignore_ascii_case(name));
         let is_told = |name: &str| is_followed(name) || was_captured(name);
@@ -192,8 +191,7 @@ impl<'c> Healing<'c> {
 
     /// Follows renamed tables. Captures of a dropped table lose their name, for a later table may have it again.
     fn rename_captures(&self, fates: &[Fate]) -> Result<()> {
-        let mut update =
-            self.conn.prepare_cached("UPDATE main.mainstem_capture SET name = ?2 WHERE id = ?1").on(self.conn)?;
+        let mut update = self.conn.prepare_cached("UPDATE main.mainstem_capture SET name = ?2 WHERE id = ?1").on(self.conn)?;
         for capture in &self.captures {
             let Some(fate) = fates.iter().find(|f| f.from == capture.table) else {
                 continue;

@@ -68,12 +68,7 @@ impl Record {
 }
 
 /// Visits every record up to a sequence.
-pub(super) fn records(
-    conn: &Connection,
-    sources: &Sources,
-    through: i64,
-    visit: &mut dyn FnMut(&Record) -> Result<()>,
-) -> Result<()> {
+pub(super) fn records(conn: &Connection, sources: &Sources, through: i64, visit: &mut dyn FnMut(&Record) -> Result<()>) -> Result<()> {
     let columns: Vec<String> = (0..sources.width).map(|n| format!("c{n}")).collect();
     let sql = format!("SELECT t, op, at, seq, {} FROM main.{LOG} WHERE seq <= ?1 ORDER BY seq", columns.join(", "));
     let mut statement = conn.prepare_cached(&sql).on(conn)?;

@@ -10,6 +10,7 @@ mod log;
 mod operations;
 mod plan;
 mod reader;
+mod record;
 mod registry;
 mod scan;
 mod sources;
@@ -19,8 +20,9 @@ mod tests;
 mod unique;
 
 pub use condense::{Condensed, NetChange, condense};
-pub use heal::{Healed, heal};
+pub use heal::{Healed, heal, is_unchanged as is_current};
 pub use operations::operations;
+pub use record::{Done, adopt, has_records, is_installed, record, tracked};
 pub use scan::scan;
 
 use crate::errors::Explain;

@@ -38,10 +38,7 @@ fn memory_is_bounded_and_the_result_is_the_same() {
     for budget in [20_000, 100_000, 200_000] {
         let pieces = told(&conn, budget);
         let phase = |(table, change): &Told| (change.after.is_some(), (table == "child") == change.after.is_some());
-        assert!(
-            pieces.is_sorted_by_key(phase),
-            "deletions first, children before parents, then parents before children"
-        );
+        assert!(pieces.is_sorted_by_key(phase), "deletions first, children before parents, then parents before children");
         let sorted = |mut all: Vec<Told>| {
             all.sort_by(|(t, a), (u, b)| (t, &a.key).cmp(&(u, &b.key)));
             all

@@ -9,23 +9,10 @@ use std::process::Command;
 fn python(module: &str) -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(module);
     let python = folder.join("bin/python");
-    let is_there = |python: &Path| {
-        Command::new(python).args(["-c", &format!("import {module}")]).status().is_ok_and(|s| s.success())
-    };
+    let is_there = |python: &Path| Command::new(python).args(["-c", &format!("import {module}")]).status().is_ok_and(|s| s.success());
     if !is_there(&python) {
         Command::new("python3").args(["-m", "venv"]).arg(&folder).status().ok()?;
-        let install = [
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--retries",
-            "0",
-            "--timeout",
-            "10",
-            module,
-        ];
+        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "0", "--timeout", "10", module];
         Command::new(&python).args(install).status().ok()?;
     }
     is_there(&python).then_some(python)
@@ -56,8 +43,7 @@ impl Migrated {
     /// Runs a step on both files: it must do the same to both.
     fn step(&self, step: usize) {
         for file in self.both() {
-            let done =
-                Command::new(&self.python).arg(&self.script).arg(&file.path).arg(step.to_string()).output().unwrap();
+            let done = Command::new(&self.python).arg(&self.script).arg(&file.path).arg(step.to_string()).output().unwrap();
             assert!(done.status.success(), "step {step}: {}", String::from_utf8_lossy(&done.stderr));
         }
         let [tracked, plain] = self.both().map(|f| f.ours());
@@ -86,9 +72,8 @@ fn writes(conn: &Connection, round: usize) -> String {
             };
             table.columns.iter().map(value).collect()
         };
-        let insert = |or: &str, row: usize| {
-            format!("INSERT {or} INTO \"{}\"({}) VALUES ({});", table.name, names.join(","), own(row).join(","))
-        };
+        let insert =
+            |or: &str, row: usize| format!("INSERT {or} INTO \"{}\"({}) VALUES ({});", table.name, names.join(","), own(row).join(","));
         sql.push_str(&insert("OR REPLACE", 1));
         sql.push_str(&insert("", 100 + round));
         sql.push_str(&insert("OR REPLACE", 50 + round));

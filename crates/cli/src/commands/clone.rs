@@ -1,0 +1,61 @@
+//! `mainstem clone`.
+use crate::exit_codes::Exit;
+use crate::json;
+use crate::plain_text::{count, name};
+use crate::wiring::{Address, Session};
+use mainstem::{Error, Result};
+use mainstem_core::ErrorKind;
+use mainstem_sqlite::SqliteReplica;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Makes a new replica from a primary
+///
+/// Examples:
+///   mainstem clone ../shared-primary mine.db
+///   mainstem clone /mnt/team/recipes mine.db --as ben
+#[derive(clap::Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct Clone {
+    /// Where the primary is
+    #[arg(value_name = "ADDRESS")]
+    address: String,
+    /// The file to make; it must not exist
+    #[arg(value_name = "DB")]
+    file: PathBuf,
+}
+
+impl Clone {
+    /// Runs the command.
+    pub fn run(&self, session: &mut Session) -> Result<Exit> {
+        let remembered = Address::parse(&self.address)?.remembered()?;
+        if self.file.exists() {
+            let message = format!("{} exists already", self.file.display());
+            return Err(Error::new(ErrorKind::Conflict, "exists", message).hint("name a file that does not exist"));
+        }
+        let actor = session.named_actor()?;
+        let mut primary = session.primary_at(&remembered)?;
+        let mut bar = session.bar();
+        let around = session.around.clone();
+        let mut report = |what: &str, done: u64, of: u64| bar.report(what, done, of);
+        let made = SqliteReplica::clone_from(primary.as_mut(), &remembered, &self.file, actor.as_deref(), around, &mut report)?;
+        drop(bar);
+        let rows: u64 = made.tables.iter().map(|t| t.rows).sum();
+        let file = self.file.display().to_string();
+        if session.out.is_json() {
+            session.out.json(&json!({
+                "file": file,
+                "dataset": made.dataset,
+                "remote": remembered,
+                "lineage": json::bits(made.lineage),
+                "version": made.head.version,
+                "tables": made.tables.len(),
+                "rows": rows,
+            }))?;
+        } else {
+            let (file, dataset, rows) = (name(&file), name(&made.dataset), count(rows, "row", "rows"));
+            session.out.line(format_args!("{file} is a replica of {dataset} at version {}: {rows}", made.head.version))?;
+        }
+        Ok(Exit::Done)
+    }
+}

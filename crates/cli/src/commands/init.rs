@@ -1,0 +1,87 @@
+//! `mainstem init`.
+use crate::exit_codes::Exit;
+use crate::plain_text::{count, name};
+use crate::wiring::Session;
+use mainstem::{Error, Result};
+use mainstem_sqlite::SqliteReplica;
+use mainstem_sqlite::replica::{InitOptions, InitReport};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Starts tracking a database, in place; programs go on using it
+///
+/// Examples:
+///   mainstem init app.db
+///   mainstem init app.db --as ann
+///   mainstem init app.db --table artist --table album
+///   mainstem init app.db --exclude session_cache
+#[derive(clap::Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct Init {
+    /// The SQLite file
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Track only this table (may be repeated)
+    #[arg(long = "table", value_name = "TABLE", conflicts_with = "exclude")]
+    tables: Vec<String>,
+    /// Leave this table out (may be repeated)
+    #[arg(long, value_name = "TABLE")]
+    exclude: Vec<String>,
+}
+
+impl Init {
+    /// Runs the command.
+    pub fn run(&self, session: &mut Session) -> Result<Exit> {
+        let Some(path) = self.file.clone().or_else(|| session.global.db.clone()) else {
+            return Err(Error::invalid("no database is named").hint("mainstem init app.db"));
+        };
+        let options = InitOptions { tables: self.tables.clone(), exclude: self.exclude.clone(), actor: session.named_actor()? };
+        let mut bar = session.bar();
+        let around = session.around.clone();
+        let report = SqliteReplica::init(&path, &options, around, &mut |what, done, of| bar.report(what, done, of))?;
+        drop(bar);
+        if session.out.is_json() {
+            session.out.json(&shown(&report))?;
+        } else {
+            self.tell(session, &path.display().to_string(), &report)?;
+        }
+        Ok(Exit::Done)
+    }
+
+    fn tell(&self, session: &mut Session, path: &str, report: &InitReport) -> Result<()> {
+        let tables = count(report.tracked.len() as u64, "table", "tables");
+        let path = name(path);
+        if report.already {
+            session.out.line(format_args!("{path} is tracked already: {tables}; nothing changed"))?;
+        } else {
+            let rows: u64 = report.tracked.iter().map(|(_, rows)| rows).sum();
+            let rows = count(rows, "row", "rows");
+            session.out.line(format_args!("tracking {path}: {tables}, {rows}"))?;
+        }
+        for (table, why, advice) in &report.refused {
+            session.out.line(format_args!("not tracked: {}: {} ({})", name(table), name(why), name(advice)))?;
+        }
+        for (key, value) in &report.proposed_policy {
+            let (key, value) = (name(key), name(value));
+            session.out.line(format_args!("policy, by the column's name: {key} = {value}"))?;
+        }
+        if !report.already {
+            session.out.line("next: edit it with any program, then: mainstem status")?;
+        }
+        Ok(())
+    }
+}
+
+fn shown(report: &InitReport) -> serde_json::Value {
+    let tracked = report.tracked.iter().map(|(table, rows)| json!({ "table": table, "rows": rows }));
+    let refused = report.refused.iter();
+    let refused = refused.map(|(table, why, advice)| json!({ "table": table, "reason": why, "advice": advice }));
+    let proposed = report.proposed_policy.iter();
+    let proposed = proposed.map(|(key, value)| json!({ "key": key, "value": value }));
+    json!({
+        "already": report.already,
+        "tracked": tracked.collect::<Vec<_>>(),
+        "refused": refused.collect::<Vec<_>>(),
+        "proposed_policy": proposed.collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,64 @@
+//! One file per command: it reads what was typed, calls one use case, shows the outcome.
+pub mod bundle;
+pub mod changeset;
+pub mod clone;
+pub mod commit;
+pub mod completions;
+pub mod config;
+pub mod conflicts;
+pub mod deinit;
+pub mod demo;
+pub mod diff;
+pub mod doctor;
+pub mod init;
+pub mod log;
+pub mod overview;
+pub mod pending;
+pub mod policy;
+pub mod publish;
+pub mod pull;
+pub mod push;
+pub mod resolve;
+pub mod restore;
+pub mod show;
+pub mod status;
+pub mod sync;
+pub mod verify;
+
+use crate::arguments::Command;
+use crate::exit_codes::Exit;
+use crate::wiring::Session;
+use mainstem::Result;
+
+/// Runs the command that was typed.
+pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
+    let Some(command) = command else {
+        return overview::run(session);
+    };
+    match command {
+        Command::Init(c) => c.run(session),
+        Command::Deinit(c) => c.run(session),
+        Command::Status(c) => c.run(session),
+        Command::Diff(c) => c.run(session),
+        Command::Log(c) => c.run(session),
+        Command::Show(c) => c.run(session),
+        Command::Commit(c) => c.run(session),
+        Command::Restore(c) => c.run(session),
+        Command::Publish(c) => c.run(session),
+        Command::Clone(c) => c.run(session),
+        Command::Push(c) => c.run(session),
+        Command::Pull(c) => c.run(session),
+        Command::Sync(c) => c.run(session),
+        Command::Conflicts(c) => c.run(session),
+        Command::Resolve(c) => c.run(session),
+        Command::Pending(c) => c.run(session),
+        Command::Verify(c) => c.run(session),
+        Command::Policy(c) => c.run(session),
+        Command::Bundle(c) => c.run(session),
+        Command::Changeset(c) => c.run(session),
+        Command::Config(c) => c.run(session),
+        Command::Doctor(c) => c.run(session),
+        Command::Demo(c) => c.run(session),
+        Command::Completions(c) => c.run(session),
+    }
+}

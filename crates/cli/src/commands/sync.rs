@@ -1,0 +1,25 @@
+//! `mainstem sync`.
+use crate::exit_codes::Exit;
+use crate::sync_report;
+use crate::wiring::Session;
+use mainstem::Result;
+
+/// Sends what is new here and receives what is new there
+///
+/// Ends with exit code 5 while conflicts are open. Everything else has arrived by then.
+///
+/// Examples:
+///   mainstem sync
+///   mainstem --db mine.db sync
+///   mainstem sync --json
+#[derive(clap::Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct Sync {}
+
+impl Sync {
+    /// Runs the command.
+    pub fn run(&self, session: &mut Session) -> Result<Exit> {
+        let report = sync_report::run(session, mainstem::sync::sync)?;
+        Ok(if report.conflicts_open > 0 { Exit::ConflictsOpen } else { Exit::Done })
+    }
+}

@@ -1,0 +1,85 @@
+//! What push, pull and sync have in common: running them on the opened pair, and telling what they did.
+use crate::output::Output;
+use crate::plain_text::count;
+use crate::wiring::Session;
+use mainstem::Result;
+use mainstem::primary::Primary;
+use mainstem::replica::{Progress, Replica};
+use mainstem::sync::Report;
+use serde_json::{Value as Json, json};
+
+/// One of `mainstem::sync::{push, pull, sync}`.
+pub type Exchange = fn(&mut dyn Replica, &mut dyn Primary, &str, Progress<'_>) -> Result<Report>;
+
+/// Runs an exchange between the replica and its primary, and tells what it did.
+pub fn run(session: &mut Session, exchange: Exchange) -> Result<Report> {
+    let mut opened = session.replica()?;
+    let actor = session.actor(&opened.standing)?;
+    let mut primary = session.primary_of(&opened.standing)?;
+    opened.replica.lock(&actor)?;
+    let mut bar = session.bar();
+    let outcome = exchange(&mut opened.replica, primary.as_mut(), &actor, &mut |what, done, of| {
+        bar.report(what, done, of);
+    });
+    drop(bar);
+    let report = outcome?;
+    if session.out.is_json() {
+        session.out.json(&shown(&report))?;
+    } else {
+        tell(&mut session.out, &report)?;
+    }
+    Ok(report)
+}
+
+/// The JSON shape of a report.
+pub fn shown(report: &Report) -> Json {
+    json!({
+        "pushed": report.pushed,
+        "pushed_changes": report.pushed_changes,
+        "pulled": report.pulled,
+        "pulled_changes": report.pulled_changes,
+        "conflicts": report.conflicts,
+        "conflicts_open": report.conflicts_open,
+        "pending": report.pending,
+        "renumbered": report.renumbered,
+        "reconciled": report.reconciled,
+        "version": report.version,
+    })
+}
+
+/// Tells a report to a person.
+pub fn tell(out: &mut Output, report: &Report) -> Result<()> {
+    if report.reconciled > 0 {
+        let rows = count(report.reconciled, "row", "rows");
+        out.line(format_args!("found {rows} that were written past capture, and took them as edits"))?;
+    }
+    if report.pushed > 0 {
+        let rows = count(report.pushed_changes, "row", "rows");
+        out.line(format_args!("sent {} ({rows})", count(report.pushed, "changeset", "changesets")))?;
+    }
+    if report.pulled > 0 {
+        let versions = count(report.pulled, "version", "versions");
+        out.line(format_args!("received {versions}"))?;
+    }
+    if report.renumbered > 0 {
+        let rows = count(report.renumbered, "row", "rows");
+        out.line(format_args!("gave {rows} another number, because theirs was taken"))?;
+    }
+    if report.conflicts > 0 {
+        out.line(format_args!("found {}", count(report.conflicts, "conflict", "conflicts")))?;
+    }
+    if report.pushed + report.pulled == 0 {
+        out.line(format_args!("up to date at version {}", report.version))?;
+    } else {
+        out.line(format_args!("now at version {}", report.version))?;
+    }
+    if report.pending > 0 {
+        let changes = count(report.pending, "change waits", "changes wait");
+        out.line(format_args!("{changes} for a parent row: mainstem pending"))?;
+    }
+    if report.conflicts_open > 0 {
+        let open = count(report.conflicts_open, "conflict is", "conflicts are");
+        out.line(format_args!("{open} open: mainstem conflicts"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,283 @@
+//! Puts the pieces together: the only place that makes surroundings and opens replicas and primaries.
+//!
+//! Invariant: a file is looked at through SQLite only, and only where its name and size suggest a database.
+use crate::arguments::Global;
+use crate::output::{self, Output};
+use crate::plain_text::shell_word;
+use crate::progress::Bar;
+use mainstem::primary::Primary;
+use mainstem::replica::{Replica, Standing};
+use mainstem::wiring::{Around, RealSurroundings};
+use mainstem::{Error, Result};
+use mainstem_core::ErrorKind;
+use mainstem_sqlite::SqliteReplica;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// One run of the program.
+pub struct Session {
+    /// What was said before or after the command.
+    pub global: Global,
+    /// Where results go.
+    pub out: Output,
+    /// Time and randomness.
+    pub around: Around,
+}
+
+/// A replica, opened, and where it stands.
+pub struct Opened {
+    /// The replica.
+    pub replica: SqliteReplica,
+    /// Its file.
+    pub path: PathBuf,
+    /// Who it is and where it stood when it was opened.
+    pub standing: Standing,
+}
+
+impl Session {
+    /// A session of this process.
+    pub fn new(global: Global) -> Self {
+        let out = Output::standard(global.json);
+        Session { global, out, around: Arc::new(RealSurroundings) }
+    }
+    /// The replica's file: `--db`, `MAINSTEM_DB`, or the one tracked database in the current folder.
+    pub fn db_path(&self) -> Result<PathBuf> {
+        match &self.global.db {
+            Some(path) if path.as_os_str().is_empty() => Err(Error::invalid("the path of the database is empty")),
+            Some(path) => Ok(path.clone()),
+            None => the_one_tracked(Path::new(".")),
+        }
+    }
+    /// Opens the replica and passes on what it has to say.
+    pub fn replica(&self) -> Result<Opened> {
+        self.replica_at(&self.db_path()?)
+    }
+    /// Opens the replica in that file.
+    pub fn replica_at(&self, path: &Path) -> Result<Opened> {
+        let mut replica = SqliteReplica::open(path, self.around.clone())?;
+        let standing = replica.standing()?;
+        for notice in &standing.notices {
+            output::note(notice);
+        }
+        Ok(Opened { replica, path: path.to_path_buf(), standing })
+    }
+    /// Opens the primary at an address.
+    pub fn primary_at(&self, address: &str) -> Result<Box<dyn Primary>> {
+        open_primary(address, self.around.clone())
+    }
+    /// Opens the primary that the replica belongs to.
+    pub fn primary_of(&self, standing: &Standing) -> Result<Box<dyn Primary>> {
+        match &standing.remote {
+            Some(address) => self.primary_at(address),
+            None => Err(Error::new(ErrorKind::Invalid, "no_primary", format!("{} has no primary yet", standing.dataset))
+                .hint("mainstem publish FOLDER")),
+        }
+    }
+    /// Who acts on that replica.
+    pub fn actor(&self, standing: &Standing) -> Result<String> {
+        let configured = self.global.actor.clone().or_else(|| standing.actor.clone());
+        actor_name(configured.or_else(system_user))
+    }
+    /// Who acts in a command that needs no replica: as the replica says where there is one.
+    pub fn actor_anywhere(&self) -> Result<String> {
+        match (&self.global.actor, self.db_path()) {
+            (None, Ok(path)) => self.actor(&self.replica_at(&path)?.standing),
+            (named, _) => actor_name(named.clone().or_else(system_user)),
+        }
+    }
+    /// The actor that was named for this run, checked.
+    pub fn named_actor(&self) -> Result<Option<String>> {
+        self.global.actor.clone().map(|name| actor_name(Some(name))).transpose()
+    }
+    /// A progress bar for this run.
+    pub fn bar(&self) -> Bar {
+        Bar::new()
+    }
+}
+
+/// Checks a person's name: it is shown in lists, so it is one line and not empty.
+pub fn actor_name(name: Option<String>) -> Result<String> {
+    let hint = "mainstem config actor NAME";
+    let Some(name) = name else {
+        return Err(Error::invalid("nobody is named as the actor, and the system's user has no name").hint(hint));
+    };
+    let trimmed = name.trim();
+    if trimmed.is_empty() || trimmed.chars().any(char::is_control) || trimmed.len() > 256 {
+        let shown = output::one_line(&name);
+        return Err(Error::invalid(format!("the actor's name '{shown}' is empty, too long or not one line")).hint(hint));
+    }
+    Ok(trimmed.to_string())
+}
+
+fn system_user() -> Option<String> {
+    ["USER", "LOGNAME", "USERNAME"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|v| !v.trim().is_empty()))
+        .or_else(|| rustix::process::getuid().is_root().then(|| "root".to_string()))
+}
+
+/// Where a primary is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// An embedded primary in a folder.
+    Folder(PathBuf),
+}
+
+impl Address {
+    /// Reads an address as typed. A relative folder is taken from the current one.
+    pub fn parse(typed: &str) -> Result<Self> {
+        let supported = "give the path of a folder, such as ../shared-primary";
+        if typed.is_empty() {
+            return Err(Error::invalid("the address is empty").hint(supported));
+        }
+        if let Some((scheme, _)) = typed.split_once("://")
+            && !scheme.contains(['/', '.'])
+        {
+            let message = format!("{scheme}:// addresses are not supported; a primary is a folder");
+            return Err(Error::new(ErrorKind::Invalid, "unsupported_address", message).hint(supported));
+        }
+        let path = std::path::absolute(typed).map_err(|e| Error::invalid(format!("the address {typed} cannot be used: {e}")).because(e))?;
+        Ok(Address::Folder(path))
+    }
+    /// The address as a replica remembers it, whatever folder it is used from.
+    pub fn remembered(&self) -> Result<String> {
+        let Address::Folder(path) = self;
+        path.to_str()
+            .map(str::to_string)
+            .ok_or_else(|| Error::invalid(format!("the path {} is not valid UTF-8, so it cannot be remembered", path.display())))
+    }
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        let Address::Folder(path) = self;
+        path
+    }
+}
+
+fn open_primary(address: &str, around: Around) -> Result<Box<dyn Primary>> {
+    mainstem_sqlite::open_primary(Address::parse(address)?.folder(), around)
+}
+
+const DATABASE_ENDINGS: [&str; 7] = ["db", "db3", "sqlite", "sqlite3", "s3db", "gpkg", "sqlitedb"];
+
+/// True where a file's name suggests a SQLite database.
+pub fn is_named_like_a_database(path: &Path) -> bool {
+    let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("");
+    DATABASE_ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
+}
+
+/// Makes a file for output, replacing one that is there, but never a database.
+pub fn output_file(path: &Path) -> Result<std::fs::File> {
+    let is_database = is_named_like_a_database(path) || (path.exists() && is_tracked(path));
+    if is_database {
+        let message = format!("{} is named like a database; the output would replace it", path.display());
+        return Err(Error::invalid(message).hint("give another name with -o"));
+    }
+    std::fs::File::create(path).map_err(|e| {
+        let message = format!("{} cannot be written: {e}", path.display());
+        Error::new(ErrorKind::Unavailable, "output", message).because(e)
+    })
+}
+
+/// Files in a folder whose name and size suggest a SQLite database.
+fn candidates(folder: &Path) -> Result<Vec<PathBuf>> {
+    let unreadable =
+        |e: std::io::Error| Error::new(ErrorKind::Unavailable, "folder", format!("the current folder cannot be listed: {e}")).because(e);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if is_named_like_a_database(&path) && std::fs::metadata(&path).is_ok_and(|m| m.is_file() && m.len() >= 512) {
+            found.push(path.strip_prefix(".").unwrap_or(&path).to_path_buf());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn the_one_tracked(folder: &Path) -> Result<PathBuf> {
+    let candidates = candidates(folder)?;
+    let tracked: Vec<&PathBuf> = candidates.iter().filter(|path| is_tracked(path)).collect();
+    match (tracked.as_slice(), candidates.as_slice()) {
+        ([only], _) => Ok(only.to_path_buf()),
+        ([], []) => Err(Error::new(ErrorKind::NotFound, "no_database", "no database is in this folder")
+            .hint("mainstem init app.db, or name one with --db PATH")),
+        ([], some) => Err(Error::new(
+            ErrorKind::Invalid,
+            "not_tracked",
+            format!("no database in this folder is tracked (there is {})", listed(some.iter())),
+        )
+        .hint(format!("mainstem init {}", shell_word(&some[0].display().to_string())))),
+        (several, _) => Err(Error::new(
+            ErrorKind::Invalid,
+            "ambiguous_database",
+            format!("several tracked databases are in this folder: {}", listed(several.iter().copied())),
+        )
+        .hint(format!("mainstem --db {} status", shell_word(&several[0].display().to_string())))),
+    }
+}
+
+fn listed<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> String {
+    let names: Vec<String> = paths.map(|p| p.display().to_string()).collect();
+    let shown = names.len().min(8);
+    let rest = if names.len() > shown { format!(" and {} more", names.len() - shown) } else { String::new() };
+    names[..shown].join(", ") + &rest
+}
+
+/// True where the file is a replica. A file that cannot be read as one is not a candidate.
+pub fn is_tracked(path: &Path) -> bool {
+    let Ok(db) = mainstem_sqlite::connection::open_user_read_only(path) else {
+        return false;
+    };
+    db.query_row("SELECT count(*) FROM sqlite_master WHERE name = 'mainstem_meta'", [], |row| row.get(0)).is_ok_and(|n: i64| n > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_folder_or_refused_by_name() {
+        let folder = Address::parse("some/where").expect("a folder");
+        assert!(folder.folder().is_absolute() && folder.folder().ends_with("some/where"));
+        for scheme in ["http", "https", "s3", "git+ssh"] {
+            let e = Address::parse(&format!("{scheme}://host/x")).expect_err("no such scheme yet");
+            assert_eq!((e.kind, e.code), (ErrorKind::Invalid, "unsupported_address"));
+            assert!(e.message.contains(scheme) && e.message.contains("folder"), "{}", e.message);
+        }
+        assert!(Address::parse("").is_err());
+        assert!(Address::parse("./odd://name").is_ok());
+    }
+
+    #[test]
+    fn a_name_is_one_line() {
+        assert_eq!(actor_name(Some(" ann ".into())).expect("a name"), "ann");
+        assert_eq!(actor_name(Some("Åse 🎵".into())).expect("a name"), "Åse 🎵");
+        for wrong in [None, Some(String::new()), Some("  ".into()), Some("a\nb".into()), Some("x".repeat(300))] {
+            assert!(actor_name(wrong).is_err());
+        }
+    }
+
+    #[test]
+    fn only_likely_files_are_candidates() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let put = |name: &str, size: usize| std::fs::write(folder.path().join(name), vec![b'x'; size]).expect("written");
+        put("a.db", 4096);
+        put("small.db", 10);
+        put("notes.txt", 4096);
+        put("B.SQLITE", 512);
+        std::fs::create_dir(folder.path().join("folder.db")).expect("made");
+        let found = candidates(folder.path()).expect("listed");
+        let names: Vec<_> = found.iter().filter_map(|p| p.file_name()?.to_str()).collect();
+        assert_eq!(names, ["B.SQLITE", "a.db"]);
+        let e = the_one_tracked(folder.path()).expect_err("none is tracked");
+        assert_eq!(e.code, "not_tracked");
+        assert!(e.message.contains("a.db"), "{}", e.message);
+    }
+
+    #[test]
+    fn an_empty_folder_says_how_to_begin() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let e = the_one_tracked(folder.path()).expect_err("nothing there");
+        assert_eq!((e.kind, e.code), (ErrorKind::NotFound, "no_database"));
+        assert!(e.hint.expect("a hint").contains("mainstem init"));
+    }
+}

@@ -1,0 +1,23 @@
+//! Whole journeys through the built program: people edit copies of a database with plain SQLite, sync, and come together.
+//!
+//! Invariant: the tests see only what a user sees: the program's output and exit codes, and the files as the
+//! `sqlite3` shell and Python read them. No test waits for time, uses a fixed port or depends on another.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+mod answers;
+mod bad_files;
+mod chinook;
+mod copies;
+mod crash;
+mod demo;
+mod desk;
+mod direct;
+mod geodiff;
+mod merging;
+mod northwind;
+mod refusals;
+mod schema;
+mod strategies;
+mod team;
+mod values;
+mod volume;

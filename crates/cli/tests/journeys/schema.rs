@@ -1,0 +1,131 @@
+//! The app changes its schema, on one side or both, while rows are edited.
+use crate::desk::Desk;
+use crate::team::*;
+
+const START: &str = "
+    CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT NOT NULL, town TEXT);
+    INSERT INTO person VALUES (1, 'Ann', 'Ulm'), (2, 'Ben', 'Bonn'), (3, 'Cat', 'Kiel');
+";
+
+#[test]
+fn additions_on_both_sides_merge() {
+    for order in [[0, 1], [1, 0]] {
+        let desk = Desk::new();
+        let members = found_from_sql(&desk, START, &["ada", "bob"]);
+        let pair = [&members[0], &members[1]];
+        pair[0].sql(
+            "ALTER TABLE person ADD COLUMN phone TEXT DEFAULT 'none'; UPDATE person SET phone = '11' WHERE id = 1;
+             CREATE TABLE visit (id INTEGER PRIMARY KEY, person INTEGER REFERENCES person, day TEXT);
+             INSERT INTO visit VALUES (1, 1, 'monday'); CREATE INDEX by_town ON person (town);",
+        );
+        pair[1].sql(
+            "ALTER TABLE person ADD COLUMN mail TEXT; UPDATE person SET mail = 'ben@b' WHERE id = 2; INSERT INTO person VALUES (4, 'Dan', 'Jena', 'd@d');
+             CREATE VIEW towns AS SELECT town, count(*) AS people FROM person GROUP BY town;",
+        );
+        until_quiet(&[pair[order[0]], pair[order[1]]]);
+        assert_together(&pair);
+        let rows = "SELECT id, name, town, phone, mail FROM person ORDER BY id;";
+        let expected = "1|Ann|Ulm|11|\n2|Ben|Bonn|none|ben@b\n3|Cat|Kiel|none|\n4|Dan|Jena|none|d@d\n";
+        for member in pair {
+            assert_eq!(member.sql(rows), expected, "{}", member.db);
+            assert_eq!(member.sql("SELECT * FROM visit; SELECT count(*) FROM towns;"), "1|1|monday\n4\n");
+            assert_eq!(member.sql("SELECT count(*) FROM sqlite_master WHERE name = 'by_town';"), "1\n");
+        }
+        // What comes after is captured under the new columns, on both sides.
+        pair[0].sql("UPDATE person SET mail = 'cat@c' WHERE id = 3; INSERT INTO visit VALUES (2, 3, 'friday');");
+        pair[1].sql("UPDATE person SET phone = '33' WHERE id = 3;");
+        until_quiet(&pair);
+        assert_together(&pair);
+        assert_eq!(pair[1].sql("SELECT phone, mail FROM person WHERE id = 3;"), "33|cat@c\n");
+    }
+}
+
+#[test]
+fn the_same_addition_twice_is_one() {
+    let desk = Desk::new();
+    let members = found_from_sql(&desk, START, &["ada", "bob"]);
+    let pair = [&members[0], &members[1]];
+    for (member, value) in pair.iter().zip(["11", "22"]) {
+        member.sql(&format!(
+            "ALTER TABLE person ADD COLUMN phone TEXT; UPDATE person SET phone = '{value}' WHERE id = {value} / 11;
+             CREATE TABLE tag (id INTEGER PRIMARY KEY, word TEXT); INSERT INTO tag VALUES (1, 'tag {value}');"
+        ));
+    }
+    until_quiet(&pair);
+    assert_together(&pair);
+    assert_eq!(pair[0].sql("SELECT count(*) FROM pragma_table_info('person') WHERE name = 'phone';"), "1\n");
+    assert_eq!(pair[0].sql("SELECT id, phone FROM person ORDER BY id;"), "1|11\n2|22\n3|\n");
+    assert_eq!(pair[0].sql("SELECT word FROM tag ORDER BY word;"), "tag 11\ntag 22\n", "both rows, one renumbered");
+}
+
+#[test]
+fn a_drop_against_an_edit_is_a_conflict() {
+    for order in [[0, 1], [1, 0]] {
+        let desk = Desk::new();
+        let members = found_from_sql(&desk, START, &["ada", "bob"]);
+        let pair = [&members[0], &members[1]];
+        pair[0].sql("ALTER TABLE person DROP COLUMN town; UPDATE person SET name = 'Anna' WHERE id = 1;");
+        pair[1].sql("UPDATE person SET town = 'Town by Bob' WHERE id = 2; INSERT INTO person VALUES (4, 'Dan', 'Jena');");
+        until_quiet(&[pair[order[0]], pair[order[1]]]);
+        assert_together(&pair);
+        assert_nothing_lost(&pair, &["Town by Bob", "Anna", "Dan"]);
+        let kinds: Vec<String> = pair[0].conflicts().iter().map(|c| c["kind"].to_string()).collect();
+        assert!(kinds.iter().any(|k| k == "\"schema\""), "{kinds:?}");
+    }
+}
+
+#[test]
+fn a_dropped_column_shifts_nothing() {
+    for order in [[0, 1], [1, 0]] {
+        let desk = Desk::new();
+        let sql = "CREATE TABLE t (id INTEGER PRIMARY KEY, a, b, c); INSERT INTO t VALUES (1, 'a1', 'b1', 'c1'), (2, 'a2', 'b2', 'c2');";
+        let members = found_from_sql(&desk, sql, &["ada", "bob"]);
+        let pair = [&members[0], &members[1]];
+        pair[0].sql("ALTER TABLE t DROP COLUMN a;");
+        pair[1].sql("UPDATE t SET c = 'c by Bob' WHERE id = 2; UPDATE t SET b = 'b by Bob' WHERE id = 1;");
+        until_quiet(&[pair[order[0]], pair[order[1]]]);
+        assert_together(&pair);
+        assert_eq!(pair[1].sql("SELECT id, b, c FROM t ORDER BY id;"), "1|b by Bob|c1\n2|b2|c by Bob\n");
+    }
+}
+
+#[test]
+fn plain_migrations_work_as_without_tracking_and_travel() {
+    let desk = Desk::new();
+    let members = found_from_sql(&desk, START, &["ada", "bob"]);
+    let pair = [&members[0], &members[1]];
+    let migrations = "
+        ALTER TABLE person RENAME COLUMN town TO city;
+        UPDATE person SET city = 'Trier' WHERE id = 1;
+        ALTER TABLE person RENAME TO people;
+        INSERT INTO people (id, name, city) VALUES (5, 'Eve', 'Hof');
+        ALTER TABLE people ADD COLUMN age INTEGER DEFAULT 40;
+        CREATE TABLE new_people (id INTEGER PRIMARY KEY, name TEXT NOT NULL, city TEXT, age INTEGER, CHECK (age >= 0));
+        INSERT INTO new_people SELECT id, name, city, age FROM people;
+        DROP TABLE people;
+        ALTER TABLE new_people RENAME TO people;
+        UPDATE people SET age = 50 WHERE id = 2;";
+    desk.sql("plain.db", START);
+    desk.sql("plain.db", migrations);
+    pair[0].sql(migrations);
+    assert_same(&desk.rows("ada.db"), &desk.rows("plain.db"), "the tracked and the plain file");
+    until_quiet(&pair);
+    assert_together(&pair);
+    assert_same(&desk.rows("bob.db"), &desk.rows("plain.db"), "the other copy and the plain file");
+    pair[1].sql("UPDATE people SET name = 'Evelyn' WHERE id = 5;");
+    until_quiet(&pair);
+    assert_together(&pair);
+    assert_eq!(pair[0].sql("SELECT name, age FROM people WHERE id = 5;"), "Evelyn|40\n");
+}
+
+#[test]
+fn a_table_that_goes_and_comes_back_with_other_columns() {
+    let desk = Desk::new();
+    let members = found_from_sql(&desk, START, &["ada", "bob"]);
+    let pair = [&members[0], &members[1]];
+    pair[1].sql("UPDATE person SET town = 'Edited offline' WHERE id = 3;");
+    pair[0].sql("DROP TABLE person; CREATE TABLE person (id INTEGER PRIMARY KEY, weight REAL); INSERT INTO person VALUES (3, 70.5);");
+    until_quiet(&pair);
+    assert_together(&pair);
+    assert_nothing_lost(&pair, &["Edited offline"]);
+}

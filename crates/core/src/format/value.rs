@@ -1,0 +1,103 @@
+//! One value in bytes, short where values usually are short.
+//!
+//! | first byte | what follows |
+//! |---|---|
+//! | 0x00 | NULL: nothing |
+//! | 0x01 | a real: its bits, 8 bytes, big-endian |
+//! | 0x02 | an integer outside -16..=47: zigzag varint |
+//! | 0x03 | text of 128 bytes or more: length, bytes |
+//! | 0x04 | a blob of 32 bytes or more: length, bytes |
+//! | 0x10..=0x4f | the integer -16..=47: nothing |
+//! | 0x50..=0x6f | a blob of 0..=31 bytes: its bytes |
+//! | 0x80..=0xff | text of 0..=127 bytes: its bytes |
+//!
+//! Invariant: one value has one spelling, so equal bytes mean equal values and the other way round.
+use super::bytes::{Reader, Writer, write_varint, zigzag};
+use crate::error::Result;
+use crate::value::Value;
+use alloc::{format, vec::Vec};
+
+const NULL: u8 = 0x00;
+const REAL: u8 = 0x01;
+const INTEGER: u8 = 0x02;
+const TEXT: u8 = 0x03;
+const BLOB: u8 = 0x04;
+const SMALL_INTEGER: u8 = 0x10;
+const SMALL_BLOB: u8 = 0x50;
+const SMALL_TEXT: u8 = 0x80;
+const INTEGER_MIN: i64 = -16;
+const INTEGER_MAX: i64 = 47;
+const BLOB_MAX: usize = 31;
+const TEXT_MAX: usize = 127;
+
+/// Encodes one value, with a version byte.
+pub fn encode(value: &Value) -> Vec<u8> {
+    let mut w = Writer::versioned();
+    write(&mut w.0, value);
+    w.0
+}
+
+/// Decodes one value.
+pub fn decode(bytes: &[u8]) -> Result<Value> {
+    let mut r = Reader::versioned("value", bytes)?;
+    let value = read(&mut r)?;
+    r.finish()?;
+    Ok(value)
+}
+
+/// Appends one value. NaN is written as NULL, for that is what SQLite makes of it.
+pub fn write(out: &mut Vec<u8>, value: &Value) {
+    match value {
+        Value::Null => out.push(NULL),
+        Value::Integer(i) if (INTEGER_MIN..=INTEGER_MAX).contains(i) => {
+            out.push(SMALL_INTEGER + (i - INTEGER_MIN) as u8);
+        }
+        Value::Integer(i) => {
+            out.push(INTEGER);
+            write_varint(out, zigzag(*i));
+        }
+        Value::Real(r) if r.is_nan() => out.push(NULL),
+        Value::Real(r) => {
+            out.push(REAL);
+            out.extend_from_slice(&r.to_bits().to_be_bytes());
+        }
+        Value::Text(text) => write_bytes(out, text, SMALL_TEXT, TEXT_MAX, TEXT),
+        Value::Blob(blob) => write_bytes(out, blob, SMALL_BLOB, BLOB_MAX, BLOB),
+    }
+}
+
+fn write_bytes(out: &mut Vec<u8>, bytes: &[u8], small: u8, small_max: usize, large: u8) {
+    if bytes.len() <= small_max {
+        out.push(small + bytes.len() as u8);
+    } else {
+        out.push(large);
+        write_varint(out, bytes.len() as u64);
+    }
+    out.extend_from_slice(bytes);
+}
+
+/// Reads one value.
+pub fn read(r: &mut Reader<'_>) -> Result<Value> {
+    match r.byte()? {
+        NULL => Ok(Value::Null),
+        REAL => {
+            let real = f64::from_bits(u64::from_be_bytes(r.array()?));
+            if real.is_nan() { Err(r.error("a real is not a number")) } else { Ok(Value::Real(real)) }
+        }
+        INTEGER => match r.signed()? {
+            INTEGER_MIN..=INTEGER_MAX => Err(r.error("an integer is spelled too long")),
+            integer => Ok(Value::Integer(integer)),
+        },
+        TEXT => Ok(Value::Text(read_long(r, TEXT_MAX)?)),
+        BLOB => Ok(Value::Blob(read_long(r, BLOB_MAX)?)),
+        first @ SMALL_TEXT.. => Ok(Value::Text(r.take(usize::from(first - SMALL_TEXT))?.to_vec())),
+        first @ 0x10..=0x4f => Ok(Value::Integer(i64::from(first - SMALL_INTEGER) + INTEGER_MIN)),
+        first @ 0x50..=0x6f => Ok(Value::Blob(r.take(usize::from(first - SMALL_BLOB))?.to_vec())),
+        other => Err(r.error(format!("no value begins with {other:#04x}"))),
+    }
+}
+
+fn read_long(r: &mut Reader<'_>, small_max: usize) -> Result<Vec<u8>> {
+    let bytes = r.bytes()?;
+    if bytes.len() <= small_max { Err(r.error("a value is spelled too long")) } else { Ok(bytes.to_vec()) }
+}

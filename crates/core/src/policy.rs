@@ -1,0 +1,458 @@
+//! The rules of a dataset: which strategy a column has, what a delete does against an edit, who outranks whom.
+//!
+//! Invariant: a policy holds only keys and values that are known here; anything else was refused when it was set.
+//! Invariant: names of tables and columns are compared without ASCII case, as SQLite does.
+//! Deliberately absent: the text a policy is written in.
+use crate::error::{Error, Result};
+use crate::stamp::ReplicaId;
+use crate::strategy::Strategy;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+/// How far, in milliseconds, a stamp may be ahead of the primary's clock where the policy does not say.
+pub const CLOCK_SKEW_MS_MAX: u64 = 300_000;
+
+/// What a delete does against an edit of the same row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Deletes {
+    /// The row stays, and a person decides.
+    #[default]
+    Manual,
+    /// The row goes.
+    DeleteWins,
+    /// The row stays.
+    UpdateWins,
+    /// Whichever was written later holds.
+    LastWriteWins,
+}
+
+impl Deletes {
+    /// Every rule.
+    pub const ALL: [Deletes; 4] = [Deletes::Manual, Deletes::DeleteWins, Deletes::UpdateWins, Deletes::LastWriteWins];
+    /// The name used in policies and conflicts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Deletes::Manual => "manual",
+            Deletes::DeleteWins => "delete-wins",
+            Deletes::UpdateWins => "update-wins",
+            Deletes::LastWriteWins => "last-write-wins",
+        }
+    }
+}
+
+/// Whether a changeset is merged as it arrives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// It is.
+    #[default]
+    Direct,
+    /// It waits for approval.
+    Review,
+}
+
+impl Mode {
+    /// Every mode.
+    pub const ALL: [Mode; 2] = [Mode::Direct, Mode::Review];
+    /// The name used in policies.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Direct => "direct",
+            Mode::Review => "review",
+        }
+    }
+}
+
+/// A value in a policy, before it is checked against its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// A word. Lists of ranks may be written `name=rank, name=rank`.
+    Text(String),
+    /// A number.
+    Number(i64),
+    /// Ranks by name.
+    Ranks(Vec<(String, i64)>),
+}
+
+impl From<&str> for Setting {
+    fn from(text: &str) -> Self {
+        Setting::Text(text.to_string())
+    }
+}
+
+impl From<i64> for Setting {
+    fn from(number: i64) -> Self {
+        Setting::Number(number)
+    }
+}
+
+/// One line of a policy: an empty path is the dataset, `[table]` a table, `[table, column]` a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Where it applies.
+    pub path: Vec<String>,
+    /// What it sets.
+    pub key: String,
+    /// To what.
+    pub value: Setting,
+}
+
+/// The rule for one column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnRule {
+    /// How concurrent edits of its cells combine.
+    pub strategy: Strategy,
+    /// What separates the parts of a list; none for the default.
+    pub delimiter: Option<String>,
+}
+
+/// The rule for one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableRule {
+    /// The strategy of columns that have none of their own. [`Strategy::Strict`] here is about whole rows.
+    pub strategy: Strategy,
+    /// What a delete does against an edit.
+    pub deletes: Deletes,
+    /// Whether changes need approval.
+    pub mode: Mode,
+    /// The column whose value is a row's rank for [`Strategy::Priority`].
+    pub priority_column: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Rules {
+    name: String,
+    strategy: Option<Strategy>,
+    deletes: Option<Deletes>,
+    mode: Option<Mode>,
+    priority_column: Option<String>,
+    columns: BTreeMap<String, ColumnRules>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct ColumnRules {
+    name: String,
+    strategy: Option<Strategy>,
+    delimiter: Option<String>,
+}
+
+/// The rules of a dataset. The default one is last-write-wins, with deletes against edits left to people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    dataset: Rules,
+    tables: BTreeMap<String, Rules>,
+    actors: Vec<(String, i64)>,
+    replicas: Vec<(String, i64)>,
+    clock_skew_ms_max: Option<u64>,
+}
+
+const DATASET_KEYS: &str = "strategy, deletes, mode, priority_column, priority_actors, priority_replicas, clock_skew_ms_max";
+const TABLE_KEYS: &str = "strategy, deletes, mode, priority_column";
+const COLUMN_KEYS: &str = "strategy, delimiter";
+
+impl Policy {
+    /// Builds a policy from entries. Later entries replace earlier ones.
+    pub fn from_entries(entries: &[Entry]) -> Result<Policy> {
+        let mut policy = Policy::default();
+        for entry in entries {
+            policy.set(&entry.path, &entry.key, &entry.value)?;
+        }
+        Ok(policy)
+    }
+
+    /// Sets one key. An unknown key or value is [`Error::Invalid`], names the key and lists what is allowed.
+    pub fn set<S: AsRef<str>>(&mut self, path: &[S], key: &str, value: &Setting) -> Result<()> {
+        match path {
+            [] => self.set_dataset(key, value),
+            [table] => {
+                let table = table.as_ref();
+                let whole = format!("{}.{key}", quoted(table));
+                set_rules(self.rules(table), &whole, key, value, TABLE_KEYS)
+            }
+            [table, column] => {
+                let (table, column) = (table.as_ref(), column.as_ref());
+                let whole = format!("{}.{}.{key}", quoted(table), quoted(column));
+                let rules = self.rules(table).columns.entry(column.to_ascii_lowercase()).or_default();
+                rules.name = column.to_string();
+                match key {
+                    "strategy" => rules.strategy = Some(strategy(&whole, value)?),
+                    "delimiter" => rules.delimiter = Some(delimiter(&whole, value)?),
+                    _ => return Err(unknown_key(&whole, COLUMN_KEYS)),
+                }
+                Ok(())
+            }
+            _ => Err(Error::invalid(format!("policy key {key}"), "a path is empty, a table, or a table and a column")),
+        }
+    }
+
+    fn rules(&mut self, table: &str) -> &mut Rules {
+        let rules = self.tables.entry(table.to_ascii_lowercase()).or_default();
+        rules.name = table.to_string();
+        rules
+    }
+
+    fn set_dataset(&mut self, key: &str, value: &Setting) -> Result<()> {
+        match key {
+            "priority_actors" => self.actors = ranks(key, value)?,
+            "priority_replicas" => {
+                let list = ranks(key, value)?;
+                if let Some((name, _)) = list.iter().find(|(name, _)| !is_replica_name(name)) {
+                    let why = format!("{name:?} is not a replica; allowed: 8 to 32 hexadecimal digits of its id");
+                    return Err(Error::invalid(format!("policy key {key}"), why));
+                }
+                self.replicas = list;
+            }
+            "clock_skew_ms_max" => self.clock_skew_ms_max = Some(milliseconds(key, value)?),
+            _ => set_rules(&mut self.dataset, key, key, value, DATASET_KEYS)?,
+        }
+        Ok(())
+    }
+
+    /// Everything that is set, as entries that build the same policy again.
+    pub fn entries(&self) -> Vec<Entry> {
+        let mut out = Vec::new();
+        push_rules(&mut out, &[], &self.dataset);
+        for (key, list) in [("priority_actors", &self.actors), ("priority_replicas", &self.replicas)] {
+            if !list.is_empty() {
+                out.push(Entry { path: Vec::new(), key: key.to_string(), value: Setting::Ranks(list.clone()) });
+            }
+        }
+        if let Some(ms) = self.clock_skew_ms_max {
+            let value = Setting::Number(i64::try_from(ms).unwrap_or(i64::MAX));
+            out.push(Entry { path: Vec::new(), key: "clock_skew_ms_max".to_string(), value });
+        }
+        for table in self.tables.values() {
+            push_rules(&mut out, &[&table.name], table);
+            for column in table.columns.values() {
+                let mut push = |key: &str, value: Option<&str>| {
+                    if let Some(value) = value {
+                        let path = [table.name.clone(), column.name.clone()].to_vec();
+                        out.push(Entry { path, key: key.to_string(), value: value.into() });
+                    }
+                };
+                push("strategy", column.strategy.map(Strategy::name));
+                push("delimiter", column.delimiter.as_deref());
+            }
+        }
+        out
+    }
+
+    /// The rule for a column: its own, else its table's, else the dataset's.
+    pub fn column(&self, table: &str, column: &str) -> ColumnRule {
+        let own = self.tables.get(&table.to_ascii_lowercase()).and_then(|t| t.columns.get(&column.to_ascii_lowercase()));
+        ColumnRule {
+            strategy: own.and_then(|c| c.strategy).unwrap_or_else(|| self.table(table).strategy),
+            delimiter: own.and_then(|c| c.delimiter.clone()),
+        }
+    }
+
+    /// The rule for a table: its own, else the dataset's.
+    pub fn table(&self, table: &str) -> TableRule {
+        let own = self.tables.get(&table.to_ascii_lowercase());
+        let dataset = &self.dataset;
+        TableRule {
+            strategy: own.and_then(|t| t.strategy).or(dataset.strategy).unwrap_or_default(),
+            deletes: own.and_then(|t| t.deletes).or(dataset.deletes).unwrap_or_default(),
+            mode: own.and_then(|t| t.mode).or(dataset.mode).unwrap_or_default(),
+            priority_column: own.and_then(|t| t.priority_column.clone()).or_else(|| dataset.priority_column.clone()),
+        }
+    }
+
+    /// The rank of who wrote something: the actor's where it is listed, else the replica's, else zero.
+    pub fn rank(&self, actor: &str, replica: ReplicaId) -> i64 {
+        let id = replica.to_string();
+        let by_actor = self.actors.iter().find(|(name, _)| name == actor);
+        let by_replica = || self.replicas.iter().find(|(name, _)| id.starts_with(name.to_ascii_lowercase().as_str()));
+        by_actor.or_else(by_replica).map_or(0, |&(_, rank)| rank)
+    }
+
+    /// How far, in milliseconds, a stamp may be ahead of the primary's clock.
+    pub fn clock_skew_ms_max(&self) -> u64 {
+        self.clock_skew_ms_max.unwrap_or(CLOCK_SKEW_MS_MAX)
+    }
+}
+
+fn push_rules(out: &mut Vec<Entry>, path: &[&String], rules: &Rules) {
+    let mut push = |key: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            let path = path.iter().map(|&part| part.clone()).collect();
+            out.push(Entry { path, key: key.to_string(), value: value.into() });
+        }
+    };
+    push("strategy", rules.strategy.map(Strategy::name));
+    push("deletes", rules.deletes.map(Deletes::name));
+    push("mode", rules.mode.map(Mode::name));
+    push("priority_column", rules.priority_column.as_deref());
+}
+
+fn set_rules(rules: &mut Rules, whole: &str, key: &str, value: &Setting, allowed: &str) -> Result<()> {
+    match key {
+        "strategy" => rules.strategy = Some(strategy(whole, value)?),
+        "deletes" => rules.deletes = Some(choice(whole, value, &Deletes::ALL, Deletes::name)?),
+        "mode" => rules.mode = Some(choice(whole, value, &Mode::ALL, Mode::name)?),
+        "priority_column" => rules.priority_column = Some(word(whole, value, "a column's name")?),
+        _ => return Err(unknown_key(whole, allowed)),
+    }
+    Ok(())
+}
+
+/// A name as it stands in a policy key: in double quotes where it holds more than letters, digits, `_` and `-`.
+pub fn quoted(name: &str) -> String {
+    let is_bare = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    if !name.is_empty() && name.bytes().all(is_bare) {
+        return name.to_string();
+    }
+    format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+fn unknown_key(whole: &str, allowed: &str) -> Error {
+    Error::invalid(format!("policy key {whole}"), format!("there is no such key here; allowed: {allowed}"))
+}
+
+fn unknown_value(whole: &str, value: &Setting, allowed: &str) -> Error {
+    let shown = match value {
+        Setting::Text(text) => format!("{text:?}"),
+        Setting::Number(number) => number.to_string(),
+        Setting::Ranks(_) => "a list of ranks".to_string(),
+    };
+    Error::invalid(format!("policy key {whole}"), format!("{shown} is not a value for it; allowed: {allowed}"))
+}
+
+fn choice<T: Copy>(whole: &str, value: &Setting, all: &[T], name: fn(T) -> &'static str) -> Result<T> {
+    let found = match value {
+        Setting::Text(text) => all.iter().copied().find(|&one| name(one) == text),
+        _ => None,
+    };
+    found.ok_or_else(|| {
+        let names: Vec<&str> = all.iter().map(|&one| name(one)).collect();
+        unknown_value(whole, value, &names.join(", "))
+    })
+}
+
+fn strategy(whole: &str, value: &Setting) -> Result<Strategy> {
+    choice(whole, value, &Strategy::ALL, Strategy::name)
+}
+
+fn word(whole: &str, value: &Setting, allowed: &str) -> Result<String> {
+    match value {
+        Setting::Text(text) if !text.is_empty() => Ok(text.clone()),
+        _ => Err(unknown_value(whole, value, allowed)),
+    }
+}
+
+fn delimiter(whole: &str, value: &Setting) -> Result<String> {
+    let text = word(whole, value, "text of at least one character that is not blank")?;
+    // Parts are compared without the blanks around them, so a blank delimiter would be eaten with them.
+    let is_blank = text.trim_matches(' ').is_empty();
+    if is_blank { Err(unknown_value(whole, value, "text of at least one character that is not blank")) } else { Ok(text) }
+}
+
+fn milliseconds(whole: &str, value: &Setting) -> Result<u64> {
+    let number = match value {
+        Setting::Number(number) => u64::try_from(*number).ok(),
+        Setting::Text(text) => text.parse().ok(),
+        Setting::Ranks(_) => None,
+    };
+    number.ok_or_else(|| unknown_value(whole, value, "milliseconds, zero or more"))
+}
+
+fn ranks(whole: &str, value: &Setting) -> Result<Vec<(String, i64)>> {
+    let refuse = || unknown_value(whole, value, "name=rank, name=rank (a rank is a whole number)");
+    match value {
+        Setting::Ranks(list) => Ok(list.clone()),
+        Setting::Number(_) => Err(refuse()),
+        Setting::Text(text) => text
+            .split(',')
+            .filter(|part| !part.trim().is_empty())
+            .map(|part| {
+                let (name, rank) = part.rsplit_once('=').ok_or_else(refuse)?;
+                let rank = rank.trim().parse().map_err(|_| refuse())?;
+                Ok((name.trim().to_string(), rank))
+            })
+            .collect(),
+    }
+}
+
+fn is_replica_name(name: &str) -> bool {
+    (8..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    fn entry(path: &[&str], key: &str, value: impl Into<Setting>) -> Entry {
+        let path = path.iter().map(|part| part.to_string()).collect();
+        Entry { path, key: key.to_string(), value: value.into() }
+    }
+
+    #[track_caller]
+    fn refused(path: &[&str], key: &str, value: impl Into<Setting>, what: &str, why: &str) {
+        let error = Policy::default().set(path, key, &value.into()).expect_err("refused");
+        let Error::Invalid { what: named, why: listed } = &error else { panic!("{error}") };
+        assert_eq!(named, what);
+        assert!(listed.contains(why), "{listed}");
+    }
+
+    #[test]
+    fn the_default_is_last_write_wins_and_manual_deletes() {
+        let policy = Policy::default();
+        let rule = policy.table("any");
+        assert_eq!((rule.strategy, rule.deletes, rule.mode), (Strategy::LastWriteWins, Deletes::Manual, Mode::Direct));
+        assert_eq!(policy.column("any", "any"), ColumnRule { strategy: Strategy::LastWriteWins, delimiter: None });
+        assert_eq!((policy.clock_skew_ms_max(), policy.rank("a", ReplicaId(1))), (300_000, 0));
+        assert_eq!(policy.entries(), []);
+    }
+
+    #[test]
+    fn the_column_wins_over_the_table_over_the_dataset() {
+        let policy = Policy::from_entries(&[
+            entry(&[], "strategy", "manual"),
+            entry(&["Artist"], "strategy", "text"),
+            entry(&["artist", "NAME"], "strategy", "max"),
+            entry(&["Album", "Tags"], "delimiter", ";"),
+            entry(&[], "deletes", "delete-wins"),
+            entry(&["Artist"], "mode", "review"),
+        ])
+        .expect("a valid policy");
+        assert_eq!(policy.column("ARTIST", "name").strategy, Strategy::Max);
+        assert_eq!(policy.column("artist", "other").strategy, Strategy::Text);
+        let tags = ColumnRule { strategy: Strategy::Manual, delimiter: Some(";".into()) };
+        assert_eq!(policy.column("album", "tags"), tags);
+        assert_eq!((policy.table("artist").mode, policy.table("album").mode), (Mode::Review, Mode::Direct));
+        assert_eq!(policy.table("artist").deletes, Deletes::DeleteWins);
+        assert_eq!(Policy::from_entries(&policy.entries()), Ok(policy));
+    }
+
+    #[test]
+    fn actors_rank_before_replicas() {
+        let id = ReplicaId(0xabcd << 96);
+        let policy = Policy::from_entries(&[
+            entry(&[], "priority_actors", Setting::Ranks(vec![("ann".into(), 3), ("bob".into(), -1)])),
+            entry(&[], "priority_replicas", "0000ABCD = 7"),
+        ])
+        .expect("a valid policy");
+        assert_eq!(policy.rank("ann", id), 3);
+        assert_eq!(policy.rank("carl", id), 7);
+        assert_eq!(policy.rank("carl", ReplicaId(1)), 0);
+        assert_eq!(policy.rank("bob", ReplicaId(1)), -1);
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused_by_name() {
+        refused(&[], "strateg", "manual", "policy key strateg", "clock_skew_ms_max");
+        refused(&["Order Details"], "delimiter", ",", "policy key \"Order Details\".delimiter", "priority_column");
+        refused(&["t", "c"], "mode", "review", "policy key t.c.mode", "strategy, delimiter");
+        refused(&["t", "c"], "strategy", "newest", "policy key t.c.strategy", "last-write-wins, priority");
+        refused(&["t"], "deletes", "never", "policy key t.deletes", "manual, delete-wins, update-wins");
+        refused(&["t"], "mode", Setting::Number(1), "policy key t.mode", "direct, review");
+        refused(&["t", "c"], "delimiter", " ", "policy key t.c.delimiter", "not blank");
+        refused(&["t"], "priority_column", "", "policy key t.priority_column", "column");
+        refused(&[], "priority_actors", "ann", "policy key priority_actors", "name=rank");
+        refused(&[], "priority_replicas", "laptop=1", "policy key priority_replicas", "hexadecimal");
+        refused(&[], "clock_skew_ms_max", Setting::Number(-1), "policy key clock_skew_ms_max", "zero or more");
+        refused(&["a", "b", "c"], "strategy", "manual", "policy key strategy", "a table and a column");
+    }
+}

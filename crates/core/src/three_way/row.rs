@@ -1,0 +1,152 @@
+//! What the touches of a row say: who wrote each cell, what it was before others touched it, and whether it is
+//! still the row that ours edited.
+//!
+//! Invariant: touches by ours' own replica are what ours was made on, so they are not the other side's.
+use super::{Ours, Theirs, Touch};
+use crate::change::{Edit, Shape};
+use crate::conflict::Image;
+use crate::stamp::Stamp;
+use crate::value::{Row, Value};
+use alloc::vec::Vec;
+
+/// A row by column name.
+pub(super) fn image(shape: &Shape, row: &Row) -> Image {
+    shape.columns.iter().cloned().zip(row.iter().cloned()).collect()
+}
+
+/// When and by whom something was written; a zero stamp and nobody where no touch says.
+pub(super) type Written<'a> = (Stamp, &'a str);
+
+pub(super) struct History<'a> {
+    ours: &'a Ours<'a>,
+    touches: &'a [Touch],
+}
+
+impl<'a> History<'a> {
+    pub(super) fn new(ours: &'a Ours<'a>, theirs: &Theirs<'a>) -> Self {
+        History { ours, touches: theirs.touches }
+    }
+
+    fn is_own(&self, touch: &Touch) -> bool {
+        touch.replica == self.ours.replica
+    }
+
+    /// The latest touch that changed the cell. An insert wrote every cell.
+    pub(super) fn cell_written(&self, column: usize) -> Written<'a> {
+        let name = &self.ours.shape.columns[column];
+        for touch in self.touches.iter().rev() {
+            let at = match &touch.change.edit {
+                Edit::Insert(_) => Some(touch.change.at),
+                Edit::Update(cells) => {
+                    let position = touch.shape.column(name);
+                    cells.iter().find(|cell| Some(cell.column) == position).map(|cell| cell.at)
+                }
+                Edit::Delete(_) => None,
+            };
+            if let Some(time) = at {
+                return (Stamp { time, replica: touch.replica }, &touch.actor);
+            }
+        }
+        (Stamp::default(), "")
+    }
+
+    /// The latest touch of the row by another replica, else by ours.
+    pub(super) fn row_written(&self) -> Written<'a> {
+        let foreign = self.touches.iter().rev().find(|touch| !self.is_own(touch));
+        written(foreign.or(self.touches.last()))
+    }
+
+    /// The touch that made the row, else the latest: later edits of a row do not make its creation later.
+    pub(super) fn created(&self) -> Written<'a> {
+        let made = self.touches.iter().rev().find(|touch| matches!(touch.change.edit, Edit::Insert(_)));
+        written(made.or(self.touches.last()))
+    }
+
+    /// The row as the latest touch deleted it, in ours' shape, and who did.
+    pub(super) fn deleted(&self) -> Option<(Row, Written<'a>)> {
+        let touch = self.touches.last()?;
+        match &touch.change.edit {
+            Edit::Delete(row) => Some((self.in_ours_shape(&touch.shape, row), written(Some(touch)))),
+            _ => None,
+        }
+    }
+
+    /// True where the row there was made by another replica after the one that ours edited was deleted.
+    pub(super) fn is_made_again(&self) -> bool {
+        let made = self.touches.iter().rposition(|touch| matches!(touch.change.edit, Edit::Insert(_)));
+        let gone = |touch: &Touch| matches!(touch.change.edit, Edit::Delete(_));
+        made.is_some_and(|at| !self.is_own(&self.touches[at]) && self.touches[..at].iter().any(gone))
+    }
+
+    /// The row that ours edited, as it was when it was last deleted.
+    pub(super) fn earlier_row(&self) -> Option<Row> {
+        self.touches.iter().rev().find_map(|touch| match &touch.change.edit {
+            Edit::Delete(row) => Some(self.in_ours_shape(&touch.shape, row)),
+            _ => None,
+        })
+    }
+
+    /// The row there without what others did after ours' base: what both sides started from.
+    pub(super) fn base_of(&self, there: &Row) -> Row {
+        let mut base = there.clone();
+        for (column, value) in base.iter_mut().enumerate() {
+            let name = &self.ours.shape.columns[column];
+            for touch in self.touches.iter().rev() {
+                let Edit::Update(cells) = &touch.change.edit else { continue };
+                let position = touch.shape.column(name);
+                let Some(cell) = cells.iter().find(|cell| Some(cell.column) == position) else { continue };
+                if self.is_own(touch) {
+                    break;
+                }
+                *value = cell.before.clone();
+            }
+        }
+        self.before_ours(&base)
+    }
+
+    /// A cell of the row there without what ours' own replica did to it last.
+    pub(super) fn theirs_cell<'r>(&'r self, there: &'r Row, column: usize) -> &'r Value {
+        let name = &self.ours.shape.columns[column];
+        let mut value = &there[column];
+        for touch in self.touches.iter().rev() {
+            let Edit::Update(cells) = &touch.change.edit else { break };
+            let position = touch.shape.column(name);
+            let Some(cell) = cells.iter().find(|cell| Some(cell.column) == position) else { continue };
+            if !self.is_own(touch) {
+                break;
+            }
+            value = &cell.before;
+        }
+        value
+    }
+
+    /// A row with ours' cells as ours found them.
+    pub(super) fn before_ours(&self, row: &Row) -> Row {
+        self.with_cells(row, |cell| &cell.before)
+    }
+
+    /// A row with ours' cells laid on.
+    pub(super) fn ours_on(&self, row: &Row) -> Row {
+        self.with_cells(row, |cell| &cell.after)
+    }
+
+    fn with_cells(&self, row: &Row, value: impl Fn(&crate::change::Cell) -> &Value) -> Row {
+        let mut row = row.clone();
+        if let Edit::Update(cells) = &self.ours.change.edit {
+            for cell in cells {
+                row[cell.column] = value(cell).clone();
+            }
+        }
+        row
+    }
+
+    /// A touch's row by ours' columns; a column that the touch did not know is NULL.
+    fn in_ours_shape(&self, shape: &Shape, row: &Row) -> Row {
+        let cell = |name| shape.column(name).and_then(|at| row.get(at)).cloned().unwrap_or_default();
+        self.ours.shape.columns.iter().map(|name| cell(name)).collect::<Vec<Value>>()
+    }
+}
+
+fn written(touch: Option<&Touch>) -> Written<'_> {
+    touch.map_or((Stamp::default(), ""), |touch| (Stamp { time: touch.change.at, replica: touch.replica }, touch.actor.as_str()))
+}

@@ -1,0 +1,242 @@
+//! Collects the row changes of a version into pages, and keeps every table's digest up to date as rows change.
+use crate::error::Result;
+use crate::lane::shape_of;
+use crate::ledger::Ledger;
+use crate::rebase::{Effect, Effects};
+use crate::tables::Tables;
+use mainstem_core::change::{Cell, Change, Edit, Shape};
+use mainstem_core::digest::{self, RowDigester, Sum};
+use mainstem_core::event::{Digest, TableDigest};
+use mainstem_core::format::page;
+use mainstem_core::schema::{Schema, Table};
+use mainstem_core::stamp::Time;
+use mainstem_core::value::{Row, Value};
+use std::collections::BTreeMap;
+
+/// Row changes in a page, at most.
+pub const PAGE_CHANGES_MAX: usize = 2_000;
+/// About how many bytes of values a page holds before it is closed.
+const PAGE_WEIGHT_MAX: usize = 512 * 1024;
+
+/// Every table's digest, kept up to date row by row.
+#[derive(Default)]
+pub struct Digests {
+    tables: BTreeMap<String, Tally>,
+}
+
+struct Tally {
+    name: String,
+    digester: RowDigester,
+    rows: u64,
+    sum: Sum,
+}
+
+impl Digests {
+    /// Starts from known digests.
+    pub fn new(schema: &Schema, known: &[TableDigest]) -> Self {
+        let mut digests = Digests::default();
+        for table in &schema.tables {
+            digests.begin(table);
+            if let Some(known) = known.iter().find(|k| k.table.eq_ignore_ascii_case(&table.name)) {
+                let tally = digests.tally(table);
+                tally.rows = known.rows;
+                tally.sum = Sum(known.sum);
+            }
+        }
+        digests
+    }
+
+    fn begin(&mut self, table: &Table) {
+        let tally = Tally {
+            name: table.name.clone(),
+            digester: RowDigester::new(&table.name, &table.column_names()),
+            rows: 0,
+            sum: Sum::default(),
+        };
+        self.tables.insert(table.name.to_ascii_lowercase(), tally);
+    }
+
+    fn tally(&mut self, table: &Table) -> &mut Tally {
+        let key = table.name.to_ascii_lowercase();
+        if !self.tables.contains_key(&key) {
+            self.begin(table);
+        }
+        self.tables.get_mut(&key).expect("it was put there just now")
+    }
+
+    /// A row changed.
+    pub fn row(&mut self, table: &Table, before: Option<&Row>, after: Option<&Row>) {
+        let tally = self.tally(table);
+        if let Some(row) = before {
+            tally.sum.subtract(&tally.digester.digest(row));
+            tally.rows = tally.rows.wrapping_sub(1);
+        }
+        if let Some(row) = after {
+            tally.sum.add(&tally.digester.digest(row));
+            tally.rows = tally.rows.wrapping_add(1);
+        }
+    }
+
+    /// Reads tables again, after their columns changed, and forgets tables that are gone.
+    pub fn recount<G: Tables + ?Sized>(&mut self, ground: &mut G, names: &[String]) -> Result<()> {
+        let schema = ground.schema();
+        self.tables.retain(|name, _| schema.table(name).is_some());
+        for name in names {
+            let Some(index) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { continue };
+            let table = &schema.tables[index];
+            self.begin(table);
+            let tally = self.tally(table);
+            ground.scan(index, &mut |row| {
+                tally.sum.add(&tally.digester.digest(row));
+                tally.rows += 1;
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The digests now, by table name.
+    pub fn list(&self) -> Vec<TableDigest> {
+        self.tables.values().map(|t| TableDigest { table: t.name.clone(), rows: t.rows, sum: t.sum.0 }).collect()
+    }
+}
+
+/// A version's pages in the making.
+pub struct Body {
+    version: u64,
+    digests: Digests,
+    shapes: Vec<Shape>,
+    page: Vec<Change>,
+    weight: usize,
+    pages: u64,
+    count: u64,
+    body: digest::Body,
+}
+
+/// What a finished body amounts to.
+pub struct Written {
+    /// The shapes its changes refer to.
+    pub shapes: Vec<Shape>,
+    /// Pages.
+    pub pages: u64,
+    /// Row changes.
+    pub count: u64,
+    /// The digest over the pages.
+    pub body: Digest,
+    /// Every table's digest.
+    pub tables: Vec<TableDigest>,
+}
+
+impl Body {
+    /// An empty body for a version.
+    pub fn new(version: u64, schema: &Schema, known: &[TableDigest]) -> Self {
+        Body {
+            version,
+            digests: Digests::new(schema, known),
+            shapes: Vec::new(),
+            page: Vec::new(),
+            weight: 0,
+            pages: 0,
+            count: 0,
+            body: digest::Body::default(),
+        }
+    }
+
+    /// The position of a table's shape in this body, added where it is new.
+    pub fn shape(&mut self, table: &Table) -> usize {
+        let is_it = |s: &Shape| {
+            s.table == table.name
+                && s.columns.len() == table.columns.len()
+                && s.columns.iter().zip(&table.columns).all(|(a, b)| *a == b.name)
+        };
+        if let Some(at) = self.shapes.iter().position(is_it) {
+            return at;
+        }
+        self.shapes.push(shape_of(table));
+        self.shapes.len() - 1
+    }
+
+    /// Adds a change that is in the tables already.
+    pub fn add<L: Ledger + ?Sized>(&mut self, ledger: &mut L, change: Change) -> Result<()> {
+        self.weight += weight(&change);
+        self.page.push(change);
+        self.count += 1;
+        if self.page.len() >= PAGE_CHANGES_MAX || self.weight >= PAGE_WEIGHT_MAX {
+            self.close_page(ledger)?;
+        }
+        Ok(())
+    }
+
+    fn close_page<L: Ledger + ?Sized>(&mut self, ledger: &mut L) -> Result<()> {
+        if self.page.is_empty() {
+            return Ok(());
+        }
+        let bytes = page::encode(&self.shapes, &self.page);
+        self.body.add(&bytes);
+        ledger.put_page(self.version, self.pages, &bytes, &self.shapes, &self.page)?;
+        self.pages += 1;
+        self.page.clear();
+        self.weight = 0;
+        Ok(())
+    }
+
+    /// Closes the last page.
+    pub fn finish<L: Ledger + ?Sized>(mut self, ledger: &mut L) -> Result<Written> {
+        self.close_page(ledger)?;
+        Ok(Written { shapes: self.shapes, pages: self.pages, count: self.count, body: self.body.digest(), tables: self.digests.list() })
+    }
+}
+
+impl<G: Ledger + Tables + ?Sized> Effects<G> for Body {
+    fn effect(&mut self, ground: &mut G, schema: &Schema, effect: &Effect<'_>) -> Result<()> {
+        let table = &schema.tables[effect.table];
+        self.digests.row(table, effect.before, effect.after);
+        if let Some(change) = change_of(table, self.shape(table), effect) {
+            self.add(ground, change)?;
+        }
+        Ok(())
+    }
+    fn altered(&mut self, ground: &mut G, tables: &[String]) -> Result<()> {
+        self.digests.recount(ground, tables)
+    }
+}
+
+/// The change that an effect amounts to; none where nothing differs.
+pub fn change_of(table: &Table, shape: usize, effect: &Effect<'_>) -> Option<Change> {
+    let edit = match (effect.before, effect.after) {
+        (None, Some(row)) => Edit::Insert(row.clone()),
+        (Some(row), None) => Edit::Delete(row.clone()),
+        (Some(before), Some(after)) => {
+            let cells = cells(before, after, effect.at, effect.cell_at);
+            if cells.is_empty() {
+                return None;
+            }
+            Edit::Update(cells)
+        }
+        (None, None) => return None,
+    };
+    let row = effect.after.or(effect.before)?;
+    Some(Change { table: shape, key: table.key_of(row), edit, at: effect.at, moved_from: effect.moved_from.cloned() })
+}
+
+/// The cells that differ by storage class or bytes.
+pub fn cells(before: &[Value], after: &[Value], at: Time, cell_at: &[(usize, Time)]) -> Vec<Cell> {
+    let time = |column: usize| cell_at.iter().find(|(c, _)| *c == column).map_or(at, |(_, t)| *t);
+    before
+        .iter()
+        .zip(after)
+        .enumerate()
+        .filter(|(_, (b, a))| b != a)
+        .map(|(column, (b, a))| Cell { column, before: b.clone(), after: a.clone(), at: time(column) })
+        .collect()
+}
+
+/// About how many bytes a change's values take.
+pub fn weight(change: &Change) -> usize {
+    let row = |row: &Row| row.iter().map(Value::weight).sum::<usize>();
+    row(&change.key)
+        + match &change.edit {
+            Edit::Insert(r) | Edit::Delete(r) => row(r),
+            Edit::Update(cells) => cells.iter().map(|c| c.before.weight() + c.after.weight()).sum(),
+        }
+}

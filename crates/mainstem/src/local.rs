@@ -1,0 +1,582 @@
+//! The embedded primary: merges what is pushed and answers what is pulled, over any store.
+//!
+//! Invariant: each call is one transaction over ledger and tables; a crash leaves before or after.
+//! Deliberately absent: who may do what (the server's matter), and how rows and events are stored.
+use crate::body::{Body, Digests, Written};
+use crate::error::{Error, Result};
+use crate::ledger::{Appended, Head, Ledger};
+use crate::policy_text;
+use crate::primary::{Acquaintance, Cursor, Description, Item, Pages, Primary, Pull, Pushed, RowVisitor, SnapshotSink, SnapshotStart};
+use crate::rebase::{Effects, Ground, Outcome, Place, rebase};
+use crate::store::{Store, Transaction};
+use crate::tables::Wrote;
+use crate::wiring::Around;
+use mainstem_core::ErrorKind;
+use mainstem_core::change::{Change, Edit, Front, Header};
+use mainstem_core::conflict::Conflict;
+use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Version, Waiting};
+use mainstem_core::format::event as event_format;
+use mainstem_core::policy::{Mode, Policy};
+use mainstem_core::schema::{Schema, SchemaChange};
+use mainstem_core::stamp::{ReplicaId, Time};
+use mainstem_core::three_way::Touch;
+use mainstem_core::value::{Key, Row};
+
+/// Rows that a snapshot hands over at once.
+const SNAPSHOT_ROWS: usize = 1_000;
+
+impl Ground for dyn Transaction + '_ {
+    fn touches(&mut self, table: &str, key: &Key, after: u64) -> Result<Vec<Touch>> {
+        Ledger::touches(self, table, key, after)
+    }
+    fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<Renumbered>> {
+        Ledger::renumbered(self, replica, after)
+    }
+    fn steps(&mut self, after: u64) -> Result<Vec<SchemaChange>> {
+        Ledger::steps(self, after)
+    }
+}
+
+/// A primary over a store in this process.
+pub struct LocalPrimary<S> {
+    store: S,
+    around: Around,
+}
+
+/// What a new primary begins with.
+pub struct Founding<'a> {
+    /// The dataset's name.
+    pub dataset: &'a str,
+    /// Who publishes.
+    pub actor: &'a str,
+    /// The tables and objects.
+    pub schema: &'a Schema,
+    /// The policy as TOML.
+    pub policy: &'a str,
+    /// 128 random bits that name the dataset for ever.
+    pub lineage: u128,
+}
+
+/// Hands every row of a dataset to the visitor, tables in schema order.
+pub type Fill<'a> = &'a mut dyn FnMut(&mut dyn FnMut(usize, &Row) -> Result<()>) -> Result<()>;
+
+impl<S: Store> LocalPrimary<S> {
+    /// A primary that exists.
+    pub fn new(store: S, around: Around) -> Self {
+        LocalPrimary { store, around }
+    }
+
+    /// Founds a dataset in an empty store: version 1 is what `fill` hands over.
+    pub fn publish(store: S, around: Around, founding: &Founding<'_>, fill: Fill<'_>) -> Result<Self> {
+        let mut primary = LocalPrimary { store, around };
+        let at = Time::from_ms(primary.around.now_ms());
+        let lineage = founding.lineage;
+        let mut tx = primary.store.begin()?;
+        for table in &founding.schema.tables {
+            tx.alter(&SchemaChange::CreateTable { table: table.clone() })?;
+        }
+        let mut digests = Digests::new(&tx.schema(), &[]);
+        fill(&mut |table, row| {
+            digests.row(&founding.schema.tables[table], None, Some(row));
+            match tx.insert(table, row)? {
+                Wrote::Done => Ok(()),
+                Wrote::Unique(what) | Wrote::Constraint(what) => {
+                    Err(Error::corrupt(format!("a row of {} breaks its own table's rules ({what})", founding.schema.tables[table].name)))
+                }
+            }
+        })?;
+        for object in &founding.schema.objects {
+            tx.alter(&SchemaChange::PutObject { object: object.clone() })?;
+        }
+        let genesis = Genesis {
+            lineage,
+            epoch: primary.around.random(),
+            dataset: founding.dataset.to_owned(),
+            actor: founding.actor.to_owned(),
+            at,
+            schema: founding.schema.clone(),
+        };
+        append(&mut *tx, &Event::Genesis(genesis))?;
+        append(&mut *tx, &Event::Policy(PolicySet { text: founding.policy.to_owned(), actor: founding.actor.to_owned(), at }))?;
+        let header = Header {
+            write_id: primary.around.random(),
+            lineage,
+            replica: ReplicaId(lineage),
+            sequence: 1,
+            actor: founding.actor.to_owned(),
+            title: Some("published".into()),
+            at,
+            ..Header::default()
+        };
+        let first = Version { version: 1, header, accepted_at: at, tables: digests.list(), ..Version::default() };
+        append(&mut *tx, &Event::Version(first))?;
+        tx.watch()?;
+        tx.commit()?;
+        Ok(primary)
+    }
+
+    /// Takes what other programs wrote straight into the tables as a version of its own.
+    fn absorb(&mut self) -> Result<()> {
+        let mut tx = self.store.begin_read()?;
+        if !tx.has_direct()? {
+            return Ok(());
+        }
+        drop(tx);
+        let mut tx = self.store.begin()?;
+        absorb_in(&mut *tx, &self.around)?;
+        tx.commit()
+    }
+}
+
+fn append(tx: &mut dyn Transaction, event: &Event) -> Result<Head> {
+    let head = tx.head()?;
+    match tx.append(&head, event)? {
+        Appended::Done(head) => Ok(head),
+        Appended::Stale(_) => Err(Error::internal("the ledger moved inside a transaction")),
+    }
+}
+
+fn genesis(tx: &mut dyn Transaction) -> Result<Genesis> {
+    let Some((bytes, _)) = tx.event(1)? else { return Err(Error::corrupt("the primary has no first event")) };
+    match event_format::decode(&bytes)? {
+        Event::Genesis(genesis) => Ok(genesis),
+        _ => Err(Error::corrupt("the primary's first event is not its genesis")),
+    }
+}
+
+fn describe(tx: &mut dyn Transaction) -> Result<Description> {
+    let genesis = genesis(tx)?;
+    Ok(Description {
+        dataset: genesis.dataset,
+        lineage: genesis.lineage,
+        epoch: genesis.epoch,
+        head: tx.head()?,
+        policy: tx.policy_text()?,
+        tables: tx.digests()?,
+    })
+}
+
+/// Refuses a replica that belongs elsewhere, or that knows a version this primary never had.
+fn check_known(tx: &mut dyn Transaction, known: &Acquaintance) -> Result<()> {
+    let genesis = genesis(tx)?;
+    if genesis.lineage != known.lineage {
+        return Err(Error::new(
+            ErrorKind::Conflict,
+            "other_lineage",
+            format!("the primary holds another dataset ({}); this replica was not cloned from it", genesis.dataset),
+        )
+        .hint("mainstem clone ADDRESS NEW.db to work on that dataset, or check the address with mainstem config remote"));
+    }
+    let is_known = genesis.epoch == known.epoch && tx.version_hash(known.version)? == Some(known.hash);
+    if !is_known {
+        return Err(Error::new(
+            ErrorKind::Conflict,
+            "other_epoch",
+            format!(
+                "the primary does not have version {} as this replica knows it; it was restored from an older copy or replaced",
+                known.version
+            ),
+        )
+        .hint("mainstem bundle create FILE keeps your unsent work; then mainstem clone ADDRESS NEW.db"));
+    }
+    Ok(())
+}
+
+fn absorb_in(tx: &mut dyn Transaction, around: &Around) -> Result<()> {
+    if !tx.has_direct()? {
+        return Ok(());
+    }
+    let genesis = genesis(tx)?;
+    let head = tx.head()?;
+    let known = tx.digests()?;
+    let (steps, writes) = tx.take_direct()?;
+    let schema = tx.schema();
+    let mut body = Body::new(head.version + 1, &schema, &known);
+    for write in &writes {
+        body.effect(tx, &schema, &write.effect())?;
+    }
+    if !steps.is_empty() {
+        let all: Vec<String> = schema.tables.iter().map(|t| t.name.clone()).collect();
+        body.altered(tx, &all)?;
+    }
+    let written = body.finish(tx)?;
+    if written.count == 0 && steps.is_empty() {
+        return Ok(());
+    }
+    let replica = ReplicaId(genesis.lineage);
+    let at = Time::from_ms(around.now_ms());
+    let header = Header {
+        write_id: around.random(),
+        lineage: genesis.lineage,
+        replica,
+        sequence: tx.last_sequence(replica)? + 1,
+        base_version: head.version,
+        actor: "direct".into(),
+        title: Some("written straight into the primary's tables".into()),
+        at,
+        ..Header::default()
+    };
+    let mut version = version_of(head.version + 1, header, at, written);
+    version.schema = steps;
+    append(tx, &Event::Version(version))?;
+    release(tx, around, ReplicaId(genesis.lineage))
+}
+
+fn version_of(version: u64, header: Header, accepted_at: Time, written: Written) -> Version {
+    Version {
+        version,
+        header,
+        accepted_at,
+        shapes: written.shapes,
+        count: written.count,
+        pages: written.pages,
+        body: written.body,
+        tables: written.tables,
+        ..Version::default()
+    }
+}
+
+/// Merges one changeset onto the head and appends what came of it.
+fn accept(
+    tx: &mut dyn Transaction,
+    policy: &Policy,
+    front: &Front,
+    pages: &mut dyn Pages,
+    around: &Around,
+    primary: ReplicaId,
+    released: Vec<(u128, String, Key)>,
+) -> Result<Option<Version>> {
+    let head = tx.head()?;
+    let known = tx.digests()?;
+    let place = Place { head: head.version, version: head.version + 1, primary };
+    let mut body = Body::new(place.version, &tx.schema(), &known);
+    let outcome = rebase(tx, policy, front, pages, place, &mut body)?;
+    if !released.is_empty() && !outcome.waiting.is_empty() {
+        return Ok(None);
+    }
+    let Outcome { schema, conflicts, waiting, renumbered } = outcome;
+    let tables = tx.schema();
+    let waiting: Vec<Waiting> = waiting
+        .into_iter()
+        .map(|mut w| {
+            w.change.table = body.shape(&tables.tables[w.change.table]);
+            w
+        })
+        .collect();
+    let written = body.finish(tx)?;
+    let now = Time::from_ms(around.now_ms());
+    let mut version = version_of(place.version, front.header.clone(), now.max(front.header.at), written);
+    version.resolved = answered(tx, front)?;
+    version.schema = schema;
+    version.conflicts = conflicts;
+    version.waiting = waiting;
+    version.renumbered = renumbered;
+    version.released = released;
+    append(tx, &Event::Version(version.clone()))?;
+    Ok(Some(version))
+}
+
+/// The resolutions that answer a conflict which is open.
+fn answered(tx: &mut dyn Transaction, front: &Front) -> Result<Vec<mainstem_core::change::Resolution>> {
+    let mut resolved = Vec::new();
+    for resolution in &front.resolutions {
+        if tx.conflict(resolution.conflict)?.is_some_and(|c| c.is_open()) {
+            resolved.push(resolution.clone());
+        }
+    }
+    Ok(resolved)
+}
+
+/// Lets in what waited for a parent that is there now, each author's work as a version of its own.
+fn release(tx: &mut dyn Transaction, around: &Around, primary: ReplicaId) -> Result<()> {
+    let policy = policy_text::parse(&tx.policy_text()?)?;
+    loop {
+        let mut is_done = true;
+        for (version, waiting) in tx.waiting()? {
+            if !parent_is_there(tx, &waiting)? {
+                continue;
+            }
+            let mut front = Front { header: version.header.clone(), shapes: version.shapes.clone(), count: 1, ..Front::default() };
+            front.header.write_id = around.random();
+            front.header.sequence = 0;
+            let mut pages = OnePage { change: Some(waiting.change.clone()), is_read: false };
+            let released = vec![(version.header.write_id, waiting.table.clone(), waiting.key.clone())];
+            is_done &= accept(tx, &policy, &front, &mut pages, around, primary, released)?.is_none();
+        }
+        if is_done {
+            return Ok(());
+        }
+    }
+}
+
+fn parent_is_there(tx: &mut dyn Transaction, waiting: &Waiting) -> Result<bool> {
+    let schema = tx.schema();
+    let (Some(child), Some(parent)) =
+        (schema.table(&waiting.table), schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&waiting.parent)))
+    else {
+        return Ok(false);
+    };
+    for link in
+        child.foreign_keys.iter().filter(|l| l.parent.eq_ignore_ascii_case(&waiting.parent) && l.columns.len() == waiting.parent_key.len())
+    {
+        if let Some((_, columns)) = crate::rebase::parent_of(&schema, link)
+            && !tx.find(parent, &columns, &waiting.parent_key, 1)?.is_empty()
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+struct OnePage {
+    change: Option<Change>,
+    is_read: bool,
+}
+
+impl Pages for OnePage {
+    fn next(&mut self) -> Result<Option<Vec<Change>>> {
+        let page = if self.is_read { None } else { self.change.clone().map(|c| vec![c]) };
+        self.is_read = true;
+        Ok(page)
+    }
+    fn rewind(&mut self) -> Result<()> {
+        self.is_read = false;
+        Ok(())
+    }
+}
+
+/// Pages from outside: what they must not contain is refused before it is used.
+struct Checked<'a> {
+    inner: &'a mut dyn Pages,
+    front: &'a Front,
+    reviewed: Vec<bool>,
+}
+
+impl Pages for Checked<'_> {
+    fn next(&mut self) -> Result<Option<Vec<Change>>> {
+        let Some(page) = self.inner.next()? else { return Ok(None) };
+        for change in &page {
+            let shape = self.front.shapes.get(change.table).ok_or_else(|| Error::corrupt("a change refers to no table"))?;
+            if self.reviewed[change.table] {
+                return Err(Error::new(ErrorKind::Denied, "review_required", format!("table {} takes changes by review only", shape.table))
+                    .hint("proposals come with a later version of Mainstem; until then: mainstem policy set TABLE.mode direct, or mainstem restore TABLE"));
+            }
+            if change.at > self.front.header.at {
+                return Err(Error::invalid(format!("a change of table {} is stamped later than its changeset", shape.table)));
+            }
+        }
+        Ok(Some(page))
+    }
+    fn rewind(&mut self) -> Result<()> {
+        self.inner.rewind()
+    }
+}
+
+impl<S: Store> LocalPrimary<S> {
+    fn recognise(tx: &mut dyn Transaction, front: &Front) -> Result<Option<Pushed>> {
+        if let Some(version) = tx.find_write(front.header.write_id)? {
+            return Ok(Some(Pushed::Already { version }));
+        }
+        let last = tx.last_sequence(front.header.replica)?;
+        if front.header.sequence <= last {
+            return Ok(Some(Pushed::Reused));
+        }
+        if front.header.sequence > last + 1 {
+            return Ok(Some(Pushed::Gap { expected: last + 1 }));
+        }
+        Ok(None)
+    }
+
+    fn check_clock(now: u64, policy: &Policy, front: &Front) -> Result<()> {
+        let ahead = policy.clock_skew_ms_max();
+        if front.header.at.ms() > now.saturating_add(ahead) {
+            let seconds = (front.header.at.ms() - now) / 1000;
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "clock_skew",
+                format!("the replica's clock is {seconds} s ahead of the primary's; more than {} s is refused", ahead / 1000),
+            )
+            .hint("set this machine's clock, then mainstem sync"));
+        }
+        Ok(())
+    }
+}
+
+impl<S: Store> Primary for LocalPrimary<S> {
+    fn describe(&mut self) -> Result<Description> {
+        self.absorb()?;
+        describe(&mut *self.store.begin_read()?)
+    }
+
+    fn push(&mut self, known: &Acquaintance, front: &Front, pages: &mut dyn Pages) -> Result<Pushed> {
+        let mut tx = self.store.begin()?;
+        check_known(&mut *tx, known)?;
+        absorb_in(&mut *tx, &self.around)?;
+        if let Some(answer) = Self::recognise(&mut *tx, front)? {
+            tx.commit()?;
+            return Ok(answer);
+        }
+        if front.header.lineage != known.lineage || front.header.base_version > tx.head()?.version {
+            return Err(Error::invalid("the changeset was not made on this dataset's versions"));
+        }
+        let policy = policy_text::parse(&tx.policy_text()?)?;
+        Self::check_clock(self.around.now_ms(), &policy, front)?;
+        let reviewed = front.shapes.iter().map(|s| policy.table(&s.table).mode == Mode::Review).collect();
+        let mut pages = Checked { inner: pages, front, reviewed };
+        let primary = ReplicaId(known.lineage);
+        let version = accept(&mut *tx, &policy, front, &mut pages, &self.around, primary, Vec::new())?
+            .ok_or_else(|| Error::internal("a push came to nothing"))?;
+        release(&mut *tx, &self.around, primary)?;
+        tx.commit()?;
+        Ok(Pushed::Accepted {
+            version: version.version,
+            conflicts: version.conflicts.len() as u64,
+            conflicts_open: version.conflicts.iter().filter(|c| c.is_open()).count() as u64,
+            waiting: version.waiting.len() as u64,
+            renumbered: version.renumbered.len() as u64,
+        })
+    }
+
+    fn pull(&mut self, known: &Acquaintance, from: Cursor, bytes_max: usize) -> Result<Pull> {
+        self.absorb()?;
+        let mut tx = self.store.begin_read()?;
+        check_known(&mut *tx, known)?;
+        let head = tx.head()?;
+        let mut pull = Pull { items: Vec::new(), next: from, is_last: false, policy: tx.policy_text()?, head };
+        let mut bytes = 0;
+        let mut pages = None;
+        while bytes < bytes_max || pull.items.is_empty() {
+            if pull.next.version > head.version {
+                pull.is_last = true;
+                break;
+            }
+            let total = match pages {
+                Some(total) => total,
+                None => tx.version(pull.next.version)?.ok_or_else(|| Error::corrupt("a version is missing in the ledger"))?.pages,
+            };
+            pages = Some(total);
+            if pull.next.page == 0 {
+                let (event, hash) =
+                    tx.version_event(pull.next.version)?.ok_or_else(|| Error::corrupt("a version is missing in the ledger"))?;
+                bytes += event.len();
+                pull.items.push(Item::Version(event, hash));
+            }
+            if pull.next.page < total {
+                let page = tx.page(pull.next.version, pull.next.page)?.ok_or_else(|| Error::corrupt("a page is missing in the ledger"))?;
+                bytes += page.len();
+                pull.items.push(Item::Page(page));
+                pull.next.page += 1;
+            }
+            if pull.next.page >= total {
+                pull.next = Cursor { version: pull.next.version + 1, page: 0 };
+                pages = None;
+            }
+        }
+        pull.is_last |= pull.next.version > head.version;
+        Ok(pull)
+    }
+
+    fn snapshot(&mut self, sink: &mut dyn SnapshotSink) -> Result<()> {
+        self.absorb()?;
+        let mut tx = self.store.begin_read()?;
+        let description = describe(&mut *tx)?;
+        let schema = tx.schema();
+        let hash = tx.version_hash(description.head.version)?.ok_or_else(|| Error::corrupt("the head version is missing"))?;
+        let conflicts = tx.conflicts(false)?;
+        let mut waiting = Vec::new();
+        for (version, change) in tx.waiting()? {
+            let (event, hash) = tx.version_event(version.version)?.ok_or_else(|| Error::corrupt("a version is missing in the ledger"))?;
+            waiting.push((event, hash, change));
+        }
+        sink.begin(&SnapshotStart { description, schema: (*schema).clone(), hash, conflicts, waiting })?;
+        for table in 0..schema.tables.len() {
+            let mut page: Vec<Row> = Vec::with_capacity(SNAPSHOT_ROWS);
+            tx.scan(table, &mut |row| {
+                page.push(row.clone());
+                if page.len() == SNAPSHOT_ROWS {
+                    sink.rows(table, &page)?;
+                    page.clear();
+                }
+                Ok(())
+            })?;
+            if !page.is_empty() {
+                sink.rows(table, &page)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn version_hash(&mut self, version: u64) -> Result<Option<mainstem_core::event::Digest>> {
+        self.store.begin_read()?.version_hash(version)
+    }
+
+    fn version(&mut self, version: u64) -> Result<Option<Version>> {
+        self.store.begin_read()?.version(version)
+    }
+
+    fn page(&mut self, version: u64, page: u64) -> Result<Option<Vec<u8>>> {
+        self.store.begin_read()?.page(version, page)
+    }
+
+    fn rows(&mut self, table: &str, version: u64, visit: RowVisitor<'_>) -> Result<()> {
+        let mut tx = self.store.begin_read()?;
+        let schema = tx.schema();
+        let Some(index) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(table)) else {
+            return Err(Error::not_found(format!("the primary has no table {table}")));
+        };
+        let names = schema.tables[index].column_names();
+        let mut touched = Vec::new();
+        if tx.head()?.version > version {
+            tx.touched(table, version, &mut |key| {
+                touched.push(key.clone());
+                Ok(())
+            })?;
+        }
+        let changed: std::collections::HashSet<&Key> = touched.iter().collect();
+        tx.scan(index, &mut |row| {
+            if changed.contains(&schema.tables[index].key_of(row)) { Ok(()) } else { visit(&names, row) }
+        })?;
+        for key in &touched {
+            let touches = Ledger::touches(&mut *tx, table, key, version)?;
+            let now = tx.get(index, key)?;
+            if let Some(row) = before(&schema, index, now, &touches) {
+                visit(&names, &row)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>> {
+        self.store.begin_read()?.conflicts(open_only)
+    }
+
+    fn set_policy(&mut self, text: &str, actor: &str) -> Result<()> {
+        policy_text::parse(text)?;
+        let mut tx = self.store.begin()?;
+        let at = Time::from_ms(self.around.now_ms());
+        append(&mut *tx, &Event::Policy(PolicySet { text: text.to_owned(), actor: actor.to_owned(), at }))?;
+        tx.commit()
+    }
+}
+
+/// A row as it was before the touches.
+fn before(schema: &Schema, table: usize, now: Option<Row>, touches: &[Touch]) -> Option<Row> {
+    let mut row = now;
+    for touch in touches.iter().rev() {
+        let lane = crate::lane::Lane::between(schema, Some(table), &touch.shape, &[]);
+        row = match (&touch.change.edit, row) {
+            (Edit::Insert(_), _) => None,
+            (Edit::Delete(image), _) => Some(lane.local_row(image)),
+            (Edit::Update(cells), Some(mut row)) => {
+                for cell in cells {
+                    if let Some(column) = lane.columns[cell.column] {
+                        row[column] = cell.before.clone();
+                    }
+                }
+                Some(row)
+            }
+            (Edit::Update(_), None) => None,
+        };
+    }
+    row
+}

@@ -1,0 +1,120 @@
+//! Policies as text: read, set in place, refused by name, proposed.
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+use super::{parse, propose, set};
+use mainstem_core::ErrorKind;
+use mainstem_core::policy::{Mode, Policy};
+use mainstem_core::stamp::ReplicaId;
+use mainstem_core::strategy::Strategy;
+
+const TEXT: &str = r#"# How our team merges.
+strategy = "last-write-wins" # the default
+clock_skew_ms_max = 60000
+priority_actors = { ann = 3, "Bob B." = 2 }
+priority_replicas = ["00000000000000000000000000000007=4"]
+
+[tables.Artist]
+mode = "review"   # curators look at these
+
+[tables.Artist.columns.Name]
+strategy = "manual"
+
+[tables."Order Details".columns]
+Tags = { strategy = "set", delimiter = ";" }
+"#;
+
+#[test]
+fn text_is_read() {
+    let policy = parse(TEXT).unwrap();
+    assert_eq!(policy.table("artist").mode, Mode::Review);
+    assert_eq!(policy.column("ARTIST", "name").strategy, Strategy::Manual);
+    assert_eq!(policy.column("Artist", "Country").strategy, Strategy::LastWriteWins);
+    assert_eq!(policy.column("Order Details", "Tags").delimiter.as_deref(), Some(";"));
+    assert_eq!(policy.clock_skew_ms_max(), 60_000);
+    assert_eq!(policy.rank("Bob B.", ReplicaId(7)), 2);
+    assert_eq!(policy.rank("carl", ReplicaId(7)), 4);
+    assert_eq!(parse("").unwrap(), Policy::default());
+}
+
+#[track_caller]
+fn check_set(text: &str, key: &str, value: &str, expect: &str) {
+    let after = set(text, key, value).unwrap();
+    assert_eq!(after, expect);
+    parse(&after).unwrap();
+}
+
+#[test]
+fn a_key_is_set_and_the_rest_stays() {
+    let with = |from: &str, to: &str| TEXT.replace(from, to);
+    check_set(TEXT, "strategy", "manual", &with("\"last-write-wins\" #", "\"manual\" #"));
+    check_set(TEXT, "artist.mode", "direct", &with("mode = \"review\"   #", "mode = \"direct\"   #"));
+    check_set(TEXT, "Artist.NAME.strategy", "text", &with("strategy = \"manual\"", "strategy = \"text\""));
+    check_set(TEXT, "Artist.deletes", "delete-wins", &with("at these\n", "at these\ndeletes = \"delete-wins\"\n"));
+    check_set(TEXT, "clock_skew_ms_max", "5", &with("60000", "5"));
+    check_set(TEXT, "\"Order Details\".Tags.delimiter", "|", &with("\";\"", "\"|\""));
+    check_set(TEXT, "priority_actors", "ann=1", &with("{ ann = 3, \"Bob B.\" = 2 }", "{ ann = 1 }"));
+}
+
+#[test]
+fn tables_are_made_where_they_are_missing() {
+    check_set("", "strategy", "manual", "strategy = \"manual\"\n");
+    check_set("", "Artist.mode", "review", "[tables.Artist]\nmode = \"review\"\n");
+    let name = "[tables.Artist.columns.Name]\nstrategy = \"text\"\n";
+    check_set("", "Artist.Name.strategy", "text", name);
+    check_set("# ours\n", "\"Order Details\".mode", "review", "# ours\n[tables.\"Order Details\"]\nmode = \"review\"\n");
+    check_set("", "\"a\\\"b.c\".mode", "review", "[tables.'a\"b.c']\nmode = \"review\"\n");
+    let both = set(name, "strategy", "manual").unwrap();
+    assert_eq!(both, format!("strategy = \"manual\"\n{name}"));
+}
+
+#[track_caller]
+fn refused(text: &str, key: &str, value: &str, says: &str) {
+    let error = set(text, key, value).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Invalid);
+    assert!(error.message.contains(says), "{}", error.message);
+}
+
+#[test]
+fn what_is_not_known_is_refused_by_name() {
+    refused(TEXT, "strategy", "newest", "policy key strategy: \"newest\" is not a value for it; allowed: last-write-wins");
+    refused(TEXT, "Artist.colour", "red", "policy key Artist.colour: there is no such key here; allowed: strategy, deletes");
+    refused(TEXT, "a.b.c.d", "x", "more parts");
+    refused(TEXT, "\"a.mode", "x", "not closed");
+    refused(TEXT, "\"a\"mode", "x", "a dot is missing");
+    refused(TEXT, "a..mode", "x", "a name is empty");
+    refused("tables = 3", "a.mode", "review", "tables");
+    refused("strategy = [", "a.mode", "review", "policy, line 1");
+    for text in [
+        "strategy = 1.5",
+        "strategy = 3",
+        "tables = 3",
+        "[tables.a]\nx = 1",
+        "[tables.a.columns.b]\nmode = 'review'",
+        "[tables.a.columns]\nb = 'max'",
+        "a = 1\na = 2",
+    ] {
+        assert_eq!(parse(text).unwrap_err().kind, ErrorKind::Invalid, "{text}");
+    }
+    assert!(parse("\n\nstrategy = ").unwrap_err().message.starts_with("policy, line 3: "));
+}
+
+#[test]
+fn columns_written_with_each_edit_are_proposed_as_max() {
+    let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+    let artist = names(&["Id", "Name", "UpdatedAt", "ROW_VERSION", "conversion"]);
+    let order = names(&["last_modified", "modified_at", "Last Updated", "lastUpdated", "version"]);
+    let proposed = propose([("Artist", &artist[..]), ("Order Details", &order[..])]);
+    let keys: Vec<&str> = proposed.iter().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(
+        keys,
+        [
+            "Artist.UpdatedAt.strategy",
+            "Artist.ROW_VERSION.strategy",
+            "\"Order Details\".last_modified.strategy",
+            "\"Order Details\".modified_at.strategy",
+            "\"Order Details\".lastUpdated.strategy",
+            "\"Order Details\".version.strategy",
+        ]
+    );
+    let text = proposed.iter().fold(String::new(), |text, (key, value)| set(&text, key, value).unwrap());
+    assert_eq!(parse(&text).unwrap().column("order details", "VERSION").strategy, Strategy::Max);
+}

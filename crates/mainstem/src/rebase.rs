@@ -1,0 +1,425 @@
+//! Moves a changeset onto a newer base: the one merge that primary and replica share (rule 8).
+//!
+//! Reads the ground row by row, lets core decide, writes what was decided, and reports what could not hold.
+//! Invariant: every change of the changeset ends in exactly one place: written, already there, in a conflict, or waiting
+//! for its parent.
+//! Deliberately absent: what becomes of the outcome; a primary appends a version, a replica updates its base images.
+mod clash;
+mod links;
+
+pub use links::parent_of;
+use links::{Parent, is_parent};
+
+use crate::error::{Error, Result};
+use crate::lane::{Lane, lanes};
+use crate::primary::Pages;
+use crate::tables::Tables;
+use crate::writer::{Tried, Write, Writer};
+use mainstem_core::change::{Change, Edit, Front};
+use mainstem_core::conflict::{Claim, Conflict, ConflictKind, Image, Side};
+use mainstem_core::event::{Renumbered, Waiting};
+use mainstem_core::policy::Policy;
+use mainstem_core::renumber::Renumbering;
+use mainstem_core::schema::{Schema, SchemaChange, Table};
+use mainstem_core::stamp::{ReplicaId, Stamp, Time};
+use mainstem_core::three_way::{self, Ours, Theirs, Touch, Verdict};
+use mainstem_core::value::{Key, Row, Value};
+use std::sync::Arc;
+
+/// How deep a chain of deleted parents is followed when one is brought back.
+const REVIVE_DEPTH_MAX: usize = 64;
+
+/// Rows to rebase onto, and what happened to them lately.
+pub trait Ground: Tables {
+    /// What happened to a row after a version, oldest first.
+    fn touches(&mut self, table: &str, key: &Key, after: u64) -> Result<Vec<Touch>>;
+    /// Rows of a replica that were renumbered after a version.
+    fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<Renumbered>>;
+    /// Schema steps after a version, oldest first.
+    fn steps(&mut self, after: u64) -> Result<Vec<SchemaChange>>;
+}
+
+/// Where a rebase lands.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// The version the ground stands at.
+    pub head: u64,
+    /// The version the outcome will be.
+    pub version: u64,
+    /// The identity under which direct writes to the primary are made.
+    pub primary: ReplicaId,
+}
+
+/// One row written.
+#[derive(Debug)]
+pub struct Effect<'a> {
+    /// The table, by position in the ground's schema.
+    pub table: usize,
+    /// The row as it was.
+    pub before: Option<&'a Row>,
+    /// The row as it is.
+    pub after: Option<&'a Row>,
+    /// When the change was made by its author.
+    pub at: Time,
+    /// Cells with times of their own, by column.
+    pub cell_at: &'a [(usize, Time)],
+    /// The key a moved row had.
+    pub moved_from: Option<&'a Key>,
+}
+
+/// Takes each effect as it happens.
+pub trait Effects<G: ?Sized> {
+    /// One row was written.
+    fn effect(&mut self, ground: &mut G, schema: &Schema, effect: &Effect<'_>) -> Result<()>;
+    /// Schema steps were applied; the digests of these tables are stale.
+    fn altered(&mut self, ground: &mut G, tables: &[String]) -> Result<()>;
+}
+
+/// What a rebase found beyond its effects.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Schema steps that were applied.
+    pub schema: Vec<SchemaChange>,
+    /// Conflicts.
+    pub conflicts: Vec<Conflict>,
+    /// Changes that wait. Their `change.table` is a position in the ground's schema.
+    pub waiting: Vec<Waiting>,
+    /// Rows that got another number.
+    pub renumbered: Vec<Renumbered>,
+}
+
+/// What a write carries along.
+#[derive(Clone, Debug)]
+struct Tag {
+    change: Change,
+    touches: Vec<Touch>,
+}
+
+/// A change held back because its parent is not there.
+struct Orphan {
+    lane: usize,
+    change: Change,
+    parent: usize,
+    parent_key: Vec<Value>,
+}
+
+struct Rebase<'a, G: Ground + ?Sized> {
+    ground: &'a mut G,
+    schema: Arc<Schema>,
+    policy: &'a Policy,
+    front: &'a Front,
+    place: Place,
+    effects: &'a mut dyn Effects<G>,
+    lanes: Vec<Lane>,
+    renumbering: Renumbering,
+    writer: Writer<Tag>,
+    orphans: Vec<Orphan>,
+    out: Outcome,
+}
+
+/// Rebases one changeset onto the ground.
+pub fn rebase<G: Ground + ?Sized>(
+    ground: &mut G,
+    policy: &Policy,
+    front: &Front,
+    pages: &mut dyn Pages,
+    place: Place,
+    effects: &mut dyn Effects<G>,
+) -> Result<Outcome> {
+    let mut out = Outcome::default();
+    let steps = if place.head > front.header.base_version { ground.steps(front.header.base_version)? } else { Vec::new() };
+    crate::schema_merge::merge(ground, front, &steps, place, effects, &mut out)?;
+    let schema = ground.schema();
+    let lanes = lanes(&schema, front, &steps);
+    let mut renumbering = Renumbering::default();
+    if place.head > front.header.base_version {
+        for row in ground.renumbered(front.header.replica, front.header.base_version)? {
+            renumbering.add_earlier(row);
+        }
+    }
+    let mut run =
+        Rebase { ground, schema, policy, front, place, effects, lanes, renumbering, writer: Writer::default(), orphans: Vec::new(), out };
+    run.renumber_colliding(pages)?;
+    while let Some(page) = pages.next()? {
+        for change in page {
+            run.change(change)?;
+        }
+    }
+    run.finish()?;
+    Ok(run.out)
+}
+
+impl<G: Ground + ?Sized> Rebase<'_, G> {
+    fn is_moved_on(&self) -> bool {
+        self.place.head > self.front.header.base_version
+    }
+
+    /// Finds rows whose number is taken before anything is written, so that references read earlier than the row
+    /// itself follow as well.
+    fn renumber_colliding(&mut self, pages: &mut dyn Pages) -> Result<()> {
+        if !self.is_moved_on() || self.front.shapes.iter().all(|s| s.highest.is_none()) {
+            return Ok(());
+        }
+        while let Some(page) = pages.next()? {
+            for change in page {
+                let lane = change.table;
+                if !matches!(change.edit, Edit::Insert(_)) || !self.lanes[lane].shape.is_numbered {
+                    continue;
+                }
+                let Some(table) = self.lanes[lane].table else { continue };
+                let local = self.lanes[lane].localise(&change, None).0;
+                if self.renumbering.number(&self.schema.tables[table].name, &local.key).is_some() {
+                    continue;
+                }
+                let Edit::Insert(row) = &local.edit else { continue };
+                if self.ground.get(table, &local.key)?.is_some_and(|there| there != *row) {
+                    self.renumber(lane, table, row)?;
+                }
+            }
+        }
+        pages.rewind()
+    }
+
+    fn renumber(&mut self, lane: usize, table: usize, row: &Row) -> Result<()> {
+        let shape = &self.lanes[lane].shape;
+        let from = row[shape.key[0]].as_integer().ok_or_else(|| Error::internal("a numbered row has no number"))?;
+        let name = &self.schema.tables[table].name;
+        let above = [
+            Some(self.ground.next_number(table)?),
+            self.front.shapes[lane].highest.map(|h| h.saturating_add(1)),
+            self.renumbering.highest(name).map(|h| h.saturating_add(1)),
+        ];
+        let to = above.into_iter().flatten().max().ok_or_else(|| Error::internal("no row number"))?;
+        let renumbered = Renumbered { table: name.clone(), from, to, row: row.clone(), columns: shape.columns.clone() };
+        self.renumbering.add(renumbered.clone());
+        self.out.renumbered.push(renumbered);
+        Ok(())
+    }
+
+    /// One change as it was pushed.
+    fn change(&mut self, change: Change) -> Result<()> {
+        let index = change.table;
+        let Some(table) = self.lanes[index].table else {
+            return self.table_is_gone(index, &change);
+        };
+        let key = self.lanes[index].local_key(&change.key);
+        let row = match change.edit {
+            Edit::Delete(_) => self.ground.get(table, &self.renumbering.key(&self.schema.tables[table].name, &key))?,
+            _ => None,
+        };
+        let (mut local, lost) = self.lanes[index].localise(&change, row.as_ref());
+        for (column, cell) in lost {
+            self.column_is_gone(index, &change, &column, cell)?;
+        }
+        if matches!(&local.edit, Edit::Update(cells) if cells.is_empty()) {
+            return Ok(());
+        }
+        self.renumbering.apply(&self.schema, &self.lanes[index].shape, &mut local);
+        self.decide(index, table, local)
+    }
+
+    /// One change in the ground's own columns.
+    fn decide(&mut self, index: usize, table: usize, change: Change) -> Result<()> {
+        let row = self.ground.get(table, &change.key)?;
+        let name = self.schema.tables[table].name.clone();
+        let touches =
+            if self.is_moved_on() { self.ground.touches(&name, &change.key, self.front.header.base_version)? } else { Vec::new() };
+        let shape = &self.lanes[index].shape;
+        let ours = Ours { shape, change: &change, replica: self.front.header.replica, actor: &self.front.header.actor };
+        let theirs = Theirs { row: row.as_ref(), touches: &touches, primary: self.place.primary };
+        let decision = three_way::decide(self.policy, &ours, &theirs, self.place.version);
+        let after = match decision.verdict {
+            Verdict::Renumber => {
+                let Edit::Insert(made) = &change.edit else {
+                    return Err(Error::internal("only an insert can be renumbered"));
+                };
+                self.renumber(index, table, made)?;
+                let mut change = change;
+                self.renumbering.apply(&self.schema, &self.lanes[index].shape, &mut change);
+                return self.decide(index, table, change);
+            }
+            Verdict::Keep => {
+                self.out.conflicts.extend(decision.conflicts);
+                return Ok(());
+            }
+            Verdict::Delete => {
+                if self.children_stand_against(table, &change, row.as_ref())? {
+                    return Ok(());
+                }
+                None
+            }
+            Verdict::Insert(after) | Verdict::Update(after) => {
+                if let Some((parent, parent_key)) = self.missing_parent(table, row.as_ref(), &after)? {
+                    match self.parent_is_back(table, &change, &after, parent, &parent_key)? {
+                        Parent::Back => {}
+                        Parent::Refused => return Ok(()),
+                        Parent::Unknown => {
+                            self.orphans.push(Orphan { lane: index, change, parent, parent_key });
+                            return Ok(());
+                        }
+                    }
+                }
+                Some(after)
+            }
+        };
+        self.out.conflicts.extend(decision.conflicts);
+        let write = Write { table, before: row, after, tag: Tag { change, touches } };
+        match self.writer.write(self.ground, write)? {
+            Tried::Done(write) => self.done(&write),
+            Tried::Kept => Ok(()),
+            Tried::Refused(write, what) => self.refused(&write, ConflictKind::Constraint, what),
+        }
+    }
+
+    fn done(&mut self, write: &Write<Tag>) -> Result<()> {
+        let times: Vec<(usize, Time)> = match &write.tag.change.edit {
+            Edit::Update(cells) => cells.iter().map(|c| (c.column, c.at)).collect(),
+            _ => Vec::new(),
+        };
+        let effect = Effect {
+            table: write.table,
+            before: write.before.as_ref(),
+            after: write.after.as_ref(),
+            at: write.tag.change.at,
+            cell_at: &times,
+            moved_from: write.tag.change.moved_from.as_ref(),
+        };
+        self.effects.effect(self.ground, &self.schema, &effect)
+    }
+
+    /// After the last page: what was kept back gets in, waits, or is a conflict.
+    fn finish(&mut self) -> Result<()> {
+        loop {
+            let settled = self.writer.retry(self.ground)?;
+            for write in &settled {
+                self.done(write)?;
+            }
+            let before = self.orphans.len();
+            for orphan in std::mem::take(&mut self.orphans) {
+                let table = self.lanes[orphan.lane].table.ok_or_else(|| Error::internal("an orphan has no table"))?;
+                self.decide(orphan.lane, table, orphan.change)?;
+            }
+            if settled.is_empty() && self.orphans.len() == before {
+                break;
+            }
+        }
+        self.settle_circles()?;
+        let (done, clashes) = self.writer.finish(self.ground)?;
+        for write in &done {
+            self.done(write)?;
+        }
+        for (write, what) in clashes {
+            self.refused(&write, ConflictKind::Unique, what)?;
+        }
+        for orphan in std::mem::take(&mut self.orphans) {
+            let table = self.lanes[orphan.lane].table.ok_or_else(|| Error::internal("an orphan has no table"))?;
+            let mut change = orphan.change;
+            change.table = table;
+            self.out.waiting.push(Waiting {
+                table: self.schema.tables[table].name.clone(),
+                key: change.key.clone(),
+                parent: self.schema.tables[orphan.parent].name.clone(),
+                parent_key: orphan.parent_key,
+                change,
+            });
+        }
+        Ok(())
+    }
+
+    /// Rows that are each other's parents: those whose parents are all there or among themselves go in together.
+    fn settle_circles(&mut self) -> Result<()> {
+        let schema = self.schema.clone();
+        let mut inside = std::mem::take(&mut self.orphans);
+        let mut outside = Vec::new();
+        loop {
+            let (stay, go): (Vec<Orphan>, Vec<Orphan>) = {
+                let offers: Vec<(usize, Row)> =
+                    inside.iter().filter_map(|o| Some((self.lanes[o.lane].table?, inserted(&o.change)?))).collect();
+                inside
+                    .into_iter()
+                    .partition(|o| offers.iter().any(|(table, row)| is_parent(&schema, self.lanes[o.lane].table, o, *table, row)))
+            };
+            inside = stay;
+            let is_settled = go.is_empty();
+            outside.extend(go);
+            if is_settled {
+                break;
+            }
+        }
+        for orphan in inside {
+            let Some(table) = self.lanes[orphan.lane].table else { continue };
+            let before = self.ground.get(table, &orphan.change.key)?;
+            let after = match (&orphan.change.edit, &before) {
+                (Edit::Insert(row), None) => row.clone(),
+                (Edit::Update(cells), Some(row)) => cells.iter().fold(row.clone(), |mut row, cell| {
+                    row[cell.column] = cell.after.clone();
+                    row
+                }),
+                _ => {
+                    outside.push(orphan);
+                    continue;
+                }
+            };
+            let write = Write { table, before, after: Some(after), tag: Tag { change: orphan.change, touches: Vec::new() } };
+            match self.writer.write(self.ground, write)? {
+                Tried::Done(write) => self.done(&write)?,
+                Tried::Kept => {}
+                Tried::Refused(write, what) => self.refused(&write, ConflictKind::Constraint, what)?,
+            }
+        }
+        self.orphans = outside;
+        Ok(())
+    }
+
+    fn table_is_gone(&mut self, index: usize, change: &Change) -> Result<()> {
+        let shape = &self.front.shapes[index];
+        let named = |row: &Row| -> Image { shape.columns.iter().cloned().zip(row.iter().cloned()).collect() };
+        let (claim, base) = match &change.edit {
+            Edit::Insert(row) => (Claim::Row(Some(named(row))), Claim::Row(None)),
+            Edit::Update(cells) => (
+                Claim::Row(Some(cells.iter().map(|c| (shape.columns[c.column].clone(), c.after.clone())).collect())),
+                Claim::Row(Some(cells.iter().map(|c| (shape.columns[c.column].clone(), c.before.clone())).collect())),
+            ),
+            Edit::Delete(_) => return Ok(()),
+        };
+        self.schema_conflict(&shape.table.clone(), &change.key, None, base, claim, change.at, "the table was dropped");
+        Ok(())
+    }
+
+    fn column_is_gone(&mut self, index: usize, change: &Change, column: &str, cell: (Value, Value)) -> Result<()> {
+        let table = self.front.shapes[index].table.clone();
+        self.schema_conflict(
+            &table,
+            &change.key,
+            Some(column),
+            Claim::Cell(cell.0),
+            Claim::Cell(cell.1),
+            change.at,
+            "the column was dropped",
+        );
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one record")]
+    fn schema_conflict(&mut self, table: &str, key: &Key, column: Option<&str>, base: Claim, claim: Claim, at: Time, detail: &str) {
+        let ours = Side { claim, stamp: self.stamp(at), actor: self.front.header.actor.clone() };
+        self.out.conflicts.push(crate::schema_merge::dropped(table, key, column, base, ours, true, detail, self.place.version));
+    }
+
+    fn stamp(&self, time: Time) -> Stamp {
+        Stamp { time, replica: self.front.header.replica }
+    }
+}
+
+/// A row by column name.
+pub fn image(table: &Table, row: &Row) -> Image {
+    table.columns.iter().map(|c| c.name.clone()).zip(row.iter().cloned()).collect()
+}
+
+fn stamp_of(touch: &Touch) -> Stamp {
+    Stamp { time: touch.change.at, replica: touch.replica }
+}
+
+fn inserted(change: &Change) -> Option<Row> {
+    if let Edit::Insert(row) = &change.edit { Some(row.clone()) } else { None }
+}

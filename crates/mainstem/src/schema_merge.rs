@@ -1,0 +1,310 @@
+//! Merges schema steps: additive ones go through, the same step twice is one, contradictions become conflicts.
+//!
+//! Invariant: what a dropped table or column held is written to the version as row changes before it goes, so that
+//! history keeps it; an edit that the other side made to it becomes a conflict that keeps the value.
+use crate::error::{Error, Result};
+use crate::lane::shape_of;
+use crate::rebase::{Effect, Effects, Ground, Outcome, Place};
+use crate::tables::Tables;
+use mainstem_core::ErrorKind;
+use mainstem_core::change::{Edit, Front};
+use mainstem_core::conflict::{self, Claim, Conflict, ConflictKind, Side};
+use mainstem_core::schema::{Object, SchemaChange, Table};
+use mainstem_core::stamp::Stamp;
+use mainstem_core::three_way::Touch;
+use mainstem_core::value::{Key, Row, Value};
+
+/// What stands against a step.
+enum Stand {
+    /// Nothing: apply it.
+    Free,
+    /// It has been done already.
+    Same,
+    /// The other side did something else; the text says what.
+    Against(String),
+}
+
+/// Applies a changeset's schema steps to the ground.
+pub fn merge<G: Ground + ?Sized>(
+    ground: &mut G,
+    front: &Front,
+    theirs: &[SchemaChange],
+    place: Place,
+    effects: &mut dyn Effects<G>,
+    out: &mut Outcome,
+) -> Result<()> {
+    for step in &front.schema {
+        match stand(&ground.schema().tables, &ground.schema().objects, step, theirs) {
+            Stand::Same => continue,
+            Stand::Against(why) => {
+                out.conflicts.push(step_conflict(step, front, &why, place.version));
+                continue;
+            }
+            Stand::Free => {}
+        }
+        keep_what_goes(ground, front, step, place, effects, out)?;
+        match ground.alter(step) {
+            Ok(()) => {
+                out.schema.push(step.clone());
+                effects.altered(ground, &table_of(step).into_iter().collect::<Vec<_>>())?;
+            }
+            Err(e) if matches!(e.kind, ErrorKind::Conflict | ErrorKind::Invalid) => {
+                out.conflicts.push(step_conflict(step, front, &e.message, place.version));
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Applies steps that were accepted already, leaving out those that are done. Returns the tables they are about.
+pub fn apply(ground: &mut dyn Tables, steps: &[SchemaChange]) -> Result<Vec<String>> {
+    let altered = steps.iter().filter_map(table_of).collect();
+    for step in steps {
+        let schema = ground.schema();
+        match stand(&schema.tables, &schema.objects, step, &[]) {
+            Stand::Same => {}
+            Stand::Free => ground.alter(step)?,
+            Stand::Against(why) => {
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    "schema_conflict",
+                    format!("the primary's schema step cannot be applied here: {why}"),
+                )
+                .hint("mainstem diff, then undo or rename what stands against it"));
+            }
+        }
+    }
+    Ok(altered)
+}
+
+fn find<'a>(tables: &'a [Table], name: &str) -> Option<&'a Table> {
+    tables.iter().find(|t| t.name.eq_ignore_ascii_case(name))
+}
+
+fn stand(tables: &[Table], objects: &[Object], step: &SchemaChange, theirs: &[SchemaChange]) -> Stand {
+    match step {
+        SchemaChange::CreateTable { table } => match find(tables, &table.name) {
+            None => Stand::Free,
+            Some(there) if is_alike(there, table) => Stand::Same,
+            Some(_) => Stand::Against(format!("another table {} was made", table.name)),
+        },
+        SchemaChange::DropTable { name } => {
+            if find(tables, name).is_some() {
+                Stand::Free
+            } else {
+                Stand::Same
+            }
+        }
+        SchemaChange::RenameTable { from, to } => match (find(tables, from), find(tables, to)) {
+            (Some(_), None) => Stand::Free,
+            (None, Some(_)) => Stand::Same,
+            (Some(_), Some(_)) => Stand::Against(format!("there is a table {to} already")),
+            (None, None) => Stand::Against(format!("the table {from} was dropped or renamed")),
+        },
+        SchemaChange::AddColumn { table, column, .. } => match find(tables, table) {
+            None => Stand::Against(format!("the table {table} was dropped or renamed")),
+            Some(there) => match there.column(&column.name).map(|i| &there.columns[i]) {
+                None => Stand::Free,
+                Some(same)
+                    if same.declared_type.eq_ignore_ascii_case(&column.declared_type)
+                        && same.default == column.default
+                        && same.not_null == column.not_null =>
+                {
+                    Stand::Same
+                }
+                Some(_) => Stand::Against(format!("another column {} was added", column.name)),
+            },
+        },
+        SchemaChange::DropColumn { table, column } => match find(tables, table) {
+            Some(there) if there.column(column).is_some() => Stand::Free,
+            _ => Stand::Same,
+        },
+        SchemaChange::RenameColumn { table, from, to } => match find(tables, table) {
+            None => Stand::Against(format!("the table {table} was dropped or renamed")),
+            Some(there) => match (there.column(from), there.column(to)) {
+                (Some(_), None) => Stand::Free,
+                (None, Some(_)) => Stand::Same,
+                // A change of case only: one column answers to both names.
+                (Some(a), Some(b)) if a == b => {
+                    if there.columns[a].name == *to {
+                        Stand::Same
+                    } else {
+                        Stand::Free
+                    }
+                }
+                (Some(_), Some(_)) => Stand::Against(format!("there is a column {to} already")),
+                (None, None) => Stand::Against(format!("the column {from} was dropped or renamed")),
+            },
+        },
+        SchemaChange::Rebuild { before_sql, table } => match find(tables, &table.name) {
+            None => Stand::Against(format!("the table {} was dropped or renamed", table.name)),
+            Some(there) if there.sql == table.sql => Stand::Same,
+            Some(there) if there.sql == *before_sql || !touches_table(theirs, &table.name) => Stand::Free,
+            Some(_) => Stand::Against(format!("the table {} was declared anew on both sides", table.name)),
+        },
+        SchemaChange::PutObject { object } => {
+            match objects.iter().find(|o| o.kind == object.kind && o.name.eq_ignore_ascii_case(&object.name)) {
+                Some(there) if there.sql == object.sql => Stand::Same,
+                _ => Stand::Free,
+            }
+        }
+        SchemaChange::DropObject { kind, name } => {
+            if objects.iter().any(|o| o.kind == *kind && o.name.eq_ignore_ascii_case(name)) {
+                Stand::Free
+            } else {
+                Stand::Same
+            }
+        }
+    }
+}
+
+fn touches_table(steps: &[SchemaChange], name: &str) -> bool {
+    steps.iter().filter_map(table_of).any(|t| t.eq_ignore_ascii_case(name))
+}
+
+fn is_alike(a: &Table, b: &Table) -> bool {
+    a.key == b.key
+        && a.columns.len() == b.columns.len()
+        && a.columns
+            .iter()
+            .zip(&b.columns)
+            .all(|(x, y)| x.name.eq_ignore_ascii_case(&y.name) && x.declared_type.eq_ignore_ascii_case(&y.declared_type))
+}
+
+/// The table whose rows' digests a step changes, by its name after the step.
+pub fn table_of(step: &SchemaChange) -> Option<String> {
+    match step {
+        SchemaChange::CreateTable { table } | SchemaChange::Rebuild { table, .. } => Some(table.name.clone()),
+        SchemaChange::DropTable { name } => Some(name.clone()),
+        SchemaChange::RenameTable { to, .. } => Some(to.clone()),
+        SchemaChange::AddColumn { table, .. } | SchemaChange::DropColumn { table, .. } | SchemaChange::RenameColumn { table, .. } => {
+            Some(table.clone())
+        }
+        SchemaChange::PutObject { .. } | SchemaChange::DropObject { .. } => None,
+    }
+}
+
+/// Writes what a drop takes away as row changes, and keeps theirs' edits of it as conflicts.
+fn keep_what_goes<G: Ground + ?Sized>(
+    ground: &mut G,
+    front: &Front,
+    step: &SchemaChange,
+    place: Place,
+    effects: &mut dyn Effects<G>,
+    out: &mut Outcome,
+) -> Result<()> {
+    let (name, column) = match step {
+        SchemaChange::DropTable { name } => (name, None),
+        SchemaChange::DropColumn { table, column } => (table, Some(column)),
+        _ => return Ok(()),
+    };
+    let schema = ground.schema();
+    let Some(table) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
+    let position = column.and_then(|c| schema.tables[table].column(c));
+    let mut rows: Vec<Row> = Vec::new();
+    ground.scan(table, &mut |row| {
+        if position.is_none_or(|p| !row[p].is_null()) {
+            rows.push(row.clone());
+        }
+        Ok(())
+    })?;
+    for row in rows {
+        let key = schema.tables[table].key_of(&row);
+        if place.head > front.header.base_version {
+            let touches = ground.touches(&schema.tables[table].name, &key, front.header.base_version)?;
+            if let Some(conflict) = edit_of_dropped(&schema.tables[table], &key, &row, position, &touches, front, place.version) {
+                out.conflicts.push(conflict);
+            }
+        }
+        let mut after = Some(row.clone());
+        match (position, &mut after) {
+            (Some(p), Some(after)) => after[p] = Value::Null,
+            _ => after = None,
+        }
+        let effect = Effect { table, before: Some(&row), after: after.as_ref(), at: front.header.at, cell_at: &[], moved_from: None };
+        effects.effect(ground, &schema, &effect)?;
+    }
+    Ok(())
+}
+
+fn edit_of_dropped(
+    table: &Table,
+    key: &Key,
+    row: &Row,
+    column: Option<usize>,
+    touches: &[Touch],
+    front: &Front,
+    version: u64,
+) -> Option<Conflict> {
+    let shape = shape_of(table);
+    let name = column.map(|c| table.columns[c].name.clone());
+    let touch = touches.iter().rev().find(|t| match (&t.change.edit, &name) {
+        (Edit::Update(cells), Some(name)) => cells.iter().any(|c| t.shape.columns[c.column].eq_ignore_ascii_case(name)),
+        (Edit::Insert(_) | Edit::Update(_), _) => true,
+        (Edit::Delete(_), _) => false,
+    })?;
+    let claim = match column {
+        Some(c) => Claim::Cell(row[c].clone()),
+        None => Claim::Row(Some(shape.columns.iter().cloned().zip(row.iter().cloned()).collect())),
+    };
+    let editor = Side { claim, stamp: Stamp { time: touch.change.at, replica: touch.replica }, actor: touch.actor.clone() };
+    let detail = if name.is_some() { "the column was dropped" } else { "the table was dropped" };
+    let mut conflict = dropped(&table.name, key, name.as_deref(), Claim::Row(None), editor, false, detail, version);
+    conflict.ours.actor.clone_from(&front.header.actor);
+    Some(conflict)
+}
+
+/// A conflict between an edit and the drop of what it edits. The drop holds; the edit's value is kept here.
+#[expect(clippy::too_many_arguments, reason = "the parts of one record")]
+pub fn dropped(
+    table: &str,
+    key: &Key,
+    column: Option<&str>,
+    base: Claim,
+    editor: Side,
+    is_editor_ours: bool,
+    detail: &str,
+    version: u64,
+) -> Conflict {
+    let dropper = Side { claim: Claim::Row(None), stamp: Stamp::default(), actor: String::new() };
+    let (ours, theirs) = if is_editor_ours { (editor, dropper) } else { (dropper, editor) };
+    let kind = ConflictKind::Schema;
+    Conflict {
+        id: conflict::id_of(table, key, column, kind, &ours, &theirs),
+        kind,
+        table: table.to_owned(),
+        key: key.clone(),
+        column: column.map(str::to_owned),
+        base,
+        ours,
+        theirs,
+        strategy: "manual".into(),
+        detail: detail.to_owned(),
+        version,
+        answer: None,
+    }
+}
+
+fn step_conflict(step: &SchemaChange, front: &Front, why: &str, version: u64) -> Conflict {
+    let table = table_of(step).unwrap_or_default();
+    let said = vec![("step".to_owned(), Value::text(describe(step)))];
+    let stamp = Stamp { time: front.header.at, replica: front.header.replica };
+    let ours = Side { claim: Claim::Row(Some(said)), stamp, actor: front.header.actor.clone() };
+    dropped(&table, &Vec::new(), None, Claim::Row(None), ours, true, why, version)
+}
+
+/// A schema step in words.
+pub fn describe(step: &SchemaChange) -> String {
+    match step {
+        SchemaChange::CreateTable { table } => format!("create table {}", table.name),
+        SchemaChange::DropTable { name } => format!("drop table {name}"),
+        SchemaChange::RenameTable { from, to } => format!("rename table {from} to {to}"),
+        SchemaChange::AddColumn { table, definition, .. } => format!("add column {definition} to {table}"),
+        SchemaChange::DropColumn { table, column } => format!("drop column {column} of {table}"),
+        SchemaChange::RenameColumn { table, from, to } => format!("rename column {from} of {table} to {to}"),
+        SchemaChange::Rebuild { table, .. } => format!("declare table {} anew", table.name),
+        SchemaChange::PutObject { object } => format!("put {} {}", object.kind, object.name),
+        SchemaChange::DropObject { kind, name } => format!("drop {kind} {name}"),
+    }
+}

@@ -1,0 +1,62 @@
+//! What an embedded primary stands on: ledger and tables in one transaction.
+use crate::error::Result;
+use crate::ledger::Ledger;
+use crate::rebase::Effect;
+use crate::tables::Tables;
+use mainstem_core::event::Digest;
+use mainstem_core::schema::SchemaChange;
+use mainstem_core::stamp::Time;
+use mainstem_core::value::{Key, Row};
+
+/// A store of one dataset.
+pub trait Store {
+    /// Begins a transaction that may write. One at a time over all processes; waits for the one before.
+    fn begin(&mut self) -> Result<Box<dyn Transaction + '_>>;
+    /// Begins a transaction that sees one state throughout and writes nothing.
+    fn begin_read(&mut self) -> Result<Box<dyn Transaction + '_>>;
+}
+
+/// Ledger and tables together. Dropped without [`Transaction::commit`], nothing of it happened.
+pub trait Transaction: Ledger + Tables {
+    /// Makes everything in it durable.
+    fn commit(self: Box<Self>) -> Result<()>;
+    /// A version's event as its bytes and hash.
+    fn version_event(&mut self, version: u64) -> Result<Option<(Vec<u8>, Digest)>>;
+    /// From here on, what other programs write into the tables is noticed.
+    fn watch(&mut self) -> Result<()>;
+    /// True where other programs wrote into the tables since the last [`Transaction::take_direct`].
+    fn has_direct(&mut self) -> Result<bool>;
+    /// What other programs did: schema steps, then net row changes, already in the tables. Forgotten afterwards.
+    fn take_direct(&mut self) -> Result<(Vec<SchemaChange>, Vec<DirectWrite>)>;
+}
+
+/// One row that another program changed.
+#[derive(Clone, Debug)]
+pub struct DirectWrite {
+    /// The table.
+    pub table: usize,
+    /// The row before.
+    pub before: Option<Row>,
+    /// The row now.
+    pub after: Option<Row>,
+    /// When it was last written.
+    pub at: Time,
+    /// When each changed cell was.
+    pub cell_at: Vec<(usize, Time)>,
+    /// The key it had, for a moved row.
+    pub moved_from: Option<Key>,
+}
+
+impl DirectWrite {
+    /// As an effect.
+    pub fn effect(&self) -> Effect<'_> {
+        Effect {
+            table: self.table,
+            before: self.before.as_ref(),
+            after: self.after.as_ref(),
+            at: self.at,
+            cell_at: &self.cell_at,
+            moved_from: self.moved_from.as_ref(),
+        }
+    }
+}

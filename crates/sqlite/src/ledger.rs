@@ -1,0 +1,363 @@
+//! The ledger of an embedded primary in `mainstem_` tables beside the rows it tells of.
+//!
+//! Invariant: events are appended one after the other, each hash covering all before it; none is ever changed.
+//! Invariant: the other tables are folded from events and pages in the transaction that appends, and could be made
+//! again from them. A table's touches follow it when it is renamed and are set aside when it is dropped.
+use crate::errors::Explain;
+use mainstem::core::change::{Change, Shape};
+use mainstem::core::conflict::Conflict;
+use mainstem::core::event::{Digest, Event, Renumbered, TableDigest, Version, Waiting};
+use mainstem::core::format;
+use mainstem::core::schema::SchemaChange;
+use mainstem::core::stamp::ReplicaId;
+use mainstem::core::value::Key;
+use mainstem::ledger::{Appended, Head, Ledger, Touch};
+use mainstem::{Error, Result};
+use rusqlite::{Connection, OptionalExtension, Params};
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+
+mod fold;
+
+const TABLES: &str = "
+CREATE TABLE mainstem_event(position INTEGER PRIMARY KEY, hash BLOB NOT NULL, version INTEGER, body BLOB NOT NULL);
+CREATE UNIQUE INDEX mainstem_event_version ON mainstem_event(version) WHERE version IS NOT NULL;
+CREATE TABLE mainstem_page(version INTEGER, page INTEGER, body BLOB NOT NULL, PRIMARY KEY(version, page)) WITHOUT ROWID;
+CREATE TABLE mainstem_name(id INTEGER PRIMARY KEY, name TEXT COLLATE NOCASE UNIQUE);
+CREATE TABLE mainstem_touch(table_id INTEGER, key BLOB, version INTEGER, page INTEGER, slot INTEGER,
+  PRIMARY KEY(table_id, key, version, page, slot)) WITHOUT ROWID;
+CREATE TABLE mainstem_write(write_id BLOB PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE mainstem_sequence(replica BLOB PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE mainstem_step(version INTEGER PRIMARY KEY);
+CREATE TABLE mainstem_conflict(place INTEGER PRIMARY KEY, id INTEGER NOT NULL UNIQUE, is_open INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX mainstem_conflict_open ON mainstem_conflict(place) WHERE is_open;
+CREATE TABLE mainstem_waiting(version INTEGER, slot INTEGER, write_id BLOB NOT NULL, table_name TEXT COLLATE NOCASE NOT NULL,
+  key BLOB NOT NULL, PRIMARY KEY(version, slot)) WITHOUT ROWID;
+CREATE TABLE mainstem_renumbered(replica BLOB, version INTEGER, PRIMARY KEY(replica, version)) WITHOUT ROWID;
+CREATE TABLE mainstem_digest(slot INTEGER PRIMARY KEY, table_name TEXT NOT NULL, rows INTEGER NOT NULL, sum BLOB NOT NULL);
+CREATE TABLE mainstem_policy(position INTEGER PRIMARY KEY, text TEXT NOT NULL);
+";
+
+/// Pages kept decoded while touches are looked up; keys that are asked in order mostly meet the same one.
+const PAGES_KEPT: usize = 4;
+
+/// Authors and shapes of versions kept for the same purpose.
+const VERSIONS_KEPT: usize = 64;
+
+/// Makes the ledger's tables in a database that has none.
+pub fn create(connection: &Connection) -> Result<()> {
+    connection.execute_batch(TABLES).on(connection)
+}
+
+/// True where the ledger's tables are there.
+pub fn exists(connection: &Connection) -> Result<bool> {
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'mainstem_event'";
+    connection.query_row(sql, [], |row| row.get(0)).on(connection)
+}
+
+/// The ledger on a connection, inside a transaction of the caller's.
+pub struct SqliteLedger<'c> {
+    connection: &'c Connection,
+    head: Option<Head>,
+    names: HashMap<String, i64>,
+    origins: VecDeque<(u64, Rc<Origin>)>,
+    pages: VecDeque<(u64, u64, Rc<Vec<Change>>)>,
+}
+
+/// Whose a version is, and what its changes refer to.
+struct Origin {
+    replica: ReplicaId,
+    actor: String,
+    shapes: Vec<Shape>,
+}
+
+impl<'c> SqliteLedger<'c> {
+    /// The ledger as this transaction sees it.
+    pub fn new(connection: &'c Connection) -> Self {
+        let (names, origins, pages) = (HashMap::new(), VecDeque::new(), VecDeque::new());
+        SqliteLedger { connection, head: None, names, origins, pages }
+    }
+
+    /// A version's event as its bytes and hash.
+    pub fn version_event(&mut self, version: u64) -> Result<Option<(Vec<u8>, Digest)>> {
+        let sql = "SELECT body, hash FROM mainstem_event WHERE version = ?1";
+        self.one(sql, [number(version)?], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    fn one<T>(&self, sql: &str, values: impl Params, read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>) -> Result<Option<T>> {
+        let mut statement = self.connection.prepare_cached(sql).on(self.connection)?;
+        statement.query_row(values, read).optional().on(self.connection)
+    }
+
+    fn all<T>(&self, sql: &str, values: impl Params, read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>> {
+        let mut statement = self.connection.prepare_cached(sql).on(self.connection)?;
+        let rows = statement.query_map(values, read).on(self.connection)?;
+        rows.collect::<rusqlite::Result<_>>().on(self.connection)
+    }
+
+    fn run(&self, sql: &str, values: impl Params) -> Result<usize> {
+        let mut statement = self.connection.prepare_cached(sql).on(self.connection)?;
+        statement.execute(values).on(self.connection)
+    }
+
+    fn must_version(&mut self, version: u64) -> Result<Version> {
+        self.version(version)?.ok_or_else(|| missing(version))
+    }
+
+    /// The number that stands for a table's name, where it has one.
+    fn find_name(&mut self, table: &str) -> Result<Option<i64>> {
+        if let Some(id) = self.names.get(table) {
+            return Ok(Some(*id));
+        }
+        let found = self.one("SELECT id FROM mainstem_name WHERE name = ?1", [table], |row| row.get(0))?;
+        if let Some(id) = found {
+            self.names.insert(table.to_string(), id);
+        }
+        Ok(found)
+    }
+
+    fn name(&mut self, table: &str) -> Result<i64> {
+        if let Some(id) = self.find_name(table)? {
+            return Ok(id);
+        }
+        self.run("INSERT INTO mainstem_name(name) VALUES (?1)", [table])?;
+        let id = self.connection.last_insert_rowid();
+        self.names.insert(table.to_string(), id);
+        Ok(id)
+    }
+
+    fn origin(&mut self, version: u64) -> Result<Rc<Origin>> {
+        if let Some((_, origin)) = self.origins.iter().find(|(v, _)| *v == version) {
+            return Ok(origin.clone());
+        }
+        let found = self.must_version(version)?;
+        let origin = Rc::new(Origin { replica: found.header.replica, actor: found.header.actor, shapes: found.shapes });
+        if self.origins.len() == VERSIONS_KEPT {
+            self.origins.pop_front();
+        }
+        self.origins.push_back((version, origin.clone()));
+        Ok(origin)
+    }
+
+    fn changes(&mut self, version: u64, page: u64) -> Result<Rc<Vec<Change>>> {
+        if let Some((_, _, changes)) = self.pages.iter().find(|(v, p, _)| (*v, *p) == (version, page)) {
+            return Ok(changes.clone());
+        }
+        let bytes = self.page(version, page)?.ok_or_else(|| missing(version))?;
+        let origin = self.origin(version)?;
+        let changes = Rc::new(format::page::decode(&bytes, &origin.shapes)?);
+        if self.pages.len() == PAGES_KEPT {
+            self.pages.pop_front();
+        }
+        self.pages.push_back((version, page, changes.clone()));
+        Ok(changes)
+    }
+}
+
+impl Ledger for SqliteLedger<'_> {
+    fn head(&mut self) -> Result<Head> {
+        if let Some(head) = self.head {
+            return Ok(head);
+        }
+        let last = "SELECT position, hash FROM mainstem_event ORDER BY position DESC LIMIT 1";
+        let last = self.one(last, [], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))?;
+        let latest = "SELECT max(version) FROM mainstem_event WHERE version IS NOT NULL";
+        let latest: Option<i64> = self.one(latest, [], |row| row.get(0))?.flatten();
+        let (events, hash) = last.unwrap_or_default();
+        let head = Head { events: events as u64, hash, version: latest.unwrap_or(0) as u64 };
+        self.head = Some(head);
+        Ok(head)
+    }
+
+    fn append(&mut self, expected: &Head, event: &Event) -> Result<Appended> {
+        let head = self.head()?;
+        if head != *expected {
+            return Ok(Appended::Stale(head));
+        }
+        let version: Option<&Version> = match event {
+            Event::Version(version) => Some(version),
+            Event::Genesis(_) | Event::Policy(_) => None,
+        };
+        if let Some(version) = version {
+            self.check_next(&head, version)?;
+        }
+        let body = format::event::encode(event);
+        let hash = format::event::chain(&head.hash, &body);
+        let position = number(head.events + 1)?;
+        let numbered = version.map(|v| number(v.version)).transpose()?;
+        let insert = "INSERT INTO mainstem_event(position, hash, version, body) VALUES (?1, ?2, ?3, ?4)";
+        // What was known of the head is void from here on, also where a later statement fails.
+        self.head = None;
+        self.run(insert, (position, hash, numbered, body))?;
+        match event {
+            Event::Version(version) => self.fold(version)?,
+            Event::Policy(policy) => {
+                self.run("INSERT INTO mainstem_policy(position, text) VALUES (?1, ?2)", (position, &policy.text))?;
+            }
+            Event::Genesis(_) => {}
+        }
+        let version = version.map_or(head.version, |v| v.version);
+        let head = Head { events: head.events + 1, hash, version };
+        self.head = Some(head);
+        Ok(Appended::Done(head))
+    }
+
+    fn event(&mut self, index: u64) -> Result<Option<(Vec<u8>, Digest)>> {
+        let sql = "SELECT body, hash FROM mainstem_event WHERE position = ?1";
+        self.one(sql, [number(index)?], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    fn version(&mut self, version: u64) -> Result<Option<Version>> {
+        let Some((bytes, _)) = self.version_event(version)? else {
+            return Ok(None);
+        };
+        match format::event::decode(&bytes)? {
+            Event::Version(found) if found.version == version => Ok(Some(found)),
+            _ => Err(Error::corrupt(format!("the ledger's event of version {version} is another event"))),
+        }
+    }
+
+    fn version_hash(&mut self, version: u64) -> Result<Option<Digest>> {
+        self.one("SELECT hash FROM mainstem_event WHERE version = ?1", [number(version)?], |row| row.get(0))
+    }
+
+    fn find_write(&mut self, write_id: u128) -> Result<Option<u64>> {
+        let sql = "SELECT version FROM mainstem_write WHERE write_id = ?1";
+        let found = self.one(sql, [write_id.to_be_bytes()], |row| row.get::<_, i64>(0))?;
+        Ok(found.map(|version| version as u64))
+    }
+
+    fn last_sequence(&mut self, replica: ReplicaId) -> Result<u64> {
+        let sql = "SELECT sequence FROM mainstem_sequence WHERE replica = ?1";
+        let found = self.one(sql, [replica.0.to_be_bytes()], |row| row.get::<_, i64>(0))?;
+        Ok(found.unwrap_or(0) as u64)
+    }
+
+    fn put_page(&mut self, version: u64, page: u64, bytes: &[u8], shapes: &[Shape], changes: &[Change]) -> Result<()> {
+        let (version, page) = (number(version)?, number(page)?);
+        self.run("INSERT INTO mainstem_page(version, page, body) VALUES (?1, ?2, ?3)", (version, page, bytes))?;
+        let ids = shapes.iter().map(|shape| self.name(&shape.table)).collect::<Result<Vec<_>>>()?;
+        let sql = "INSERT INTO mainstem_touch(table_id, key, version, page, slot) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let connection = self.connection;
+        let mut insert = connection.prepare_cached(sql).on(connection)?;
+        for (slot, change) in changes.iter().enumerate() {
+            let id = ids.get(change.table).ok_or_else(|| Error::internal("a change refers to no shape"))?;
+            let key = format::row::encode_key(&change.key);
+            insert.execute((id, key, version, page, slot as i64)).on(connection)?;
+        }
+        Ok(())
+    }
+
+    fn page(&mut self, version: u64, page: u64) -> Result<Option<Vec<u8>>> {
+        let sql = "SELECT body FROM mainstem_page WHERE version = ?1 AND page = ?2";
+        self.one(sql, (number(version)?, number(page)?), |row| row.get(0))
+    }
+
+    fn touches(&mut self, table: &str, key: &Key, after: u64) -> Result<Vec<Touch>> {
+        let Some(id) = self.find_name(table)? else {
+            return Ok(Vec::new());
+        };
+        let sql = "SELECT version, page, slot FROM mainstem_touch WHERE table_id = ?1 AND key = ?2 AND version > ?3 \
+                   ORDER BY version, page, slot";
+        let values = (id, format::row::encode_key(key), number(after)?);
+        let places = self.all(sql, values, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let mut touches = Vec::with_capacity(places.len());
+        for (version, page, slot) in places {
+            let (version, page, slot): (i64, i64, i64) = (version, page, slot);
+            let origin = self.origin(version as u64)?;
+            let changes = self.changes(version as u64, page as u64)?;
+            let change = usize::try_from(slot).ok().and_then(|slot| changes.get(slot));
+            let change = change.filter(|c| c.key == *key).ok_or_else(|| missing(version as u64))?.clone();
+            let shape = origin.shapes.get(change.table).ok_or_else(|| missing(version as u64))?.clone();
+            let (replica, actor) = (origin.replica, origin.actor.clone());
+            touches.push(Touch { version: version as u64, replica, actor, shape, change });
+        }
+        Ok(touches)
+    }
+
+    fn touched(&mut self, table: &str, after: u64, visit: &mut dyn FnMut(&Key) -> Result<()>) -> Result<()> {
+        let Some(id) = self.find_name(table)? else {
+            return Ok(());
+        };
+        let sql = "SELECT DISTINCT key FROM mainstem_touch WHERE table_id = ?1 AND version > ?2 ORDER BY key";
+        let connection = self.connection;
+        let mut statement = connection.prepare_cached(sql).on(connection)?;
+        let mut rows = statement.query((id, number(after)?)).on(connection)?;
+        while let Some(row) = rows.next().on(connection)? {
+            let key: Vec<u8> = row.get(0).on(connection)?;
+            visit(&format::row::decode_key(&key)?)?;
+        }
+        Ok(())
+    }
+
+    fn steps(&mut self, after: u64) -> Result<Vec<SchemaChange>> {
+        let sql = "SELECT version FROM mainstem_step WHERE version > ?1 ORDER BY version";
+        let mut steps = Vec::new();
+        for version in self.all(sql, [number(after)?], |row| row.get::<_, i64>(0))? {
+            steps.extend(self.must_version(version as u64)?.schema);
+        }
+        Ok(steps)
+    }
+
+    fn digests(&mut self) -> Result<Vec<TableDigest>> {
+        let sql = "SELECT table_name, rows, sum FROM mainstem_digest ORDER BY slot";
+        self.all(sql, [], |row| {
+            let rows: i64 = row.get(1)?;
+            Ok(TableDigest { table: row.get(0)?, rows: rows as u64, sum: row.get(2)? })
+        })
+    }
+
+    fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>> {
+        let sql = match open_only {
+            true => "SELECT body FROM mainstem_conflict WHERE is_open ORDER BY place",
+            false => "SELECT body FROM mainstem_conflict ORDER BY place",
+        };
+        let bodies: Vec<Vec<u8>> = self.all(sql, [], |row| row.get(0))?;
+        bodies.iter().map(|body| Ok(format::conflict::decode(body)?)).collect()
+    }
+
+    fn conflict(&mut self, id: u64) -> Result<Option<Conflict>> {
+        let sql = "SELECT body FROM mainstem_conflict WHERE id = ?1";
+        let body: Option<Vec<u8>> = self.one(sql, [id as i64], |row| row.get(0))?;
+        body.map(|body| Ok(format::conflict::decode(&body)?)).transpose()
+    }
+
+    fn waiting(&mut self) -> Result<Vec<(Version, Waiting)>> {
+        let sql = "SELECT version, slot FROM mainstem_waiting ORDER BY version, slot";
+        let places = self.all(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+        let mut waiting = Vec::with_capacity(places.len());
+        for of_version in places.chunk_by(|a, b| a.0 == b.0) {
+            let version = self.must_version(of_version[0].0 as u64)?;
+            for (_, slot) in of_version {
+                let found = version.waiting.get(*slot as usize).ok_or_else(|| missing(version.version))?;
+                waiting.push((version.clone(), found.clone()));
+            }
+        }
+        Ok(waiting)
+    }
+
+    fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<Renumbered>> {
+        let sql = "SELECT version FROM mainstem_renumbered WHERE replica = ?1 AND version > ?2 ORDER BY version";
+        let versions = self.all(sql, (replica.0.to_be_bytes(), number(after)?), |row| row.get::<_, i64>(0))?;
+        let mut renumbered = Vec::new();
+        for version in versions {
+            renumbered.extend(self.must_version(version as u64)?.renumbered);
+        }
+        Ok(renumbered)
+    }
+
+    fn policy_text(&mut self) -> Result<String> {
+        let sql = "SELECT text FROM mainstem_policy ORDER BY position DESC LIMIT 1";
+        Ok(self.one(sql, [], |row| row.get(0))?.unwrap_or_default())
+    }
+}
+
+fn missing(version: u64) -> Error {
+    Error::corrupt(format!("the ledger has lost a part of version {version}"))
+        .hint("restore the primary from a backup, or publish again from a replica that has this version")
+}
+
+/// A count or position as SQLite keeps it.
+fn number(value: u64) -> Result<i64> {
+    i64::try_from(value).map_err(|_| Error::invalid(format!("{value} is too large for a ledger")))
+}

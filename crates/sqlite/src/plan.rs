@@ -1,0 +1,138 @@
+//! What is prepared for one table: its statements, and how SQLite compares its key.
+//!
+//! Invariant: a key is compared with the collation of the index that keeps it unique, which need not be its column's.
+use crate::errors::Explain;
+use crate::sql::{quote, quote_all};
+use crate::unique::UniqueIndex;
+use mainstem::core::schema::Table;
+use mainstem::core::value::{Key, Value};
+use mainstem::{Error, Result};
+use rusqlite::{Connection, Statement};
+use std::collections::HashMap;
+
+/// Update statements kept for one table, one for each set of changed columns.
+const UPDATES_KEPT: usize = 64;
+
+/// What is prepared for one table.
+pub(crate) struct Plan<'c> {
+    pub select: String,
+    pub by_key: String,
+    keys: Vec<KeyColumn>,
+    pub get: Statement<'c>,
+    pub insert: Option<Statement<'c>>,
+    pub delete: Option<Statement<'c>>,
+    pub next: Option<Statement<'c>>,
+    updates: HashMap<Vec<usize>, Statement<'c>>,
+    finds: HashMap<Vec<usize>, Statement<'c>>,
+    pub unique: Option<Vec<UniqueIndex<'c>>>,
+}
+
+/// How SQLite compares one column of a key.
+struct KeyColumn {
+    is_binary: bool,
+    affinity: Affinity,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Affinity {
+    Text,
+    Blob,
+    Numeric,
+    Other,
+}
+
+impl<'c> Plan<'c> {
+    /// Prepares what every table needs; the rest is prepared when it is first asked for.
+    pub fn new(connection: &'c Connection, table: &Table) -> Result<Self> {
+        let names = quote_all(table.columns.iter().map(|c| c.name.as_str()));
+        let select = format!("SELECT {names} FROM {}", quote(&table.name));
+        let collations = key_collations(connection, table)?;
+        let mut terms = Vec::new();
+        let mut keys = Vec::new();
+        for (n, &position) in table.key.iter().enumerate() {
+            let column = &table.columns[position];
+            let collation = collations.get(n).map_or("BINARY", String::as_str);
+            let clause = if table.is_numbered { String::new() } else { format!(" COLLATE {}", quote(collation)) };
+            terms.push(format!("{} = ?{}{clause}", quote(&column.name), n + 1));
+            let is_binary = table.is_numbered || collation.eq_ignore_ascii_case("binary");
+            keys.push(KeyColumn { is_binary, affinity: affinity(&column.declared_type) });
+        }
+        let by_key = terms.join(" AND ");
+        let get = connection.prepare(&format!("{select} WHERE {by_key}")).on(connection)?;
+        let (updates, finds) = (HashMap::new(), HashMap::new());
+        Ok(Plan { select, by_key, keys, get, insert: None, delete: None, next: None, updates, finds, unique: None })
+    }
+
+    /// True where a key that SQLite finds equal is the same to the bit, so that looking before writing is needless.
+    pub fn is_exact(&self, table: &Table, key: &Key) -> bool {
+        const EXACT_MAX: u64 = 1 << 53;
+        self.keys.iter().zip(key).all(|(column, value)| match value {
+            Value::Integer(_) if table.is_numbered => true,
+            Value::Integer(i) => column.affinity == Affinity::Numeric && i.unsigned_abs() < EXACT_MAX,
+            Value::Text(_) => column.is_binary && matches!(column.affinity, Affinity::Text | Affinity::Blob),
+            Value::Blob(_) => true,
+            Value::Real(_) | Value::Null => false,
+        })
+    }
+
+    /// The statement that writes these columns.
+    pub fn update(&mut self, connection: &'c Connection, table: &Table, changed: &[usize]) -> Result<&mut Statement<'c>> {
+        if !self.updates.contains_key(changed) {
+            if self.updates.len() == UPDATES_KEPT {
+                self.updates.clear();
+            }
+            let first = table.key.len() + 1;
+            let set = changed.iter().enumerate();
+            let set = set.map(|(n, &i)| format!("{} = ?{}", quote(&table.columns[i].name), first + n));
+            let set = set.collect::<Vec<_>>().join(", ");
+            let sql = format!("UPDATE OR ABORT {} SET {set} WHERE {}", quote(&table.name), self.by_key);
+            self.updates.insert(changed.to_vec(), connection.prepare(&sql).on(connection)?);
+        }
+        Ok(self.updates.get_mut(changed).expect("it was made above"))
+    }
+
+    /// The statement that finds rows by these columns.
+    pub fn find(&mut self, connection: &'c Connection, table: &Table, columns: &[usize]) -> Result<&mut Statement<'c>> {
+        if !self.finds.contains_key(columns) {
+            let term = |(n, &i): (usize, &usize)| format!("{} = ?{}", quote(&table.columns[i].name), n + 1);
+            let terms = columns.iter().enumerate().map(term).collect::<Vec<_>>().join(" AND ");
+            let order = quote_all(table.key.iter().map(|&i| table.columns[i].name.as_str()));
+            let sql = format!("{} WHERE {terms} ORDER BY {order} LIMIT ?{}", self.select, columns.len() + 1);
+            self.finds.insert(columns.to_vec(), connection.prepare(&sql).on(connection)?);
+        }
+        Ok(self.finds.get_mut(columns).expect("it was made above"))
+    }
+}
+
+/// The collations of the index that keeps a table's key unique, in key order; empty for a numbered table.
+fn key_collations(connection: &Connection, table: &Table) -> Result<Vec<String>> {
+    if table.is_numbered {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT x.coll FROM pragma_index_list(?1) AS l, pragma_index_xinfo(l.name) AS x \
+               WHERE l.origin = 'pk' AND x.key = 1 ORDER BY x.seqno";
+    let mut statement = connection.prepare_cached(sql).on(connection)?;
+    let rows = statement.query_map([&table.name], |row| row.get(0)).on(connection)?;
+    let collations = rows.collect::<rusqlite::Result<Vec<String>>>().on(connection)?;
+    match collations.len() == table.key.len() {
+        true => Ok(collations),
+        false => Err(Error::internal(format!("the key of {} is not the one its index has", table.name))),
+    }
+}
+
+/// The affinity that SQLite reads from a declared type.
+fn affinity(declared_type: &str) -> Affinity {
+    let declared = declared_type.to_ascii_uppercase();
+    let has = |part: &str| declared.contains(part);
+    if has("INT") {
+        Affinity::Numeric
+    } else if has("CHAR") || has("CLOB") || has("TEXT") {
+        Affinity::Text
+    } else if has("BLOB") || declared.is_empty() {
+        Affinity::Blob
+    } else if has("REAL") || has("FLOA") || has("DOUB") || declared == "ANY" {
+        Affinity::Other
+    } else {
+        Affinity::Numeric
+    }
+}

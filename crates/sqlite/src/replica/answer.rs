@@ -1,0 +1,187 @@
+//! Answers conflicts as local edits, with a note that travels with them.
+use super::edit::{LocalEdit, now, write};
+use super::ground::ReplicaGround;
+use super::storage;
+use mainstem::core::ErrorKind;
+use mainstem::core::change::{Choice, Resolution};
+use mainstem::core::conflict::{Answer, Claim, Conflict, ConflictKind, Image};
+use mainstem::core::stamp::{ReplicaId, Stamp, Time};
+use mainstem::core::strategy::{self, CellOutcome, CellSide, Context, Strategy};
+use mainstem::core::value::{Key, Row, Value};
+use mainstem::error::{Error, Result};
+use mainstem::replica::Answering;
+use mainstem::tables::Tables;
+use mainstem::wiring::Around;
+use rusqlite::Connection;
+
+/// Answers conflicts by id.
+pub fn resolve(db: &Connection, around: &Around, actor: &str, answers: &[(u64, Answering)]) -> Result<()> {
+    let at = now(db, around)?;
+    let mut ground = ReplicaGround::new(db)?;
+    for (id, answering) in answers {
+        let mut conflict = storage::conflict(db, *id)?
+            .ok_or_else(|| Error::not_found(format!("no conflict {id:016x}")).hint("mainstem conflicts lists them"))?;
+        if !conflict.is_open() {
+            return Err(Error::new(ErrorKind::Conflict, "resolved", format!("conflict {id:016x} is answered already"))
+                .hint("mainstem conflicts --state resolved shows the answer; edit the row to change it"));
+        }
+        let edits = edits(&mut ground, &conflict, answering)?;
+        write(db, &mut ground, edits, at)?;
+        storage::add_resolution(db, &Resolution { conflict: *id, choice: answering.choice, actor: actor.to_owned(), at })?;
+        conflict.answer = Some(Answer { choice: answering.choice, actor: Some(actor.to_owned()), at });
+        storage::put_conflict(db, &conflict)?;
+    }
+    Ok(())
+}
+
+/// The rows to write so that the answer holds.
+fn edits(ground: &mut ReplicaGround<'_>, conflict: &Conflict, answering: &Answering) -> Result<Vec<LocalEdit>> {
+    let schema = ground.schema();
+    let Some(table) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&conflict.table)) else {
+        return no_row(conflict, answering);
+    };
+    match &conflict.column {
+        Some(column) => match schema.tables[table].column(column) {
+            Some(column) => cell(ground, table, column, conflict, answering),
+            None => no_row(conflict, answering),
+        },
+        None => row(ground, table, conflict, answering),
+    }
+}
+
+/// What a conflict is about was dropped: only letting it be dropped can be answered here.
+fn no_row(conflict: &Conflict, answering: &Answering) -> Result<Vec<LocalEdit>> {
+    let claim = chosen(conflict, answering.choice);
+    if claim.is_some_and(|c| *c == Claim::Row(None)) {
+        return Ok(Vec::new());
+    }
+    Err(Error::new(ErrorKind::Conflict, "schema_conflict", format!("{}: there is no place for that value", conflict.detail))
+        .hint("add the column or table again and edit the row, then mainstem resolve ID with the side that dropped it"))
+}
+
+fn chosen(conflict: &Conflict, choice: Choice) -> Option<&Claim> {
+    match choice {
+        Choice::Ours => Some(&conflict.ours.claim),
+        Choice::Theirs => Some(&conflict.theirs.claim),
+        Choice::Base => Some(&conflict.base),
+        Choice::Value | Choice::Merged => None,
+    }
+}
+
+fn cell(ground: &mut ReplicaGround<'_>, table: usize, column: usize, conflict: &Conflict, answering: &Answering) -> Result<Vec<LocalEdit>> {
+    let value = match (answering.choice, chosen(conflict, answering.choice)) {
+        (Choice::Value, _) => answering.value.clone().ok_or_else(|| Error::invalid("no value was given"))?,
+        (Choice::Merged, _) => merged(conflict)?,
+        (_, Some(Claim::Cell(value))) => value.clone(),
+        (_, Some(Claim::Row(None))) => return Ok(Vec::new()),
+        _ => return Err(Error::invalid("that side of the conflict has no value of its own")),
+    };
+    let Some(before) = ground.get(table, &conflict.key)? else {
+        return Err(Error::new(ErrorKind::Conflict, "row_gone", format!("the row of {} was deleted since", conflict.table))
+            .hint("mainstem log, or insert the row again"));
+    };
+    let mut after = before.clone();
+    after[column] = value;
+    Ok(vec![LocalEdit { table, before: Some(before), after: Some(after) }])
+}
+
+/// Both sides in one value, where a strategy can combine them without overlap.
+fn merged(conflict: &Conflict) -> Result<Value> {
+    let (Claim::Cell(base), Claim::Cell(ours), Claim::Cell(theirs)) = (&conflict.base, &conflict.ours.claim, &conflict.theirs.claim) else {
+        return Err(Error::invalid("only cells can be merged").hint("mainstem resolve ID --ours or --theirs"));
+    };
+    let side = |value, time| CellSide {
+        value,
+        stamp: Stamp { time: Time(time), replica: ReplicaId(0) },
+        actor: "",
+        rank: Value::Null,
+        is_primary: false,
+    };
+    [Strategy::Json, Strategy::Text]
+        .into_iter()
+        .find_map(|strategy| match strategy::merge_cell(strategy, &Context::default(), base, &side(ours, 1), &side(theirs, 2)) {
+            CellOutcome::Agreed(value) => Some(value),
+            _ => None,
+        })
+        .ok_or_else(|| {
+            Error::new(ErrorKind::Conflict, "overlap", "both sides changed the same place")
+                .hint("mainstem resolve ID --value 'the text that shall stand'")
+        })
+}
+
+fn row(ground: &mut ReplicaGround<'_>, table: usize, conflict: &Conflict, answering: &Answering) -> Result<Vec<LocalEdit>> {
+    let Some(claim) = chosen(conflict, answering.choice) else {
+        return with_value(ground, table, conflict, answering);
+    };
+    let schema = ground.schema();
+    let wanted = match claim {
+        Claim::Row(Some(image)) => Some(row_from(ground, table, image)?),
+        Claim::Row(None) => None,
+        Claim::Cell(_) => return Err(Error::invalid("that side of the conflict is not a row")),
+    };
+    let mut edits = Vec::new();
+    // The other row of a unique clash gives way to the chosen one.
+    if conflict.kind == ConflictKind::Unique {
+        for other in [&conflict.ours.claim, &conflict.theirs.claim] {
+            if let Claim::Row(Some(image)) = other
+                && other != claim
+            {
+                let key = key_from(&schema.tables[table], image);
+                let before = ground.get(table, &key)?;
+                let is_same = wanted.as_ref().is_some_and(|w| schema.tables[table].key_of(w) == key);
+                if before.is_some() && !is_same {
+                    edits.push(LocalEdit { table, before, after: None });
+                }
+            }
+        }
+    }
+    let key = wanted.as_ref().map_or_else(|| conflict.key.clone(), |w| schema.tables[table].key_of(w));
+    let before = ground.get(table, &key)?;
+    edits.push(LocalEdit { table, before, after: wanted });
+    if conflict.kind == ConflictKind::MissingParent && *claim == Claim::Row(None) {
+        // Letting the deletion stand takes the row away; the parent that was kept for it goes in an edit of its own.
+        edits.retain(|e| e.before.is_some());
+    }
+    Ok(edits)
+}
+
+/// A unique clash answered with another value: the row that had no place gets it, and both stay.
+fn with_value(ground: &mut ReplicaGround<'_>, table: usize, conflict: &Conflict, answering: &Answering) -> Result<Vec<LocalEdit>> {
+    let (ConflictKind::Unique, Choice::Value, Some(value)) = (conflict.kind, answering.choice, &answering.value) else {
+        return Err(Error::invalid("a conflict about a whole row is answered with a side").hint("mainstem resolve ID --ours or --theirs"));
+    };
+    let schema = ground.schema();
+    let mut names = conflict.detail.split(", ").filter_map(|name| schema.tables[table].column(name.rsplit('.').next().unwrap_or(name)));
+    let (Some(column), None) = (names.next(), names.next()) else {
+        return Err(Error::invalid("the unique index has several columns").hint("mainstem resolve ID --ours or --theirs"));
+    };
+    for claim in [&conflict.ours.claim, &conflict.theirs.claim] {
+        let Claim::Row(Some(image)) = claim else { continue };
+        let mut after = row_from(ground, table, image)?;
+        let before = ground.get(table, &schema.tables[table].key_of(&after))?;
+        if before.as_ref() != Some(&after) {
+            after[column] = value.clone();
+            return Ok(vec![LocalEdit { table, before, after: Some(after) }]);
+        }
+    }
+    Err(Error::invalid("both rows are in their place already").hint("edit the row that shall change"))
+}
+
+fn key_from(table: &mainstem::core::schema::Table, image: &Image) -> Key {
+    let named = |name: &str| image.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.clone()).unwrap_or_default();
+    table.key.iter().map(|&k| named(&table.columns[k].name)).collect()
+}
+
+/// A claimed row in the table's columns: what the claim does not name stays as it is.
+fn row_from(ground: &mut ReplicaGround<'_>, table: usize, image: &Image) -> Result<Row> {
+    let schema = ground.schema();
+    let there = ground.get(table, &key_from(&schema.tables[table], image))?;
+    let mut row: Row = there
+        .unwrap_or_else(|| schema.tables[table].columns.iter().map(|c| mainstem::lane::constant_default(c.default.as_deref())).collect());
+    for (name, value) in image {
+        if let Some(at) = schema.tables[table].column(name) {
+            row[at] = value.clone();
+        }
+    }
+    Ok(row)
+}

@@ -1,0 +1,393 @@
+//! How a replica begins and ends: init and deinit, publish and clone.
+use super::{SqliteReplica, compare, receive, reidentify, storage, tracked_schema, transact, working};
+use crate::capture;
+use crate::connection::{self, FileIdentity};
+use crate::errors::{Explain, display_name};
+use crate::primary::{PRIMARY_FILE, found_primary};
+use crate::tables::SqliteTables;
+use mainstem::core::ErrorKind;
+use mainstem::core::digest::state_digest;
+use mainstem::core::schema::{Schema, SchemaChange, Table};
+use mainstem::core::value::Row;
+use mainstem::error::{Error, Result};
+use mainstem::local::Founding;
+use mainstem::policy_text;
+use mainstem::primary::{Description, Primary, SnapshotSink, SnapshotStart};
+use mainstem::replica::{Progress, Replica};
+use mainstem::tables::{Tables, Wrote};
+use mainstem::wiring::Around;
+use rusqlite::Connection;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How to begin tracking.
+#[derive(Clone, Debug, Default)]
+pub struct InitOptions {
+    /// Track only these tables; all where empty.
+    pub tables: Vec<String>,
+    /// Leave these tables out.
+    pub exclude: Vec<String>,
+    /// The actor to configure in the replica.
+    pub actor: Option<String>,
+}
+
+/// A table that cannot be tracked: its name, why, what to do.
+pub type RefusedTable = (String, String, String);
+
+/// What init found and did.
+#[derive(Clone, Debug, Default)]
+pub struct InitReport {
+    /// Tables tracked, with their row counts.
+    pub tracked: Vec<(String, u64)>,
+    /// Tables that cannot be tracked: name, why, what to do.
+    pub refused: Vec<RefusedTable>,
+    /// Policy lines proposed from column names (`updated_at` as `max`).
+    pub proposed_policy: Vec<(String, String)>,
+    /// True where the file was tracked before and nothing changed.
+    pub already: bool,
+}
+
+/// The name a dataset gets from its file.
+fn dataset_name(path: &Path) -> String {
+    path.file_stem().map_or_else(|| "dataset".to_owned(), |s| s.to_string_lossy().into_owned())
+}
+
+/// The tables to track, and those that are refused.
+fn choose(db: &Connection, options: &InitOptions) -> Result<(Vec<Table>, Vec<RefusedTable>)> {
+    let read = crate::schema::read(db)?;
+    let mut refused: Vec<RefusedTable> = read.refused.into_iter().map(|r| (r.table, r.why, r.hint)).collect();
+    let mut chosen = Vec::new();
+    let is_in = |list: &[String], name: &str| list.iter().any(|n| n.eq_ignore_ascii_case(name));
+    for table in read.schema.tables {
+        if is_in(&options.exclude, &table.name) || (!options.tables.is_empty() && !is_in(&options.tables, &table.name)) {
+            continue;
+        }
+        let nulls = crate::schema::null_keys(db, &table)?;
+        if nulls > 0 {
+            let key: Vec<&str> = table.key.iter().map(|&k| table.columns[k].name.as_str()).collect();
+            refused.push((
+                table.name.clone(),
+                format!("{nulls} of its rows have NULL in the key ({})", key.join(", ")),
+                "give those rows a key, then mainstem init again".into(),
+            ));
+        } else {
+            chosen.push(table);
+        }
+    }
+    for name in options.tables.iter().chain(&options.exclude) {
+        if chosen.iter().any(|t| t.name.eq_ignore_ascii_case(name)) || is_in(&options.exclude, name) {
+            continue;
+        }
+        let what = match refused.iter().find(|(n, ..)| n.eq_ignore_ascii_case(name)) {
+            Some((_, why, hint)) => Error::invalid(format!("table {name} cannot be tracked: {why}")).hint(hint.clone()),
+            None if read.schema.objects.iter().any(|o| o.kind == "view" && o.name.eq_ignore_ascii_case(name)) => {
+                Error::invalid(format!("{name} is a view, not a table")).hint("name the tables the view reads from")
+            }
+            None => {
+                Error::not_found(format!("there is no table {name}")).hint("mainstem init without --table tracks every table that can be")
+            }
+        };
+        return Err(what);
+    }
+    Ok((chosen, refused))
+}
+
+impl SqliteReplica {
+    /// Starts tracking a file in place.
+    pub fn init(path: &Path, options: &InitOptions, around: Around, progress: Progress<'_>) -> Result<InitReport> {
+        let db = connection::open_user(path)?;
+        let (tables, refused) = choose(&db, options)?;
+        if storage::is_tracked(&db)? {
+            let tracked = capture::tracked(&db)?.into_iter().map(|t| (t, 0)).collect();
+            return Ok(InitReport { tracked, refused, already: true, ..InitReport::default() });
+        }
+        if tables.is_empty() {
+            let why = refused.first().map_or_else(|| "it has no tables".to_owned(), |(n, w, _)| format!("table {n}: {w}"));
+            return Err(Error::invalid(format!("{} has no table that can be tracked ({why})", display_name(path)))
+                .hint(refused.first().map_or_else(|| "make a table with a primary key first".to_owned(), |(_, _, h)| h.clone())));
+        }
+        let columns: Vec<(String, Vec<String>)> = tables.iter().map(|t| (t.name.clone(), t.column_names())).collect();
+        let proposed_policy = policy_text::propose(columns.iter().map(|(t, c)| (t.as_str(), c.as_slice())));
+        let mut policy = String::new();
+        for (key, value) in &proposed_policy {
+            policy = policy_text::set(&policy, key, value)?;
+        }
+        let place = FileIdentity::of(path)?;
+        let tracked = transact(&db, || {
+            storage::create(&db)?;
+            capture::install(&db, &tables, options.tables.is_empty())?;
+            reidentify(&db, &around)?;
+            storage::put(&db, "place", format!("{}:{}", place.device, place.inode))?;
+            storage::put(&db, "dataset", dataset_name(path))?;
+            storage::put(&db, "policy", &policy)?;
+            if let Some(actor) = &options.actor {
+                storage::put(&db, "actor", actor)?;
+            }
+            let digests = compare::count(&db, progress)?;
+            storage::set_digests(&db, &digests)?;
+            Ok(digests)
+        })?;
+        let tracked = tables.iter().map(|t| (t.name.clone(), tracked.iter().find(|d| d.table == t.name).map_or(0, |d| d.rows))).collect();
+        Ok(InitReport { tracked, refused, proposed_policy, already: false })
+    }
+
+    /// Stops tracking: removes every `mainstem_` object. Refuses to drop unsent work unless `force`.
+    pub fn deinit(path: &Path, force: bool, around: Around) -> Result<()> {
+        let mut replica = SqliteReplica::open(path, around)?;
+        let standing = replica.standing()?;
+        let unsent = standing.unsent + u64::from(working::has_work(&replica.db)?);
+        if !force && standing.remote.is_some() && unsent > 0 {
+            return Err(Error::new(ErrorKind::Conflict, "unsent", format!("{} has changes the primary does not have", display_name(path)))
+                .hint("mainstem sync first, or mainstem deinit --force to keep them in this file only"));
+        }
+        transact(&replica.db, || capture::remove(&replica.db))
+    }
+
+    /// Makes a primary from this replica in a folder that is empty or not there.
+    ///
+    /// Safe to repeat: where an earlier try got as far as the primary but not back here, its primary is taken.
+    pub fn publish(&mut self, folder: &Path, dataset: Option<&str>, actor: &str, progress: Progress<'_>) -> Result<Description> {
+        if let Some(remote) = storage::get::<String>(&self.db, "remote")? {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "published",
+                format!("{} has a primary already: {remote}", display_name(&self.path)),
+            )
+            .hint("mainstem sync, or mainstem clone to another file"));
+        }
+        let lineage = match storage::get_wide(&self.db, "publishing")? {
+            Some(lineage) => lineage,
+            None => self.around.random(),
+        };
+        storage::put(&self.db, "publishing", lineage.to_be_bytes())?;
+        if let Some(dataset) = dataset {
+            storage::put(&self.db, "dataset", dataset)?;
+        }
+        self.commit(actor, None, "")?;
+        let name = storage::get::<String>(&self.db, "dataset")?.unwrap_or_default();
+        let (end, description) = self.found(folder, lineage, &name, actor, progress)?;
+        let address = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+        let mut primary = crate::primary::open_primary(folder, self.around.clone())?;
+        let event = primary.version(1)?.ok_or_else(|| Error::corrupt("the new primary has no first version"))?;
+        let db = &self.db;
+        transact(db, || {
+            match end {
+                Some(end) => capture::clear(db, end)?,
+                // The rows that were published are known only to the primary now: every table is compared with it.
+                None => {
+                    receive::forget_captured(db)?;
+                    for table in &tracked_schema(db)?.tables {
+                        storage::add_gap(db, &table.name)?;
+                    }
+                }
+            }
+            db.execute_batch("DELETE FROM mainstem_base; DELETE FROM mainstem_changeset; DELETE FROM mainstem_page; DELETE FROM mainstem_step; DELETE FROM mainstem_resolution; DELETE FROM mainstem_meta WHERE name = 'publishing';").on(db)?;
+            attach(db, &description, &address.to_string_lossy(), 1, &event_hash(&mut *primary, &description)?)?;
+            storage::set_digests(db, &event.tables)?;
+            storage::put(db, "sequence", 0)
+        })?;
+        if self.needs_reconcile()? {
+            self.reconcile(&mut *primary, progress)?;
+        }
+        primary.describe()
+    }
+
+    /// Makes the primary, and says up to where capture's log is in it; no place where the primary was there already.
+    fn found(
+        &mut self,
+        folder: &Path,
+        lineage: u128,
+        dataset: &str,
+        actor: &str,
+        progress: Progress<'_>,
+    ) -> Result<(Option<i64>, Description)> {
+        if folder.join(PRIMARY_FILE).exists() {
+            let there = crate::primary::open_primary(folder, self.around.clone()).and_then(|mut p| p.describe());
+            match there {
+                Ok(description) if description.lineage == lineage => return Ok((None, description)),
+                Ok(description) => {
+                    return Err(Error::new(
+                        ErrorKind::Conflict,
+                        "occupied",
+                        format!("{} holds a primary already (dataset {})", folder.display(), description.dataset),
+                    )
+                    .hint("choose another folder, or mainstem clone that one"));
+                }
+                Err(e) if e.code == "no_primary" => {}
+                Err(e) => return Err(e),
+            }
+        }
+        let db = &self.db;
+        connection::begin_read(db)?;
+        let made = (|| {
+            let schema = tracked_schema(db)?;
+            let founding = Founding { dataset, actor, lineage, schema: &schema, policy: &super::policy_text(db)? };
+            let total: u64 = storage::digests(db)?.iter().map(|d| d.rows).sum();
+            let mut done = 0;
+            found_primary(folder, self.around.clone(), &founding, &mut |take| {
+                for (position, table) in schema.tables.iter().enumerate() {
+                    capture::scan(db, table, &mut |row| {
+                        done += 1;
+                        if done % 10_000 == 0 {
+                            progress("publishing rows", done, total);
+                        }
+                        take(position, &row)
+                    })?;
+                }
+                Ok(())
+            })?;
+            capture::end(db)
+        })();
+        connection::roll_back(db);
+        let end = made?;
+        let description = crate::primary::open_primary(folder, self.around.clone())?.describe()?;
+        Ok((Some(end), description))
+    }
+
+    /// Makes a new replica file from a primary. The file must not exist. `address` is remembered as the remote.
+    pub fn clone_from(
+        primary: &mut dyn Primary,
+        address: &str,
+        path: &Path,
+        actor: Option<&str>,
+        around: Around,
+        progress: Progress<'_>,
+    ) -> Result<Description> {
+        if path.exists() {
+            return Err(Error::new(ErrorKind::Conflict, "exists", format!("{} exists already", path.display()))
+                .hint("choose another name, or move the file away"));
+        }
+        let part = part_path(path);
+        // What an interrupted clone left behind is ours, and of no use to anyone.
+        for leftover in ["", "-journal", "-wal", "-shm"] {
+            let mut name = part.clone().into_os_string();
+            name.push(leftover);
+            let _ = std::fs::remove_file(name);
+        }
+        let made = fill_clone(primary, address, &part, path, actor, &around, progress);
+        match made {
+            Ok(description) => {
+                std::fs::rename(&part, path).map_err(|e| {
+                    Error::new(ErrorKind::Unavailable, "rename", format!("{} cannot be put in its place", path.display())).because(e)
+                })?;
+                sync_folder(path);
+                Ok(description)
+            }
+            Err(e) => {
+                let _ = std::fs::remove_file(&part);
+                Err(e)
+            }
+        }
+    }
+}
+
+fn part_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".mainstem-part");
+    PathBuf::from(name)
+}
+
+/// Makes a rename last through a power cut, where the system can.
+fn sync_folder(path: &Path) {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if let Ok(folder) = rustix::fs::open(folder, rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY, rustix::fs::Mode::empty()) {
+        let _ = rustix::fs::fsync(folder);
+    }
+}
+
+fn event_hash(primary: &mut dyn Primary, description: &Description) -> Result<mainstem::core::event::Digest> {
+    primary.version_hash(1)?.ok_or_else(|| Error::corrupt(format!("dataset {} has no first version", description.dataset)))
+}
+
+/// Notes which primary this replica belongs to and which version it holds.
+fn attach(db: &Connection, description: &Description, address: &str, version: u64, hash: &mainstem::core::event::Digest) -> Result<()> {
+    storage::put(db, "lineage", description.lineage.to_be_bytes())?;
+    storage::put(db, "epoch", description.epoch.to_be_bytes())?;
+    storage::put(db, "version", version as i64)?;
+    storage::put(db, "hash", hash)?;
+    storage::put(db, "dataset", &description.dataset)?;
+    storage::put(db, "remote", address)?;
+    storage::put(db, "policy", &description.policy)?;
+    storage::put(db, "inbox_pages", 0)
+}
+
+fn fill_clone(
+    primary: &mut dyn Primary,
+    address: &str,
+    part: &Path,
+    path: &Path,
+    actor: Option<&str>,
+    around: &Around,
+    progress: Progress<'_>,
+) -> Result<Description> {
+    let db = connection::create_user(part)?;
+    let description = transact(&db, || {
+        let mut sink = Cloning { db: &db, start: None, tables: None, done: 0, progress };
+        primary.snapshot(&mut sink)?;
+        let start = sink.start.ok_or_else(|| Error::corrupt("the primary sent no snapshot"))?;
+        let mut tables = sink.tables.ok_or_else(|| Error::corrupt("the primary sent no snapshot"))?;
+        for object in &start.schema.objects {
+            tables.alter(&SchemaChange::PutObject { object: object.clone() })?;
+        }
+        drop(tables);
+        storage::create(&db)?;
+        let schema = crate::schema::read(&db)?.schema;
+        capture::install(&db, &schema.tables, true)?;
+        attach(&db, &start.description, address, start.description.head.version, &start.hash)?;
+        reidentify(&db, around)?;
+        if let Some(actor) = actor {
+            storage::put(&db, "actor", actor)?;
+        }
+        for conflict in &start.conflicts {
+            storage::put_conflict(&db, conflict)?;
+        }
+        for (event, hash, waiting) in &start.waiting {
+            let version = storage::version_of(event)?;
+            storage::add_version(&db, version.version, hash, event)?;
+            storage::add_waiting(&db, version.header.write_id, version.version, waiting)?;
+        }
+        let mut quiet = |_: &str, _: u64, _: u64| {};
+        let digests = compare::count(&db, &mut quiet)?;
+        if state_digest(&digests) != state_digest(&start.description.tables) {
+            return Err(Error::corrupt("the snapshot's rows are not what the primary's digest says")
+                .hint(format!("mainstem clone {address} {} again", path.display())));
+        }
+        storage::set_digests(&db, &digests)?;
+        Ok(start.description)
+    })?;
+    let place = FileIdentity::of(part)?;
+    storage::put(&db, "place", format!("{}:{}", place.device, place.inode))?;
+    Ok(description)
+}
+
+struct Cloning<'c, 'p> {
+    db: &'c Connection,
+    start: Option<SnapshotStart>,
+    tables: Option<SqliteTables<'c>>,
+    done: u64,
+    progress: Progress<'p>,
+}
+
+impl SnapshotSink for Cloning<'_, '_> {
+    fn begin(&mut self, start: &SnapshotStart) -> Result<()> {
+        let mut tables = SqliteTables::new(self.db, Arc::new(Schema::default()), Box::new(|db| Ok(crate::schema::read(db)?.schema)));
+        for table in &start.schema.tables {
+            tables.alter(&SchemaChange::CreateTable { table: table.clone() })?;
+        }
+        self.tables = Some(tables);
+        self.start = Some(start.clone());
+        Ok(())
+    }
+    fn rows(&mut self, table: usize, rows: &[Row]) -> Result<()> {
+        let tables = self.tables.as_mut().ok_or_else(|| Error::corrupt("the primary sent rows before it said of what"))?;
+        for row in rows {
+            if let Wrote::Unique(what) | Wrote::Constraint(what) = tables.insert(table, row)? {
+                return Err(Error::corrupt(format!("a row of the snapshot breaks its table's rules: {what}")));
+            }
+        }
+        self.done += rows.len() as u64;
+        let total = self.start.as_ref().map_or(0, |s| s.description.tables.iter().map(|t| t.rows).sum());
+        (self.progress)("cloning rows", self.done, total);
+        Ok(())
+    }
+}

@@ -1,0 +1,135 @@
+//! Local edits that Mainstem itself makes: putting rows back, and taking a changeset from a file.
+use super::ground::{Record, ReplicaGround};
+use super::{base_version, receive, storage, tracked_schema, working};
+use crate::capture::{self, Done};
+use mainstem::core::change::{Change, Edit, Front, Shape};
+use mainstem::core::conflict::Conflict;
+use mainstem::core::stamp::{ReplicaId, Time};
+use mainstem::core::value::Row;
+use mainstem::error::{Error, Result};
+use mainstem::policy_text;
+use mainstem::primary::Pages;
+use mainstem::rebase::{Place, rebase};
+use mainstem::replica::{RestoreTarget, Since};
+use mainstem::tables::Tables;
+use mainstem::wiring::Around;
+use mainstem::writer::{Tried, Write, Writer};
+use rusqlite::Connection;
+
+/// One row to write as a local edit.
+pub struct LocalEdit {
+    /// The table, by position in the tracked schema.
+    pub table: usize,
+    /// The row as it is.
+    pub before: Option<Row>,
+    /// The row as it shall be.
+    pub after: Option<Row>,
+}
+
+/// Writes rows as local edits: into the tables, and into capture's log as any program's would be.
+pub fn write(db: &Connection, ground: &mut ReplicaGround<'_>, edits: Vec<LocalEdit>, at: Time) -> Result<u64> {
+    let schema = ground.schema();
+    let mut writer = Writer::default();
+    let mut done = Vec::new();
+    for edit in edits {
+        if edit.before == edit.after {
+            continue;
+        }
+        match writer.write(ground, Write { table: edit.table, before: edit.before, after: edit.after, tag: () })? {
+            Tried::Done(write) => done.push(write),
+            Tried::Kept => {}
+            Tried::Refused(write, what) => return Err(stands_against(&schema.tables[write.table].name, &what)),
+        }
+    }
+    let (rest, clashes) = writer.finish(ground)?;
+    if let Some((write, what)) = clashes.first() {
+        return Err(stands_against(&schema.tables[write.table].name, what));
+    }
+    done.extend(rest);
+    for write in &done {
+        let table = &schema.tables[write.table];
+        let Some(row) = write.before.as_ref().or(write.after.as_ref()) else { continue };
+        capture::record(db, table, &table.key_of(row), Done::between(write.before.as_ref(), write.after.as_ref()), at.ms())?;
+    }
+    Ok(done.len() as u64)
+}
+
+fn stands_against(table: &str, what: &str) -> Error {
+    Error::new(mainstem::core::ErrorKind::Conflict, "constraint", format!("{table} refuses the row: {what}"))
+        .hint("choose another value: mainstem resolve ID --value V, or change the row that stands against it first")
+}
+
+/// The time of a local edit made now.
+pub fn now(db: &Connection, around: &Around) -> Result<Time> {
+    Ok(receive::clock(db)?.tick(around.now_ms()))
+}
+
+/// Puts rows or cells back.
+pub fn restore(db: &Connection, around: &Around, since: Since, target: &RestoreTarget) -> Result<u64> {
+    let schema = tracked_schema(db)?;
+    if let Some(name) = &target.table {
+        let table = schema
+            .table(name)
+            .ok_or_else(|| Error::not_found(format!("no tracked table {name}")).hint("mainstem status lists the tracked tables"))?;
+        if let Some(column) = target.columns.iter().find(|c| table.column(c).is_none()) {
+            return Err(Error::not_found(format!("table {name} has no column {column}")));
+        }
+    }
+    let mut chosen: Vec<(Shape, Change)> = Vec::new();
+    working::changes(db, since, &mut |shape, change| {
+        let is_table = target.table.as_ref().is_none_or(|t| t.eq_ignore_ascii_case(&shape.table));
+        if is_table && target.key.as_ref().is_none_or(|k| *k == change.key) {
+            chosen.push((shape.clone(), change.clone()));
+        }
+        Ok(())
+    })?;
+    let mut ground = ReplicaGround::new(db)?;
+    let schema = ground.schema();
+    let mut edits = Vec::new();
+    for (shape, change) in chosen {
+        let Some(table) = schema.tables.iter().position(|t| t.name == shape.table) else { continue };
+        let before = ground.get(table, &change.key)?;
+        let after = match (change.edit, &before) {
+            (Edit::Insert(_), _) if target.columns.is_empty() => None,
+            (Edit::Delete(row), None) if target.columns.is_empty() => Some(row),
+            (Edit::Update(cells), Some(row)) => {
+                let mut row = row.clone();
+                for cell in cells {
+                    if target.columns.is_empty() || target.columns.iter().any(|c| c.eq_ignore_ascii_case(&shape.columns[cell.column])) {
+                        row[cell.column] = cell.before;
+                    }
+                }
+                Some(row)
+            }
+            _ => continue,
+        };
+        edits.push(LocalEdit { table, before, after });
+    }
+    let at = now(db, around)?;
+    write(db, &mut ground, edits, at)
+}
+
+/// Takes a changeset as local edits, by the rules of a push onto what is here.
+pub fn import(db: &Connection, around: &Around, front: &Front, pages: &mut dyn Pages) -> Result<(u64, Vec<Conflict>)> {
+    let policy = policy_text::parse(&super::policy_text(db)?)?;
+    let mut ground = ReplicaGround::new(db)?;
+    let here = base_version(db)?;
+    let mut local = front.clone();
+    // The rows here are what it meets, whatever version it was made on.
+    local.header.base_version = here;
+    let mut effects = Record { at: now(db, around)?, rows: 0 };
+    let place = Place { head: here, version: here, primary: ReplicaId(front.header.lineage) };
+    let outcome = rebase(&mut ground, &policy, &local, pages, place, &mut effects)?;
+    if let Some(waiting) = outcome.waiting.first() {
+        return Err(Error::new(
+            mainstem::core::ErrorKind::Conflict,
+            "missing_parent",
+            format!("a row of {} points to a row of {} that is not here", waiting.table, waiting.parent),
+        )
+        .hint("apply the changeset that makes the parent row first"));
+    }
+    for step in &outcome.schema {
+        storage::add_step(db, step)?;
+    }
+    Ok((effects.rows, outcome.conflicts))
+}

@@ -1,0 +1,171 @@
+//! A replica's rows as ground to rebase onto, with what the versions just received did to them.
+use super::storage;
+use crate::capture::{self, Done};
+use crate::errors::Explain;
+use crate::tables::SqliteTables;
+use mainstem::core::change::Change;
+use mainstem::core::event::{Renumbered, Version};
+use mainstem::core::format::{page, row as row_format};
+use mainstem::core::schema::{Schema, SchemaChange};
+use mainstem::core::stamp::{ReplicaId, Time};
+use mainstem::core::three_way::Touch;
+use mainstem::core::value::{Key, Row, Value};
+use mainstem::error::{Error, Result};
+use mainstem::rebase::{Effect, Effects, Ground};
+use mainstem::tables::{Tables, Wrote};
+use rusqlite::{Connection, params};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Rows of a tracked file inside a transaction, triggers off.
+pub struct ReplicaGround<'c> {
+    db: &'c Connection,
+    tables: SqliteTables<'c>,
+    versions: HashMap<u64, Version>,
+}
+
+impl<'c> ReplicaGround<'c> {
+    /// The tracked tables of a file.
+    pub fn new(db: &'c Connection) -> Result<Self> {
+        let schema = Arc::new(super::tracked_schema(db)?);
+        let tables = SqliteTables::new(
+            db,
+            schema,
+            Box::new(|db| {
+                // A table that a schema step has just made is tracked from that moment on.
+                capture::adopt(db)?;
+                super::tracked_schema(db)
+            }),
+        );
+        Ok(ReplicaGround { db, tables, versions: HashMap::new() })
+    }
+
+    /// Remembers what a version did to a row, for as long as work made on an earlier version is not accepted.
+    pub fn note_touch(&self, version: &Version, ordinal: u64, change: &Change) -> Result<()> {
+        self.db
+            .prepare_cached("INSERT OR REPLACE INTO mainstem_touch(tbl, key, version, ordinal, body) VALUES(lower(?1), ?2, ?3, ?4, ?5)")
+            .on(self.db)?
+            .execute(params![
+                version.shapes[change.table].table,
+                row_format::encode_key(&change.key),
+                version.version as i64,
+                ordinal as i64,
+                page::encode(&version.shapes, std::slice::from_ref(change))
+            ])
+            .on(self.db)?;
+        Ok(())
+    }
+
+    /// A version's event, decoded once.
+    fn version(&mut self, version: u64) -> Result<&Version> {
+        if !self.versions.contains_key(&version) {
+            let event =
+                storage::version(self.db, version)?.ok_or_else(|| Error::corrupt(format!("version {version} is not remembered")))?;
+            self.versions.insert(version, event);
+        }
+        Ok(&self.versions[&version])
+    }
+}
+
+impl Tables for ReplicaGround<'_> {
+    fn schema(&self) -> Arc<Schema> {
+        self.tables.schema()
+    }
+    fn get(&mut self, table: usize, key: &Key) -> Result<Option<Row>> {
+        self.tables.get(table, key)
+    }
+    fn insert(&mut self, table: usize, row: &Row) -> Result<Wrote> {
+        self.tables.insert(table, row)
+    }
+    fn update(&mut self, table: usize, key: &Key, row: &Row) -> Result<Wrote> {
+        self.tables.update(table, key, row)
+    }
+    fn delete(&mut self, table: usize, key: &Key) -> Result<()> {
+        self.tables.delete(table, key)
+    }
+    fn find(&mut self, table: usize, columns: &[usize], values: &[Value], limit: usize) -> Result<Vec<Row>> {
+        self.tables.find(table, columns, values, limit)
+    }
+    fn rivals(&mut self, table: usize, row: &Row) -> Result<Vec<Row>> {
+        self.tables.rivals(table, row)
+    }
+    fn scan(&mut self, table: usize, visit: &mut dyn FnMut(&Row) -> Result<()>) -> Result<()> {
+        self.tables.scan(table, visit)
+    }
+    fn next_number(&mut self, table: usize) -> Result<i64> {
+        self.tables.next_number(table)
+    }
+    fn alter(&mut self, step: &SchemaChange) -> Result<()> {
+        self.tables.alter(step)
+    }
+}
+
+impl Ground for ReplicaGround<'_> {
+    fn touches(&mut self, table: &str, key: &Key, after: u64) -> Result<Vec<Touch>> {
+        let noted: Vec<(i64, Vec<u8>)> = self
+            .db
+            .prepare_cached(
+                "SELECT version, body FROM mainstem_touch WHERE tbl = lower(?1) AND key = ?2 AND version > ?3 ORDER BY version, ordinal",
+            )
+            .on(self.db)?
+            .query_map(params![table, row_format::encode_key(key), after as i64], |r| Ok((r.get(0)?, r.get(1)?)))
+            .on(self.db)?
+            .collect::<rusqlite::Result<_>>()
+            .on(self.db)?;
+        let mut found = Vec::new();
+        for (number, body) in noted {
+            let version = self.version(number as u64)?;
+            let change = page::decode(&body, &version.shapes)?.pop().ok_or_else(|| Error::corrupt("a noted change is empty"))?;
+            let shape = version.shapes[change.table].clone();
+            found.push(Touch {
+                version: number as u64,
+                replica: version.header.replica,
+                actor: version.header.actor.clone(),
+                shape,
+                change,
+            });
+        }
+        Ok(found)
+    }
+    fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<Renumbered>> {
+        let versions = storage::versions(self.db, after, usize::MAX)?;
+        Ok(versions.into_iter().rev().filter(|v| v.header.replica == replica).flat_map(|v| v.renumbered).collect())
+    }
+    fn steps(&mut self, after: u64) -> Result<Vec<SchemaChange>> {
+        Ok(storage::versions(self.db, after, usize::MAX)?.into_iter().rev().flat_map(|v| v.schema).collect())
+    }
+}
+
+/// Keeps the base image of each row that local work makes deviate.
+pub struct KeepBases;
+
+impl Effects<ReplicaGround<'_>> for KeepBases {
+    fn effect(&mut self, ground: &mut ReplicaGround<'_>, schema: &Schema, effect: &Effect<'_>) -> Result<()> {
+        let table = &schema.tables[effect.table];
+        let Some(row) = effect.before.or(effect.after) else { return Ok(()) };
+        storage::keep_base(ground.db, table, &table.key_of(row), effect.before)
+    }
+    fn altered(&mut self, _ground: &mut ReplicaGround<'_>, _tables: &[String]) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Records each row written as a local edit, as if a program had made it.
+pub struct Record {
+    /// When.
+    pub at: Time,
+    /// How many rows.
+    pub rows: u64,
+}
+
+impl Effects<ReplicaGround<'_>> for Record {
+    fn effect(&mut self, ground: &mut ReplicaGround<'_>, schema: &Schema, effect: &Effect<'_>) -> Result<()> {
+        let table = &schema.tables[effect.table];
+        let Some(row) = effect.before.or(effect.after) else { return Ok(()) };
+        self.rows += 1;
+        capture::record(ground.db, table, &table.key_of(row), Done::between(effect.before, effect.after), self.at.ms())
+    }
+    fn altered(&mut self, _ground: &mut ReplicaGround<'_>, _tables: &[String]) -> Result<()> {
+        Ok(())
+    }
+}

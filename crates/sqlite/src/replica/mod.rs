@@ -1,0 +1,331 @@
+//! A tracked SQLite file as a replica.
+//!
+//! Invariant: every command's work on the file is one transaction; the file is only ever opened through SQLite (CAP-10).
+//! Invariant: rows that we write never fire a trigger; what we write as a local edit is put into capture's log by hand.
+mod answer;
+mod begin;
+mod compare;
+mod edit;
+mod ground;
+mod receive;
+mod storage;
+mod working;
+
+pub use begin::{InitOptions, InitReport, RefusedTable};
+
+use crate::capture;
+use crate::connection;
+use crate::errors::{Explain, display_name};
+use crate::lock::SyncLock;
+use mainstem::core::ErrorKind;
+use mainstem::core::change::{Change, Front, Shape};
+use mainstem::core::conflict::Conflict;
+use mainstem::core::event::{Version, Waiting};
+use mainstem::core::schema::Schema;
+use mainstem::core::stamp::ReplicaId;
+use mainstem::error::{Error, Result};
+use mainstem::primary::{Acquaintance, Cursor, Pages, Primary, Pull, RowVisitor};
+use mainstem::replica::{Answering, Operation, Progress, Received, Replica, RestoreTarget, Since, Standing, Verified};
+use mainstem::wiring::Around;
+use rusqlite::Connection;
+use std::path::{Path, PathBuf};
+
+/// A tracked SQLite file.
+pub struct SqliteReplica {
+    db: Connection,
+    path: PathBuf,
+    around: Around,
+    notices: Vec<String>,
+    lock: Option<SyncLock>,
+}
+
+/// Runs `work` in one write transaction with triggers off. An error leaves the file as it was.
+fn transact<T>(db: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    connection::begin_write(db)?;
+    let result = connection::triggers_off(db).and_then(|()| work());
+    let ended = match result {
+        Ok(value) => connection::commit(db).map(|()| value),
+        Err(e) => Err(e),
+    };
+    if ended.is_err() {
+        connection::roll_back(db);
+    }
+    ended
+}
+
+/// Runs `work` in one read transaction.
+fn observe<T>(db: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    connection::begin_read(db)?;
+    let result = work();
+    connection::roll_back(db);
+    result
+}
+
+/// The tracked tables as they are now.
+fn tracked_schema(db: &Connection) -> Result<Schema> {
+    let mut schema = crate::schema::read(db)?.schema;
+    let tracked = capture::tracked(db)?;
+    schema.tables.retain(|t| tracked.iter().any(|name| name.eq_ignore_ascii_case(&t.name)));
+    Ok(schema)
+}
+
+impl SqliteReplica {
+    /// Opens a tracked file. Heals capture where the app changed the schema, and takes a new identity where the file
+    /// is a copy.
+    pub fn open(path: &Path, around: Around) -> Result<SqliteReplica> {
+        let db = connection::open_user(path)?;
+        if !storage::is_tracked(&db)? {
+            let name = display_name(path);
+            return Err(
+                Error::new(ErrorKind::Invalid, "not_tracked", format!("{name} is not tracked")).hint(format!("mainstem init {name}"))
+            );
+        }
+        let layout = storage::get::<i64>(&db, "layout")?.unwrap_or_default();
+        if layout != storage::LAYOUT {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "layout",
+                format!("{} was written by another version of Mainstem (layout {layout})", display_name(path)),
+            )
+            .hint("use the version of Mainstem that wrote it, or a later one"));
+        }
+        let mut replica = SqliteReplica { db, path: path.to_owned(), around, notices: Vec::new(), lock: None };
+        replica.notice_copy()?;
+        replica.heal()?;
+        Ok(replica)
+    }
+
+    /// The right to push or pull, held until this value is dropped.
+    pub fn lock(&mut self, holder: &str) -> Result<()> {
+        if self.lock.is_none() {
+            self.lock = Some(SyncLock::take(&self.path, holder, self.around.now_ms())?);
+        }
+        Ok(())
+    }
+
+    /// Configures the actor in the replica.
+    pub fn set_actor(&mut self, actor: &str) -> Result<()> {
+        storage::put(&self.db, "actor", actor)
+    }
+
+    /// Sets or changes the primary's address.
+    pub fn set_remote(&mut self, address: &str) -> Result<()> {
+        storage::put(&self.db, "remote", address)
+    }
+
+    /// The tables that are tracked, and every object of the user's.
+    pub fn schema(&self) -> Result<Schema> {
+        tracked_schema(&self.db)
+    }
+
+    /// Tables that cannot be tracked: name, why, what to do.
+    pub fn refused(&self) -> Result<Vec<RefusedTable>> {
+        Ok(crate::schema::read(&self.db)?.refused.into_iter().map(|r| (r.table, r.why, r.hint)).collect())
+    }
+
+    /// Names of the triggers by which capture works, as they stand in the file.
+    pub fn capture_triggers(&self) -> Result<u64> {
+        let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND name LIKE 'mainstem\\_%' ESCAPE '\\'";
+        self.db.query_row(sql, [], |r| r.get::<_, i64>(0)).on(&self.db).map(|n| n as u64)
+    }
+
+    /// The file's journal mode.
+    pub fn journal_mode(&self) -> Result<String> {
+        self.db.query_row("PRAGMA journal_mode", [], |r| r.get(0)).on(&self.db)
+    }
+
+    /// Compares where the file is with where it was: a copy takes an identity of its own before anything is sent.
+    fn notice_copy(&mut self) -> Result<()> {
+        let here = connection::FileIdentity::of(&self.path)?;
+        let place = format!("{}:{}", here.device, here.inode);
+        let before = storage::get::<String>(&self.db, "place")?;
+        if before.as_deref() == Some(place.as_str()) {
+            return Ok(());
+        }
+        let (around, db) = (self.around.clone(), &self.db);
+        let fresh = transact(db, || {
+            storage::put(db, "place", &place)?;
+            reidentify(db, &around)
+        })?;
+        if before.is_some() {
+            self.notices.push(format!("this file is a copy or was moved to another disk; it goes on as replica {}", fresh.short()));
+        }
+        Ok(())
+    }
+
+    fn heal(&mut self) -> Result<()> {
+        if capture::is_current(&self.db)? {
+            return Ok(());
+        }
+        let db = &self.db;
+        let healed = transact(db, || {
+            let healed = capture::heal(db)?;
+            for step in &healed.steps {
+                storage::add_step(db, step)?;
+            }
+            for table in &healed.gap {
+                storage::add_gap(db, table)?;
+            }
+            Ok(healed)
+        })?;
+        for step in &healed.steps {
+            self.notices.push(format!("noticed: {}", mainstem::schema_merge::describe(step)));
+        }
+        for table in &healed.gap {
+            self.notices.push(format!("capture of {table} was interrupted; the next push or verify compares its rows with the primary's"));
+        }
+        Ok(())
+    }
+}
+
+/// Gives the replica a new identity and its unsent changesets numbers from 1.
+fn reidentify(db: &Connection, around: &Around) -> Result<ReplicaId> {
+    let fresh = ReplicaId(around.random());
+    storage::put(db, "replica", fresh.0.to_be_bytes())?;
+    let fronts = storage::changesets(db)?;
+    storage::put(db, "sequence", fronts.len() as i64)?;
+    for (at, mut front) in fronts.into_iter().enumerate() {
+        front.header.replica = fresh;
+        front.header.sequence = at as u64 + 1;
+        storage::set_front(db, &front)?;
+    }
+    Ok(fresh)
+}
+
+fn replica_id(db: &Connection) -> Result<ReplicaId> {
+    let id = storage::get_wide(db, "replica")?;
+    id.map(ReplicaId).ok_or_else(|| Error::corrupt("the replica has no identity"))
+}
+
+fn known(db: &Connection) -> Result<Option<Acquaintance>> {
+    let (Some(lineage), Some(epoch), Some(hash)) =
+        (storage::get_wide(db, "lineage")?, storage::get_wide(db, "epoch")?, storage::get_digest(db, "hash")?)
+    else {
+        return Ok(None);
+    };
+    Ok(Some(Acquaintance { lineage, epoch, version: base_version(db)?, hash }))
+}
+
+fn base_version(db: &Connection) -> Result<u64> {
+    Ok(storage::get::<i64>(db, "version")?.unwrap_or_default() as u64)
+}
+
+fn policy_text(db: &Connection) -> Result<String> {
+    Ok(storage::get::<String>(db, "policy")?.unwrap_or_default())
+}
+
+impl Replica for SqliteReplica {
+    fn standing(&mut self) -> Result<Standing> {
+        let db = &self.db;
+        observe(db, || {
+            Ok(Standing {
+                replica: replica_id(db)?,
+                actor: storage::get(db, "actor")?,
+                dataset: storage::get(db, "dataset")?.unwrap_or_default(),
+                remote: storage::get(db, "remote")?,
+                known: known(db)?,
+                base_version: base_version(db)?,
+                unsent: storage::changesets(db)?.len() as u64,
+                conflicts_open: storage::conflicts_open(db)?,
+                pending: storage::waiting(db)?.len() as u64,
+                policy: policy_text(db)?,
+                notices: self.notices.clone(),
+            })
+        })
+    }
+    fn changes(&mut self, since: Since, visit: &mut dyn FnMut(&Shape, &Change) -> Result<()>) -> Result<()> {
+        let db = &self.db;
+        observe(db, || working::changes(db, since, visit))
+    }
+    fn operations(&mut self, visit: &mut dyn FnMut(&Operation) -> Result<()>) -> Result<()> {
+        let db = &self.db;
+        observe(db, || capture::operations(db, visit))
+    }
+    fn commit(&mut self, actor: &str, title: Option<&str>, description: &str) -> Result<Option<Front>> {
+        let (db, around) = (&self.db, &self.around);
+        if title.is_none() && !working::has_work(db)? {
+            return Ok(None);
+        }
+        transact(db, || {
+            let front = working::close(db, around, &working::Naming { actor, title, description })?;
+            if title.is_some() { working::name_untitled(db, &working::Naming { actor, title, description }, front) } else { Ok(front) }
+        })
+    }
+    fn unsent(&mut self) -> Result<Vec<Front>> {
+        storage::changesets(&self.db)
+    }
+    fn pages<'a>(&'a mut self, write_id: u128) -> Result<Box<dyn Pages + 'a>> {
+        let front = storage::changesets(&self.db)?.into_iter().find(|f| f.header.write_id == write_id);
+        let front = front.ok_or_else(|| Error::not_found("no such unsent changeset"))?;
+        Ok(Box::new(storage::StoredPages { db: &self.db, front, next: 0 }))
+    }
+    fn cursor(&mut self) -> Result<Cursor> {
+        receive::cursor(&self.db)
+    }
+    fn receive(&mut self, pull: &Pull) -> Result<Received> {
+        let (db, around) = (&self.db, &self.around);
+        transact(db, || receive::receive(db, around, pull))
+    }
+    fn reconcile(&mut self, primary: &mut dyn Primary, progress: Progress<'_>) -> Result<u64> {
+        let db = &self.db;
+        transact(db, || compare::reconcile(db, primary, progress))
+    }
+    fn needs_reconcile(&mut self) -> Result<bool> {
+        Ok(!storage::gaps(&self.db)?.is_empty())
+    }
+    fn resequence(&mut self, write_id: u128, first: u64) -> Result<()> {
+        let db = &self.db;
+        transact(db, || {
+            let fronts = storage::changesets(db)?;
+            let from =
+                fronts.iter().position(|f| f.header.write_id == write_id).ok_or_else(|| Error::not_found("no such unsent changeset"))?;
+            let mut next = first;
+            for mut front in fronts.into_iter().skip(from) {
+                front.header.sequence = next;
+                storage::set_front(db, &front)?;
+                next += 1;
+            }
+            storage::put(db, "sequence", next as i64 - 1)
+        })
+    }
+    fn reidentify(&mut self) -> Result<ReplicaId> {
+        let (db, around) = (&self.db, &self.around);
+        let fresh = transact(db, || reidentify(db, around))?;
+        self.notices.push(format!("another copy of this file used its identity; it goes on as replica {}", fresh.short()));
+        Ok(fresh)
+    }
+    fn history(&mut self, limit: usize) -> Result<Vec<Version>> {
+        storage::versions(&self.db, 0, limit)
+    }
+    fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>> {
+        storage::conflicts(&self.db, open_only)
+    }
+    fn resolve(&mut self, actor: &str, answers: &[(u64, Answering)]) -> Result<()> {
+        let (db, around) = (&self.db, &self.around);
+        transact(db, || answer::resolve(db, around, actor, answers))
+    }
+    fn pending(&mut self) -> Result<Vec<(Front, Waiting)>> {
+        let waiting = storage::waiting(&self.db)?;
+        Ok(waiting.into_iter().map(|(v, w)| (Front { header: v.header, shapes: v.shapes, ..Front::default() }, w)).collect())
+    }
+    fn restore(&mut self, since: Since, target: &RestoreTarget) -> Result<u64> {
+        let (db, around) = (&self.db, &self.around);
+        transact(db, || edit::restore(db, around, since, target))
+    }
+    fn verify(&mut self, reference: Option<&mut dyn Primary>, progress: Progress<'_>) -> Result<Verified> {
+        let db = &self.db;
+        observe(db, || compare::verify(db, reference, progress))
+    }
+    fn import(&mut self, front: &Front, pages: &mut dyn Pages) -> Result<(u64, Vec<Conflict>)> {
+        let (db, around) = (&self.db, &self.around);
+        transact(db, || edit::import(db, around, front, pages))
+    }
+    fn rows(&mut self, table: &str, visit: RowVisitor<'_>) -> Result<()> {
+        let schema = tracked_schema(&self.db)?;
+        let Some(table) = schema.table(table) else {
+            return Err(Error::not_found(format!("no tracked table {table}")).hint("mainstem status lists the tracked tables"));
+        };
+        let names = table.column_names();
+        capture::scan(&self.db, table, &mut |row| visit(&names, &row))
+    }
+}

@@ -1,0 +1,484 @@
+//! Takes what a pull brought: accepted versions exactly, with local work rebased on top, in one transaction.
+//!
+//! Invariant: cursor, rows, conflicts, acknowledgements and digests move together.
+//! Invariant: a row that is not what the base version says is never overwritten; that is drift, and nothing is applied.
+use super::ground::{KeepBases, ReplicaGround};
+use super::{base_version, replica_id, storage, working};
+use crate::capture;
+use crate::errors::Explain;
+use mainstem::body::Digests;
+use mainstem::core::ErrorKind;
+use mainstem::core::change::{Change, Edit, Front};
+use mainstem::core::event::{Digest, Renumbered, Version, Waiting};
+use mainstem::core::format::page;
+use mainstem::core::renumber::Renumbering;
+use mainstem::core::schema::Schema;
+use mainstem::core::stamp::{ReplicaId, Time};
+use mainstem::core::value::Row;
+use mainstem::error::{Error, Result};
+use mainstem::lane::Lane;
+use mainstem::policy_text;
+use mainstem::primary::{Cursor, Item, Pages, Pull};
+use mainstem::rebase::{Place, rebase};
+use mainstem::replica::Received;
+use mainstem::schema_merge;
+use mainstem::tables::Tables;
+use mainstem::wiring::Around;
+use mainstem::writer::{Tried, Write, Writer};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::{HashMap, VecDeque};
+
+/// Where the next pull starts: after what is held and after what is kept until its version is complete.
+pub fn cursor(db: &Connection) -> Result<Cursor> {
+    let next = base_version(db)? + 1;
+    let pages = storage::get::<i64>(db, "inbox_pages")?.unwrap_or_default() as u64;
+    Ok(Cursor { version: next, page: pages })
+}
+
+/// Items in order: first those kept from earlier pulls, then those of this one.
+struct Incoming<'c> {
+    db: &'c Connection,
+    memory: VecDeque<Item>,
+}
+
+impl Incoming<'_> {
+    fn next(&mut self) -> Result<Option<Item>> {
+        let kept: Option<(i64, Option<Vec<u8>>, Vec<u8>)> = self
+            .db
+            .prepare_cached("SELECT ordinal, hash, body FROM mainstem_inbox ORDER BY ordinal LIMIT 1")
+            .on(self.db)?
+            .query_row([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
+            .optional()
+            .on(self.db)?;
+        let Some((ordinal, hash, body)) = kept else { return Ok(self.memory.pop_front()) };
+        self.db.prepare_cached("DELETE FROM mainstem_inbox WHERE ordinal = ?1").on(self.db)?.execute([ordinal]).on(self.db)?;
+        Ok(Some(match hash {
+            Some(hash) => Item::Version(body, hash.try_into().map_err(|_| Error::corrupt("a kept version's hash is damaged"))?),
+            None => Item::Page(body),
+        }))
+    }
+
+    fn version(&mut self) -> Result<Option<(Version, Vec<u8>, Digest)>> {
+        match self.next()? {
+            Some(Item::Version(body, hash)) => Ok(Some((storage::version_of(&body)?, body, hash))),
+            Some(_) => Err(Error::corrupt("the primary sent a page without its version")),
+            None => Ok(None),
+        }
+    }
+
+    fn page(&mut self) -> Result<Vec<u8>> {
+        match self.next()? {
+            Some(Item::Page(bytes)) => Ok(bytes),
+            _ => Err(Error::corrupt("the primary sent a version without all its pages")),
+        }
+    }
+
+    /// Keeps what is left until its version is complete.
+    fn keep_rest(&mut self) -> Result<()> {
+        for item in std::mem::take(&mut self.memory) {
+            let (hash, body) = match item {
+                Item::Version(body, hash) | Item::Event(body, hash) => (Some(hash), body),
+                Item::Page(body) => (None, body),
+            };
+            self.db
+                .prepare_cached("INSERT INTO mainstem_inbox(hash, body) VALUES(?1, ?2)")
+                .on(self.db)?
+                .execute(params![hash, body])
+                .on(self.db)?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes one pull, inside a transaction with triggers off.
+pub fn receive(db: &Connection, around: &Around, pull: &Pull) -> Result<Received> {
+    // Events that are no versions say nothing here that the pull does not say itself.
+    let memory = pull.items.iter().filter(|item| !matches!(item, Item::Event(..))).cloned().collect();
+    let mut incoming = Incoming { db, memory };
+    let from = base_version(db)?;
+    let mut received = Received { version: from, cursor: pull.next, ..Received::default() };
+    storage::put(db, "policy", &pull.policy)?;
+    if pull.next.version > from + 1 {
+        let mut taking = Taking::begin(db, around)?;
+        while taking.version + 1 < pull.next.version {
+            let (version, body, hash) =
+                incoming.version()?.ok_or_else(|| Error::corrupt("the primary sent fewer versions than it said"))?;
+            if version.version != taking.version + 1 {
+                return Err(Error::corrupt(format!(
+                    "the primary sent version {} where {} was expected",
+                    version.version,
+                    taking.version + 1
+                )));
+            }
+            taking.take(&version, &body, &hash, &mut incoming, &mut received)?;
+        }
+        taking.end()?;
+        received.version = base_version(db)?;
+    }
+    incoming.keep_rest()?;
+    storage::put(db, "inbox_pages", pull.next.page as i64)?;
+    Ok(received)
+}
+
+/// The state while versions are taken.
+struct Taking<'c> {
+    db: &'c Connection,
+    ground: ReplicaGround<'c>,
+    digests: Digests,
+    version: u64,
+    /// True once local rows were put back to the base version.
+    is_undone: bool,
+    ordinal: u64,
+}
+
+impl<'c> Taking<'c> {
+    fn begin(db: &'c Connection, around: &Around) -> Result<Self> {
+        if working::has_work(db)? {
+            let actor = storage::get::<String>(db, "actor")?.unwrap_or_default();
+            working::close(db, around, &working::Naming { actor: &actor, title: None, description: "" })?;
+        }
+        let ground = ReplicaGround::new(db)?;
+        let digests = Digests::new(&ground.schema(), &storage::digests(db)?);
+        Ok(Taking { db, ground, digests, version: base_version(db)?, is_undone: false, ordinal: 0 })
+    }
+
+    fn take(&mut self, version: &Version, body: &[u8], hash: &Digest, incoming: &mut Incoming<'_>, received: &mut Received) -> Result<()> {
+        let unsent = storage::changesets(self.db)?;
+        let is_ours = unsent.iter().any(|f| f.header.write_id == version.header.write_id);
+        if is_ours && self.is_as_we_left_it(version, &unsent)? {
+            for _ in 0..version.pages {
+                incoming.page()?;
+            }
+            self.adopt_local_state()?;
+        } else {
+            self.undo()?;
+            // Work of ours that stays unaccepted will be laid on top and must know what it meets.
+            let is_noted = unsent.len() > usize::from(is_ours) || !our_waiting(self.db)?.is_empty();
+            self.apply(version, incoming, is_noted)?;
+        }
+        self.check_digests(version, &unsent)?;
+        self.fold(version, is_ours)?;
+        storage::add_version(self.db, version.version, hash, body)?;
+        self.version = version.version;
+        storage::put(self.db, "version", version.version as i64)?;
+        storage::put(self.db, "hash", hash)?;
+        let clock = storage::get::<i64>(self.db, "clock")?.unwrap_or_default() as u64;
+        let heard = version.accepted_at.max(version.header.at).0;
+        storage::put(self.db, "clock", clock.max(heard) as i64)?;
+        received.versions += 1;
+        received.changes += version.count;
+        received.acknowledged += u64::from(is_ours);
+        Ok(())
+    }
+
+    /// Our only local work came back just as it was sent: the rows are in place already.
+    fn is_as_we_left_it(&self, version: &Version, unsent: &[Front]) -> Result<bool> {
+        Ok(!self.is_undone
+            && unsent.len() == 1
+            && version.header.base_version + 1 == version.version
+            && version.schema.is_empty()
+            && unsent[0].schema.is_empty()
+            && version.renumbered.is_empty()
+            && version.waiting.is_empty()
+            && version.conflicts.is_empty()
+            && version.count == unsent[0].count
+            && our_waiting(self.db)?.is_empty())
+    }
+
+    /// Moves the digests from the base version to the rows as they are, by the base images alone.
+    fn adopt_local_state(&mut self) -> Result<()> {
+        let schema = self.ground.schema();
+        let (ground, digests) = (&mut self.ground, &mut self.digests);
+        storage::bases(self.db, &mut |name, key, image| {
+            let Some(at) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
+            let after = ground.get(at, &key)?;
+            let before = image.map(|bytes| storage::row_of(&schema.tables[at], &bytes, None)).transpose()?;
+            digests.row(&schema.tables[at], before.as_ref(), after.as_ref());
+            Ok(())
+        })?;
+        self.db.execute("DELETE FROM mainstem_base", []).on(self.db)?;
+        Ok(())
+    }
+
+    /// Puts every row that local work changed back to what it is in the base version.
+    fn undo(&mut self) -> Result<()> {
+        if self.is_undone {
+            return Ok(());
+        }
+        self.is_undone = true;
+        let schema = self.ground.schema();
+        let mut writer = Writer::default();
+        let ground = &mut self.ground;
+        storage::bases(self.db, &mut |name, key, image| {
+            let Some(table) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
+            let before = ground.get(table, &key)?;
+            let after = image.map(|bytes| storage::row_of(&schema.tables[table], &bytes, before.as_ref())).transpose()?;
+            match writer.write(ground, Write { table, before, after, tag: () })? {
+                Tried::Refused(write, what) => Err(drift(&schema, &write, &what)),
+                _ => Ok(()),
+            }
+        })?;
+        let (_, clashes) = writer.finish(ground)?;
+        if let Some((write, what)) = clashes.first() {
+            return Err(drift(&schema, write, what));
+        }
+        self.db.execute("DELETE FROM mainstem_base", []).on(self.db)?;
+        Ok(())
+    }
+
+    /// Applies a version's rows, each only where the row is what the version says it was.
+    fn apply(&mut self, version: &Version, incoming: &mut Incoming<'_>, is_noted: bool) -> Result<()> {
+        let altered = schema_merge::apply(&mut self.ground, &version.schema)?;
+        if !altered.is_empty() {
+            self.digests.recount(&mut self.ground, &altered)?;
+        }
+        let schema = self.ground.schema();
+        let lanes: Vec<Lane> = version
+            .shapes
+            .iter()
+            .map(|shape| {
+                Lane::between(&schema, schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&shape.table)), shape, &version.schema)
+            })
+            .collect();
+        let mut writer = Writer::default();
+        for _ in 0..version.pages {
+            for change in page::decode(&incoming.page()?, &version.shapes)? {
+                if is_noted {
+                    self.ordinal += 1;
+                    self.ground.note_touch(version, self.ordinal, &change)?;
+                }
+                self.apply_one(&schema, &lanes, change, &mut writer)?;
+            }
+        }
+        let (_, clashes) = writer.finish(&mut self.ground)?;
+        match clashes.first() {
+            Some((write, what)) => Err(drift(&schema, write, what)),
+            None => Ok(()),
+        }
+    }
+
+    fn apply_one(&mut self, schema: &Schema, lanes: &[Lane], change: Change, writer: &mut Writer<()>) -> Result<()> {
+        let lane = &lanes[change.table];
+        let Some(table) = lane.table else { return Ok(()) };
+        let key = lane.local_key(&change.key);
+        let before = self.ground.get(table, &key)?;
+        let (local, _) = lane.localise(&change, before.as_ref());
+        let after = exact(&local, before.as_ref()).ok_or_else(|| drift_at(&schema.tables[table].name, &local))?;
+        self.digests.row(&schema.tables[table], before.as_ref(), after.as_ref());
+        if before == after {
+            return Ok(());
+        }
+        match writer.write(&mut self.ground, Write { table, before, after, tag: () })? {
+            Tried::Refused(write, what) => Err(drift(schema, &write, &what)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The digests of the rows as they are here must be the primary's (SYN-9). Tables whose columns differ here,
+    /// because of schema steps that were not sent yet, are left out.
+    fn check_digests(&mut self, version: &Version, unsent: &[Front]) -> Result<()> {
+        let mut steps = storage::steps(self.db)?;
+        steps.extend(unsent.iter().filter(|f| f.header.write_id != version.header.write_id).flat_map(|f| f.schema.clone()));
+        let ours = self.digests.list();
+        for theirs in &version.tables {
+            if steps.iter().any(|s| mentions(s, &theirs.table)) {
+                continue;
+            }
+            let Some(here) = ours.iter().find(|d| d.table.eq_ignore_ascii_case(&theirs.table)) else { continue };
+            if here.rows != theirs.rows || here.sum != theirs.sum {
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    "drift",
+                    format!(
+                        "table {} is not what version {} says ({} rows here, {} there)",
+                        theirs.table, version.version, here.rows, theirs.rows
+                    ),
+                )
+                .hint("mainstem verify names the rows"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Conflicts, answers and acknowledgements of one version.
+    fn fold(&mut self, version: &Version, is_ours: bool) -> Result<()> {
+        let db = self.db;
+        for conflict in &version.conflicts {
+            storage::put_conflict(db, conflict)?;
+        }
+        for resolution in &version.resolved {
+            if let Some(mut conflict) = storage::conflict(db, resolution.conflict)? {
+                conflict.answer = Some(mainstem::core::conflict::Answer {
+                    choice: resolution.choice,
+                    actor: Some(resolution.actor.clone()),
+                    at: resolution.at,
+                });
+                storage::put_conflict(db, &conflict)?;
+            }
+        }
+        for (write_id, table, key) in &version.released {
+            storage::drop_waiting(db, *write_id, table, key)?;
+        }
+        for waiting in &version.waiting {
+            storage::add_waiting(db, version.header.write_id, version.version, waiting)?;
+        }
+        if is_ours {
+            storage::drop_changeset(db, version.header.write_id)?;
+        }
+        Ok(())
+    }
+
+    /// Lays what is not accepted yet on top again.
+    fn end(mut self) -> Result<()> {
+        if self.is_undone {
+            for (version, waiting) in our_waiting(self.db)? {
+                let front = Front { header: version.header.clone(), shapes: version.shapes.clone(), count: 1, ..Front::default() };
+                self.lay_alone(&front, &waiting.change)?;
+            }
+            let fronts = storage::changesets(self.db)?;
+            for at in 0..fronts.len() {
+                let renumbered = self.lay(&fronts[at])?;
+                if !renumbered.is_empty() {
+                    self.rewrite(&fronts[at..], renumbered)?;
+                }
+            }
+        }
+        if storage::changesets(self.db)?.is_empty() && our_waiting(self.db)?.is_empty() {
+            self.db.execute("DELETE FROM mainstem_touch", []).on(self.db)?;
+        }
+        storage::set_digests(self.db, &self.digests.list())
+    }
+
+    /// Rebases one changeset of ours on top, by the very rules of the primary.
+    fn lay(&mut self, front: &Front) -> Result<Vec<Renumbered>> {
+        let policy = policy_text::parse(&super::policy_text(self.db)?)?;
+        let primary = ReplicaId(front.header.lineage);
+        let place = Place { head: self.version, version: self.version + 1, primary };
+        let mut rows_only = front.clone();
+        rows_only.schema.clear();
+        let mut pages = storage::StoredPages { db: self.db, front: front.clone(), next: 0 };
+        let outcome = rebase(&mut self.ground, &policy, &rows_only, &mut pages, place, &mut KeepBases)?;
+        for waiting in outcome.waiting {
+            let table = self.ground.schema().tables[waiting.change.table].clone();
+            let shape = mainstem::lane::shape_of(&table);
+            let mut change = waiting.change;
+            change.table = 0;
+            self.lay_alone(&Front { header: front.header.clone(), shapes: vec![shape], count: 1, ..Front::default() }, &change)?;
+        }
+        Ok(outcome.renumbered)
+    }
+
+    /// Writes one change of ours that waits for its parent: here, its row stays where its author put it.
+    fn lay_alone(&mut self, front: &Front, change: &Change) -> Result<()> {
+        let schema = self.ground.schema();
+        let Some(shape) = front.shapes.get(change.table) else { return Ok(()) };
+        let Some(table) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&shape.table)) else { return Ok(()) };
+        let lane = Lane::between(&schema, Some(table), shape, &[]);
+        let before = self.ground.get(table, &lane.local_key(&change.key))?;
+        let (local, _) = lane.localise(change, before.as_ref());
+        let after: Option<Row> = match (local.edit, &before) {
+            (Edit::Insert(row), None) => Some(row),
+            (Edit::Update(cells), Some(row)) => Some(cells.into_iter().fold(row.clone(), |mut row, cell| {
+                row[cell.column] = cell.after;
+                row
+            })),
+            (Edit::Delete(_), Some(_)) => None,
+            _ => return Ok(()),
+        };
+        if let Tried::Done(write) = Writer::default().write(&mut self.ground, Write { table, before, after, tag: () })? {
+            storage::keep_base(self.db, &schema.tables[table], &local.key, write.before.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// A row of ours had to move to another number: the changesets that are still to be sent say so from now on.
+    fn rewrite(&self, fronts: &[Front], renumbered: Vec<Renumbered>) -> Result<()> {
+        let schema = self.ground.schema();
+        let mut renumbering = Renumbering::default();
+        let mut highest: HashMap<String, i64> = HashMap::new();
+        for row in renumbered {
+            let top = highest.entry(row.table.to_ascii_lowercase()).or_insert(row.to);
+            *top = (*top).max(row.to);
+            renumbering.add(row);
+        }
+        for front in fronts {
+            let mut front = front.clone();
+            for shape in &mut front.shapes {
+                if let (Some(top), true) = (highest.get(&shape.table.to_ascii_lowercase()), shape.highest.is_some()) {
+                    shape.highest = shape.highest.max(Some(*top));
+                }
+            }
+            let mut pages = storage::StoredPages { db: self.db, front: front.clone(), next: 0 };
+            while let Some(mut changes) = pages.next()? {
+                for change in &mut changes {
+                    renumbering.apply(&schema, &front.shapes[change.table], change);
+                }
+                storage::put_page(self.db, front.header.write_id, pages.next - 1, &page::encode(&front.shapes, &changes))?;
+            }
+            storage::set_front(self.db, &front)?;
+        }
+        Ok(())
+    }
+}
+
+/// Changes made here that wait at the primary: their rows stay here meanwhile.
+fn our_waiting(db: &Connection) -> Result<Vec<(Version, Waiting)>> {
+    let us = replica_id(db)?;
+    Ok(storage::waiting(db)?.into_iter().filter(|(version, _)| version.header.replica == us).collect())
+}
+
+/// The row after an exact application; None where the row is not what the change says it was.
+fn exact(change: &Change, before: Option<&Row>) -> Option<Option<Row>> {
+    match (&change.edit, before) {
+        (Edit::Insert(row), None) => Some(Some(row.clone())),
+        (Edit::Delete(row), Some(there)) if row == there => Some(None),
+        (Edit::Update(cells), Some(there)) if cells.iter().all(|c| there[c.column] == c.before) => {
+            let mut row = there.clone();
+            for cell in cells {
+                row[cell.column].clone_from(&cell.after);
+            }
+            Some(Some(row))
+        }
+        _ => None,
+    }
+}
+
+fn mentions(step: &mainstem::core::schema::SchemaChange, name: &str) -> bool {
+    schema_merge::table_of(step).is_some_and(|t| t.eq_ignore_ascii_case(name))
+}
+
+fn drift(schema: &Schema, write: &Write<()>, what: &str) -> Error {
+    let table = &schema.tables[write.table];
+    Error::new(
+        ErrorKind::Conflict,
+        "drift",
+        format!("a row of {} cannot be put in its place ({what}): rows here are not what the base version says", table.name),
+    )
+    .hint("mainstem verify names the rows")
+}
+
+fn drift_at(table: &str, change: &Change) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        "drift",
+        format!("row {:?} of {table} is not what the base version says", change.key.iter().map(working_text).collect::<Vec<_>>()),
+    )
+    .hint("mainstem verify names the rows")
+}
+
+fn working_text(value: &mainstem::core::value::Value) -> String {
+    match value {
+        mainstem::core::value::Value::Integer(i) => i.to_string(),
+        other => other.as_text().map_or_else(|| other.type_name().to_owned(), |t| t.into_owned()),
+    }
+}
+
+/// The latest stamp heard or given.
+pub fn clock(db: &Connection) -> Result<Time> {
+    Ok(Time(storage::get::<i64>(db, "clock")?.unwrap_or_default() as u64))
+}
+
+/// Forgets what was captured up to now; used where the rows are known to be the base version.
+pub fn forget_captured(db: &Connection) -> Result<()> {
+    capture::clear(db, capture::end(db)?)
+}

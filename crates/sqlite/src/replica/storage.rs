@@ -1,0 +1,414 @@
+//! What a replica remembers in its own `mainstem_` tables, beside capture's log.
+//!
+//! Invariant: for every row that deviates from the base version, `mainstem_base` has that row's image in the base
+//! version (NULL: there was none), or capture's log has it.
+use crate::errors::Explain;
+use mainstem::core::change::{Change, Front, Resolution};
+use mainstem::core::conflict::{Conflict, Image};
+use mainstem::core::event::{Digest, Event, TableDigest, Version, Waiting};
+use mainstem::core::format::{self, row as row_format};
+use mainstem::core::schema::{SchemaChange, Table};
+use mainstem::core::stamp::Time;
+use mainstem::core::value::{Key, Row};
+use mainstem::error::{Error, Result};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// The layout of these tables; a file with a later one is refused.
+pub const LAYOUT: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE mainstem_meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE mainstem_base(tbl TEXT, key BLOB, image BLOB, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
+CREATE TABLE mainstem_changeset(ordinal INTEGER PRIMARY KEY, write_id BLOB NOT NULL, front BLOB NOT NULL);
+CREATE TABLE mainstem_page(write_id BLOB, page INTEGER, body BLOB NOT NULL, PRIMARY KEY(write_id, page)) WITHOUT ROWID;
+CREATE TABLE mainstem_inbox(ordinal INTEGER PRIMARY KEY, hash BLOB, body BLOB NOT NULL);
+CREATE TABLE mainstem_version(version INTEGER PRIMARY KEY, hash BLOB NOT NULL, body BLOB NOT NULL);
+CREATE TABLE mainstem_conflict(id INTEGER PRIMARY KEY, is_open INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE mainstem_waiting(write_id BLOB, tbl TEXT, key BLOB, version INTEGER NOT NULL, PRIMARY KEY(write_id, tbl, key)) WITHOUT ROWID;
+CREATE TABLE mainstem_digest(tbl TEXT PRIMARY KEY, rows INTEGER NOT NULL, sum BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE mainstem_step(ordinal INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE mainstem_gap(tbl TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE mainstem_touch(tbl TEXT, key BLOB, version INTEGER, ordinal INTEGER, body BLOB NOT NULL, PRIMARY KEY(tbl, key, version, ordinal)) WITHOUT ROWID;
+CREATE TABLE mainstem_resolution(conflict INTEGER PRIMARY KEY, choice INTEGER NOT NULL, actor TEXT NOT NULL, at INTEGER NOT NULL);
+";
+
+/// Makes the tables.
+pub fn create(db: &Connection) -> Result<()> {
+    db.execute_batch(TABLES).on(db)?;
+    put(db, "layout", LAYOUT)
+}
+
+/// True where the file is tracked.
+pub fn is_tracked(db: &Connection) -> Result<bool> {
+    let found: i64 =
+        db.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'mainstem_meta'", [], |r| r.get(0)).on(db)?;
+    Ok(found > 0)
+}
+
+/// Sets one remembered value.
+pub fn put(db: &Connection, name: &str, value: impl rusqlite::ToSql) -> Result<()> {
+    db.prepare_cached("INSERT INTO mainstem_meta(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = excluded.value")
+        .on(db)?
+        .execute(params![name, value])
+        .on(db)?;
+    Ok(())
+}
+
+/// Reads one remembered value.
+pub fn get<T: rusqlite::types::FromSql>(db: &Connection, name: &str) -> Result<Option<T>> {
+    db.prepare_cached("SELECT value FROM mainstem_meta WHERE name = ?1")
+        .on(db)?
+        .query_row([name], |r| r.get(0))
+        .optional()
+        .on(db)
+        .map(Option::flatten)
+}
+
+/// Reads a 128-bit value.
+pub fn get_wide(db: &Connection, name: &str) -> Result<Option<u128>> {
+    get::<Vec<u8>>(db, name)?.map(|bytes| wide(&bytes)).transpose()
+}
+
+/// Reads a digest.
+pub fn get_digest(db: &Connection, name: &str) -> Result<Option<Digest>> {
+    get::<Vec<u8>>(db, name)?.map(|bytes| digest(&bytes)).transpose()
+}
+
+fn wide(bytes: &[u8]) -> Result<u128> {
+    bytes.try_into().map(u128::from_be_bytes).map_err(|_| Error::corrupt("an id in the replica's own tables is damaged"))
+}
+
+fn digest(bytes: &[u8]) -> Result<Digest> {
+    bytes.try_into().map_err(|_| Error::corrupt("a digest in the replica's own tables is damaged"))
+}
+
+/// A row by column name, as it is kept in `mainstem_base`.
+pub fn image_of(table: &Table, row: &Row) -> Vec<u8> {
+    let image: Image = table.columns.iter().map(|c| c.name.clone()).zip(row.iter().cloned()).collect();
+    row_format::encode_image(&image)
+}
+
+/// A kept image in the columns that the table has now. Columns that came since take `fill`'s value.
+pub fn row_of(table: &Table, bytes: &[u8], fill: Option<&Row>) -> Result<Row> {
+    let image = row_format::decode_image(bytes)?;
+    let mut row: Row = match fill {
+        Some(row) => row.clone(),
+        None => table.columns.iter().map(|c| mainstem::lane::constant_default(c.default.as_deref())).collect(),
+    };
+    for (name, value) in image {
+        if let Some(at) = table.column(&name) {
+            row[at] = value;
+        }
+    }
+    Ok(row)
+}
+
+/// Keeps a row's image in the base version, unless it is kept already.
+pub fn keep_base(db: &Connection, table: &Table, key: &Key, row: Option<&Row>) -> Result<()> {
+    db.prepare_cached("INSERT INTO mainstem_base(tbl, key, image) VALUES(?1, ?2, ?3) ON CONFLICT DO NOTHING")
+        .on(db)?
+        .execute(params![table.name, row_format::encode_key(key), row.map(|r| image_of(table, r))])
+        .on(db)?;
+    Ok(())
+}
+
+/// A row's image in the base version: outer None where it does not deviate by what is kept here.
+pub fn base(db: &Connection, table: &Table, key: &Key) -> Result<Option<Option<Vec<u8>>>> {
+    db.prepare_cached("SELECT image FROM mainstem_base WHERE tbl = ?1 AND key = ?2")
+        .on(db)?
+        .query_row(params![table.name, row_format::encode_key(key)], |r| r.get(0))
+        .optional()
+        .on(db)
+}
+
+/// Takes a kept base image: table name, key, image.
+pub type VisitBase<'a> = &'a mut dyn FnMut(&str, Key, Option<Vec<u8>>) -> Result<()>;
+
+/// Visits every kept base image.
+pub fn bases(db: &Connection, visit: VisitBase<'_>) -> Result<()> {
+    let mut statement = db.prepare_cached("SELECT tbl, key, image FROM mainstem_base ORDER BY tbl, key").on(db)?;
+    let mut rows = statement.query([]).on(db)?;
+    while let Some(row) = rows.next().on(db)? {
+        let table: String = row.get(0).on(db)?;
+        let key = row_format::decode_key(row.get_ref(1).on(db)?.as_blob().map_err(|_| Error::corrupt("a kept key is damaged"))?)?;
+        visit(&table, key, row.get(2).on(db)?)?;
+    }
+    Ok(())
+}
+
+/// Adds a closed changeset; its pages are stored already.
+pub fn add_changeset(db: &Connection, front: &Front) -> Result<()> {
+    db.prepare_cached("INSERT INTO mainstem_changeset(write_id, front) VALUES(?1, ?2)")
+        .on(db)?
+        .execute(params![front.header.write_id.to_be_bytes(), format::front::encode(front)])
+        .on(db)?;
+    Ok(())
+}
+
+/// Replaces a changeset's front.
+pub fn set_front(db: &Connection, front: &Front) -> Result<()> {
+    db.prepare_cached("UPDATE mainstem_changeset SET front = ?2 WHERE write_id = ?1")
+        .on(db)?
+        .execute(params![front.header.write_id.to_be_bytes(), format::front::encode(front)])
+        .on(db)?;
+    Ok(())
+}
+
+/// The changesets that are not known to be accepted, oldest first.
+pub fn changesets(db: &Connection) -> Result<Vec<Front>> {
+    let mut statement = db.prepare_cached("SELECT front FROM mainstem_changeset ORDER BY ordinal").on(db)?;
+    let mut rows = statement.query([]).on(db)?;
+    let mut fronts = Vec::new();
+    while let Some(row) = rows.next().on(db)? {
+        let bytes: Vec<u8> = row.get(0).on(db)?;
+        fronts.push(format::front::decode(&bytes)?);
+    }
+    Ok(fronts)
+}
+
+/// Forgets a changeset. True where it was there.
+pub fn drop_changeset(db: &Connection, write_id: u128) -> Result<bool> {
+    let id = write_id.to_be_bytes();
+    db.prepare_cached("DELETE FROM mainstem_page WHERE write_id = ?1").on(db)?.execute([id]).on(db)?;
+    let gone = db.prepare_cached("DELETE FROM mainstem_changeset WHERE write_id = ?1").on(db)?.execute([id]).on(db)?;
+    Ok(gone > 0)
+}
+
+/// Stores or replaces one page of a changeset.
+pub fn put_page(db: &Connection, write_id: u128, page: u64, body: &[u8]) -> Result<()> {
+    db.prepare_cached(
+        "INSERT INTO mainstem_page(write_id, page, body) VALUES(?1, ?2, ?3) ON CONFLICT(write_id, page) DO UPDATE SET body = excluded.body",
+    )
+    .on(db)?
+    .execute(params![write_id.to_be_bytes(), page as i64, body])
+    .on(db)?;
+    Ok(())
+}
+
+/// One page of a changeset.
+pub fn page(db: &Connection, write_id: u128, page: u64) -> Result<Option<Vec<u8>>> {
+    db.prepare_cached("SELECT body FROM mainstem_page WHERE write_id = ?1 AND page = ?2")
+        .on(db)?
+        .query_row(params![write_id.to_be_bytes(), page as i64], |r| r.get(0))
+        .optional()
+        .on(db)
+}
+
+/// The pages of a changeset, read one at a time.
+pub struct StoredPages<'c> {
+    /// The replica's connection.
+    pub db: &'c Connection,
+    /// The changeset.
+    pub front: Front,
+    /// The next page.
+    pub next: u64,
+}
+
+impl mainstem::primary::Pages for StoredPages<'_> {
+    fn next(&mut self) -> Result<Option<Vec<Change>>> {
+        let Some(bytes) = page(self.db, self.front.header.write_id, self.next)? else { return Ok(None) };
+        self.next += 1;
+        Ok(Some(format::page::decode(&bytes, &self.front.shapes)?))
+    }
+    fn rewind(&mut self) -> Result<()> {
+        self.next = 0;
+        Ok(())
+    }
+}
+
+/// Remembers a version's event.
+pub fn add_version(db: &Connection, version: u64, hash: &Digest, body: &[u8]) -> Result<()> {
+    db.prepare_cached("INSERT OR REPLACE INTO mainstem_version(version, hash, body) VALUES(?1, ?2, ?3)")
+        .on(db)?
+        .execute(params![version as i64, hash, body])
+        .on(db)?;
+    Ok(())
+}
+
+/// A remembered version's event.
+pub fn version(db: &Connection, version: u64) -> Result<Option<Version>> {
+    let body: Option<Vec<u8>> = db
+        .prepare_cached("SELECT body FROM mainstem_version WHERE version = ?1")
+        .on(db)?
+        .query_row([version as i64], |r| r.get(0))
+        .optional()
+        .on(db)?;
+    body.map(|b| version_of(&b)).transpose()
+}
+
+/// Decodes a version's event.
+pub fn version_of(body: &[u8]) -> Result<Version> {
+    match format::event::decode(body)? {
+        Event::Version(version) => Ok(version),
+        _ => Err(Error::corrupt("an event that is no version stands where a version should")),
+    }
+}
+
+/// Remembered versions above `after`, newest first, at most `limit`.
+pub fn versions(db: &Connection, after: u64, limit: usize) -> Result<Vec<Version>> {
+    let mut statement = db.prepare_cached("SELECT body FROM mainstem_version WHERE version > ?1 ORDER BY version DESC LIMIT ?2").on(db)?;
+    let mut rows = statement.query(params![after as i64, i64::try_from(limit).unwrap_or(i64::MAX)]).on(db)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().on(db)? {
+        let bytes: Vec<u8> = row.get(0).on(db)?;
+        found.push(version_of(&bytes)?);
+    }
+    Ok(found)
+}
+
+/// Stores a conflict as last heard.
+pub fn put_conflict(db: &Connection, conflict: &Conflict) -> Result<()> {
+    db.prepare_cached("INSERT INTO mainstem_conflict(id, is_open, body) VALUES(?1, ?2, ?3) ON CONFLICT(id) DO UPDATE SET is_open = excluded.is_open, body = excluded.body")
+        .on(db)?
+        .execute(params![conflict.id.cast_signed(), conflict.is_open(), format::conflict::encode(conflict)])
+        .on(db)?;
+    Ok(())
+}
+
+/// One conflict.
+pub fn conflict(db: &Connection, id: u64) -> Result<Option<Conflict>> {
+    let body: Option<Vec<u8>> = db
+        .prepare_cached("SELECT body FROM mainstem_conflict WHERE id = ?1")
+        .on(db)?
+        .query_row([id.cast_signed()], |r| r.get(0))
+        .optional()
+        .on(db)?;
+    body.map(|b| format::conflict::decode(&b).map_err(Error::from)).transpose()
+}
+
+/// Conflicts, oldest first.
+pub fn conflicts(db: &Connection, open_only: bool) -> Result<Vec<Conflict>> {
+    let mut statement = db.prepare_cached("SELECT body FROM mainstem_conflict WHERE is_open OR NOT ?1").on(db)?;
+    let mut rows = statement.query([open_only]).on(db)?;
+    let mut found: Vec<Conflict> = Vec::new();
+    while let Some(row) = rows.next().on(db)? {
+        let bytes: Vec<u8> = row.get(0).on(db)?;
+        found.push(format::conflict::decode(&bytes)?);
+    }
+    found.sort_by(|a, b| (a.version, &a.table, &a.key, &a.column, a.id).cmp(&(b.version, &b.table, &b.key, &b.column, b.id)));
+    Ok(found)
+}
+
+/// How many conflicts are open.
+pub fn conflicts_open(db: &Connection) -> Result<u64> {
+    db.query_row("SELECT count(*) FROM mainstem_conflict WHERE is_open", [], |r| r.get::<_, i64>(0)).on(db).map(|n| n as u64)
+}
+
+/// Notes a change that waits at the primary since a version.
+pub fn add_waiting(db: &Connection, write_id: u128, version: u64, waiting: &Waiting) -> Result<()> {
+    db.prepare_cached("INSERT OR REPLACE INTO mainstem_waiting(write_id, tbl, key, version) VALUES(?1, ?2, ?3, ?4)")
+        .on(db)?
+        .execute(params![write_id.to_be_bytes(), waiting.table, row_format::encode_key(&waiting.key), version as i64])
+        .on(db)?;
+    Ok(())
+}
+
+/// Forgets a change that waited.
+pub fn drop_waiting(db: &Connection, write_id: u128, table: &str, key: &Key) -> Result<()> {
+    db.prepare_cached("DELETE FROM mainstem_waiting WHERE write_id = ?1 AND tbl = ?2 AND key = ?3")
+        .on(db)?
+        .execute(params![write_id.to_be_bytes(), table, row_format::encode_key(key)])
+        .on(db)?;
+    Ok(())
+}
+
+/// The changes that wait at the primary, with the version that said so.
+pub fn waiting(db: &Connection) -> Result<Vec<(Version, Waiting)>> {
+    let mut statement = db
+        .prepare_cached("SELECT w.tbl, w.key, v.body FROM mainstem_waiting w JOIN mainstem_version v ON v.version = w.version ORDER BY w.version, w.tbl, w.key")
+        .on(db)?;
+    let mut rows = statement.query([]).on(db)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().on(db)? {
+        let (table, key, body): (String, Vec<u8>, Vec<u8>) = (row.get(0).on(db)?, row.get(1).on(db)?, row.get(2).on(db)?);
+        let (key, version) = (row_format::decode_key(&key)?, version_of(&body)?);
+        if let Some(waiting) = version.waiting.iter().find(|w| w.table == table && w.key == key).cloned() {
+            found.push((version, waiting));
+        }
+    }
+    Ok(found)
+}
+
+/// Every table's digest in the base version.
+pub fn digests(db: &Connection) -> Result<Vec<TableDigest>> {
+    let mut statement = db.prepare_cached("SELECT tbl, rows, sum FROM mainstem_digest").on(db)?;
+    let mut rows = statement.query([]).on(db)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().on(db)? {
+        let sum: Vec<u8> = row.get(2).on(db)?;
+        found.push(TableDigest { table: row.get(0).on(db)?, rows: row.get::<_, i64>(1).on(db)? as u64, sum: digest(&sum)? });
+    }
+    Ok(found)
+}
+
+/// Replaces every table's digest.
+pub fn set_digests(db: &Connection, digests: &[TableDigest]) -> Result<()> {
+    db.execute("DELETE FROM mainstem_digest", []).on(db)?;
+    for table in digests {
+        db.prepare_cached("INSERT INTO mainstem_digest(tbl, rows, sum) VALUES(?1, ?2, ?3)")
+            .on(db)?
+            .execute(params![table.table, table.rows as i64, table.sum])
+            .on(db)?;
+    }
+    Ok(())
+}
+
+/// Notes a schema step of the user's programs, to travel with the next changeset.
+pub fn add_step(db: &Connection, step: &SchemaChange) -> Result<()> {
+    db.execute("INSERT INTO mainstem_step(body) VALUES(?1)", [format::schema::encode_change(step)]).on(db)?;
+    Ok(())
+}
+
+/// The noted schema steps.
+pub fn steps(db: &Connection) -> Result<Vec<SchemaChange>> {
+    let mut statement = db.prepare_cached("SELECT body FROM mainstem_step ORDER BY ordinal").on(db)?;
+    let mut rows = statement.query([]).on(db)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().on(db)? {
+        let bytes: Vec<u8> = row.get(0).on(db)?;
+        found.push(format::schema::decode_change(&bytes)?);
+    }
+    Ok(found)
+}
+
+/// Notes that capture may have missed writes to a table.
+pub fn add_gap(db: &Connection, table: &str) -> Result<()> {
+    db.execute("INSERT OR IGNORE INTO mainstem_gap(tbl) VALUES(?1)", [table]).on(db)?;
+    Ok(())
+}
+
+/// Tables in which capture may have missed writes.
+pub fn gaps(db: &Connection) -> Result<Vec<String>> {
+    let mut statement = db.prepare_cached("SELECT tbl FROM mainstem_gap ORDER BY tbl").on(db)?;
+    let found = statement.query_map([], |r| r.get(0)).on(db)?.collect::<rusqlite::Result<_>>().on(db)?;
+    Ok(found)
+}
+
+/// Notes an answer to a conflict, to travel with the next changeset.
+pub fn add_resolution(db: &Connection, resolution: &Resolution) -> Result<()> {
+    db.execute(
+        "INSERT OR REPLACE INTO mainstem_resolution(conflict, choice, actor, at) VALUES(?1, ?2, ?3, ?4)",
+        params![resolution.conflict.cast_signed(), resolution.choice as i64, resolution.actor, resolution.at.0.cast_signed()],
+    )
+    .on(db)?;
+    Ok(())
+}
+
+/// The noted answers.
+pub fn resolutions(db: &Connection) -> Result<Vec<Resolution>> {
+    use mainstem::core::change::Choice;
+    let choices = [Choice::Ours, Choice::Theirs, Choice::Base, Choice::Value, Choice::Merged];
+    let mut statement = db.prepare_cached("SELECT conflict, choice, actor, at FROM mainstem_resolution ORDER BY conflict").on(db)?;
+    let mut rows = statement.query([]).on(db)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().on(db)? {
+        let choice = choices.into_iter().find(|c| *c as i64 == row.get::<_, i64>(1).unwrap_or(-1));
+        found.push(Resolution {
+            conflict: row.get::<_, i64>(0).on(db)?.cast_unsigned(),
+            choice: choice.ok_or_else(|| Error::corrupt("a noted answer is damaged"))?,
+            actor: row.get(2).on(db)?,
+            at: Time(row.get::<_, i64>(3).on(db)?.cast_unsigned()),
+        });
+    }
+    Ok(found)
+}

@@ -1,0 +1,223 @@
+//! The working changeset: what changed since the last commit, and closing it.
+use super::{base_version, replica_id, storage, tracked_schema};
+use crate::capture::{self, NetChange};
+use mainstem::body::{PAGE_CHANGES_MAX, cells, weight};
+use mainstem::core::change::{Change, Edit, Front, Header, Shape};
+use mainstem::core::format::page;
+use mainstem::core::schema::{Schema, Table};
+use mainstem::core::stamp::Time;
+use mainstem::core::value::Key;
+use mainstem::error::Result;
+use mainstem::lane::shape_of;
+use mainstem::replica::Since;
+use mainstem::tables::Tables;
+use mainstem::wiring::Around;
+use rusqlite::Connection;
+use std::collections::{HashMap, HashSet};
+
+/// About how many bytes of values a page holds before it is closed.
+const PAGE_WEIGHT_MAX: usize = 512 * 1024;
+
+/// Who closes a changeset, and what it is called.
+pub struct Naming<'a> {
+    /// The actor.
+    pub actor: &'a str,
+    /// The title; none for work that nobody named.
+    pub title: Option<&'a str>,
+    /// The description.
+    pub description: &'a str,
+}
+
+/// True where there may be something to close.
+pub fn has_work(db: &Connection) -> Result<bool> {
+    Ok(capture::has_records(db)? || !storage::steps(db)?.is_empty() || !storage::resolutions(db)?.is_empty())
+}
+
+/// The change that a net change amounts to, with stamps not before `floor`; none where nothing differs.
+pub fn change_of(table: &Table, shape: usize, net: &NetChange, floor: Time) -> Option<Change> {
+    let stamped = |ms: u64| {
+        let time = Time::from_ms(ms);
+        if time > floor { time } else { Time(floor.0.saturating_add(1)) }
+    };
+    let at = stamped(net.at_ms);
+    let edit = match (&net.before, &net.after) {
+        (None, Some(row)) => Edit::Insert(row.clone()),
+        (Some(row), None) => Edit::Delete(row.clone()),
+        (Some(before), Some(after)) => {
+            // A cell whose value before is not known counts as unchanged until the primary's rows tell.
+            let mut before = before.clone();
+            for &column in &net.unknown_before {
+                before[column].clone_from(&after[column]);
+            }
+            let times: Vec<(usize, Time)> =
+                net.cell_at_ms.iter().enumerate().filter(|(_, ms)| **ms > 0).map(|(c, ms)| (c, stamped(*ms))).collect();
+            let cells = cells(&before, after, at, &times);
+            if cells.is_empty() {
+                return None;
+            }
+            Edit::Update(cells)
+        }
+        (None, None) => return None,
+    };
+    let row = net.after.as_ref().or(net.before.as_ref())?;
+    let moved_from = net.moved_from.clone().filter(|_| matches!(edit, Edit::Insert(_)));
+    Some(Change { table: shape, key: table.key_of(row), edit, at, moved_from })
+}
+
+/// Visits net changes since the last commit, or since the base version.
+pub fn changes(db: &Connection, since: Since, visit: &mut dyn FnMut(&Shape, &Change) -> Result<()>) -> Result<()> {
+    let floor = Time(0);
+    let mut seen: HashSet<(String, Key)> = HashSet::new();
+    if since == Since::Base {
+        let schema = tracked_schema(db)?;
+        let mut now = rows_now(db, &schema);
+        storage::bases(db, &mut |name, key, image| {
+            let Some(position) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
+            let table = &schema.tables[position];
+            let after = now.get(position, &key)?;
+            let before = image.map(|bytes| storage::row_of(table, &bytes, after.as_ref())).transpose()?;
+            seen.insert((table.name.to_ascii_lowercase(), key.clone()));
+            let net =
+                NetChange { table: 0, key, before, after, unknown_before: Vec::new(), at_ms: 0, cell_at_ms: Vec::new(), moved_from: None };
+            match change_of(table, 0, &net, floor) {
+                Some(change) => visit(&shape_of(table), &change),
+                None => Ok(()),
+            }
+        })?;
+    }
+    capture::condense(db, None, &mut |table, net| {
+        if seen.contains(&(table.name.to_ascii_lowercase(), net.key.clone())) {
+            return Ok(());
+        }
+        match change_of(table, 0, &net, floor) {
+            Some(change) => visit(&shape_of(table), &change),
+            None => Ok(()),
+        }
+    })
+    .map(drop)
+}
+
+/// Rows as they are now, for reading.
+pub fn rows_now<'c>(db: &'c Connection, schema: &Schema) -> crate::tables::SqliteTables<'c> {
+    let schema = std::sync::Arc::new(schema.clone());
+    let same = schema.clone();
+    crate::tables::SqliteTables::new(db, schema, Box::new(move |_| Ok((*same).clone())))
+}
+
+struct Closing<'c> {
+    db: &'c Connection,
+    write_id: u128,
+    front: Front,
+    shapes: HashMap<String, usize>,
+    page: Vec<Change>,
+    weight: usize,
+    pages: u64,
+}
+
+impl Closing<'_> {
+    fn shape(&mut self, table: &Table) -> usize {
+        *self.shapes.entry(table.name.clone()).or_insert_with(|| {
+            self.front.shapes.push(shape_of(table));
+            self.front.shapes.len() - 1
+        })
+    }
+
+    fn add(&mut self, change: Change) -> Result<()> {
+        let shape = &mut self.front.shapes[change.table];
+        if let (true, Edit::Insert(_), Some(number)) = (shape.is_numbered, &change.edit, change.key.first().and_then(|v| v.as_integer())) {
+            shape.highest = shape.highest.max(Some(number));
+        }
+        self.front.header.at = self.front.header.at.max(change.at);
+        if let Edit::Update(cells) = &change.edit {
+            self.front.header.at = cells.iter().map(|c| c.at).fold(self.front.header.at, Time::max);
+        }
+        self.weight += weight(&change);
+        self.page.push(change);
+        self.front.count += 1;
+        if self.page.len() >= PAGE_CHANGES_MAX || self.weight >= PAGE_WEIGHT_MAX {
+            self.close_page()?;
+        }
+        Ok(())
+    }
+
+    fn close_page(&mut self) -> Result<()> {
+        if self.page.is_empty() {
+            return Ok(());
+        }
+        storage::put_page(self.db, self.write_id, self.pages, &page::encode(&self.front.shapes, &self.page))?;
+        self.pages += 1;
+        self.weight = 0;
+        self.page.clear();
+        Ok(())
+    }
+}
+
+/// Closes what changed since the last commit as a changeset, inside a transaction. None where nothing did.
+pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Option<Front>> {
+    let floor = Time(storage::get::<i64>(db, "clock")?.unwrap_or_default() as u64);
+    let write_id = around.random();
+    let mut closing = Closing { db, write_id, front: Front::default(), shapes: HashMap::new(), page: Vec::new(), weight: 0, pages: 0 };
+    let end = capture::end(db)?;
+    capture::condense(db, None, &mut |table, mut net| {
+        if !net.unknown_before.is_empty() {
+            complete(db, table, &mut net)?;
+        }
+        let shape = closing.shape(table);
+        let Some(change) = change_of(table, shape, &net, floor) else { return Ok(()) };
+        storage::keep_base(db, table, &net.key, net.before.as_ref())?;
+        closing.add(change)
+    })?;
+    closing.close_page()?;
+    capture::clear(db, end)?;
+    let mut front = closing.front;
+    front.schema = storage::steps(db)?;
+    front.resolutions = storage::resolutions(db)?;
+    if front.count == 0 && front.schema.is_empty() && front.resolutions.is_empty() {
+        return Ok(None);
+    }
+    db.execute_batch("DELETE FROM mainstem_step; DELETE FROM mainstem_resolution;")
+        .map_err(|e| crate::errors::explain(e, "the replica", 0))?;
+    let sequence = storage::get::<i64>(db, "sequence")?.unwrap_or_default() + 1;
+    let at = front.header.at.max(floor).tick(around.now_ms()).max(front.resolutions.iter().map(|r| r.at).max().unwrap_or_default());
+    front.header = Header {
+        write_id,
+        lineage: storage::get_wide(db, "lineage")?.unwrap_or_default(),
+        replica: replica_id(db)?,
+        sequence: sequence as u64,
+        base_version: base_version(db)?,
+        actor: naming.actor.to_owned(),
+        title: naming.title.map(str::to_owned),
+        description: naming.description.to_owned(),
+        at,
+    };
+    storage::put(db, "sequence", sequence)?;
+    storage::put(db, "clock", at.0 as i64)?;
+    storage::add_changeset(db, &front)?;
+    Ok(Some(front))
+}
+
+/// Takes cells whose value before is not known from the row's base image, where a comparison has put one; else the
+/// table is to be compared before anything is sent.
+fn complete(db: &Connection, table: &Table, net: &mut NetChange) -> Result<()> {
+    let Some(before) = &mut net.before else { return Ok(()) };
+    let Some(Some(image)) = storage::base(db, table, &net.key)? else { return storage::add_gap(db, &table.name) };
+    let base = storage::row_of(table, &image, None)?;
+    for column in std::mem::take(&mut net.unknown_before) {
+        before[column].clone_from(&base[column]);
+    }
+    Ok(())
+}
+
+/// Gives the unsent changesets that have no title this one. Returns the last that got it.
+pub fn name_untitled(db: &Connection, naming: &Naming<'_>, closed: Option<Front>) -> Result<Option<Front>> {
+    let mut named = closed;
+    for mut front in storage::changesets(db)? {
+        if front.header.title.is_none() {
+            front.header.title = naming.title.map(str::to_owned);
+            front.header.description = naming.description.to_owned();
+            storage::set_front(db, &front)?;
+            named = Some(front);
+        }
+    }
+    Ok(named)
+}

@@ -1,0 +1,221 @@
+//! The store of an embedded primary: ledger and tables on one connection to one file, in one transaction.
+//!
+//! Invariant: our own connection fires no trigger, neither the user's nor those that notice what other programs
+//! write. A write transaction takes the lock when it begins; one that is dropped leaves nothing.
+use crate::connection::{begin_read, begin_write, commit, roll_back, triggers_off};
+use crate::errors::Explain;
+use crate::ledger::SqliteLedger;
+use crate::tables::SqliteTables;
+use mainstem::Result;
+use mainstem::core::change::{Change, Shape};
+use mainstem::core::conflict::Conflict;
+use mainstem::core::event::{Digest, Event, Renumbered, TableDigest, Version, Waiting};
+use mainstem::core::schema::{Schema, SchemaChange};
+use mainstem::core::stamp::ReplicaId;
+use mainstem::core::value::{Key, Row, Value};
+use mainstem::ledger::{Appended, Head, Ledger, Touch};
+use mainstem::store::{DirectWrite, Store, Transaction};
+use mainstem::tables::{Tables, Wrote};
+use rusqlite::Connection;
+use std::sync::Arc;
+
+/// Reads the schema of a dataset's tables, Mainstem's own left out.
+pub type SchemaReader = fn(&Connection) -> Result<Schema>;
+
+/// Notices what other programs write into a primary's tables.
+pub trait Watcher {
+    /// From here on, writes of other programs are noticed.
+    fn watch(&self, connection: &Connection, schema: &Schema) -> Result<()>;
+    /// Our own schema step is not another program's doing. Called before any row is written after it.
+    fn altered(&self, connection: &Connection) -> Result<()>;
+    /// True where other programs wrote since the last `take_direct`.
+    fn has_direct(&self, connection: &Connection, schema: &Schema) -> Result<bool>;
+    /// What they did: schema steps, then net row changes, already in the tables. Forgotten afterwards.
+    fn take_direct(&self, connection: &Connection, schema: &Schema) -> Result<(Vec<SchemaChange>, Vec<DirectWrite>)>;
+}
+
+/// A primary's file.
+pub struct SqliteStore {
+    connection: Connection,
+    read_schema: SchemaReader,
+    watcher: Box<dyn Watcher>,
+    known: Option<(i64, Arc<Schema>)>,
+}
+
+impl SqliteStore {
+    /// A store on a connection of its own.
+    pub fn new(connection: Connection, read_schema: SchemaReader, watcher: Box<dyn Watcher>) -> Result<Self> {
+        triggers_off(&connection)?;
+        Ok(SqliteStore { connection, read_schema, watcher, known: None })
+    }
+
+    /// The connection, for what is neither ledger nor tables.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    fn transaction(&mut self) -> Result<StoreTransaction<'_>> {
+        let schema = match self.schema() {
+            Ok(schema) => schema,
+            Err(error) => {
+                roll_back(&self.connection);
+                return Err(error);
+            }
+        };
+        let tables = SqliteTables::new(&self.connection, schema, Box::new(self.read_schema));
+        let ledger = SqliteLedger::new(&self.connection);
+        Ok(StoreTransaction { connection: &self.connection, tables, ledger, watcher: &*self.watcher })
+    }
+
+    /// The schema at the beginning of a transaction, read again only where it changed since the last.
+    fn schema(&mut self) -> Result<Arc<Schema>> {
+        let version: i64 = self.connection.query_row("PRAGMA schema_version", [], |row| row.get(0)).on(&self.connection)?;
+        if let Some((_, schema)) = self.known.as_ref().filter(|(known, _)| *known == version) {
+            return Ok(schema.clone());
+        }
+        let schema = Arc::new((self.read_schema)(&self.connection)?);
+        self.known = Some((version, schema.clone()));
+        Ok(schema)
+    }
+
+    fn query_only(&self, is_on: bool) -> Result<()> {
+        self.connection.pragma_update(None, "query_only", is_on).on(&self.connection)
+    }
+}
+
+impl Store for SqliteStore {
+    fn begin(&mut self) -> Result<Box<dyn Transaction + '_>> {
+        self.query_only(false)?;
+        begin_write(&self.connection)?;
+        Ok(Box::new(self.transaction()?))
+    }
+
+    fn begin_read(&mut self) -> Result<Box<dyn Transaction + '_>> {
+        self.query_only(true)?;
+        begin_read(&self.connection)?;
+        Ok(Box::new(self.transaction()?))
+    }
+}
+
+/// One transaction over ledger and tables; dropped, it is undone.
+pub struct StoreTransaction<'s> {
+    connection: &'s Connection,
+    tables: SqliteTables<'s>,
+    ledger: SqliteLedger<'s>,
+    watcher: &'s dyn Watcher,
+}
+
+impl Drop for StoreTransaction<'_> {
+    fn drop(&mut self) {
+        roll_back(self.connection);
+    }
+}
+
+impl Transaction for StoreTransaction<'_> {
+    fn commit(self: Box<Self>) -> Result<()> {
+        commit(self.connection)
+    }
+    fn version_event(&mut self, version: u64) -> Result<Option<(Vec<u8>, Digest)>> {
+        self.ledger.version_event(version)
+    }
+    fn watch(&mut self) -> Result<()> {
+        self.watcher.watch(self.connection, &self.tables.schema())
+    }
+    fn has_direct(&mut self) -> Result<bool> {
+        self.watcher.has_direct(self.connection, &self.tables.schema())
+    }
+    fn take_direct(&mut self) -> Result<(Vec<SchemaChange>, Vec<DirectWrite>)> {
+        self.watcher.take_direct(self.connection, &self.tables.schema())
+    }
+}
+
+impl Tables for StoreTransaction<'_> {
+    fn schema(&self) -> Arc<Schema> {
+        self.tables.schema()
+    }
+    fn get(&mut self, table: usize, key: &Key) -> Result<Option<Row>> {
+        self.tables.get(table, key)
+    }
+    fn insert(&mut self, table: usize, row: &Row) -> Result<Wrote> {
+        self.tables.insert(table, row)
+    }
+    fn update(&mut self, table: usize, key: &Key, row: &Row) -> Result<Wrote> {
+        self.tables.update(table, key, row)
+    }
+    fn delete(&mut self, table: usize, key: &Key) -> Result<()> {
+        self.tables.delete(table, key)
+    }
+    fn find(&mut self, table: usize, columns: &[usize], values: &[Value], limit: usize) -> Result<Vec<Row>> {
+        self.tables.find(table, columns, values, limit)
+    }
+    fn rivals(&mut self, table: usize, row: &Row) -> Result<Vec<Row>> {
+        self.tables.rivals(table, row)
+    }
+    fn scan(&mut self, table: usize, visit: &mut dyn FnMut(&Row) -> Result<()>) -> Result<()> {
+        self.tables.scan(table, visit)
+    }
+    fn next_number(&mut self, table: usize) -> Result<i64> {
+        self.tables.next_number(table)
+    }
+    fn alter(&mut self, step: &SchemaChange) -> Result<()> {
+        self.tables.alter(step)?;
+        self.watcher.altered(self.connection)
+    }
+}
+
+impl Ledger for StoreTransaction<'_> {
+    fn head(&mut self) -> Result<Head> {
+        self.ledger.head()
+    }
+    fn append(&mut self, expected: &Head, event: &Event) -> Result<Appended> {
+        self.ledger.append(expected, event)
+    }
+    fn event(&mut self, index: u64) -> Result<Option<(Vec<u8>, Digest)>> {
+        self.ledger.event(index)
+    }
+    fn version(&mut self, version: u64) -> Result<Option<Version>> {
+        self.ledger.version(version)
+    }
+    fn version_hash(&mut self, version: u64) -> Result<Option<Digest>> {
+        self.ledger.version_hash(version)
+    }
+    fn find_write(&mut self, write_id: u128) -> Result<Option<u64>> {
+        self.ledger.find_write(write_id)
+    }
+    fn last_sequence(&mut self, replica: ReplicaId) -> Result<u64> {
+        self.ledger.last_sequence(replica)
+    }
+    fn put_page(&mut self, version: u64, page: u64, bytes: &[u8], shapes: &[Shape], changes: &[Change]) -> Result<()> {
+        self.ledger.put_page(version, page, bytes, shapes, changes)
+    }
+    fn page(&mut self, version: u64, page: u64) -> Result<Option<Vec<u8>>> {
+        self.ledger.page(version, page)
+    }
+    fn touches(&mut self, table: &str, key: &Key, after: u64) -> Result<Vec<Touch>> {
+        self.ledger.touches(table, key, after)
+    }
+    fn touched(&mut self, table: &str, after: u64, visit: &mut dyn FnMut(&Key) -> Result<()>) -> Result<()> {
+        self.ledger.touched(table, after, visit)
+    }
+    fn steps(&mut self, after: u64) -> Result<Vec<SchemaChange>> {
+        self.ledger.steps(after)
+    }
+    fn digests(&mut self) -> Result<Vec<TableDigest>> {
+        self.ledger.digests()
+    }
+    fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>> {
+        self.ledger.conflicts(open_only)
+    }
+    fn conflict(&mut self, id: u64) -> Result<Option<Conflict>> {
+        self.ledger.conflict(id)
+    }
+    fn waiting(&mut self) -> Result<Vec<(Version, Waiting)>> {
+        self.ledger.waiting()
+    }
+    fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<Renumbered>> {
+        self.ledger.renumbered(replica, after)
+    }
+    fn policy_text(&mut self) -> Result<String> {
+        self.ledger.policy_text()
+    }
+}

@@ -1,0 +1,10 @@
+//! Contracts of the SQLite store: opening files, locks, current rows, schema steps and the ledger.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod alter;
+mod contract;
+mod files;
+mod ledger;
+mod rows;
+mod schema;
+mod store;
