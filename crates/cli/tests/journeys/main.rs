@@ -15,6 +15,7 @@ mod direct;
 mod geodiff;
 mod merging;
 mod northwind;
+mod random;
 mod refusals;
 mod schema;
 mod strategies;
