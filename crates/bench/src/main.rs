@@ -30,8 +30,7 @@ fn file(folder: &std::path::Path, table: &str, way: Way) -> Connection {
         let _ = std::fs::remove_file(folder.join(format!("bench.db{end}")));
     }
     let conn = Connection::open(&path).expect("the folder is ours");
-    conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536")
-        .expect("plain pragmas");
+    conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536").expect("plain pragmas");
     conn.execute_batch(table).expect("a plain table");
     if way == Way::Tracked {
         track(&path);
@@ -81,9 +80,7 @@ fn narrow(folder: &std::path::Path, way: Way) -> Vec<(&'static str, f64)> {
     );
     let key = |i: i64| format!("key-{:08}", i * 7919 % ROWS);
     let mut found = Vec::new();
-    let insert = std::cell::RefCell::new(
-        conn.prepare("INSERT INTO t VALUES (?1, ?2, ?3, ?4, ?5, ?6)").expect("a plain statement"),
-    );
+    let insert = std::cell::RefCell::new(conn.prepare("INSERT INTO t VALUES (?1, ?2, ?3, ?4, ?5, ?6)").expect("a plain statement"));
     found.push((
         "insert",
         measure(&conn, way, false, ROWS, |i| {
@@ -118,19 +115,13 @@ fn narrow(folder: &std::path::Path, way: Way) -> Vec<(&'static str, f64)> {
 
 fn wide(folder: &std::path::Path, way: Way) -> Vec<(&'static str, f64)> {
     let columns: Vec<String> = (1..50).map(|n| format!("c{n}")).collect();
-    let conn = file(
-        folder,
-        &format!("CREATE TABLE t(k TEXT PRIMARY KEY, {}); CREATE TABLE kept(changeset BLOB)", columns.join(", ")),
-        way,
-    );
-    let values: Vec<String> =
-        (1..50).map(|n| if n % 2 == 0 { format!("?2 + {n}") } else { format!("'text {n}'") }).collect();
+    let conn = file(folder, &format!("CREATE TABLE t(k TEXT PRIMARY KEY, {}); CREATE TABLE kept(changeset BLOB)", columns.join(", ")), way);
+    let values: Vec<String> = (1..50).map(|n| if n % 2 == 0 { format!("?2 + {n}") } else { format!("'text {n}'") }).collect();
     let key = |i: i64| format!("key-{i:08}");
     let rows = 20_000;
     let mut found = Vec::new();
-    let insert = std::cell::RefCell::new(
-        conn.prepare(&format!("INSERT INTO t VALUES (?1, {})", values.join(", "))).expect("a plain statement"),
-    );
+    let insert =
+        std::cell::RefCell::new(conn.prepare(&format!("INSERT INTO t VALUES (?1, {})", values.join(", "))).expect("a plain statement"));
     found.push((
         "50 insert",
         measure(&conn, way, false, rows, |i| {
@@ -145,9 +136,7 @@ fn wide(folder: &std::path::Path, way: Way) -> Vec<(&'static str, f64)> {
         }),
     ));
     let set: Vec<String> = (1..11).map(|n| format!("c{} = ?1 + {n}", n * 4)).collect();
-    let ten = std::cell::RefCell::new(
-        conn.prepare(&format!("UPDATE t SET {} WHERE k = ?2", set.join(", "))).expect("a plain statement"),
-    );
+    let ten = std::cell::RefCell::new(conn.prepare(&format!("UPDATE t SET {} WHERE k = ?2", set.join(", "))).expect("a plain statement"));
     found.push((
         "50 update 10",
         measure(&conn, way, false, rows, |i| {
@@ -189,21 +178,15 @@ fn costs(folder: &std::path::Path) {
     }
     println!("{:<18} {:>9} {:>9} {:>7} {:>9} {:>7}", "us a statement", "plain", "tracked", "", "session", "");
     for what in order {
-        let [plain, tracked, session] =
-            [Way::Plain, Way::Tracked, Way::Session].map(|way| median(all[&(what, way)].clone()));
-        println!(
-            "{what:<18} {plain:>9.2} {tracked:>9.2} {:>6.2}x {session:>9.2} {:>6.2}x",
-            tracked / plain,
-            session / plain
-        );
+        let [plain, tracked, session] = [Way::Plain, Way::Tracked, Way::Session].map(|way| median(all[&(what, way)].clone()));
+        println!("{what:<18} {plain:>9.2} {tracked:>9.2} {:>6.2}x {session:>9.2} {:>6.2}x", tracked / plain, session / plain);
     }
 }
 
 fn log_bytes(folder: &std::path::Path) {
     let pages = |conn: &Connection| -> i64 {
         conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("no reader");
-        conn.query_row("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size", [], |r| r.get(0))
-            .expect("a plain pragma")
+        conn.query_row("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size", [], |r| r.get(0)).expect("a plain pragma")
     };
     let table = "CREATE TABLE t(k TEXT PRIMARY KEY, a TEXT, b INTEGER, c REAL, d TEXT, e INTEGER)";
     let fill = format!(
@@ -224,8 +207,7 @@ fn log_bytes(folder: &std::path::Path) {
 }
 
 fn condensing(folder: &std::path::Path) {
-    let conn =
-        file(folder, "CREATE TABLE t(k TEXT PRIMARY KEY, a TEXT, b INTEGER, c REAL, d TEXT, e INTEGER)", Way::Plain);
+    let conn = file(folder, "CREATE TABLE t(k TEXT PRIMARY KEY, a TEXT, b INTEGER, c REAL, d TEXT, e INTEGER)", Way::Plain);
     conn.execute_batch(&format!(
         "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS} - 1) \
         INSERT INTO t SELECT printf('key-%08d', i), 'name ' || i, i, i * 0.5, 'some text ' || i, i % 10 FROM n"
@@ -233,14 +215,17 @@ fn condensing(folder: &std::path::Path) {
     .expect("new rows");
     let path = folder.join("bench.db");
     track(&path);
-    conn.execute_batch("BEGIN; UPDATE t SET b = b + 1; UPDATE t SET a = a || 'x'; UPDATE t SET c = c * 2; UPDATE t SET b = b + 1; COMMIT").expect("rows");
+    conn.execute_batch("BEGIN; UPDATE t SET b = b + 1; UPDATE t SET a = a || 'x'; UPDATE t SET c = c * 2; UPDATE t SET b = b + 1; COMMIT")
+        .expect("rows");
     let ours = Connection::open(&path).expect("it is there");
     connection::triggers_off(&ours).expect("a plain setting");
     ours.execute_batch("PRAGMA cache_size = -65536").expect("a plain pragma");
     let mut all = Vec::new();
     for _ in 0..RUNS {
         let begun = cpu();
+        ours.execute_batch("BEGIN").expect("no transaction is open");
         let condensed = capture::condense(&ours, None, &mut |_, _| Ok(())).expect("healed");
+        ours.execute_batch("COMMIT").expect("a transaction is open");
         all.push(cpu() - begun);
         assert_eq!(condensed.changes, ROWS as u64);
     }

@@ -6,8 +6,24 @@ use std::path::Path;
 
 /// The commands that work on a replica, and so need to know which.
 const OF_A_REPLICA: [&str; 18] = [
-    "status", "diff", "log", "show", "commit", "restore", "publish", "push", "pull", "sync", "conflicts", "resolve", "pending", "verify",
-    "policy", "bundle", "changeset", "config",
+    "status",
+    "diff",
+    "log",
+    "show",
+    "commit",
+    "restore",
+    "publish",
+    "push",
+    "pull",
+    "sync",
+    "conflicts",
+    "resolve",
+    "pending",
+    "verify",
+    "policy",
+    "bundle",
+    "changeset",
+    "config",
 ];
 
 /// The text with `--db` added to each command of ours in it that needs the database.
@@ -42,7 +58,13 @@ mod tests {
             told("mainstem sync (or: mainstem deinit --force)"),
             "mainstem --db \"my app.db\" sync (or: mainstem --db \"my app.db\" deinit --force)"
         );
-        for other in ["mainstem help sync", "mainstem init app.db", "mainstem clone ../p new.db", "ls -l /x/mainstem sync", "mainstem --db a.db diff"] {
+        for other in [
+            "mainstem help sync",
+            "mainstem init app.db",
+            "mainstem clone ../p new.db",
+            "ls -l /x/mainstem sync",
+            "mainstem --db a.db diff",
+        ] {
             assert_eq!(told(other), other);
         }
         assert_eq!(naming("mainstem sync", None), "mainstem sync");

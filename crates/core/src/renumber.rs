@@ -1,6 +1,7 @@
 //! Rows that got another number, and every reference that has to follow.
 //!
 //! Invariant: only a link that names the parent's number follows; a link by other columns still finds its row.
+//! Invariant: a link to a row that is itself named by such a link follows too, through any number of tables.
 //! Invariant: a composite link follows only where all its cells are the renumbered row's.
 
 #[cfg(test)]
@@ -79,8 +80,8 @@ impl Renumbering {
             return false;
         }
         let before = change.clone();
-        for link in schema.table(&shape.table).map_or(&[][..], |table| &table.foreign_keys) {
-            self.follow(schema, shape, link, &before, change);
+        for link in links_from(schema, &shape.table) {
+            self.follow(schema, shape, &link, &before, change);
         }
         self.own_number(shape, &before, change);
         *change != before
@@ -134,6 +135,31 @@ impl Renumbering {
             }
         }
     }
+}
+
+/// The links of a table, and what they name further on: where a link names columns that are themselves a link, its own
+/// columns name that link's parent as well.
+fn links_from(schema: &Schema, table: &str) -> Vec<ForeignKey> {
+    let mut links = schema.table(table).map_or_else(Vec::new, |table| table.foreign_keys.clone());
+    let mut at = 0;
+    while let Some(link) = links.get(at).cloned() {
+        at += 1;
+        let Some(parent) = schema.table(&link.parent) else { continue };
+        for next in &parent.foreign_keys {
+            let mut further = ForeignKey { columns: Vec::new(), parent_columns: Vec::new(), ..next.clone() };
+            for (&column, name) in next.columns.iter().zip(&next.parent_columns) {
+                let through = link.parent_columns.iter().position(|named| parent.column(named) == Some(column));
+                if let Some(i) = through {
+                    further.columns.push(link.columns[i]);
+                    further.parent_columns.push(name.clone());
+                }
+            }
+            if !further.columns.is_empty() && !links.contains(&further) {
+                links.push(further);
+            }
+        }
+    }
+    links
 }
 
 /// A change's value in a column, after it or before; none where an update does not say.

@@ -144,7 +144,11 @@ impl Body {
 
     /// The position of a table's shape in this body, added where it is new.
     pub fn shape(&mut self, table: &Table) -> usize {
-        let is_it = |s: &Shape| s.table == table.name && s.columns.len() == table.columns.len() && s.columns.iter().zip(&table.columns).all(|(a, b)| *a == b.name);
+        let is_it = |s: &Shape| {
+            s.table == table.name
+                && s.columns.len() == table.columns.len()
+                && s.columns.iter().zip(&table.columns).all(|(a, b)| *a == b.name)
+        };
         if let Some(at) = self.shapes.iter().position(is_it) {
             return at;
         }

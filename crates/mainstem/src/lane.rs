@@ -3,6 +3,9 @@ use mainstem_core::change::{Cell, Change, Edit, Front, Shape};
 use mainstem_core::schema::{Schema, SchemaChange, Table};
 use mainstem_core::value::{Key, Row, Value};
 
+/// A cell whose column is gone: the column's name, the values before and after.
+pub type Lost = (String, (Value, Value));
+
 /// One shape's way to the ground.
 #[derive(Clone, Debug)]
 pub struct Lane {
@@ -25,7 +28,9 @@ pub fn lanes(schema: &Schema, front: &Front, steps: &[SchemaChange]) -> Vec<Lane
         .map(|shape| {
             let mut name = shape.table.clone();
             for step in steps {
-                if let SchemaChange::RenameTable { from, to } = step && from.eq_ignore_ascii_case(&name) {
+                if let SchemaChange::RenameTable { from, to } = step
+                    && from.eq_ignore_ascii_case(&name)
+                {
                     name.clone_from(to);
                 }
             }
@@ -67,7 +72,9 @@ pub fn constant_default(text: Option<&str>) -> Value {
     if let Ok(i) = text.trim_start_matches('+').parse::<i64>() {
         return Value::Integer(i);
     }
-    if text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.')) && let Ok(r) = text.parse::<f64>() {
+    if text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'))
+        && let Ok(r) = text.parse::<f64>()
+    {
         return Value::Real(r);
     }
     Value::Null
@@ -77,12 +84,21 @@ impl Lane {
     /// The lane from a shape to one table, through renames of its columns.
     pub fn between(schema: &Schema, table: Option<usize>, from: &Shape, steps: &[SchemaChange]) -> Lane {
         let Some(index) = table else {
-            return Lane { table, shape: from.clone(), columns: vec![None; from.columns.len()], names: from.columns.clone(), key: from.key.clone(), defaults: Vec::new() };
+            return Lane {
+                table,
+                shape: from.clone(),
+                columns: vec![None; from.columns.len()],
+                names: from.columns.clone(),
+                key: from.key.clone(),
+                defaults: Vec::new(),
+            };
         };
         let there = &schema.tables[index];
         let columns = from.columns.iter().map(|name| there.column(&renamed(&from.table, name, steps))).collect();
         let defaults = there.columns.iter().map(|c| constant_default(c.default.as_deref())).collect();
-        Lane { table, shape: shape_of(there), columns, names: from.columns.clone(), key: from.key.clone(), defaults }
+        // A number that is a link follows its parent's and is never changed by itself.
+        let shape = Shape { is_numbered: there.gives_numbers(), ..shape_of(there) };
+        Lane { table, shape, columns, names: from.columns.clone(), key: from.key.clone(), defaults }
     }
 
     /// A whole row in the ground's columns; columns it does not know get their default.
@@ -110,7 +126,7 @@ impl Lane {
 
     /// A change in the ground's columns, and the cells (column, before and after) whose column is gone.
     /// A delete takes cells it does not know from `there`, the row that is there.
-    pub fn localise(&self, change: &Change, there: Option<&Row>) -> (Change, Vec<(String, (Value, Value))>) {
+    pub fn localise(&self, change: &Change, there: Option<&Row>) -> (Change, Vec<Lost>) {
         let mut lost = Vec::new();
         let edit = match &change.edit {
             Edit::Insert(row) => {
@@ -154,7 +170,9 @@ fn renamed(table: &str, column: &str, steps: &[SchemaChange]) -> String {
     for step in steps {
         match step {
             SchemaChange::RenameTable { from, to } if from.eq_ignore_ascii_case(&table) => table.clone_from(to),
-            SchemaChange::RenameColumn { table: t, from, to } if t.eq_ignore_ascii_case(&table) && from.eq_ignore_ascii_case(&name) => name.clone_from(to),
+            SchemaChange::RenameColumn { table: t, from, to } if t.eq_ignore_ascii_case(&table) && from.eq_ignore_ascii_case(&name) => {
+                name.clone_from(to)
+            }
             _ => {}
         }
     }

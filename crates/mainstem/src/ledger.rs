@@ -1,8 +1,8 @@
 //! The primary's append-only record of events, and the pages of row changes that its versions refer to.
 use crate::error::Result;
+use mainstem_core::change::{Change, Shape};
 use mainstem_core::conflict::Conflict;
 use mainstem_core::event::{Digest, Event, TableDigest, Version, Waiting};
-use mainstem_core::change::{Change, Shape};
 use mainstem_core::stamp::ReplicaId;
 use mainstem_core::value::Key;
 

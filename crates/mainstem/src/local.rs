@@ -80,10 +80,9 @@ impl<S: Store> LocalPrimary<S> {
             digests.row(&founding.schema.tables[table], None, Some(row));
             match tx.insert(table, row)? {
                 Wrote::Done => Ok(()),
-                Wrote::Unique(what) | Wrote::Constraint(what) => Err(Error::corrupt(format!(
-                    "a row of {} breaks its own table's rules ({what})",
-                    founding.schema.tables[table].name
-                ))),
+                Wrote::Unique(what) | Wrote::Constraint(what) => {
+                    Err(Error::corrupt(format!("a row of {} breaks its own table's rules ({what})", founding.schema.tables[table].name)))
+                }
             }
         })?;
         for object in &founding.schema.objects {
@@ -161,13 +160,24 @@ fn describe(tx: &mut dyn Transaction) -> Result<Description> {
 fn check_known(tx: &mut dyn Transaction, known: &Acquaintance) -> Result<()> {
     let genesis = genesis(tx)?;
     if genesis.lineage != known.lineage {
-        return Err(Error::new(ErrorKind::Conflict, "other_lineage", format!("the primary holds another dataset ({}); this replica was not cloned from it", genesis.dataset))
-            .hint("mainstem clone ADDRESS NEW.db to work on that dataset, or check the address with mainstem config remote"));
+        return Err(Error::new(
+            ErrorKind::Conflict,
+            "other_lineage",
+            format!("the primary holds another dataset ({}); this replica was not cloned from it", genesis.dataset),
+        )
+        .hint("mainstem clone ADDRESS NEW.db to work on that dataset, or check the address with mainstem config remote"));
     }
     let is_known = genesis.epoch == known.epoch && tx.version_hash(known.version)? == Some(known.hash);
     if !is_known {
-        return Err(Error::new(ErrorKind::Conflict, "other_epoch", format!("the primary does not have version {} as this replica knows it; it was restored from an older copy or replaced", known.version))
-            .hint("mainstem bundle create FILE keeps your unsent work; then mainstem clone ADDRESS NEW.db"));
+        return Err(Error::new(
+            ErrorKind::Conflict,
+            "other_epoch",
+            format!(
+                "the primary does not have version {} as this replica knows it; it was restored from an older copy or replaced",
+                known.version
+            ),
+        )
+        .hint("mainstem bundle create FILE keeps your unsent work; then mainstem clone ADDRESS NEW.db"));
     }
     Ok(())
 }
@@ -227,7 +237,15 @@ fn version_of(version: u64, header: Header, accepted_at: Time, written: Written)
 }
 
 /// Merges one changeset onto the head and appends what came of it.
-fn accept(tx: &mut dyn Transaction, policy: &Policy, front: &Front, pages: &mut dyn Pages, around: &Around, primary: ReplicaId, released: Vec<(u128, String, Key)>) -> Result<Option<Version>> {
+fn accept(
+    tx: &mut dyn Transaction,
+    policy: &Policy,
+    front: &Front,
+    pages: &mut dyn Pages,
+    around: &Around,
+    primary: ReplicaId,
+    released: Vec<(u128, String, Key)>,
+) -> Result<Option<Version>> {
     let head = tx.head()?;
     let known = tx.digests()?;
     let place = Place { head: head.version, version: head.version + 1, primary };
@@ -293,11 +311,17 @@ fn release(tx: &mut dyn Transaction, around: &Around, primary: ReplicaId) -> Res
 
 fn parent_is_there(tx: &mut dyn Transaction, waiting: &Waiting) -> Result<bool> {
     let schema = tx.schema();
-    let (Some(child), Some(parent)) = (schema.table(&waiting.table), schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&waiting.parent))) else {
+    let (Some(child), Some(parent)) =
+        (schema.table(&waiting.table), schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&waiting.parent)))
+    else {
         return Ok(false);
     };
-    for link in child.foreign_keys.iter().filter(|l| l.parent.eq_ignore_ascii_case(&waiting.parent) && l.columns.len() == waiting.parent_key.len()) {
-        if let Some((_, columns)) = crate::rebase::parent_of(&schema, link) && !tx.find(parent, &columns, &waiting.parent_key, 1)?.is_empty() {
+    for link in
+        child.foreign_keys.iter().filter(|l| l.parent.eq_ignore_ascii_case(&waiting.parent) && l.columns.len() == waiting.parent_key.len())
+    {
+        if let Some((_, columns)) = crate::rebase::parent_of(&schema, link)
+            && !tx.find(parent, &columns, &waiting.parent_key, 1)?.is_empty()
+        {
             return Ok(true);
         }
     }
@@ -367,8 +391,12 @@ impl<S: Store> LocalPrimary<S> {
         let ahead = policy.clock_skew_ms_max();
         if front.header.at.ms() > now.saturating_add(ahead) {
             let seconds = (front.header.at.ms() - now) / 1000;
-            return Err(Error::new(ErrorKind::Invalid, "clock_skew", format!("the replica's clock is {seconds} s ahead of the primary's; more than {} s is refused", ahead / 1000))
-                .hint("set this machine's clock, then mainstem sync"));
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "clock_skew",
+                format!("the replica's clock is {seconds} s ahead of the primary's; more than {} s is refused", ahead / 1000),
+            )
+            .hint("set this machine's clock, then mainstem sync"));
         }
         Ok(())
     }
@@ -428,7 +456,8 @@ impl<S: Store> Primary for LocalPrimary<S> {
             };
             pages = Some(total);
             if pull.next.page == 0 {
-                let (event, hash) = tx.version_event(pull.next.version)?.ok_or_else(|| Error::corrupt("a version is missing in the ledger"))?;
+                let (event, hash) =
+                    tx.version_event(pull.next.version)?.ok_or_else(|| Error::corrupt("a version is missing in the ledger"))?;
                 bytes += event.len();
                 pull.items.push(Item::Version(event, hash));
             }

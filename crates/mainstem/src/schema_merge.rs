@@ -66,8 +66,12 @@ pub fn apply(ground: &mut dyn Tables, steps: &[SchemaChange]) -> Result<Vec<Stri
             Stand::Same => {}
             Stand::Free => ground.alter(step)?,
             Stand::Against(why) => {
-                return Err(Error::new(ErrorKind::Conflict, "schema_conflict", format!("the primary's schema step cannot be applied here: {why}"))
-                    .hint("mainstem diff, then undo or rename what stands against it"));
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    "schema_conflict",
+                    format!("the primary's schema step cannot be applied here: {why}"),
+                )
+                .hint("mainstem diff, then undo or rename what stands against it"));
             }
         }
     }
@@ -85,7 +89,13 @@ fn stand(tables: &[Table], objects: &[Object], step: &SchemaChange, theirs: &[Sc
             Some(there) if is_alike(there, table) => Stand::Same,
             Some(_) => Stand::Against(format!("another table {} was made", table.name)),
         },
-        SchemaChange::DropTable { name } => if find(tables, name).is_some() { Stand::Free } else { Stand::Same },
+        SchemaChange::DropTable { name } => {
+            if find(tables, name).is_some() {
+                Stand::Free
+            } else {
+                Stand::Same
+            }
+        }
         SchemaChange::RenameTable { from, to } => match (find(tables, from), find(tables, to)) {
             (Some(_), None) => Stand::Free,
             (None, Some(_)) => Stand::Same,
@@ -96,7 +106,13 @@ fn stand(tables: &[Table], objects: &[Object], step: &SchemaChange, theirs: &[Sc
             None => Stand::Against(format!("the table {table} was dropped or renamed")),
             Some(there) => match there.column(&column.name).map(|i| &there.columns[i]) {
                 None => Stand::Free,
-                Some(same) if same.declared_type.eq_ignore_ascii_case(&column.declared_type) && same.default == column.default && same.not_null == column.not_null => Stand::Same,
+                Some(same)
+                    if same.declared_type.eq_ignore_ascii_case(&column.declared_type)
+                        && same.default == column.default
+                        && same.not_null == column.not_null =>
+                {
+                    Stand::Same
+                }
                 Some(_) => Stand::Against(format!("another column {} was added", column.name)),
             },
         },
@@ -110,7 +126,13 @@ fn stand(tables: &[Table], objects: &[Object], step: &SchemaChange, theirs: &[Sc
                 (Some(_), None) => Stand::Free,
                 (None, Some(_)) => Stand::Same,
                 // A change of case only: one column answers to both names.
-                (Some(a), Some(b)) if a == b => if there.columns[a].name == *to { Stand::Same } else { Stand::Free },
+                (Some(a), Some(b)) if a == b => {
+                    if there.columns[a].name == *to {
+                        Stand::Same
+                    } else {
+                        Stand::Free
+                    }
+                }
                 (Some(_), Some(_)) => Stand::Against(format!("there is a column {to} already")),
                 (None, None) => Stand::Against(format!("the column {from} was dropped or renamed")),
             },
@@ -121,12 +143,18 @@ fn stand(tables: &[Table], objects: &[Object], step: &SchemaChange, theirs: &[Sc
             Some(there) if there.sql == *before_sql || !touches_table(theirs, &table.name) => Stand::Free,
             Some(_) => Stand::Against(format!("the table {} was declared anew on both sides", table.name)),
         },
-        SchemaChange::PutObject { object } => match objects.iter().find(|o| o.kind == object.kind && o.name.eq_ignore_ascii_case(&object.name)) {
-            Some(there) if there.sql == object.sql => Stand::Same,
-            _ => Stand::Free,
-        },
+        SchemaChange::PutObject { object } => {
+            match objects.iter().find(|o| o.kind == object.kind && o.name.eq_ignore_ascii_case(&object.name)) {
+                Some(there) if there.sql == object.sql => Stand::Same,
+                _ => Stand::Free,
+            }
+        }
         SchemaChange::DropObject { kind, name } => {
-            if objects.iter().any(|o| o.kind == *kind && o.name.eq_ignore_ascii_case(name)) { Stand::Free } else { Stand::Same }
+            if objects.iter().any(|o| o.kind == *kind && o.name.eq_ignore_ascii_case(name)) {
+                Stand::Free
+            } else {
+                Stand::Same
+            }
         }
     }
 }
@@ -138,7 +166,10 @@ fn touches_table(steps: &[SchemaChange], name: &str) -> bool {
 fn is_alike(a: &Table, b: &Table) -> bool {
     a.key == b.key
         && a.columns.len() == b.columns.len()
-        && a.columns.iter().zip(&b.columns).all(|(x, y)| x.name.eq_ignore_ascii_case(&y.name) && x.declared_type.eq_ignore_ascii_case(&y.declared_type))
+        && a.columns
+            .iter()
+            .zip(&b.columns)
+            .all(|(x, y)| x.name.eq_ignore_ascii_case(&y.name) && x.declared_type.eq_ignore_ascii_case(&y.declared_type))
 }
 
 /// The table whose rows' digests a step changes, by its name after the step.
@@ -147,7 +178,9 @@ pub fn table_of(step: &SchemaChange) -> Option<String> {
         SchemaChange::CreateTable { table } | SchemaChange::Rebuild { table, .. } => Some(table.name.clone()),
         SchemaChange::DropTable { name } => Some(name.clone()),
         SchemaChange::RenameTable { to, .. } => Some(to.clone()),
-        SchemaChange::AddColumn { table, .. } | SchemaChange::DropColumn { table, .. } | SchemaChange::RenameColumn { table, .. } => Some(table.clone()),
+        SchemaChange::AddColumn { table, .. } | SchemaChange::DropColumn { table, .. } | SchemaChange::RenameColumn { table, .. } => {
+            Some(table.clone())
+        }
         SchemaChange::PutObject { .. } | SchemaChange::DropObject { .. } => None,
     }
 }
@@ -195,7 +228,15 @@ fn keep_what_goes<G: Ground + ?Sized>(
     Ok(())
 }
 
-fn edit_of_dropped(table: &Table, key: &Key, row: &Row, column: Option<usize>, touches: &[Touch], front: &Front, version: u64) -> Option<Conflict> {
+fn edit_of_dropped(
+    table: &Table,
+    key: &Key,
+    row: &Row,
+    column: Option<usize>,
+    touches: &[Touch],
+    front: &Front,
+    version: u64,
+) -> Option<Conflict> {
     let shape = shape_of(table);
     let name = column.map(|c| table.columns[c].name.clone());
     let touch = touches.iter().rev().find(|t| match (&t.change.edit, &name) {
@@ -216,7 +257,16 @@ fn edit_of_dropped(table: &Table, key: &Key, row: &Row, column: Option<usize>, t
 
 /// A conflict between an edit and the drop of what it edits. The drop holds; the edit's value is kept here.
 #[expect(clippy::too_many_arguments, reason = "the parts of one record")]
-pub fn dropped(table: &str, key: &Key, column: Option<&str>, base: Claim, editor: Side, is_editor_ours: bool, detail: &str, version: u64) -> Conflict {
+pub fn dropped(
+    table: &str,
+    key: &Key,
+    column: Option<&str>,
+    base: Claim,
+    editor: Side,
+    is_editor_ours: bool,
+    detail: &str,
+    version: u64,
+) -> Conflict {
     let dropper = Side { claim: Claim::Row(None), stamp: Stamp::default(), actor: String::new() };
     let (ours, theirs) = if is_editor_ours { (editor, dropper) } else { (dropper, editor) };
     let kind = ConflictKind::Schema;

@@ -73,9 +73,10 @@ fn finish(replica: &mut dyn Replica, mut report: Report) -> Result<Report> {
 }
 
 fn known(replica: &mut dyn Replica) -> Result<Acquaintance> {
-    replica.standing()?.known.ok_or_else(|| {
-        Error::new(ErrorKind::Invalid, "no_primary", "this database has no primary yet").hint("mainstem publish FOLDER")
-    })
+    replica
+        .standing()?
+        .known
+        .ok_or_else(|| Error::new(ErrorKind::Invalid, "no_primary", "this database has no primary yet").hint("mainstem publish FOLDER"))
 }
 
 fn push_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, progress: Progress<'_>, report: &mut Report) -> Result<()> {

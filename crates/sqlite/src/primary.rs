@@ -82,21 +82,23 @@ pub fn open_primary(folder: &Path, around: Around) -> Result<Box<dyn Primary>> {
 }
 
 fn is_founded(db: &Connection) -> Result<bool> {
-    let tables: i64 = db
-        .query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'mainstem_event'", [], |r| r.get(0))
-        .on(db)?;
+    let tables: i64 =
+        db.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'mainstem_event'", [], |r| r.get(0)).on(db)?;
     Ok(tables > 0 && db.query_row("SELECT EXISTS(SELECT 1 FROM mainstem_event)", [], |r| r.get(0)).on(db)?)
 }
 
 /// Founds a primary in a folder, which is made where it is not there.
 pub fn found_primary(folder: &Path, around: Around, founding: &Founding<'_>, fill: Fill<'_>) -> Result<()> {
     let cannot = |e: std::io::Error| {
-        Error::new(ErrorKind::Unavailable, "read_only", format!("{} cannot be made", folder.display())).hint("choose a folder that you may write to").because(e)
+        Error::new(ErrorKind::Unavailable, "read_only", format!("{} cannot be made", folder.display()))
+            .hint("choose a folder that you may write to")
+            .because(e)
     };
     std::fs::create_dir_all(folder).map_err(cannot)?;
     let file = folder.join(PRIMARY_FILE);
     if std::fs::read_dir(folder).map_err(cannot)?.flatten().any(|entry| !entry.file_name().to_string_lossy().starts_with(PRIMARY_FILE)) {
-        return Err(Error::new(ErrorKind::Conflict, "occupied", format!("{} is not empty", folder.display())).hint("choose a folder that is empty or not there yet"));
+        return Err(Error::new(ErrorKind::Conflict, "occupied", format!("{} is not empty", folder.display()))
+            .hint("choose a folder that is empty or not there yet"));
     }
     // A file that is there already is what a crash left of an earlier attempt, or somebody else's.
     let db = connection::open_primary(&file, !file.exists())?;

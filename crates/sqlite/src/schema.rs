@@ -77,8 +77,7 @@ fn listed(conn: &Connection) -> Result<Vec<Listed>> {
                JOIN pragma_table_list AS l ON l.schema = 'main' AND l.name = s.name \
                WHERE s.type = 'table' ORDER BY s.rowid";
     let mut statement = conn.prepare_cached(sql).on(conn)?;
-    let rows =
-        statement.query_map([], |r| Ok(Listed { name: r.get(0)?, kind: r.get(1)?, is_without_rowid: r.get(2)? }));
+    let rows = statement.query_map([], |r| Ok(Listed { name: r.get(0)?, kind: r.get(1)?, is_without_rowid: r.get(2)? }));
     let all: Vec<Listed> = rows.on(conn)?.collect::<rusqlite::Result<_>>().on(conn)?;
     Ok(all.into_iter().filter(|l| !is_internal(&l.name)).collect())
 }
@@ -102,8 +101,7 @@ fn refusal(conn: &Connection, listed: &Listed) -> Result<Option<(String, String)
     for parent in parents {
         let parent = parent.on(conn)?;
         let rest = listed.name.strip_prefix(&parent).and_then(|r| r.strip_prefix('_'));
-        let known =
-            ["data", "idx", "content", "docsize", "config", "node", "parent", "rowid", "segments", "segdir", "stat"];
+        let known = ["data", "idx", "content", "docsize", "config", "node", "parent", "rowid", "segments", "segdir", "stat"];
         if rest.is_some_and(|r| known.contains(&r)) {
             return refused("it is the inside of a virtual table", "it is rebuilt with its virtual table");
         }
@@ -142,8 +140,7 @@ fn table(conn: &Connection, listed: &Listed, sql: String) -> Result<std::result:
         return Ok(Err(unfit));
     }
     for column in &mut table.columns {
-        let (_, collation, _, _, is_autoincrement) =
-            conn.column_metadata(Some("main"), name.as_str(), column.name.as_str()).on(conn)?;
+        let (_, collation, _, _, is_autoincrement) = conn.column_metadata(Some("main"), name.as_str(), column.name.as_str()).on(conn)?;
         let collation = collation.map(|c| c.to_string_lossy().into_owned());
         column.collation = collation.filter(|c| !c.eq_ignore_ascii_case("BINARY"));
         table.is_autoincrement |= is_autoincrement;
@@ -172,8 +169,7 @@ fn unfit(table: &Table) -> Option<Unfit> {
     if table.columns.len() > COLUMNS_MAX {
         return unfit(format!("it has more than {COLUMNS_MAX} columns"), "split it into several tables with one key");
     }
-    let own =
-        table.columns.iter().find(|c| is_internal(&c.name) && c.name.to_ascii_lowercase().starts_with("mainstem_"));
+    let own = table.columns.iter().find(|c| is_internal(&c.name) && c.name.to_ascii_lowercase().starts_with("mainstem_"));
     own.and_then(|c| unfit(format!("its column {} has a name that is reserved", c.name), "rename the column"))
 }
 
@@ -186,8 +182,7 @@ fn writable(conn: &Connection, table: &Table) -> std::result::Result<(), Unfit> 
         Ok(_) => return Ok(()),
         Err(error) => crate::errors::message_of(&error).unwrap_or("it cannot be written").to_string(),
     };
-    let hint =
-        "it needs a collation or function that only your program has; declare it without, or leave the table out";
+    let hint = "it needs a collation or function that only your program has; declare it without, or leave the table out";
     Err((format!("SQLite alone cannot write to it: {why}"), hint.to_string()))
 }
 
@@ -238,8 +233,7 @@ fn objects(conn: &Connection) -> Result<Vec<Object>> {
     let sql = "SELECT type, name, tbl_name, sql FROM main.sqlite_schema \
                WHERE type IN ('index', 'view', 'trigger') AND sql IS NOT NULL ORDER BY rowid";
     let mut statement = conn.prepare_cached(sql).on(conn)?;
-    let rows =
-        statement.query_map([], |r| Ok(Object { kind: r.get(0)?, name: r.get(1)?, table: r.get(2)?, sql: r.get(3)? }));
+    let rows = statement.query_map([], |r| Ok(Object { kind: r.get(0)?, name: r.get(1)?, table: r.get(2)?, sql: r.get(3)? }));
     let all: Vec<Object> = rows.on(conn)?.collect::<rusqlite::Result<_>>().on(conn)?;
     Ok(all.into_iter().filter(|o| !is_internal(&o.name) && !is_internal(&o.table)).collect())
 }

@@ -161,11 +161,12 @@ fn import(session: &mut Session, file: &Path) -> Result<Exit> {
     session.out.line(format_args!("changed {} (see them with: {next})", count(rows, "row", "rows")))?;
     for conflict in &conflicts {
         let place = crate::commands::conflicts::place(conflict);
-        let kept = conflict.answer.as_ref().map_or("no side was chosen; see which one stands with mainstem diff", |answer| match answer.choice {
-            Choice::Ours => "the file's side holds",
-            Choice::Theirs => "what is here stands",
-            Choice::Base | Choice::Value | Choice::Merged => "both were combined",
-        });
+        let kept =
+            conflict.answer.as_ref().map_or("no side was chosen; see which one stands with mainstem diff", |answer| match answer.choice {
+                Choice::Ours => "the file's side holds",
+                Choice::Theirs => "what is here stands",
+                Choice::Base | Choice::Value | Choice::Merged => "both were combined",
+            });
         session.out.line(format_args!("clashed with what is here: {place} ({}): {kept}", conflict.kind.name()))?;
     }
     Ok(Exit::Done)

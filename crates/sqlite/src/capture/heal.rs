@@ -84,10 +84,8 @@ impl<'c> Healing<'c> {
         let follows = registry::get(self.conn, "follows_new_tables")?.as_deref() == Some("1");
         let was_there = |name: &str| self.old.iter().any(|s| s.kind == "table" && s.name.eq_ignore_ascii_case(name));
         let is_followed = |name: &str| follows && !was_there(name);
-        let is_captured =
-            |name: &str| fates.iter().any(|f| f.to.as_deref().is_some_and(|t| t.eq_ignore_ascii_case(name)));
-        let fresh: Vec<Table> =
-            self.new.schema.tables.iter().filter(|t| is_followed(&t.name) && !is_captured(&t.name)).cloned().collect();
+        let is_captured = |name: &str| fates.iter().any(|f| f.to.as_deref().is_some_and(|t| t.eq_ignore_ascii_case(name)));
+        let fresh: Vec<Table> = self.new.schema.tables.iter().filter(|t| is_followed(&t.name) && !is_captured(&t.name)).cloned().collect();
         self.healed.refused = self.new.refused.iter().filter(|r| is_followed(&r.table)).cloned().collect();
         let is_fresh = |name: &str| fresh.iter().any(|t| t.name == name);
         self.healed.steps = Rehearsal::new(&self.old)?.steps(&self.new.schema, &fates, &is_fresh)?;
@@ -117,10 +115,9 @@ impl<'c> Healing<'c> {
             None => Some(from.clone()),
         };
         let to = to.filter(|to| is_there(to)).map(|to| self.new.schema.table(&to).map_or(to, |t| t.name.clone()));
-        if let Some(to) = &to {
-            if remains.as_ref().is_none_or(|r| !r.is_whole) || self.is_outrun(capture, to) {
-                self.healed.gap.push(to.clone());
-            }
+        let is_missed = |to: &String| remains.as_ref().is_none_or(|r| !r.is_whole) || self.is_outrun(capture, to);
+        if let Some(to) = to.as_ref().filter(|to| is_missed(to)) {
+            self.healed.gap.push(to.clone());
         }
         let names = remains.and_then(|r| r.names).filter(|names| names.len() == capture.slots.len());
         let known: Vec<(String, String)> = match names {
@@ -187,8 +184,7 @@ impl<'c> Healing<'c> {
 
     /// Follows renamed tables. Captures of a dropped table lose their name, for a later table may have it again.
     fn rename_captures(&self, fates: &[Fate]) -> Result<()> {
-        let mut update =
-            self.conn.prepare_cached("UPDATE main.mainstem_capture SET name = ?2 WHERE id = ?1").on(self.conn)?;
+        let mut update = self.conn.prepare_cached("UPDATE main.mainstem_capture SET name = ?2 WHERE id = ?1").on(self.conn)?;
         for capture in &self.captures {
             let Some(fate) = fates.iter().find(|f| f.from == capture.table) else {
                 continue;

@@ -117,8 +117,7 @@ impl Writer<'_> {
     /// SQLite sees it: it can be renamed but not dropped.
     fn image(&self, op: u8, condition: &str) -> String {
         let table = quote(&self.table.name);
-        let keys: Vec<String> =
-            self.key_names().enumerate().map(|(n, name)| format!("{name} AS mainstem_k{n}")).collect();
+        let keys: Vec<String> = self.key_names().enumerate().map(|(n, name)| format!("{name} AS mainstem_k{n}")).collect();
         let mut text = String::new();
         for (n, chunk) in self.chunks().enumerate() {
             let op = if n == 0 { op } else { op::MORE } as char;
@@ -204,11 +203,8 @@ impl Writer<'_> {
             return None;
         }
         let body: String = others.iter().map(|u| self.image(op::REPLACE, &self.other_rows(&u.condition))).collect();
-        let columns: Option<Vec<&String>> = others
-            .iter()
-            .map(|u| u.columns.as_ref())
-            .collect::<Option<Vec<_>>>()
-            .map(|c| c.into_iter().flatten().collect());
+        let columns: Option<Vec<&String>> =
+            others.iter().map(|u| u.columns.as_ref()).collect::<Option<Vec<_>>>().map(|c| c.into_iter().flatten().collect());
         let event = match columns {
             Some(columns) => format!("BEFORE UPDATE OF {}", quote_all(columns.into_iter().map(String::as_str))),
             None => "BEFORE UPDATE".to_string(),

@@ -22,8 +22,7 @@ impl<'a> Reader<'a> {
     pub fn new(conn: &'a Connection, target: &Target) -> Result<Self> {
         let table = &target.table;
         let name = |i: &usize| table.columns[*i].name.as_str();
-        let terms: Vec<String> =
-            table.key.iter().enumerate().map(|(n, i)| format!("{} = ?{}", quote(name(i)), n + 1)).collect();
+        let terms: Vec<String> = table.key.iter().enumerate().map(|(n, i)| format!("{} = ?{}", quote(name(i)), n + 1)).collect();
         let columns = quote_all(target.slots.iter().map(name));
         let sql = format!("SELECT {columns} FROM main.{} WHERE {}", quote(&table.name), terms.join(" AND "));
         let statement = conn.prepare_cached(&sql).on(conn)?;

@@ -88,4 +88,3 @@ fn write(conn: &Connection, capture: i64, op: u8, at_ms: u64, values: &[&Value])
 pub fn adopt(conn: &Connection) -> Result<()> {
     super::heal(conn).map(drop)
 }
-

@@ -55,8 +55,7 @@ pub(super) fn create(conn: &Connection, tables: &[Table]) -> Result<()> {
 
 /// Makes the triggers of a table under a new capture id.
 pub(super) fn add(conn: &Connection, table: &Table) -> Result<i64> {
-    let id: i64 =
-        conn.query_row("SELECT ifnull(max(id), 0) + 1 FROM main.mainstem_capture", [], |r| r.get(0)).on(conn)?;
+    let id: i64 = conn.query_row("SELECT ifnull(max(id), 0) + 1 FROM main.mainstem_capture", [], |r| r.get(0)).on(conn)?;
     let plan = plan::plan(conn, table, id)?;
     for (name, columns) in &plan.stand_ins {
         conn.execute_batch(&format!("CREATE TABLE main.{name}({columns})")).on(conn)?;
@@ -64,8 +63,7 @@ pub(super) fn add(conn: &Connection, table: &Table) -> Result<i64> {
     for (_, sql) in &plan.triggers {
         conn.execute_batch(sql).on(conn)?;
     }
-    let sql =
-        "INSERT INTO main.mainstem_capture(id, name, is_current, keys, triggers, plan) VALUES (?1, ?2, 1, ?3, ?4, ?5)";
+    let sql = "INSERT INTO main.mainstem_capture(id, name, is_current, keys, triggers, plan) VALUES (?1, ?2, 1, ?3, ?4, ?5)";
     let about = params![id, table.name, table.key.len() as i64, plan.triggers.len() as i64, fingerprint(conn, table)?];
     conn.execute(sql, about).on(conn)?;
     let sql = "INSERT INTO main.mainstem_capture_column(capture, slot, name, now) VALUES (?1, ?2, ?3, ?3)";
@@ -122,13 +120,7 @@ pub(super) fn captures(conn: &Connection) -> Result<Vec<Capture>> {
     let sql = "SELECT id, name, is_current, keys FROM main.mainstem_capture ORDER BY id";
     let mut statement = conn.prepare_cached(sql).on(conn)?;
     let rows = statement.query_map([], |r| {
-        Ok(Capture {
-            id: r.get(0)?,
-            table: r.get(1)?,
-            is_current: r.get(2)?,
-            keys: r.get::<_, i64>(3)? as usize,
-            slots: Vec::new(),
-        })
+        Ok(Capture { id: r.get(0)?, table: r.get(1)?, is_current: r.get(2)?, keys: r.get::<_, i64>(3)? as usize, slots: Vec::new() })
     });
     let mut found: Vec<Capture> = rows.on(conn)?.collect::<rusqlite::Result<_>>().on(conn)?;
     let sql = "SELECT name, now FROM main.mainstem_capture_column WHERE capture = ?1 ORDER BY slot";
@@ -165,8 +157,7 @@ pub(super) fn remembered(conn: &Connection) -> Result<Vec<Seen>> {
 
 fn seen_rows(conn: &Connection, sql: &str) -> Result<Vec<Seen>> {
     let mut statement = conn.prepare_cached(sql).on(conn)?;
-    let rows =
-        statement.query_map([], |r| Ok(Seen { kind: r.get(0)?, name: r.get(1)?, table: r.get(2)?, sql: r.get(3)? }));
+    let rows = statement.query_map([], |r| Ok(Seen { kind: r.get(0)?, name: r.get(1)?, table: r.get(2)?, sql: r.get(3)? }));
     rows.on(conn)?.collect::<rusqlite::Result<_>>().on(conn)
 }
 

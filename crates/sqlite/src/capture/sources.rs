@@ -60,17 +60,12 @@ impl Sources {
     pub fn read(conn: &Connection) -> Result<Self> {
         let now = registry::digest(&registry::look(conn)?);
         if registry::get(conn, "schema")?.as_deref() != Some(now.as_str()) {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                "schema_changed",
-                "the schema changed since capture was last healed",
-            )
-            .hint("mainstem status"));
+            return Err(Error::new(ErrorKind::Conflict, "schema_changed", "the schema changed since capture was last healed")
+                .hint("mainstem status"));
         }
         let schema = schema::read(conn)?.schema;
         let captures = registry::captures(conn)?;
-        let mut all =
-            Sources { targets: targets(&schema, &captures)?, sources: Vec::new(), width: 1, by_id: HashMap::new() };
+        let mut all = Sources { targets: targets(&schema, &captures)?, sources: Vec::new(), width: 1, by_id: HashMap::new() };
         for capture in &captures {
             let target = all.targets.iter().position(|t| t.table.name.eq_ignore_ascii_case(&capture.table));
             let Some(source) = target.and_then(|t| source(capture, &all.targets[t], t)) else {
@@ -112,10 +107,7 @@ fn defaults(table: &Table) -> Result<Vec<Value>> {
         let Some(default) = &column.default else {
             return Ok(Value::Null);
         };
-        let sql = format!(
-            "CREATE TEMP TABLE one(c {} DEFAULT {default}); INSERT INTO one DEFAULT VALUES",
-            column.declared_type
-        );
+        let sql = format!("CREATE TEMP TABLE one(c {} DEFAULT {default}); INSERT INTO one DEFAULT VALUES", column.declared_type);
         // A default that is computed from functions of the app's cannot have been added to existing rows.
         if conn.execute_batch(&sql).is_err() {
             return Ok(Value::Null);
@@ -130,18 +122,14 @@ fn defaults(table: &Table) -> Result<Vec<Value>> {
 /// How a capture's records read; none where its key is not the table's key any more.
 fn source(capture: &Capture, target: &Target, position: usize) -> Option<Source> {
     let table = &target.table;
-    let is = |now: &Option<String>, column: usize| {
-        now.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(&table.columns[column].name))
-    };
+    let is = |now: &Option<String>, column: usize| now.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(&table.columns[column].name));
     let keys = &capture.slots[..capture.keys.min(capture.slots.len())];
     if keys.len() != table.key.len() || !keys.iter().zip(&table.key).all(|((_, now), &i)| is(now, i)) {
         return None;
     }
-    let map: Vec<Option<usize>> =
-        target.slots.iter().map(|&column| capture.slots.iter().position(|(_, now)| is(now, column))).collect();
+    let map: Vec<Option<usize>> = target.slots.iter().map(|&column| capture.slots.iter().position(|(_, now)| is(now, column))).collect();
     let is_same = map.len() == capture.slots.len() && map.iter().enumerate().all(|(n, slot)| *slot == Some(n));
-    let is_renamed =
-        |(n, (name, now)): (usize, &(String, Option<String>))| n >= capture.keys && now.as_ref() != Some(name);
+    let is_renamed = |(n, (name, now)): (usize, &(String, Option<String>))| n >= capture.keys && now.as_ref() != Some(name);
     let is_doubtful: Vec<bool> = capture.slots.iter().enumerate().map(is_renamed).collect();
     Some(Source {
         target: position,
@@ -168,17 +156,14 @@ impl Source {
 
     /// Appends one piece of an image; with the last piece the image is complete. `values` keeps what earlier pieces held
     /// where the slots must be put into another order.
-    pub fn read_piece(
-        &self,
-        row: &SqlRow<'_>,
-        piece: usize,
-        image: &mut Vec<u8>,
-        values: &mut Vec<Value>,
-    ) -> rusqlite::Result<()> {
+    pub fn read_piece(&self, row: &SqlRow<'_>, piece: usize, image: &mut Vec<u8>, values: &mut Vec<Value>) -> rusqlite::Result<()> {
         let from = piece * RECORD_WIDTH;
         let count = (self.names.len() - from).min(RECORD_WIDTH);
         let Some(map) = &self.map else {
-            return (0..count).try_for_each(|n| Ok(image::push(image, row.get_ref(FIRST + n)?)));
+            for n in 0..count {
+                image::push(image, row.get_ref(FIRST + n)?);
+            }
+            return Ok(());
         };
         for n in 0..count {
             values.push(super::scan::value(row.get_ref(FIRST + n)?));

@@ -31,6 +31,7 @@ impl Rehearsal {
     pub fn new(old: &[Seen]) -> Result<Self> {
         let conn = Connection::open_in_memory().map_err(|e| Error::internal("no database in memory").because(e))?;
         crate::connection::triggers_off(&conn)?;
+        conn.execute_batch("PRAGMA foreign_keys = OFF").on(&conn)?;
         for kind in ["table", "index", "view", "trigger"] {
             for sql in old.iter().filter(|s| s.kind == kind).filter_map(|s| s.sql.as_ref()) {
                 // What only the app's SQLite can declare is left out; its tables then count as rebuilt.
@@ -41,19 +42,11 @@ impl Rehearsal {
     }
 
     /// The steps from the old schema to `new`. `tracked` tells whether a table of that name counts.
-    pub fn steps(
-        mut self,
-        new: &Schema,
-        fates: &[Fate],
-        is_tracked: &dyn Fn(&str) -> bool,
-    ) -> Result<Vec<SchemaChange>> {
+    pub fn steps(mut self, new: &Schema, fates: &[Fate], is_tracked: &dyn Fn(&str) -> bool) -> Result<Vec<SchemaChange>> {
         let old = schema::read(&self.conn)?.schema;
         for object in &old.objects {
             if !new.objects.iter().any(|o| o.name.eq_ignore_ascii_case(&object.name) && o.kind == object.kind) {
-                self.take(
-                    drop_sql(object),
-                    SchemaChange::DropObject { kind: object.kind.clone(), name: object.name.clone() },
-                );
+                self.take(drop_sql(object), SchemaChange::DropObject { kind: object.kind.clone(), name: object.name.clone() });
             }
         }
         for fate in fates.iter().filter(|f| f.to.is_none()) {
@@ -86,10 +79,7 @@ impl Rehearsal {
     fn rename_tables(&mut self, fates: &[Fate]) {
         let moved = |f: &Fate| f.to.clone().filter(|to| *to != f.from).map(|to| (f.from.clone(), to));
         for (from, to) in in_free_order(fates.iter().filter_map(moved).collect()) {
-            self.take(
-                format!("ALTER TABLE {} RENAME TO {}", quote(&from), quote(&to)),
-                SchemaChange::RenameTable { from, to },
-            );
+            self.take(format!("ALTER TABLE {} RENAME TO {}", quote(&from), quote(&to)), SchemaChange::RenameTable { from, to });
         }
     }
 
@@ -182,9 +172,7 @@ fn column_steps(old: &Table, new: &Table, fate: &Fate) -> Vec<SchemaChange> {
 fn column_sql(table: &str, step: &SchemaChange) -> Option<String> {
     match step {
         SchemaChange::DropColumn { column, .. } => Some(format!("ALTER TABLE {table} DROP COLUMN {}", quote(column))),
-        SchemaChange::RenameColumn { from, to, .. } => {
-            Some(format!("ALTER TABLE {table} RENAME COLUMN {} TO {}", quote(from), quote(to)))
-        }
+        SchemaChange::RenameColumn { from, to, .. } => Some(format!("ALTER TABLE {table} RENAME COLUMN {} TO {}", quote(from), quote(to))),
         SchemaChange::AddColumn { definition, .. } => Some(format!("ALTER TABLE {table} ADD COLUMN {definition}")),
         _ => None,
     }

@@ -60,10 +60,8 @@ pub(super) fn all(conn: &Connection, table: &Table) -> Result<Vec<Unique>> {
 
 /// The condition of a constraint: SQLite does not let the app drop its columns, so they are named as they are.
 fn constraint(table: &Table, parts: &[Part], is_key: bool) -> Unique {
-    let terms: Vec<String> = parts
-        .iter()
-        .map(|part| format!("{} = {}", part.compared(table), given(table, part, &format!("NEW.{}", part.text))))
-        .collect();
+    let terms: Vec<String> =
+        parts.iter().map(|part| format!("{} = {}", part.compared(table), given(table, part, &format!("NEW.{}", part.text)))).collect();
     let old: Vec<String> = parts.iter().map(|part| format!("{} = OLD.{}", part.compared(table), part.text)).collect();
     Unique { condition: terms.join(" AND "), columns: stored(table, parts), old: Some(old.join(" AND ")), is_key }
 }
@@ -90,11 +88,8 @@ fn index(table: &Table, parts: &[Part], sql: &str) -> Result<Unique> {
     let fallback: Vec<String> = names(table).map(|n| format!("NULL AS {}", quote(n))).collect();
     let fallback = fallback.join(", ");
     let name = quote(&table.name);
-    let pick = |column: &str| {
-        format!(
-            "{column} IN (SELECT (SELECT {column} FROM {name} AS {ROW} WHERE {found}) FROM (SELECT {fallback}) AS new)"
-        )
-    };
+    let pick =
+        |column: &str| format!("{column} IN (SELECT (SELECT {column} FROM {name} AS {ROW} WHERE {found}) FROM (SELECT {fallback}) AS new)");
     let condition = match row_number(table) {
         Some(number) => pick(number),
         None => table.key.iter().map(|&i| pick(&quote(&table.columns[i].name))).collect::<Vec<_>>().join(" AND "),
@@ -117,11 +112,7 @@ pub(super) fn row_number(table: &Table) -> Option<&'static str> {
 impl Part {
     /// The indexed text with the index's collation where that is not the column's own.
     fn compared(&self, table: &Table) -> String {
-        let own = self
-            .name
-            .as_deref()
-            .and_then(|n| table.column(n))
-            .map(|i| table.columns[i].collation.as_deref().unwrap_or("BINARY"));
+        let own = self.name.as_deref().and_then(|n| table.column(n)).map(|i| table.columns[i].collation.as_deref().unwrap_or("BINARY"));
         match own {
             Some(own) if own.eq_ignore_ascii_case(&self.collation) => self.text.clone(),
             Some(_) => format!("{} COLLATE {}", self.text, quote(&self.collation)),
@@ -163,9 +154,7 @@ pub(super) fn literal(default: &str) -> Option<String> {
         many => {
             let is_constant = |w: &crate::sql::Word| match w.kind {
                 WordKind::Mark(c) => matches!(c, b'-' | b'+' | b'.'),
-                WordKind::Bare => {
-                    default[w.start..w.end].starts_with(|c: char| c.is_ascii_digit() || c == 'x' || c == 'X')
-                }
+                WordKind::Bare => default[w.start..w.end].starts_with(|c: char| c.is_ascii_digit() || c == 'x' || c == 'X'),
                 WordKind::Text => true,
                 WordKind::Quoted => false,
             };

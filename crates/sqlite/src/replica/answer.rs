@@ -19,10 +19,11 @@ pub fn resolve(db: &Connection, around: &Around, actor: &str, answers: &[(u64, A
     let at = now(db, around)?;
     let mut ground = ReplicaGround::new(db)?;
     for (id, answering) in answers {
-        let mut conflict = storage::conflict(db, *id)?
-            .ok_or_else(|| Error::not_found(format!("no conflict {id:016x}")).hint("mainstem conflicts"))?;
+        let mut conflict =
+            storage::conflict(db, *id)?.ok_or_else(|| Error::not_found(format!("no conflict {id:016x}")).hint("mainstem conflicts"))?;
         if !conflict.is_open() {
-            return Err(Error::new(ErrorKind::Conflict, "resolved", format!("conflict {id:016x} is answered already")).hint("mainstem conflicts --state resolved (to change the answer, edit the row)"));
+            return Err(Error::new(ErrorKind::Conflict, "resolved", format!("conflict {id:016x} is answered already"))
+                .hint("mainstem conflicts --state resolved (to change the answer, edit the row)"));
         }
         let edits = edits(&mut ground, &conflict, answering)?;
         write(db, &mut ground, edits, at).map_err(|e| choose_another(e, &conflict))?;
@@ -83,7 +84,8 @@ fn cell(ground: &mut ReplicaGround<'_>, table: usize, column: usize, conflict: &
         _ => return Err(Error::invalid("that side of the conflict has no value of its own")),
     };
     let Some(before) = ground.get(table, &conflict.key)? else {
-        return Err(Error::new(ErrorKind::Conflict, "row_gone", format!("the row of {} was deleted since", conflict.table)).hint("mainstem log, or insert the row again"));
+        return Err(Error::new(ErrorKind::Conflict, "row_gone", format!("the row of {} was deleted since", conflict.table))
+            .hint("mainstem log, or insert the row again"));
     };
     let mut after = before.clone();
     after[column] = value;
@@ -95,14 +97,23 @@ fn merged(conflict: &Conflict) -> Result<Value> {
     let (Claim::Cell(base), Claim::Cell(ours), Claim::Cell(theirs)) = (&conflict.base, &conflict.ours.claim, &conflict.theirs.claim) else {
         return Err(Error::invalid("only cells can be merged").hint(format!("mainstem resolve {:016x} --ours (or --theirs)", conflict.id)));
     };
-    let side = |value, time| CellSide { value, stamp: Stamp { time: Time(time), replica: ReplicaId(0) }, actor: "", rank: Value::Null, is_primary: false };
+    let side = |value, time| CellSide {
+        value,
+        stamp: Stamp { time: Time(time), replica: ReplicaId(0) },
+        actor: "",
+        rank: Value::Null,
+        is_primary: false,
+    };
     [Strategy::Json, Strategy::Text]
         .into_iter()
         .find_map(|strategy| match strategy::merge_cell(strategy, &Context::default(), base, &side(ours, 1), &side(theirs, 2)) {
             CellOutcome::Agreed(value) => Some(value),
             _ => None,
         })
-        .ok_or_else(|| Error::new(ErrorKind::Conflict, "overlap", "both sides changed the same place").hint(format!("mainstem resolve {:016x} --value 'the text that shall stand'", conflict.id)))
+        .ok_or_else(|| {
+            Error::new(ErrorKind::Conflict, "overlap", "both sides changed the same place")
+                .hint(format!("mainstem resolve {:016x} --value 'the text that shall stand'", conflict.id))
+        })
 }
 
 fn row(ground: &mut ReplicaGround<'_>, table: usize, conflict: &Conflict, answering: &Answering) -> Result<Vec<LocalEdit>> {
@@ -119,7 +130,9 @@ fn row(ground: &mut ReplicaGround<'_>, table: usize, conflict: &Conflict, answer
     // The other row of a unique clash gives way to the chosen one.
     if conflict.kind == ConflictKind::Unique {
         for other in [&conflict.ours.claim, &conflict.theirs.claim] {
-            if let Claim::Row(Some(image)) = other && other != claim {
+            if let Claim::Row(Some(image)) = other
+                && other != claim
+            {
                 let key = key_from(&schema.tables[table], image);
                 let before = ground.get(table, &key)?;
                 let is_same = wanted.as_ref().is_some_and(|w| schema.tables[table].key_of(w) == key);
@@ -142,12 +155,14 @@ fn row(ground: &mut ReplicaGround<'_>, table: usize, conflict: &Conflict, answer
 /// A unique clash answered with another value: the row that had no place gets it, and both stay.
 fn with_value(ground: &mut ReplicaGround<'_>, table: usize, conflict: &Conflict, answering: &Answering) -> Result<Vec<LocalEdit>> {
     let (ConflictKind::Unique, Choice::Value, Some(value)) = (conflict.kind, answering.choice, &answering.value) else {
-        return Err(Error::invalid("a conflict about a whole row is answered with a side").hint(format!("mainstem resolve {:016x} --ours (or --theirs)", conflict.id)));
+        return Err(Error::invalid("a conflict about a whole row is answered with a side")
+            .hint(format!("mainstem resolve {:016x} --ours (or --theirs)", conflict.id)));
     };
     let schema = ground.schema();
     let mut names = conflict.detail.split(", ").filter_map(|name| schema.tables[table].column(name.rsplit('.').next().unwrap_or(name)));
     let (Some(column), None) = (names.next(), names.next()) else {
-        return Err(Error::invalid("the unique index has several columns").hint(format!("mainstem resolve {:016x} --ours (or --theirs)", conflict.id)));
+        return Err(Error::invalid("the unique index has several columns")
+            .hint(format!("mainstem resolve {:016x} --ours (or --theirs)", conflict.id)));
     };
     for claim in [&conflict.ours.claim, &conflict.theirs.claim] {
         let Claim::Row(Some(image)) = claim else { continue };
@@ -170,7 +185,8 @@ fn key_from(table: &mainstem::core::schema::Table, image: &Image) -> Key {
 fn row_from(ground: &mut ReplicaGround<'_>, table: usize, image: &Image) -> Result<Row> {
     let schema = ground.schema();
     let there = ground.get(table, &key_from(&schema.tables[table], image))?;
-    let mut row: Row = there.unwrap_or_else(|| schema.tables[table].columns.iter().map(|c| mainstem::lane::constant_default(c.default.as_deref())).collect());
+    let mut row: Row = there
+        .unwrap_or_else(|| schema.tables[table].columns.iter().map(|c| mainstem::lane::constant_default(c.default.as_deref())).collect());
     for (name, value) in image {
         if let Some(at) = schema.tables[table].column(name) {
             row[at] = value.clone();

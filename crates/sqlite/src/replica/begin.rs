@@ -1,5 +1,5 @@
 //! How a replica begins and ends: init and deinit, publish and clone.
-use super::{SqliteReplica, compare, receive, reidentify, storage, transact, tracked_schema, working};
+use super::{SqliteReplica, compare, receive, reidentify, storage, tracked_schema, transact, working};
 use crate::capture;
 use crate::connection::{self, FileIdentity};
 use crate::errors::{Explain, display_name};
@@ -31,13 +31,16 @@ pub struct InitOptions {
     pub actor: Option<String>,
 }
 
+/// A table that cannot be tracked: its name, why, what to do.
+pub type RefusedTable = (String, String, String);
+
 /// What init found and did.
 #[derive(Clone, Debug, Default)]
 pub struct InitReport {
     /// Tables tracked, with their row counts.
     pub tracked: Vec<(String, u64)>,
     /// Tables that cannot be tracked: name, why, what to do.
-    pub refused: Vec<(String, String, String)>,
+    pub refused: Vec<RefusedTable>,
     /// Policy lines proposed from column names (`updated_at` as `max`).
     pub proposed_policy: Vec<(String, String)>,
     /// True where the file was tracked before and nothing changed.
@@ -50,9 +53,9 @@ fn dataset_name(path: &Path) -> String {
 }
 
 /// The tables to track, and those that are refused.
-fn choose(db: &Connection, options: &InitOptions) -> Result<(Vec<Table>, Vec<(String, String, String)>)> {
+fn choose(db: &Connection, options: &InitOptions) -> Result<(Vec<Table>, Vec<RefusedTable>)> {
     let read = crate::schema::read(db)?;
-    let mut refused: Vec<(String, String, String)> = read.refused.into_iter().map(|r| (r.table, r.why, r.hint)).collect();
+    let mut refused: Vec<RefusedTable> = read.refused.into_iter().map(|r| (r.table, r.why, r.hint)).collect();
     let mut chosen = Vec::new();
     let is_in = |list: &[String], name: &str| list.iter().any(|n| n.eq_ignore_ascii_case(name));
     for table in read.schema.tables {
@@ -62,7 +65,11 @@ fn choose(db: &Connection, options: &InitOptions) -> Result<(Vec<Table>, Vec<(St
         let nulls = crate::schema::null_keys(db, &table)?;
         if nulls > 0 {
             let key: Vec<&str> = table.key.iter().map(|&k| table.columns[k].name.as_str()).collect();
-            refused.push((table.name.clone(), format!("{nulls} of its rows have NULL in the key ({})", key.join(", ")), "give those rows a key, then mainstem init again".into()));
+            refused.push((
+                table.name.clone(),
+                format!("{nulls} of its rows have NULL in the key ({})", key.join(", ")),
+                "give those rows a key, then mainstem init again".into(),
+            ));
         } else {
             chosen.push(table);
         }
@@ -76,7 +83,9 @@ fn choose(db: &Connection, options: &InitOptions) -> Result<(Vec<Table>, Vec<(St
             None if read.schema.objects.iter().any(|o| o.kind == "view" && o.name.eq_ignore_ascii_case(name)) => {
                 Error::invalid(format!("{name} is a view, not a table")).hint("name the tables the view reads from")
             }
-            None => Error::not_found(format!("there is no table {name}")).hint("mainstem init without --table tracks every table that can be"),
+            None => {
+                Error::not_found(format!("there is no table {name}")).hint("mainstem init without --table tracks every table that can be")
+            }
         };
         return Err(what);
     }
@@ -139,8 +148,12 @@ impl SqliteReplica {
     /// Safe to repeat: where an earlier try got as far as the primary but not back here, its primary is taken.
     pub fn publish(&mut self, folder: &Path, dataset: Option<&str>, actor: &str, progress: Progress<'_>) -> Result<Description> {
         if let Some(remote) = storage::get::<String>(&self.db, "remote")? {
-            return Err(Error::new(ErrorKind::Conflict, "published", format!("{} has a primary already: {remote}", display_name(&self.path)))
-                .hint("mainstem sync, or mainstem clone to another file"));
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "published",
+                format!("{} has a primary already: {remote}", display_name(&self.path)),
+            )
+            .hint("mainstem sync, or mainstem clone to another file"));
         }
         let lineage = match storage::get_wide(&self.db, "publishing")? {
             Some(lineage) => lineage,
@@ -180,14 +193,25 @@ impl SqliteReplica {
     }
 
     /// Makes the primary, and says up to where capture's log is in it; no place where the primary was there already.
-    fn found(&mut self, folder: &Path, lineage: u128, dataset: &str, actor: &str, progress: Progress<'_>) -> Result<(Option<i64>, Description)> {
+    fn found(
+        &mut self,
+        folder: &Path,
+        lineage: u128,
+        dataset: &str,
+        actor: &str,
+        progress: Progress<'_>,
+    ) -> Result<(Option<i64>, Description)> {
         if folder.join(PRIMARY_FILE).exists() {
             let there = crate::primary::open_primary(folder, self.around.clone()).and_then(|mut p| p.describe());
             match there {
                 Ok(description) if description.lineage == lineage => return Ok((None, description)),
                 Ok(description) => {
-                    return Err(Error::new(ErrorKind::Conflict, "occupied", format!("{} holds a primary already (dataset {})", folder.display(), description.dataset))
-                        .hint("choose another folder, or mainstem clone that one"));
+                    return Err(Error::new(
+                        ErrorKind::Conflict,
+                        "occupied",
+                        format!("{} holds a primary already (dataset {})", folder.display(), description.dataset),
+                    )
+                    .hint("choose another folder, or mainstem clone that one"));
                 }
                 Err(e) if e.code == "no_primary" => {}
                 Err(e) => return Err(e),
@@ -221,9 +245,17 @@ impl SqliteReplica {
     }
 
     /// Makes a new replica file from a primary. The file must not exist. `address` is remembered as the remote.
-    pub fn clone_from(primary: &mut dyn Primary, address: &str, path: &Path, actor: Option<&str>, around: Around, progress: Progress<'_>) -> Result<Description> {
+    pub fn clone_from(
+        primary: &mut dyn Primary,
+        address: &str,
+        path: &Path,
+        actor: Option<&str>,
+        around: Around,
+        progress: Progress<'_>,
+    ) -> Result<Description> {
         if path.exists() {
-            return Err(Error::new(ErrorKind::Conflict, "exists", format!("{} exists already", path.display())).hint("choose another name, or move the file away"));
+            return Err(Error::new(ErrorKind::Conflict, "exists", format!("{} exists already", path.display()))
+                .hint("choose another name, or move the file away"));
         }
         let part = part_path(path);
         // What an interrupted clone left behind is ours, and of no use to anyone.
@@ -235,7 +267,9 @@ impl SqliteReplica {
         let made = fill_clone(primary, address, &part, path, actor, &around, progress);
         match made {
             Ok(description) => {
-                std::fs::rename(&part, path).map_err(|e| Error::new(ErrorKind::Unavailable, "rename", format!("{} cannot be put in its place", path.display())).because(e))?;
+                std::fs::rename(&part, path).map_err(|e| {
+                    Error::new(ErrorKind::Unavailable, "rename", format!("{} cannot be put in its place", path.display())).because(e)
+                })?;
                 sync_folder(path);
                 Ok(description)
             }
@@ -277,7 +311,15 @@ fn attach(db: &Connection, description: &Description, address: &str, version: u6
     storage::put(db, "inbox_pages", 0)
 }
 
-fn fill_clone(primary: &mut dyn Primary, address: &str, part: &Path, path: &Path, actor: Option<&str>, around: &Around, progress: Progress<'_>) -> Result<Description> {
+fn fill_clone(
+    primary: &mut dyn Primary,
+    address: &str,
+    part: &Path,
+    path: &Path,
+    actor: Option<&str>,
+    around: &Around,
+    progress: Progress<'_>,
+) -> Result<Description> {
     let db = connection::create_user(part)?;
     let description = transact(&db, || {
         let mut sink = Cloning { db: &db, start: None, tables: None, done: 0, progress };
@@ -307,7 +349,8 @@ fn fill_clone(primary: &mut dyn Primary, address: &str, part: &Path, path: &Path
         let mut quiet = |_: &str, _: u64, _: u64| {};
         let digests = compare::count(&db, &mut quiet)?;
         if state_digest(&digests) != state_digest(&start.description.tables) {
-            return Err(Error::corrupt("the snapshot's rows are not what the primary's digest says").hint(format!("mainstem clone {address} {} again", path.display())));
+            return Err(Error::corrupt("the snapshot's rows are not what the primary's digest says")
+                .hint(format!("mainstem clone {address} {} again", path.display())));
         }
         storage::set_digests(&db, &digests)?;
         Ok(start.description)

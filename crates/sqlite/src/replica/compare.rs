@@ -103,7 +103,13 @@ pub fn verify(db: &Connection, reference: Option<&mut dyn Primary>, progress: Pr
                 let is_altered = steps.iter().filter_map(table_of).any(|t| t.eq_ignore_ascii_case(&table.name));
                 if !is_altered {
                     let (here, there) = (find(&now, table).map_or(0, |d| d.rows), find(&believed, table).map_or(0, |d| d.rows));
-                    differences.push(Difference { table: table.name.clone(), key: None, what: format!("rows changed that capture did not see ({here} rows, {there} expected); the primary is needed to name them") });
+                    differences.push(Difference {
+                        table: table.name.clone(),
+                        key: None,
+                        what: format!(
+                            "rows changed that capture did not see ({here} rows, {there} expected); the primary is needed to name them"
+                        ),
+                    });
                 }
             }
         }
@@ -127,21 +133,22 @@ fn against_version(db: &Connection, schema: &Schema, primary: &mut dyn Primary, 
         let there = find(&event.tables, table);
         let here = find(&ours, table);
         if there.is_some() && here.map(|d| (d.rows, d.sum)) != there.map(|d| (d.rows, d.sum)) {
-            differences.push(Difference { table: table.name.clone(), key: None, what: format!("the base held here is not the primary's version {version}") });
+            differences.push(Difference {
+                table: table.name.clone(),
+                key: None,
+                what: format!("the base held here is not the primary's version {version}"),
+            });
         }
     }
     Ok(())
 }
 
+/// Takes a row that differs: its key, the base row, the row here.
+type VisitDifference<'a> = &'a mut dyn FnMut(&Key, Option<&Row>, Option<&Row>) -> Result<()>;
+
 /// One table's rows compared with the primary's at the base version. `visit` gets each row that differs and is not a
 /// known change: its key, the base row, the row here.
-fn compare(
-    db: &Connection,
-    table: &Table,
-    primary: &mut dyn Primary,
-    steps: &[SchemaChange],
-    visit: &mut dyn FnMut(&Key, Option<&Row>, Option<&Row>) -> Result<()>,
-) -> Result<()> {
+fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[SchemaChange], visit: VisitDifference<'_>) -> Result<()> {
     let schema = Schema { tables: vec![table.clone()], objects: Vec::new() };
     let mut here = working::rows_now(db, &schema);
     db.execute("DELETE FROM temp.mainstem_seen", []).on(db)?;
@@ -156,7 +163,10 @@ fn compare(
         let Some((_, lane)) = &lane else { return Ok(()) };
         let base = lane.local_row(row);
         let key = table.key_of(&base);
-        db.prepare_cached("INSERT OR IGNORE INTO temp.mainstem_seen(key) VALUES(?1)").on(db)?.execute([row_format::encode_key(&key)]).on(db)?;
+        db.prepare_cached("INSERT OR IGNORE INTO temp.mainstem_seen(key) VALUES(?1)")
+            .on(db)?
+            .execute([row_format::encode_key(&key)])
+            .on(db)?;
         let there = here.get(0, &key)?;
         if there.as_ref() != Some(&base) && !is_known(db, table, &key)? {
             visit(&key, Some(&base), there.as_ref())?;
@@ -170,7 +180,12 @@ fn compare(
     let mut extra: Vec<(Key, Row)> = Vec::new();
     capture::scan(db, table, &mut |row| {
         let key = table.key_of(&row);
-        let seen = db.prepare_cached("SELECT 1 FROM temp.mainstem_seen WHERE key = ?1").on(db)?.query_row([row_format::encode_key(&key)], |_| Ok(())).optional().on(db)?;
+        let seen = db
+            .prepare_cached("SELECT 1 FROM temp.mainstem_seen WHERE key = ?1")
+            .on(db)?
+            .query_row([row_format::encode_key(&key)], |_| Ok(()))
+            .optional()
+            .on(db)?;
         if seen.is_none() && !is_known(db, table, &key)? {
             extra.push((key, row));
         }
@@ -211,7 +226,9 @@ fn note_logged(db: &Connection) -> Result<()> {
 fn former_name(name: &str, steps: &[SchemaChange]) -> String {
     let mut former = name.to_owned();
     for step in steps.iter().rev() {
-        if let SchemaChange::RenameTable { from, to } = step && to.eq_ignore_ascii_case(&former) {
+        if let SchemaChange::RenameTable { from, to } = step
+            && to.eq_ignore_ascii_case(&former)
+        {
             former.clone_from(from);
         }
     }
@@ -223,7 +240,9 @@ fn key_in(names: &[String], table: &Table, steps: &[SchemaChange]) -> Vec<usize>
     let former = |name: &str| {
         let mut former = name.to_owned();
         for step in steps.iter().rev() {
-            if let SchemaChange::RenameColumn { from, to, .. } = step && to.eq_ignore_ascii_case(&former) {
+            if let SchemaChange::RenameColumn { from, to, .. } = step
+                && to.eq_ignore_ascii_case(&former)
+            {
                 former.clone_from(from);
             }
         }
@@ -232,7 +251,13 @@ fn key_in(names: &[String], table: &Table, steps: &[SchemaChange]) -> Vec<usize>
     table.key.iter().filter_map(|&k| names.iter().position(|n| n.eq_ignore_ascii_case(&former(&table.columns[k].name)))).collect()
 }
 
-fn name_rows(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[SchemaChange], differences: &mut Vec<Difference>) -> Result<()> {
+fn name_rows(
+    db: &Connection,
+    table: &Table,
+    primary: &mut dyn Primary,
+    steps: &[SchemaChange],
+    differences: &mut Vec<Difference>,
+) -> Result<()> {
     note_logged(db)?;
     let mut named = 0;
     compare(db, table, primary, steps, &mut |key, base, here| {
@@ -242,7 +267,13 @@ fn name_rows(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &
                 (Some(_), None) => "the row is gone, and capture did not see it go".to_owned(),
                 (None, Some(_)) => "the row came, and capture did not see it come".to_owned(),
                 (Some(base), Some(here)) => {
-                    let columns: Vec<&str> = table.columns.iter().zip(base.iter().zip(here)).filter(|(_, (b, h))| b != h).map(|(c, _)| c.name.as_str()).collect();
+                    let columns: Vec<&str> = table
+                        .columns
+                        .iter()
+                        .zip(base.iter().zip(here))
+                        .filter(|(_, (b, h))| b != h)
+                        .map(|(c, _)| c.name.as_str())
+                        .collect();
                     format!("changed without capture: {}", columns.join(", "))
                 }
                 (None, None) => return Ok(()),
@@ -286,7 +317,8 @@ pub fn reconcile(db: &Connection, primary: &mut dyn Primary, progress: Progress<
 
 /// Rows whose value before is known only in part (a column was renamed in between) get their base image from the primary.
 fn complete_partial(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[SchemaChange]) -> Result<()> {
-    let partial: i64 = db.query_row("SELECT count(*) FROM temp.mainstem_logged WHERE tbl = ?1 AND is_partial", [&table.name], |r| r.get(0)).on(db)?;
+    let partial: i64 =
+        db.query_row("SELECT count(*) FROM temp.mainstem_logged WHERE tbl = ?1 AND is_partial", [&table.name], |r| r.get(0)).on(db)?;
     if partial == 0 {
         return Ok(());
     }

@@ -119,8 +119,12 @@ pub fn import(db: &Connection, around: &Around, front: &Front, pages: &mut dyn P
     let place = Place { head: here, version: here, primary: ReplicaId(front.header.lineage) };
     let outcome = rebase(&mut ground, &policy, &local, pages, place, &mut effects)?;
     if let Some(waiting) = outcome.waiting.first() {
-        return Err(Error::new(mainstem::core::ErrorKind::Conflict, "missing_parent", format!("a row of {} points to a row of {} that is not here", waiting.table, waiting.parent))
-            .hint("apply the changeset that makes the parent row first"));
+        return Err(Error::new(
+            mainstem::core::ErrorKind::Conflict,
+            "missing_parent",
+            format!("a row of {} points to a row of {} that is not here", waiting.table, waiting.parent),
+        )
+        .hint("apply the changeset that makes the parent row first"));
     }
     for step in &outcome.schema {
         storage::add_step(db, step)?;

@@ -28,11 +28,15 @@ impl<'c> ReplicaGround<'c> {
     /// The tracked tables of a file.
     pub fn new(db: &'c Connection) -> Result<Self> {
         let schema = Arc::new(super::tracked_schema(db)?);
-        let tables = SqliteTables::new(db, schema, Box::new(|db| {
-            // A table that a schema step has just made is tracked from that moment on.
-            capture::adopt(db)?;
-            super::tracked_schema(db)
-        }));
+        let tables = SqliteTables::new(
+            db,
+            schema,
+            Box::new(|db| {
+                // A table that a schema step has just made is tracked from that moment on.
+                capture::adopt(db)?;
+                super::tracked_schema(db)
+            }),
+        );
         Ok(ReplicaGround { db, tables, versions: HashMap::new() })
     }
 
@@ -55,7 +59,8 @@ impl<'c> ReplicaGround<'c> {
     /// A version's event, decoded once.
     fn version(&mut self, version: u64) -> Result<&Version> {
         if !self.versions.contains_key(&version) {
-            let event = storage::version(self.db, version)?.ok_or_else(|| Error::corrupt(format!("version {version} is not remembered")))?;
+            let event =
+                storage::version(self.db, version)?.ok_or_else(|| Error::corrupt(format!("version {version} is not remembered")))?;
             self.versions.insert(version, event);
         }
         Ok(&self.versions[&version])
@@ -99,7 +104,9 @@ impl Ground for ReplicaGround<'_> {
     fn touches(&mut self, table: &str, key: &Key, after: u64) -> Result<Vec<Touch>> {
         let noted: Vec<(i64, Vec<u8>)> = self
             .db
-            .prepare_cached("SELECT version, body FROM mainstem_touch WHERE tbl = lower(?1) AND key = ?2 AND version > ?3 ORDER BY version, ordinal")
+            .prepare_cached(
+                "SELECT version, body FROM mainstem_touch WHERE tbl = lower(?1) AND key = ?2 AND version > ?3 ORDER BY version, ordinal",
+            )
             .on(self.db)?
             .query_map(params![table, row_format::encode_key(key), after as i64], |r| Ok((r.get(0)?, r.get(1)?)))
             .on(self.db)?
@@ -110,7 +117,13 @@ impl Ground for ReplicaGround<'_> {
             let version = self.version(number as u64)?;
             let change = page::decode(&body, &version.shapes)?.pop().ok_or_else(|| Error::corrupt("a noted change is empty"))?;
             let shape = version.shapes[change.table].clone();
-            found.push(Touch { version: number as u64, replica: version.header.replica, actor: version.header.actor.clone(), shape, change });
+            found.push(Touch {
+                version: number as u64,
+                replica: version.header.replica,
+                actor: version.header.actor.clone(),
+                shape,
+                change,
+            });
         }
         Ok(found)
     }

@@ -11,7 +11,7 @@ mod receive;
 mod storage;
 mod working;
 
-pub use begin::{InitOptions, InitReport};
+pub use begin::{InitOptions, InitReport, RefusedTable};
 
 use crate::capture;
 use crate::connection;
@@ -76,12 +76,18 @@ impl SqliteReplica {
         let db = connection::open_user(path)?;
         if !storage::is_tracked(&db)? {
             let name = display_name(path);
-            return Err(Error::new(ErrorKind::Invalid, "not_tracked", format!("{name} is not tracked")).hint(format!("mainstem init {name}")));
+            return Err(
+                Error::new(ErrorKind::Invalid, "not_tracked", format!("{name} is not tracked")).hint(format!("mainstem init {name}"))
+            );
         }
         let layout = storage::get::<i64>(&db, "layout")?.unwrap_or_default();
         if layout != storage::LAYOUT {
-            return Err(Error::new(ErrorKind::Invalid, "layout", format!("{} was written by another version of Mainstem (layout {layout})", display_name(path)))
-                .hint("use the version of Mainstem that wrote it, or a later one"));
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "layout",
+                format!("{} was written by another version of Mainstem (layout {layout})", display_name(path)),
+            )
+            .hint("use the version of Mainstem that wrote it, or a later one"));
         }
         let mut replica = SqliteReplica { db, path: path.to_owned(), around, notices: Vec::new(), lock: None };
         replica.notice_copy()?;
@@ -113,7 +119,7 @@ impl SqliteReplica {
     }
 
     /// Tables that cannot be tracked: name, why, what to do.
-    pub fn refused(&self) -> Result<Vec<(String, String, String)>> {
+    pub fn refused(&self) -> Result<Vec<RefusedTable>> {
         Ok(crate::schema::read(&self.db)?.refused.into_iter().map(|r| (r.table, r.why, r.hint)).collect())
     }
 
@@ -192,7 +198,9 @@ fn replica_id(db: &Connection) -> Result<ReplicaId> {
 }
 
 fn known(db: &Connection) -> Result<Option<Acquaintance>> {
-    let (Some(lineage), Some(epoch), Some(hash)) = (storage::get_wide(db, "lineage")?, storage::get_wide(db, "epoch")?, storage::get_digest(db, "hash")?) else {
+    let (Some(lineage), Some(epoch), Some(hash)) =
+        (storage::get_wide(db, "lineage")?, storage::get_wide(db, "epoch")?, storage::get_digest(db, "hash")?)
+    else {
         return Ok(None);
     };
     Ok(Some(Acquaintance { lineage, epoch, version: base_version(db)?, hash }))
@@ -269,7 +277,8 @@ impl Replica for SqliteReplica {
         let db = &self.db;
         transact(db, || {
             let fronts = storage::changesets(db)?;
-            let from = fronts.iter().position(|f| f.header.write_id == write_id).ok_or_else(|| Error::not_found("no such unsent changeset"))?;
+            let from =
+                fronts.iter().position(|f| f.header.write_id == write_id).ok_or_else(|| Error::not_found("no such unsent changeset"))?;
             let mut next = first;
             for mut front in fronts.into_iter().skip(from) {
                 front.header.sequence = next;

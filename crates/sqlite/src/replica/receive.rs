@@ -80,7 +80,11 @@ impl Incoming<'_> {
                 Item::Version(body, hash) | Item::Event(body, hash) => (Some(hash), body),
                 Item::Page(body) => (None, body),
             };
-            self.db.prepare_cached("INSERT INTO mainstem_inbox(hash, body) VALUES(?1, ?2)").on(self.db)?.execute(params![hash, body]).on(self.db)?;
+            self.db
+                .prepare_cached("INSERT INTO mainstem_inbox(hash, body) VALUES(?1, ?2)")
+                .on(self.db)?
+                .execute(params![hash, body])
+                .on(self.db)?;
         }
         Ok(())
     }
@@ -97,9 +101,14 @@ pub fn receive(db: &Connection, around: &Around, pull: &Pull) -> Result<Received
     if pull.next.version > from + 1 {
         let mut taking = Taking::begin(db, around)?;
         while taking.version + 1 < pull.next.version {
-            let (version, body, hash) = incoming.version()?.ok_or_else(|| Error::corrupt("the primary sent fewer versions than it said"))?;
+            let (version, body, hash) =
+                incoming.version()?.ok_or_else(|| Error::corrupt("the primary sent fewer versions than it said"))?;
             if version.version != taking.version + 1 {
-                return Err(Error::corrupt(format!("the primary sent version {} where {} was expected", version.version, taking.version + 1)));
+                return Err(Error::corrupt(format!(
+                    "the primary sent version {} where {} was expected",
+                    version.version,
+                    taking.version + 1
+                )));
             }
             taking.take(&version, &body, &hash, &mut incoming, &mut received)?;
         }
@@ -227,7 +236,9 @@ impl<'c> Taking<'c> {
         let lanes: Vec<Lane> = version
             .shapes
             .iter()
-            .map(|shape| Lane::between(&schema, schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&shape.table)), shape, &version.schema))
+            .map(|shape| {
+                Lane::between(&schema, schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&shape.table)), shape, &version.schema)
+            })
             .collect();
         let mut writer = Writer::default();
         for _ in 0..version.pages {
@@ -275,8 +286,15 @@ impl<'c> Taking<'c> {
             }
             let Some(here) = ours.iter().find(|d| d.table.eq_ignore_ascii_case(&theirs.table)) else { continue };
             if here.rows != theirs.rows || here.sum != theirs.sum {
-                return Err(Error::new(ErrorKind::Conflict, "drift", format!("table {} is not what version {} says ({} rows here, {} there)", theirs.table, version.version, here.rows, theirs.rows))
-                    .hint("mainstem verify names the rows"));
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    "drift",
+                    format!(
+                        "table {} is not what version {} says ({} rows here, {} there)",
+                        theirs.table, version.version, here.rows, theirs.rows
+                    ),
+                )
+                .hint("mainstem verify names the rows"));
             }
         }
         Ok(())
@@ -290,7 +308,11 @@ impl<'c> Taking<'c> {
         }
         for resolution in &version.resolved {
             if let Some(mut conflict) = storage::conflict(db, resolution.conflict)? {
-                conflict.answer = Some(mainstem::core::conflict::Answer { choice: resolution.choice, actor: Some(resolution.actor.clone()), at: resolution.at });
+                conflict.answer = Some(mainstem::core::conflict::Answer {
+                    choice: resolution.choice,
+                    actor: Some(resolution.actor.clone()),
+                    at: resolution.at,
+                });
                 storage::put_conflict(db, &conflict)?;
             }
         }
@@ -427,13 +449,21 @@ fn mentions(step: &mainstem::core::schema::SchemaChange, name: &str) -> bool {
 
 fn drift(schema: &Schema, write: &Write<()>, what: &str) -> Error {
     let table = &schema.tables[write.table];
-    Error::new(ErrorKind::Conflict, "drift", format!("a row of {} cannot be put in its place ({what}): rows here are not what the base version says", table.name))
-        .hint("mainstem verify names the rows")
+    Error::new(
+        ErrorKind::Conflict,
+        "drift",
+        format!("a row of {} cannot be put in its place ({what}): rows here are not what the base version says", table.name),
+    )
+    .hint("mainstem verify names the rows")
 }
 
 fn drift_at(table: &str, change: &Change) -> Error {
-    Error::new(ErrorKind::Conflict, "drift", format!("row {:?} of {table} is not what the base version says", change.key.iter().map(working_text).collect::<Vec<_>>()))
-        .hint("mainstem verify names the rows")
+    Error::new(
+        ErrorKind::Conflict,
+        "drift",
+        format!("row {:?} of {table} is not what the base version says", change.key.iter().map(working_text).collect::<Vec<_>>()),
+    )
+    .hint("mainstem verify names the rows")
 }
 
 fn working_text(value: &mainstem::core::value::Value) -> String {

@@ -40,9 +40,8 @@ pub fn create(db: &Connection) -> Result<()> {
 
 /// True where the file is tracked.
 pub fn is_tracked(db: &Connection) -> Result<bool> {
-    let found: i64 = db
-        .query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'mainstem_meta'", [], |r| r.get(0))
-        .on(db)?;
+    let found: i64 =
+        db.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'mainstem_meta'", [], |r| r.get(0)).on(db)?;
     Ok(found > 0)
 }
 
@@ -122,8 +121,11 @@ pub fn base(db: &Connection, table: &Table, key: &Key) -> Result<Option<Option<V
         .on(db)
 }
 
-/// Visits every kept base image: table name, key, image.
-pub fn bases(db: &Connection, visit: &mut dyn FnMut(&str, Key, Option<Vec<u8>>) -> Result<()>) -> Result<()> {
+/// Takes a kept base image: table name, key, image.
+pub type VisitBase<'a> = &'a mut dyn FnMut(&str, Key, Option<Vec<u8>>) -> Result<()>;
+
+/// Visits every kept base image.
+pub fn bases(db: &Connection, visit: VisitBase<'_>) -> Result<()> {
     let mut statement = db.prepare_cached("SELECT tbl, key, image FROM mainstem_base ORDER BY tbl, key").on(db)?;
     let mut rows = statement.query([]).on(db)?;
     while let Some(row) = rows.next().on(db)? {
@@ -133,7 +135,6 @@ pub fn bases(db: &Connection, visit: &mut dyn FnMut(&str, Key, Option<Vec<u8>>) 
     }
     Ok(())
 }
-
 
 /// Adds a closed changeset; its pages are stored already.
 pub fn add_changeset(db: &Connection, front: &Front) -> Result<()> {
@@ -175,10 +176,12 @@ pub fn drop_changeset(db: &Connection, write_id: u128) -> Result<bool> {
 
 /// Stores or replaces one page of a changeset.
 pub fn put_page(db: &Connection, write_id: u128, page: u64, body: &[u8]) -> Result<()> {
-    db.prepare_cached("INSERT INTO mainstem_page(write_id, page, body) VALUES(?1, ?2, ?3) ON CONFLICT(write_id, page) DO UPDATE SET body = excluded.body")
-        .on(db)?
-        .execute(params![write_id.to_be_bytes(), page as i64, body])
-        .on(db)?;
+    db.prepare_cached(
+        "INSERT INTO mainstem_page(write_id, page, body) VALUES(?1, ?2, ?3) ON CONFLICT(write_id, page) DO UPDATE SET body = excluded.body",
+    )
+    .on(db)?
+    .execute(params![write_id.to_be_bytes(), page as i64, body])
+    .on(db)?;
     Ok(())
 }
 

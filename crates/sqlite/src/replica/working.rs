@@ -49,7 +49,8 @@ pub fn change_of(table: &Table, shape: usize, net: &NetChange, floor: Time) -> O
             for &column in &net.unknown_before {
                 before[column].clone_from(&after[column]);
             }
-            let times: Vec<(usize, Time)> = net.cell_at_ms.iter().enumerate().filter(|(_, ms)| **ms > 0).map(|(c, ms)| (c, stamped(*ms))).collect();
+            let times: Vec<(usize, Time)> =
+                net.cell_at_ms.iter().enumerate().filter(|(_, ms)| **ms > 0).map(|(c, ms)| (c, stamped(*ms))).collect();
             let cells = cells(&before, after, at, &times);
             if cells.is_empty() {
                 return None;
@@ -76,7 +77,8 @@ pub fn changes(db: &Connection, since: Since, visit: &mut dyn FnMut(&Shape, &Cha
             let after = now.get(position, &key)?;
             let before = image.map(|bytes| storage::row_of(table, &bytes, after.as_ref())).transpose()?;
             seen.insert((table.name.to_ascii_lowercase(), key.clone()));
-            let net = NetChange { table: 0, key, before, after, unknown_before: Vec::new(), at_ms: 0, cell_at_ms: Vec::new(), moved_from: None };
+            let net =
+                NetChange { table: 0, key, before, after, unknown_before: Vec::new(), at_ms: 0, cell_at_ms: Vec::new(), moved_from: None };
             match change_of(table, 0, &net, floor) {
                 Some(change) => visit(&shape_of(table), &change),
                 None => Ok(()),
@@ -173,7 +175,8 @@ pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Op
     if front.count == 0 && front.schema.is_empty() && front.resolutions.is_empty() {
         return Ok(None);
     }
-    db.execute_batch("DELETE FROM mainstem_step; DELETE FROM mainstem_resolution;").map_err(|e| crate::errors::explain(e, "the replica", 0))?;
+    db.execute_batch("DELETE FROM mainstem_step; DELETE FROM mainstem_resolution;")
+        .map_err(|e| crate::errors::explain(e, "the replica", 0))?;
     let sequence = storage::get::<i64>(db, "sequence")?.unwrap_or_default() + 1;
     let at = front.header.at.max(floor).tick(around.now_ms()).max(front.resolutions.iter().map(|r| r.at).max().unwrap_or_default());
     front.header = Header {

@@ -68,8 +68,7 @@ const VALUES: [&str; 22] = [
 
 fn statement(dice: &mut Dice) -> String {
     let v = |dice: &mut Dice| *dice.of(&VALUES);
-    let or =
-        *dice.of(&["", "", "", " OR REPLACE", " OR REPLACE", " OR IGNORE", " OR FAIL", " OR ABORT", " OR ROLLBACK"]);
+    let or = *dice.of(&["", "", "", " OR REPLACE", " OR REPLACE", " OR IGNORE", " OR FAIL", " OR ABORT", " OR ROLLBACK"]);
     let returning = *dice.of(&["", "", " RETURNING *", " RETURNING k, a"]);
     let filter = match dice.below(6) {
         0 => String::new(),
@@ -103,9 +102,7 @@ fn statement(dice: &mut Dice) -> String {
         14 => format!("UPDATE{or} t SET k = {}{filter}{returning}", v(dice)),
         15 => format!("UPDATE{or} t SET k = k + 1, a = {}{filter}{returning}", v(dice)),
         16 | 17 => format!("DELETE FROM t{filter}{returning}"),
-        18 => dice
-            .of(&["BEGIN", "SAVEPOINT s", "PRAGMA recursive_triggers = 1", "PRAGMA recursive_triggers = 0"])
-            .to_string(),
+        18 => dice.of(&["BEGIN", "SAVEPOINT s", "PRAGMA recursive_triggers = 1", "PRAGMA recursive_triggers = 0"]).to_string(),
         _ => dice.of(&["COMMIT", "ROLLBACK", "ROLLBACK TO s", "RELEASE s", "PRAGMA foreign_keys = 1"]).to_string(),
     }
 }
@@ -162,8 +159,7 @@ fn compare(schema: &str, seed: u64, statements: usize) {
     })
     .unwrap();
     capture::remove(&tracked.ours()).unwrap();
-    let left: i64 =
-        app.query_row("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'mainstem%'", [], |r| r.get(0)).unwrap();
+    let left: i64 = app.query_row("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'mainstem%'", [], |r| r.get(0)).unwrap();
     assert_eq!(left, 0);
     assert_eq!(state(&app), state(&plain));
 }

@@ -30,7 +30,10 @@ fn a1_a18_replace_in_all_its_spellings() {
 fn a2_outer_conflict_clauses_do_not_reach_into_the_log() {
     for clause in ["IGNORE", "REPLACE", "FAIL", "ROLLBACK", "ABORT"] {
         let tracked = Tracked::new("CREATE TABLE t(k TEXT PRIMARY KEY, v)");
-        tracked.run(Program::Shell, &format!("INSERT OR {clause} INTO t VALUES ('a', 1); UPDATE OR {clause} t SET v=2; INSERT OR {clause} INTO t VALUES ('b', 1)"));
+        tracked.run(
+            Program::Shell,
+            &format!("INSERT OR {clause} INTO t VALUES ('a', 1); UPDATE OR {clause} t SET v=2; INSERT OR {clause} INTO t VALUES ('b', 1)"),
+        );
         assert_eq!(tracked.check().len(), 2);
     }
 }

@@ -15,17 +15,17 @@ const BASE: &str = "CREATE TABLE t(k TEXT PRIMARY KEY, a INTEGER, b TEXT COLLATE
 fn a8_plain_alter_table_works_and_is_noticed() {
     for program in PROGRAMS {
         let mut tracked = Tracked::new(BASE);
-        tracked.run(program, "ALTER TABLE t RENAME COLUMN c TO cc; UPDATE t SET a = 2 WHERE k = 'x'; ALTER TABLE t DROP COLUMN cc;
+        tracked.run(
+            program,
+            "ALTER TABLE t RENAME COLUMN c TO cc; UPDATE t SET a = 2 WHERE k = 'x'; ALTER TABLE t DROP COLUMN cc;
             UPDATE t SET a = 3 WHERE k = 'x'; ALTER TABLE t RENAME TO tt; ALTER TABLE tt ADD COLUMN e TEXT COLLATE NOCASE DEFAULT 'q';
-            UPDATE tt SET e = 'z' WHERE k = 'y'; ALTER TABLE tt RENAME COLUMN k TO kk");
+            UPDATE tt SET e = 'z' WHERE k = 'y'; ALTER TABLE tt RENAME COLUMN k TO kk",
+        );
         let healed = heal(&tracked);
         assert_eq!(healed.gap, Vec::<String>::new());
         assert_eq!(healed.reinstalled, ["tt"]);
         let steps = healed.steps.iter().map(step).collect::<Vec<_>>();
-        assert_eq!(
-            steps,
-            ["table t -> tt", "drop tt.c", "column tt.k -> kk", "add tt: e TEXT COLLATE NOCASE DEFAULT 'q'"]
-        );
+        assert_eq!(steps, ["table t -> tt", "drop tt.c", "column tt.k -> kk", "add tt: e TEXT COLLATE NOCASE DEFAULT 'q'"]);
         let changes = tracked.changes();
         assert_eq!(changes.len(), 2);
         let (_, x) = &changes[0];
@@ -43,10 +43,7 @@ fn a8_plain_alter_table_works_and_is_noticed() {
 #[test]
 fn a8_a_renamed_column_is_unknown_before_and_never_null() {
     let tracked = Tracked::new(BASE);
-    tracked.run(
-        Program::Shell,
-        "UPDATE t SET c = 30 WHERE k = 'x'; ALTER TABLE t RENAME COLUMN c TO cc; UPDATE t SET cc = 40",
-    );
+    tracked.run(Program::Shell, "UPDATE t SET c = 30 WHERE k = 'x'; ALTER TABLE t RENAME COLUMN c TO cc; UPDATE t SET cc = 40");
     heal(&tracked);
     let changes = tracked.check();
     assert_eq!(changes[0].1.before.as_ref().unwrap()[3], Value::from(3), "x was written before the rename");
@@ -56,10 +53,7 @@ fn a8_a_renamed_column_is_unknown_before_and_never_null() {
 #[test]
 fn a7_an_added_column_is_captured_before_healing() {
     let tracked = Tracked::new(BASE);
-    tracked.run(
-        Program::Python,
-        "ALTER TABLE t ADD COLUMN w DEFAULT 5; UPDATE t SET w = 99 WHERE k = 'x'; INSERT INTO t(k) VALUES ('n')",
-    );
+    tracked.run(Program::Python, "ALTER TABLE t ADD COLUMN w DEFAULT 5; UPDATE t SET w = 99 WHERE k = 'x'; INSERT INTO t(k) VALUES ('n')");
     heal(&tracked);
     let changes = tracked.changes();
     let (_, x) = changes.iter().find(|(_, c)| c.key == [Value::from("x")]).unwrap();
@@ -70,13 +64,13 @@ fn a7_an_added_column_is_captured_before_healing() {
 #[test]
 fn a5_the_procedure_in_twelve_steps_is_noticed() {
     let mut tracked = Tracked::new(BASE);
-    tracked.run(Program::Shell, "BEGIN; CREATE TABLE t_new(k TEXT PRIMARY KEY, a INTEGER NOT NULL CHECK (a > 0), b TEXT UNIQUE, c, d);
-        INSERT INTO t_new SELECT k, a, b, c, d FROM t; DROP TABLE t; ALTER TABLE t_new RENAME TO t; COMMIT; UPDATE t SET a = 5");
-    let healed = heal(&tracked);
-    assert_eq!(
-        (healed.gap.as_slice(), healed.reinstalled.as_slice()),
-        (&["t".to_string()][..], &["t".to_string()][..])
+    tracked.run(
+        Program::Shell,
+        "BEGIN; CREATE TABLE t_new(k TEXT PRIMARY KEY, a INTEGER NOT NULL CHECK (a > 0), b TEXT UNIQUE, c, d);
+        INSERT INTO t_new SELECT k, a, b, c, d FROM t; DROP TABLE t; ALTER TABLE t_new RENAME TO t; COMMIT; UPDATE t SET a = 5",
     );
+    let healed = heal(&tracked);
+    assert_eq!((healed.gap.as_slice(), healed.reinstalled.as_slice()), (&["t".to_string()][..], &["t".to_string()][..]));
     assert!(healed.steps.iter().any(|s| matches!(s, SchemaChange::Rebuild { table, .. } if table.name == "t")));
     tracked.commit();
     tracked.run(Program::Shell, "UPDATE t SET a = 6; INSERT OR REPLACE INTO t VALUES ('new', 1, 'two', 3, 4)");
@@ -85,8 +79,7 @@ fn a5_the_procedure_in_twelve_steps_is_noticed() {
 
 #[test]
 fn a6_d8_dropped_and_made_again() {
-    let tracked =
-        Tracked::new(&format!("{BASE} CREATE TABLE gone(id INTEGER PRIMARY KEY); INSERT INTO gone VALUES (1),(2),(3)"));
+    let tracked = Tracked::new(&format!("{BASE} CREATE TABLE gone(id INTEGER PRIMARY KEY); INSERT INTO gone VALUES (1),(2),(3)"));
     tracked.run(Program::Shell, "UPDATE gone SET id = 4 WHERE id = 3; DROP TABLE gone");
     let healed = heal(&tracked);
     assert_eq!(healed.steps, [SchemaChange::DropTable { name: "gone".into() }]);
@@ -102,10 +95,7 @@ fn a6_d8_dropped_and_made_again() {
 #[test]
 fn d3_a_dropped_column_shifts_nothing() {
     let mut tracked = Tracked::new("CREATE TABLE t(a, b, c, d, PRIMARY KEY(d)); INSERT INTO t VALUES (1,2,3,4)");
-    tracked.run(
-        Program::Shell,
-        "UPDATE t SET c = 33; ALTER TABLE t DROP COLUMN b; UPDATE t SET a = 11; INSERT INTO t VALUES (5,6,7)",
-    );
+    tracked.run(Program::Shell, "UPDATE t SET c = 33; ALTER TABLE t DROP COLUMN b; UPDATE t SET a = 11; INSERT INTO t VALUES (5,6,7)");
     heal(&tracked);
     let changes = tracked.changes();
     assert_eq!(changes[0].1.before, Some(vec![1.into(), 3.into(), 4.into()]));
@@ -173,16 +163,27 @@ fn swapped_names_are_followed() {
 #[test]
 fn a4_raise_ignore_in_a_newer_trigger_is_a_gap_and_mended() {
     let mut tracked = Tracked::new("CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
-    tracked.run(Program::Shell, "CREATE TRIGGER late AFTER INSERT ON t WHEN NEW.v = 'late' BEGIN SELECT RAISE(IGNORE); END; INSERT INTO t(v) VALUES ('late')");
-    let healed = heal(&tracked);
-    assert_eq!(
-        (healed.gap.as_slice(), healed.reinstalled.as_slice()),
-        (&["t".to_string()][..], &["t".to_string()][..])
+    tracked.run(
+        Program::Shell,
+        "CREATE TRIGGER late AFTER INSERT ON t WHEN NEW.v = 'late' BEGIN SELECT RAISE(IGNORE); END; INSERT INTO t(v) VALUES ('late')",
     );
+    let healed = heal(&tracked);
+    assert_eq!((healed.gap.as_slice(), healed.reinstalled.as_slice()), (&["t".to_string()][..], &["t".to_string()][..]));
     assert!(matches!(&healed.steps[..], [SchemaChange::PutObject { .. }]));
     tracked.commit();
     tracked.run(Program::Shell, "INSERT INTO t(v) VALUES ('late'), ('early')");
     assert_eq!(tracked.check().len(), 2, "ours fire first now");
+}
+
+#[test]
+fn a_rename_by_the_legacy_rules_is_healed() {
+    let tracked = Tracked::new(BASE);
+    tracked.run(Program::Shell, "PRAGMA legacy_alter_table = ON; UPDATE t SET a = 7; ALTER TABLE t RENAME TO tt");
+    assert_eq!(heal(&tracked).gap, Vec::<String>::new());
+    tracked.run(Program::Shell, "UPDATE tt SET a = 8 WHERE k = 'x'");
+    let changes = tracked.changes();
+    assert_eq!(changes.len(), 2);
+    assert_eq!(changes[0].1.before.as_ref().unwrap()[1], Value::from(1));
 }
 
 #[test]

@@ -124,11 +124,7 @@ fn apply(rows: &mut BTreeMap<Key, Row>, table: &Table, change: &NetChange) {
         change.unknown_before.iter().for_each(|&i| before[i] = held[i].clone());
     }
     assert_eq!(held, before.as_ref(), "the row before, in {}", table.name);
-    assert_ne!(
-        (&change.before, change.unknown_before.is_empty()),
-        (&change.after, true),
-        "a change that changes nothing"
-    );
+    assert_ne!((&change.before, change.unknown_before.is_empty()), (&change.after, true), "a change that changes nothing");
     if let Some(from) = &change.moved_from {
         assert_ne!(from, &change.key);
     }

@@ -36,15 +36,19 @@ const HARD: [&str; 24] = [
 fn b1_to_b11_values_to_the_bit_in_every_affinity_and_encoding() {
     for encoding in ["UTF-8", "UTF-16le"] {
         for program in PROGRAMS {
-            let rows: Vec<String> =
-                HARD.iter().enumerate().map(|(n, v)| format!("({n}, {v}, {v}, {v}, {v}, {v}, {v})")).collect();
+            let rows: Vec<String> = HARD.iter().enumerate().map(|(n, v)| format!("({n}, {v}, {v}, {v}, {v}, {v}, {v})")).collect();
             let insert = format!("INSERT INTO t VALUES {}", rows.join(", "));
-            let mut tracked = Tracked::new(&format!("PRAGMA encoding = '{encoding}'; CREATE TABLE t(id INTEGER PRIMARY KEY, i INTEGER, r REAL, t TEXT, n NUMERIC, b BLOB, u);
-                CREATE TABLE s(id INT PRIMARY KEY, a ANY) STRICT"));
+            let mut tracked = Tracked::new(&format!(
+                "PRAGMA encoding = '{encoding}'; CREATE TABLE t(id INTEGER PRIMARY KEY, i INTEGER, r REAL, t TEXT, n NUMERIC, b BLOB, u);
+                CREATE TABLE s(id INT PRIMARY KEY, a ANY) STRICT"
+            ));
             tracked.run(program, &format!("{insert}; INSERT INTO s VALUES (1, '001'), (2, 1), (3, -0.0)"));
             assert_eq!(tracked.check().len(), HARD.len() + 3);
             tracked.commit();
-            tracked.run(program, "UPDATE t SET u = (SELECT x.u FROM t AS x WHERE x.id = (t.id + 1) % 24), i = n, n = b; UPDATE s SET a = '1' WHERE id = 2");
+            tracked.run(
+                program,
+                "UPDATE t SET u = (SELECT x.u FROM t AS x WHERE x.id = (t.id + 1) % 24), i = n, n = b; UPDATE s SET a = '1' WHERE id = 2",
+            );
             tracked.check();
             tracked.commit();
             tracked.run(program, "DELETE FROM t; DELETE FROM s WHERE a = '001'");
@@ -67,15 +71,17 @@ fn a9_equal_by_collation_but_not_by_bytes() {
 #[test]
 fn a10_writes_that_change_nothing_give_nothing() {
     let tracked = Tracked::new("CREATE TABLE t(k PRIMARY KEY, v); INSERT INTO t VALUES (1, 1), (2, 2)");
-    tracked.run(Program::Shell, "UPDATE t SET v = v, k = k; UPDATE t SET v = 5; UPDATE t SET v = k; INSERT INTO t VALUES (3, 3); DELETE FROM t WHERE k = 3;
-        DELETE FROM t WHERE k = 1; INSERT INTO t VALUES (1, 1); INSERT OR IGNORE INTO t VALUES (1, 7); REPLACE INTO t VALUES (2, 2)");
+    tracked.run(
+        Program::Shell,
+        "UPDATE t SET v = v, k = k; UPDATE t SET v = 5; UPDATE t SET v = k; INSERT INTO t VALUES (3, 3); DELETE FROM t WHERE k = 3;
+        DELETE FROM t WHERE k = 1; INSERT INTO t VALUES (1, 1); INSERT OR IGNORE INTO t VALUES (1, 7); REPLACE INTO t VALUES (2, 2)",
+    );
     assert_eq!(tracked.check().len(), 0);
 }
 
 #[test]
 fn a17_savepoints_and_deletes_without_where() {
-    let tracked =
-        Tracked::new("CREATE TABLE t(id INTEGER PRIMARY KEY, v UNIQUE); INSERT INTO t VALUES (1,1),(2,2),(3,3)");
+    let tracked = Tracked::new("CREATE TABLE t(id INTEGER PRIMARY KEY, v UNIQUE); INSERT INTO t VALUES (1,1),(2,2),(3,3)");
     let app = tracked.app();
     app.execute_batch("BEGIN; SAVEPOINT a; DELETE FROM t; ROLLBACK TO a; INSERT INTO t VALUES (9, 9); COMMIT").unwrap();
     assert!(app.execute_batch("INSERT OR FAIL INTO t VALUES (10, 10), (11, 1), (12, 12)").is_err());
@@ -97,9 +103,9 @@ fn a11_runs_where_the_app_trusts_nothing() {
     ] {
         app.set_db_config(config, on).unwrap();
     }
-    app.execute_batch("REPLACE INTO t(v, b) VALUES (1, 2); UPDATE t SET b = 3; INSERT INTO t VALUES (7, 7, 7); DELETE FROM t WHERE id = 7").unwrap();
-    app.execute_batch("ALTER TABLE t ADD COLUMN z; ALTER TABLE t RENAME COLUMN b TO bb; ALTER TABLE t DROP COLUMN bb")
+    app.execute_batch("REPLACE INTO t(v, b) VALUES (1, 2); UPDATE t SET b = 3; INSERT INTO t VALUES (7, 7, 7); DELETE FROM t WHERE id = 7")
         .unwrap();
+    app.execute_batch("ALTER TABLE t ADD COLUMN z; ALTER TABLE t RENAME COLUMN b TO bb; ALTER TABLE t DROP COLUMN bb").unwrap();
     app.execute_batch("UPDATE t SET z = 1").unwrap();
     capture::heal(&tracked.ours()).unwrap();
     assert_eq!(tracked.changes().len(), 2);
@@ -107,14 +113,12 @@ fn a11_runs_where_the_app_trusts_nothing() {
 
 #[test]
 fn c4_keys_change_swap_and_shift() {
-    let tracked =
-        Tracked::new("CREATE TABLE t(id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1,'a'),(2,'b'),(3,'c')");
+    let tracked = Tracked::new("CREATE TABLE t(id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1,'a'),(2,'b'),(3,'c')");
     tracked.run(Program::Shell, "BEGIN; UPDATE t SET id = -1 WHERE id = 1; UPDATE t SET id = 1 WHERE id = 2; UPDATE t SET id = 2 WHERE id = -1; COMMIT; UPDATE t SET id = 30 WHERE id = 3; UPDATE t SET id = 31 WHERE id = 30");
     let changes = tracked.check();
     assert_eq!(changes.len(), 4);
     assert_eq!(changes[3].1.moved_from, Some(vec![3.into()]));
-    let tracked =
-        Tracked::new("CREATE TABLE t(id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1,'a'),(2,'b'),(3,'c')");
+    let tracked = Tracked::new("CREATE TABLE t(id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1,'a'),(2,'b'),(3,'c')");
     tracked.run(Program::Python, "UPDATE t SET id = id + 10");
     let moved: Vec<_> = tracked.check().into_iter().filter_map(|(_, c)| c.moved_from).collect();
     assert_eq!(moved, [vec![Value::from(1)], vec![2.into()], vec![3.into()]]);
@@ -127,27 +131,14 @@ fn c5_c6_c10_identity_is_bytes() {
     tracked.run(Program::Shell, "INSERT INTO u VALUES (1,'int'),('1','text'),(x'31','blob'),(9007199254740993,'i'),(9007199254740992.0,'r'); UPDATE w SET a = b, b = a; UPDATE n SET k = 'ABC'");
     assert_eq!(tracked.check().len(), 5 + 4 + 2);
     tracked.commit();
-    tracked.run(
-        Program::Shell,
-        "UPDATE u SET k = 1.0 WHERE k = 1; DELETE FROM u WHERE k = '1'; INSERT OR REPLACE INTO n VALUES ('abc', 2)",
-    );
+    tracked
+        .run(Program::Shell, "UPDATE u SET k = 1.0 WHERE k = 1; DELETE FROM u WHERE k = '1'; INSERT OR REPLACE INTO n VALUES ('abc', 2)");
     tracked.check();
 }
 
 #[test]
 fn hostile_names_are_only_names() {
-    let names = [
-        "a\"; DROP TABLE x; --",
-        "new",
-        "old",
-        "rowid",
-        "select",
-        "it's [x] `y`",
-        "\u{1f600} sp ace",
-        "Mixed",
-        "t",
-        "seq",
-    ];
+    let names = ["a\"; DROP TABLE x; --", "new", "old", "rowid", "select", "it's [x] `y`", "\u{1f600} sp ace", "Mixed", "t", "seq"];
     for program in PROGRAMS {
         let quote = |n: &str| format!("\"{}\"", n.replace('"', "\"\""));
         let mut setup = String::new();
@@ -170,7 +161,18 @@ fn hostile_names_are_only_names() {
         tracked.run(program, &writes);
         assert_eq!(tracked.check().len(), 4 * names.len());
         tracked.commit();
-        let moves: String = names.iter().map(|n| format!("ALTER TABLE {0} RENAME COLUMN {1} TO {2}; ALTER TABLE {0} DROP COLUMN {2}; UPDATE {0} SET {3} = 1;", quote(n), quote("select"), quote("r\"n"), quote("seq"))).collect();
+        let moves: String = names
+            .iter()
+            .map(|n| {
+                format!(
+                    "ALTER TABLE {0} RENAME COLUMN {1} TO {2}; ALTER TABLE {0} DROP COLUMN {2}; UPDATE {0} SET {3} = 1;",
+                    quote(n),
+                    quote("select"),
+                    quote("r\"n"),
+                    quote("seq")
+                )
+            })
+            .collect();
         tracked.run(program, &moves);
         assert_eq!(capture::heal(&tracked.ours()).unwrap().gap, Vec::<String>::new());
         assert_eq!(tracked.changes().len(), 3 * names.len());
@@ -203,10 +205,7 @@ fn c1_c2_a16_what_cannot_be_tracked_is_named() {
         CREATE TABLE mainstem_mine(id INTEGER PRIMARY KEY); CREATE VIEW v AS SELECT 1; CREATE TABLE num(id INTEGER PRIMARY KEY AUTOINCREMENT, r REFERENCES good); CREATE TABLE d(id INTEGER PRIMARY KEY DESC)").unwrap();
     let read = schema::read(&conn).unwrap();
     let refused: Vec<&str> = read.refused.iter().map(|r| r.table.as_str()).collect();
-    assert!(
-        refused.contains(&"keyless") && refused.contains(&"words") && refused.contains(&"words_content"),
-        "{refused:?}"
-    );
+    assert!(refused.contains(&"keyless") && refused.contains(&"words") && refused.contains(&"words_content"), "{refused:?}");
     let names: Vec<&str> = read.schema.tables.iter().map(|t| t.name.as_str()).collect();
     assert_eq!(names, ["good", "num", "d"]);
     let [good, num, d] = &read.schema.tables[..] else { panic!() };
@@ -294,8 +293,7 @@ fn cap_5_operations_have_old_and_new_values() {
     let mut seen = Vec::new();
     capture::operations(&tracked.ours(), &mut |operation| {
         let show = |v: &Option<Value>| v.as_ref().map_or("-".to_string(), |v| format!("{v:?}"));
-        let cells: Vec<String> =
-            operation.cells.iter().map(|(n, b, a)| format!("{n}: {} > {}", show(b), show(a))).collect();
+        let cells: Vec<String> = operation.cells.iter().map(|(n, b, a)| format!("{n}: {} > {}", show(b), show(a))).collect();
         seen.push(format!("{} {:?} {}", operation.kind, operation.key[0], cells.join(", ")));
         assert!(operation.at_ms > 1_600_000_000_000);
         Ok(())
