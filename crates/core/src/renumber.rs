@@ -1,6 +1,7 @@
 //! Rows that got another number, and every reference that has to follow.
 //!
 //! Invariant: only a link that names the parent's number follows; a link by other columns still finds its row.
+//! Invariant: a link to a row that is itself named by such a link follows too, through any number of tables.
 //! Invariant: a composite link follows only where all its cells are the renumbered row's.
 
 #[cfg(test)]
@@ -79,11 +80,8 @@ impl Renumbering {
             return false;
         }
         let before = change.clone();
-        for link in schema.table(&shape.table).map_or(&[][..], |table| &table.foreign_keys) {
-            self.follow(schema, shape, link, &before, change);
-            for through in numbers_behind(schema, link) {
-                self.follow(schema, shape, &through, &before, change);
-            }
+        for link in links_from(schema, &shape.table) {
+            self.follow(schema, shape, &link, &before, change);
         }
         self.own_number(shape, &before, change);
         *change != before
@@ -139,42 +137,29 @@ impl Renumbering {
     }
 }
 
-/// How many links are followed from one to the next.
-const LINKS_MAX: usize = 16;
-
-/// The links that a link amounts to where the parent's own columns point to numbered rows: an order line that points to
-/// (order, line) follows the order's number, though its parent is the line.
-fn numbers_behind(schema: &Schema, link: &ForeignKey) -> Vec<ForeignKey> {
-    let mut found = Vec::new();
-    for (&column, name) in link.columns.iter().zip(&link.parent_columns) {
-        let mut roots = Vec::new();
-        roots_of(schema, &link.parent, name, LINKS_MAX, &mut roots);
-        found.extend(roots.into_iter().map(|(parent, number)| ForeignKey {
-            columns: [column].to_vec(),
-            parent,
-            parent_columns: [number].to_vec(),
-            on_delete: String::new(),
-            on_update: String::new(),
-        }));
-    }
-    found
-}
-
-/// The numbered tables, with their number's column, that a column points to through any chain of links.
-fn roots_of(schema: &Schema, table: &str, column: &str, depth: usize, roots: &mut Vec<(String, String)>) {
-    let Some(table) = schema.table(table).filter(|_| depth > 0) else { return };
-    for link in &table.foreign_keys {
-        for (&at, name) in link.columns.iter().zip(&link.parent_columns) {
-            let is_it = table.columns.get(at).is_some_and(|c| c.name.eq_ignore_ascii_case(column));
-            let Some(parent) = schema.table(&link.parent).filter(|_| is_it) else { continue };
-            let number = parent.key.first().and_then(|&k| parent.columns.get(k)).filter(|_| parent.is_numbered);
-            if number.is_some_and(|c| c.name.eq_ignore_ascii_case(name)) {
-                roots.push((parent.name.clone(), name.clone()));
-            } else {
-                roots_of(schema, &link.parent, name, depth - 1, roots);
+/// The links of a table, and what they name further on: where a link names columns that are themselves a link, its own
+/// columns name that link's parent as well.
+fn links_from(schema: &Schema, table: &str) -> Vec<ForeignKey> {
+    let mut links = schema.table(table).map_or_else(Vec::new, |table| table.foreign_keys.clone());
+    let mut at = 0;
+    while let Some(link) = links.get(at).cloned() {
+        at += 1;
+        let Some(parent) = schema.table(&link.parent) else { continue };
+        for next in &parent.foreign_keys {
+            let mut further = ForeignKey { columns: Vec::new(), parent_columns: Vec::new(), ..next.clone() };
+            for (&column, name) in next.columns.iter().zip(&next.parent_columns) {
+                let through = link.parent_columns.iter().position(|named| parent.column(named) == Some(column));
+                if let Some(i) = through {
+                    further.columns.push(link.columns[i]);
+                    further.parent_columns.push(name.clone());
+                }
+            }
+            if !further.columns.is_empty() && !links.contains(&further) {
+                links.push(further);
             }
         }
     }
+    links
 }
 
 /// A change's value in a column, after it or before; none where an update does not say.

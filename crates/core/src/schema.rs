@@ -63,6 +63,10 @@ impl Table {
     pub fn key_of(&self, row: &Row) -> Key {
         self.key.iter().map(|&i| row[i].clone()).collect()
     }
+    /// True where the row number is the table's own to give: not where it is a link, as in a table that extends another.
+    pub fn gives_numbers(&self) -> bool {
+        self.is_numbered && !self.foreign_keys.iter().any(|link| self.key.iter().any(|key| link.columns.contains(key)))
+    }
     /// The names of the stored columns.
     pub fn column_names(&self) -> Vec<String> {
         self.columns.iter().map(|c| c.name.clone()).collect()

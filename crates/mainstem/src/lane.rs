@@ -96,7 +96,9 @@ impl Lane {
         let there = &schema.tables[index];
         let columns = from.columns.iter().map(|name| there.column(&renamed(&from.table, name, steps))).collect();
         let defaults = there.columns.iter().map(|c| constant_default(c.default.as_deref())).collect();
-        Lane { table, shape: shape_of(there), columns, names: from.columns.clone(), key: from.key.clone(), defaults }
+        // A number that is a link follows its parent's and is never changed by itself.
+        let shape = Shape { is_numbered: there.gives_numbers(), ..shape_of(there) };
+        Lane { table, shape, columns, names: from.columns.clone(), key: from.key.clone(), defaults }
     }
 
     /// A whole row in the ground's columns; columns it does not know get their default.

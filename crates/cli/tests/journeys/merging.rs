@@ -132,6 +132,29 @@ fn many_references_follow_a_renumbered_row() {
 }
 
 #[test]
+fn a_number_that_is_a_link_follows_its_parent() {
+    // As ORMs do it for inheritance: the extending table's key is a link to the extended row.
+    let start = "CREATE TABLE place (id INTEGER PRIMARY KEY, name TEXT);
+                 CREATE TABLE hotel (place INTEGER PRIMARY KEY REFERENCES place, stars INTEGER);
+                 CREATE TABLE room (id INTEGER PRIMARY KEY, hotel INTEGER REFERENCES hotel, label TEXT);
+                 INSERT INTO place VALUES (1, 'town'), (2, 'old hotel'), (3, 'park'); INSERT INTO hotel VALUES (2, 3);";
+    let edits = |who: &str, stars: u8| {
+        format!(
+            "INSERT INTO place VALUES (4, 'just a place of {who}'), (5, 'hotel of {who}'); INSERT INTO hotel VALUES (5, {stars});
+             INSERT INTO room VALUES (1, 5, 'room of {who}'), (2, 2, 'new room in the old hotel by {who}');"
+        )
+    };
+    let query = "SELECT label, stars, name FROM room JOIN hotel ON place = hotel JOIN place ON place.id = place ORDER BY 1;
+                 SELECT count(*) FROM place; SELECT count(*) FROM hotel;";
+    let [one, other] = in_both_orders(start, &edits("ada", 4), &edits("bob", 5), query);
+    assert_eq!(one, other);
+    let expected = "new room in the old hotel by ada|3|old hotel\nnew room in the old hotel by bob|3|old hotel\n\
+                    room of ada|4|hotel of ada\nroom of bob|5|hotel of bob\n7\n3\n";
+    assert_eq!(one.0, expected);
+    assert!(one.1.is_empty(), "{:?}", one.1);
+}
+
+#[test]
 fn renumbered_rows_follow_on_the_copy_that_made_them_while_work_goes_on() {
     let desk = Desk::new();
     let start = "CREATE TABLE song (id INTEGER PRIMARY KEY, title TEXT);

@@ -28,13 +28,16 @@ fn table(name: &str, columns: &[&str], is_numbered: bool, links: &[(&[usize], &s
 }
 
 /// `item(id, region, boss)` with a link to itself; `line(item, place, note, code)` keyed by item and place, with a
-/// simple link; `stock(id, item, region)` with a composite one; `label(id, code)` by a column that is not the number.
+/// simple link; `stock(id, item, region)` with a composite one; `label(id, code)` by a column that is not the number;
+/// `remark` names a line, and `answer` a remark's item, so both name an item in the end.
 fn schema() -> Schema {
     let tables = vec![
         table("item", &["id", "region", "boss"], true, &[(&[2], "item", &["id"])]),
         table("line", &["item", "place", "note"], false, &[(&[0], "ITEM", &["ID"])]),
         table("stock", &["id", "item", "region"], true, &[(&[1, 2], "item", &["id", "region"])]),
         table("label", &["id", "region"], true, &[(&[1], "item", &["region"])]),
+        table("remark", &["id", "item", "place"], true, &[(&[1, 2], "line", &["item", "place"])]),
+        table("answer", &["id", "remark", "item"], true, &[(&[1], "remark", &["id"]), (&[2], "remark", &["item"])]),
     ];
     Schema { tables, ..Schema::default() }
 }
@@ -93,6 +96,17 @@ fn the_row_itself_gets_its_number() {
     check("item", &[5], gone(5), (&[9], gone(9)), (&[9], gone(9)));
     let edit = Edit::Update(vec![cell(1, 5, 5)]);
     check("item", &[5], edit.clone(), (&[9], edit.clone()), (&[9], edit));
+}
+
+#[test]
+fn links_to_links_follow() {
+    let remark = |item| Edit::Insert(ints(&[1, item, 2]));
+    check("remark", &[1], remark(5), (&[1], remark(9)), (&[1], remark(9)));
+    check("remark", &[1], remark(6), (&[1], remark(6)), (&[1], remark(6)));
+    let answer = |item| Edit::Insert(ints(&[3, 5, item]));
+    check("answer", &[3], answer(5), (&[3], answer(9)), (&[3], answer(9)));
+    let moved = |before, after| Edit::Update(vec![cell(1, before, after)]);
+    check("remark", &[1], moved(4, 5), (&[1], moved(4, 9)), (&[1], moved(4, 9)));
 }
 
 #[test]

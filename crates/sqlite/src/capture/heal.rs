@@ -115,10 +115,9 @@ impl<'c> Healing<'c> {
             None => Some(from.clone()),
         };
         let to = to.filter(|to| is_there(to)).map(|to| self.new.schema.table(&to).map_or(to, |t| t.name.clone()));
-        if let Some(to) = &to {
-            if remains.as_ref().is_none_or(|r| !r.is_whole) || self.is_outrun(capture, to) {
-                self.healed.gap.push(to.clone());
-            }
+        let is_missed = |to: &String| remains.as_ref().is_none_or(|r| !r.is_whole) || self.is_outrun(capture, to);
+        if let Some(to) = to.as_ref().filter(|to| is_missed(to)) {
+            self.healed.gap.push(to.clone());
         }
         let names = remains.and_then(|r| r.names).filter(|names| names.len() == capture.slots.len());
         let known: Vec<(String, String)> = match names {

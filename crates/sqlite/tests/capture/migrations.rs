@@ -176,6 +176,17 @@ fn a4_raise_ignore_in_a_newer_trigger_is_a_gap_and_mended() {
 }
 
 #[test]
+fn a_rename_by_the_legacy_rules_is_healed() {
+    let tracked = Tracked::new(BASE);
+    tracked.run(Program::Shell, "PRAGMA legacy_alter_table = ON; UPDATE t SET a = 7; ALTER TABLE t RENAME TO tt");
+    assert_eq!(heal(&tracked).gap, Vec::<String>::new());
+    tracked.run(Program::Shell, "UPDATE tt SET a = 8 WHERE k = 'x'");
+    let changes = tracked.changes();
+    assert_eq!(changes.len(), 2);
+    assert_eq!(changes[0].1.before.as_ref().unwrap()[1], Value::from(1));
+}
+
+#[test]
 fn a_dropped_trigger_of_ours_is_a_gap() {
     let tracked = Tracked::new(BASE);
     tracked.run(Program::Shell, "DROP TRIGGER mainstem_1_update; UPDATE t SET a = 77");

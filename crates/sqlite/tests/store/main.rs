@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod alter;
+mod contract;
 mod files;
 mod ledger;
 mod rows;

@@ -1,0 +1,22 @@
+//! The embedded primary keeps the contract that every primary keeps.
+use mainstem::core::schema::Schema;
+use mainstem::core::value::Row;
+use mainstem::local::Founding;
+use mainstem::primary::Primary;
+use mainstem_sqlite::primary::{found_primary, open_primary};
+use mainstem_testkit::{Seeded, primary_contract};
+
+#[test]
+fn the_embedded_primary_keeps_the_contract() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut count = 0;
+    let mut found = |schema: &Schema, rows: &[Row]| -> Box<dyn Primary> {
+        count += 1;
+        let place = folder.path().join(count.to_string());
+        let around = Seeded::new(count, primary_contract::MADE_AT_MS + 2_000_000);
+        let founding = Founding { dataset: "contract", actor: "owner", lineage: 77, schema, policy: "" };
+        found_primary(&place, around.clone(), &founding, &mut |take| rows.iter().try_for_each(|row| take(0, row))).expect("a new primary");
+        open_primary(&place, around).expect("it opens")
+    };
+    primary_contract::run(&mut found);
+}
