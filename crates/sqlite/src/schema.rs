@@ -2,6 +2,7 @@
 //!
 //! Invariant: everything of the user's in the main database is either in the schema or refused by name; nothing is
 //! skipped silently. Attached and temporary objects belong to a connection, not to the file, and are not looked at.
+use crate::derived::{self, Virtual};
 use crate::errors::Explain;
 use crate::sql::{is_internal, quote, quote_all};
 use mainstem::Result;
@@ -15,12 +16,15 @@ pub const COLUMNS_MAX: usize = 1_900;
 /// The most key columns a tracked table may have; a record holds an old key and a new one.
 pub const KEY_COLUMNS_MAX: usize = 32;
 
+const NO_KEY: &str = "it has no primary key, so its rows have no identity and do not travel; it is empty on other copies";
+
 /// A file's schema, split into what can be tracked and what cannot.
 #[derive(Clone, Debug, Default)]
 pub struct ReadSchema {
-    /// Tables that can be tracked, and every index, view and trigger of the user's.
+    /// Tables that can be tracked, and every other object that travels: tables without a key and virtual tables by
+    /// their declarations alone, then the user's indexes, views and triggers.
     pub schema: Schema,
-    /// Tables that cannot.
+    /// Tables whose rows do not travel.
     pub refused: Vec<Refused>,
 }
 
@@ -49,7 +53,7 @@ pub fn read(conn: &Connection) -> Result<ReadSchema> {
     for listed in listed(conn)? {
         let sql = "SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?1";
         let sql: String = conn.query_row(sql, [&listed.name], |r| r.get(0)).on(conn)?;
-        match refusal(conn, &listed)? {
+        match refusal(conn, &listed, &sql)? {
             Some((why, hint)) => read.refused.push(Refused { table: listed.name, why, hint }),
             None => match table(conn, &listed, sql)? {
                 Ok(table) => read.schema.tables.push(table),
@@ -58,7 +62,8 @@ pub fn read(conn: &Connection) -> Result<ReadSchema> {
         }
     }
     resolve_parents(&mut read.schema.tables);
-    read.schema.objects = objects(conn)?;
+    read.schema.objects = declared_alone(conn)?;
+    read.schema.objects.extend(objects(conn)?);
     Ok(read)
 }
 
@@ -100,11 +105,12 @@ fn listed(conn: &Connection) -> Result<Vec<Listed>> {
 }
 
 /// Why a table cannot be tracked, and what to do, from what kind of thing it is.
-fn refusal(conn: &Connection, listed: &Listed) -> Result<Option<(String, String)>> {
+fn refusal(conn: &Connection, listed: &Listed, sql: &str) -> Result<Option<(String, String)>> {
     let refused = |why: &str, hint: &str| Ok(Some((why.to_string(), hint.to_string())));
     match listed.kind.as_str() {
         "virtual" => {
-            return refused("it is a virtual table, which no trigger can watch", "track the table it is built from");
+            let told = || Virtual::declared(sql).map(|declared| declared.told());
+            return derived::refusal(conn, &listed.name, sql).map_or_else(|| told().map(Some), |refused| Ok(Some(refused)));
         }
         "shadow" => {
             return refused("it is the inside of a virtual table", "it is rebuilt with its virtual table");
@@ -172,10 +178,9 @@ fn table(conn: &Connection, listed: &Listed, sql: String) -> Result<std::result:
 /// Why a table with these columns cannot be tracked.
 fn unfit(table: &Table) -> Option<Unfit> {
     let unfit = |why: String, hint: &str| Some((why, hint.to_string()));
-    let name = &table.name;
     if table.key.is_empty() {
-        let hint = format!("give it a PRIMARY KEY, or leave it out: mainstem init --exclude {name}");
-        return Some(("it has no primary key, so its rows have no identity".into(), hint));
+        let hint = "declare it anew with a PRIMARY KEY, and it is tracked from then on";
+        return unfit(NO_KEY.into(), hint);
     }
     if table.key.len() > KEY_COLUMNS_MAX {
         return unfit(
@@ -246,6 +251,30 @@ fn resolve_parents(tables: &mut [Table]) {
     }
 }
 
+/// Tables that travel by their declarations alone: those without a key, then virtual ones, which may be over them.
+fn declared_alone(conn: &Connection) -> Result<Vec<Object>> {
+    let mut found = Vec::new();
+    for listed in listed(conn)? {
+        let kind = match listed.kind.as_str() {
+            "virtual" => "virtual",
+            "table" if derived::is_keyless(conn, &listed.name)? => "table",
+            _ => continue,
+        };
+        let sql: String = conn
+            .query_row("SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?1", [&listed.name], |r| r.get(0))
+            .on(conn)?;
+        let is_refused = match kind {
+            "virtual" => derived::refusal(conn, &listed.name, &sql).is_some(),
+            _ => refusal(conn, &listed, &sql)?.is_some(),
+        };
+        if !is_refused {
+            found.push(Object { kind: kind.into(), name: listed.name.clone(), table: listed.name, sql });
+        }
+    }
+    found.sort_by_key(|object| object.kind == "virtual");
+    Ok(found)
+}
+
 fn objects(conn: &Connection) -> Result<Vec<Object>> {
     let sql = "SELECT type, name, tbl_name, sql FROM main.sqlite_schema \
                WHERE type IN ('index', 'view', 'trigger') AND sql IS NOT NULL ORDER BY rowid";
@@ -253,6 +282,13 @@ fn objects(conn: &Connection) -> Result<Vec<Object>> {
     let rows = statement.query_map([], |r| Ok(Object { kind: r.get(0)?, name: r.get(1)?, table: r.get(2)?, sql: r.get(3)? }));
     let all: Vec<Object> = rows.on(conn)?.collect::<rusqlite::Result<_>>().on(conn)?;
     Ok(all.into_iter().filter(|o| !is_internal(&o.name) && !is_internal(&o.table)).collect())
+}
+
+/// True where an object of a schema travels: what belongs to a table that is left out stays with it.
+pub(crate) fn travels(object: &Object, schema: &Schema, is_tracked: &dyn Fn(&str) -> bool) -> bool {
+    let is_alone = |o: &Object| matches!(o.kind.as_str(), "table" | "virtual" | "view");
+    let belongs = |o: &Object| is_alone(o) && o.name.eq_ignore_ascii_case(&object.table);
+    is_alone(object) || is_tracked(&object.table) || schema.objects.iter().any(belongs)
 }
 
 /// Tables in an order in which every parent comes before its children; tables in a cycle keep their order.

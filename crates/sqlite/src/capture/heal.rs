@@ -86,7 +86,10 @@ impl<'c> Healing<'c> {
             fates.push(self.follow(capture)?);
         }
         let follows = registry::get(self.conn, "follows_new_tables")?.as_deref() == Some("1");
-        let was_there = |name: &str| self.old.iter().any(|s| s.kind == "table" && s.name.eq_ignore_ascii_case(name));
+        let rehearsal = Rehearsal::new(&self.old)?;
+        let keyless = rehearsal.keyless()?;
+        let could_not_be = |name: &str| keyless.iter().any(|k| k.eq_ignore_ascii_case(name));
+        let was_there = |name: &str| self.old.iter().any(|s| s.kind == "table" && s.name.eq_ignore_ascii_case(name)) && !could_not_be(name);
         let is_followed = |name: &str| follows && !was_there(name);
         let is_captured = |name: &str| fates.iter().any(|f| f.to.as_deref().is_some_and(|t| t.eq_ignore_ascii_case(name)));
         let fresh: Vec<Table> = self.new.schema.tables.iter().filter(|t| is_followed(&t.name) && !is_captured(&t.name)).cloned().collect();
@@ -95,7 +98,7 @@ impl<'c> Healing<'c> {
         let is_told = |name: &str| is_followed(name) || was_captured(name);
         self.healed.refused = self.new.refused.iter().filter(|r| is_told(&r.table)).cloned().collect();
         let is_fresh = |name: &str| fresh.iter().any(|t| t.name == name);
-        self.healed.steps = Rehearsal::new(&self.old)?.steps(&self.new.schema, &fates, &is_fresh)?;
+        self.healed.steps = rehearsal.steps(&self.new.schema, &fates, &is_fresh)?;
         registry::create(self.conn, &self.new.schema.tables)?;
         self.rename_captures(&fates)?;
         for (capture, fate) in current.iter().zip(&fates) {

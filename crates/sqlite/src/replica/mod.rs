@@ -62,12 +62,14 @@ fn observe<T>(db: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
     result
 }
 
-/// The tracked tables as they are now.
+/// The tracked tables as they are now, and the objects that travel with them.
 fn tracked_schema(db: &Connection) -> Result<Schema> {
-    let mut schema = crate::schema::read(db)?.schema;
+    let all = crate::schema::read(db)?.schema;
     let tracked = capture::tracked(db)?;
-    schema.tables.retain(|t| tracked.iter().any(|name| name.eq_ignore_ascii_case(&t.name)));
-    Ok(schema)
+    let is_tracked = |table: &str| tracked.iter().any(|name| name.eq_ignore_ascii_case(table));
+    let tables = all.tables.iter().filter(|t| is_tracked(&t.name)).cloned().collect();
+    let objects = all.objects.iter().filter(|o| crate::schema::travels(o, &all, &is_tracked)).cloned().collect();
+    Ok(Schema { tables, objects })
 }
 
 impl SqliteReplica {
@@ -93,6 +95,9 @@ impl SqliteReplica {
         let mut replica = SqliteReplica { db, path: path.to_owned(), around, notices: Vec::new(), lock: None, may_delete_many: false };
         replica.notice_copy()?;
         replica.heal()?;
+        for (index, why) in storage::broken_indexes(&replica.db)? {
+            replica.notices.push(format!("search index {index} misses rows: it could not be made again ({why})"));
+        }
         Ok(replica)
     }
 
