@@ -61,12 +61,12 @@ impl Virtual {
         Ok(Virtual { name, content, module })
     }
 
-    /// Why its contents do not travel, and what to do about that.
+    /// Why its contents do not travel, and what to do about that; nothing where that is as it should be.
     pub fn told(&self) -> (String, String) {
         let is_area = AREAS.contains(&self.module.as_str());
         let (why, hint) = match &self.content {
             Content::From(source) => {
-                return (format!("it is a search index of {source}, made again on every copy from the rows there"), "nothing to do".into());
+                return (format!("it is a search index of {source}, made again on every copy from the rows there"), String::new());
             }
             Content::Own if is_area => {
                 let hint = "fill it again from a tracked table on every copy, after each sync that brings rows";

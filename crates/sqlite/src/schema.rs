@@ -1,7 +1,7 @@
 //! Reads what a user's file declares: the tables that can be tracked, the other objects, and what is refused and why.
 //!
-//! Invariant: everything of the user's in the main database is either in the schema or refused by name; nothing is
-//! skipped silently. Attached and temporary objects belong to a connection, not to the file, and are not looked at.
+//! Invariant: everything of the user's in the main database is either in the schema or refused by name; what is inside a
+//! virtual table goes by that table's name. Attached and temporary objects belong to a connection, not to the file, and are not looked at.
 use crate::derived::{self, Virtual};
 use crate::errors::Explain;
 use crate::sql::{is_internal, quote, quote_all};
@@ -35,7 +35,7 @@ pub struct Refused {
     pub table: String,
     /// Why, as a lowercase fragment.
     pub why: String,
-    /// What to do about it.
+    /// What to do about it; empty where nothing has to be done.
     pub hint: String,
 }
 
@@ -53,12 +53,13 @@ pub fn read(conn: &Connection) -> Result<ReadSchema> {
     for listed in listed(conn)? {
         let sql = "SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?1";
         let sql: String = conn.query_row(sql, [&listed.name], |r| r.get(0)).on(conn)?;
-        match refusal(conn, &listed, &sql)? {
-            Some((why, hint)) => read.refused.push(Refused { table: listed.name, why, hint }),
-            None => match table(conn, &listed, sql)? {
-                Ok(table) => read.schema.tables.push(table),
-                Err((why, hint)) => read.refused.push(Refused { table: listed.name, why, hint }),
-            },
+        let found = match listed.kind.as_str() {
+            "virtual" => Err(virtual_refusal(conn, &listed.name, &sql)?),
+            _ => table(conn, &listed, sql)?,
+        };
+        match found {
+            Ok(table) => read.schema.tables.push(table),
+            Err((why, hint)) => read.refused.push(Refused { table: listed.name, why, hint }),
         }
     }
     resolve_parents(&mut read.schema.tables);
@@ -101,23 +102,29 @@ fn listed(conn: &Connection) -> Result<Vec<Listed>> {
     let mut statement = conn.prepare_cached(sql).on(conn)?;
     let rows = statement.query_map([], |r| Ok(Listed { name: r.get(0)?, kind: r.get(1)?, is_without_rowid: r.get(2)? }));
     let all: Vec<Listed> = rows.on(conn)?.collect::<rusqlite::Result<_>>().on(conn)?;
-    Ok(all.into_iter().filter(|l| !is_internal(&l.name)).collect())
+    let mut found = Vec::with_capacity(all.len());
+    for listed in all.into_iter().filter(|l| !is_internal(&l.name)) {
+        if !is_inside(conn, &listed)? {
+            found.push(listed);
+        }
+    }
+    Ok(found)
 }
 
-/// Why a table cannot be tracked, and what to do, from what kind of thing it is.
-fn refusal(conn: &Connection, listed: &Listed, sql: &str) -> Result<Option<(String, String)>> {
-    let refused = |why: &str, hint: &str| Ok(Some((why.to_string(), hint.to_string())));
-    match listed.kind.as_str() {
-        "virtual" => {
-            let told = || Virtual::declared(sql).map(|declared| declared.told());
-            return derived::refusal(conn, &listed.name, sql).map_or_else(|| told().map(Some), |refused| Ok(Some(refused)));
-        }
-        "shadow" => {
-            return refused("it is the inside of a virtual table", "it is rebuilt with its virtual table");
-        }
-        _ => {}
+/// Why a virtual table is not tracked, and what to do.
+fn virtual_refusal(conn: &Connection, name: &str, sql: &str) -> Result<Unfit> {
+    match derived::refusal(conn, name, sql) {
+        Some(refused) => Ok(refused),
+        None => Virtual::declared(sql).map(|declared| declared.told()),
     }
-    // FTS and R-Tree tables may be unknown to this SQLite; then their inside looks like plain tables.
+}
+
+/// True for what a virtual table keeps inside itself.
+fn is_inside(conn: &Connection, listed: &Listed) -> Result<bool> {
+    if listed.kind != "table" {
+        return Ok(listed.kind == "shadow");
+    }
+    // A module may be unknown to this SQLite; then its inside looks like plain tables.
     let sql = "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND rootpage = 0";
     let mut statement = conn.prepare_cached(sql).on(conn)?;
     let parents = statement.query_map([], |r| r.get::<_, String>(0)).on(conn)?;
@@ -126,10 +133,10 @@ fn refusal(conn: &Connection, listed: &Listed, sql: &str) -> Result<Option<(Stri
         let rest = listed.name.strip_prefix(&parent).and_then(|r| r.strip_prefix('_'));
         let known = ["data", "idx", "content", "docsize", "config", "node", "parent", "rowid", "segments", "segdir", "stat"];
         if rest.is_some_and(|r| known.contains(&r)) {
-            return refused("it is the inside of a virtual table", "it is rebuilt with its virtual table");
+            return Ok(true);
         }
     }
-    Ok(None)
+    Ok(false)
 }
 
 type Unfit = (String, String);
@@ -263,11 +270,7 @@ fn declared_alone(conn: &Connection) -> Result<Vec<Object>> {
         let sql: String = conn
             .query_row("SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?1", [&listed.name], |r| r.get(0))
             .on(conn)?;
-        let is_refused = match kind {
-            "virtual" => derived::refusal(conn, &listed.name, &sql).is_some(),
-            _ => refusal(conn, &listed, &sql)?.is_some(),
-        };
-        if !is_refused {
+        if kind == "table" || derived::refusal(conn, &listed.name, &sql).is_none() {
             found.push(Object { kind: kind.into(), name: listed.name.clone(), table: listed.name, sql });
         }
     }

@@ -70,7 +70,8 @@ impl Rehearsal {
                 self.steps.push(SchemaChange::CreateTable { table: table.clone() });
             }
         }
-        let tracked = |name: &str| is_tracked(name) || fates.iter().any(|f| f.to.as_deref().is_some_and(|to| to.eq_ignore_ascii_case(name)));
+        let tracked =
+            |name: &str| is_tracked(name) || fates.iter().any(|f| f.to.as_deref().is_some_and(|to| to.eq_ignore_ascii_case(name)));
         self.objects(new, &tracked)?;
         Ok(self.steps)
     }

@@ -103,8 +103,12 @@ impl SqliteReplica {
             return Ok(InitReport { tracked, refused, already: true, ..InitReport::default() });
         }
         if let Some(first) = crate::schema::reserved(&db)?.into_iter().next() {
-            return Err(Error::new(ErrorKind::Invalid, "reserved", format!("{} cannot be tracked: {} ({})", display_name(path), first.why, first.table))
-                .hint(first.hint));
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "reserved",
+                format!("{} cannot be tracked: {} ({})", display_name(path), first.why, first.table),
+            )
+            .hint(first.hint));
         }
         if tables.is_empty() {
             let why = refused.first().map_or_else(|| "it has no tables".to_owned(), |(n, w, _)| format!("table {n}: {w}"));

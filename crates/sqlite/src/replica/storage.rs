@@ -72,7 +72,8 @@ pub fn set_broken(db: &Connection, broken: &[(String, String)]) -> Result<()> {
 
 /// The search indexes that could not be made again, with why.
 pub fn broken_indexes(db: &Connection) -> Result<Vec<(String, String)>> {
-    let mut statement = db.prepare_cached("SELECT substr(name, 8), value FROM mainstem_meta WHERE name LIKE 'broken:%' ORDER BY name").on(db)?;
+    let mut statement =
+        db.prepare_cached("SELECT substr(name, 8), value FROM mainstem_meta WHERE name LIKE 'broken:%' ORDER BY name").on(db)?;
     let rows = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?))).on(db)?;
     rows.collect::<rusqlite::Result<_>>().on(db)
 }
