@@ -279,7 +279,10 @@ fn drop_declared(connection: &Connection, kind: &str, name: &str) -> Result<()> 
         "virtual" => Virtual::declared(&there).is_ok(),
         _ => is_plain(&there) && is_keyless(connection, name)?,
     };
-    match is_it && is_expendable(connection, name, &there)? {
+    if !is_it {
+        return Err(Error::invalid(format!("{name} is a table of another kind")));
+    }
+    match is_expendable(connection, name, &there)? {
         true => run(connection, &format!("DROP TABLE {}", quote(name)), name),
         false => Ok(()),
     }

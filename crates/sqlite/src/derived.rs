@@ -54,6 +54,8 @@ impl Virtual {
             }
             arguments = bracket.parts.into_iter().map(|(start, end)| &sql[start..end]).collect();
         }
+        // What it keeps inside goes by its name, an underscore and more.
+        user_name(&format!("{name}_"))?;
         let content = content(&module, &arguments)?;
         if let Content::From(source) = &content {
             user_name(source)?;
@@ -226,6 +228,9 @@ mod tests {
             "CREATE VIRTUAL TABLE x USING fts5(a); DROP TABLE y",
             "CREATE VIRTUAL TABLE x USING fts5(a, content='mainstem_event')",
             "CREATE VIRTUAL TABLE x USING fts5(a, content=a b)",
+            "CREATE VIRTUAL TABLE Mainstem USING fts5(a)",
+            "CREATE VIRTUAL TABLE x USING fts5(a",
+            "CREATE VIRTUAL TABLE x USING",
         ] {
             assert!(Virtual::declared(sql).is_err(), "{sql}");
         }

@@ -50,7 +50,7 @@ fn is(a: &Object, kind: &str, name: &str) -> bool {
 fn is_bound(object: &Object, kept: &[Object]) -> bool {
     let is_name = |name: &str| kept.iter().any(|k| matches!(k.kind.as_str(), "virtual" | "view") && k.name.eq_ignore_ascii_case(name));
     let mentions = |sql: &str| words(sql).is_ok_and(|all| all.iter().filter_map(|w| w.name(sql)).any(|name| is_name(&name)));
-    object.kind == "virtual" || mentions(&object.sql)
+    object.kind == "virtual" || (matches!(object.kind.as_str(), "view" | "trigger") && mentions(&object.sql))
 }
 
 fn write(conn: &Connection, kept: &[Object]) -> Result<()> {
@@ -111,22 +111,26 @@ fn forget(conn: &Connection, mut kept: Vec<Object>, kind: &str, name: &str) -> R
     if kept.len() == before { Ok(()) } else { write(conn, &kept) }
 }
 
-/// What is kept after other programs did these steps straight in the file. `old` are the statements that made its schema before.
-pub(crate) fn follow(conn: &Connection, old: &[String], steps: &[SchemaChange]) -> Result<()> {
-    let kept = read(conn)?;
+/// Has what is kept follow what other programs did straight in the file. `old` are the statements that made its schema before.
+///
+/// Returns the steps with drops before those that a kept object stood against: had it been in the file, SQLite would
+/// have refused the step until the object was dropped, as it will on every replica.
+pub(crate) fn follow(conn: &Connection, old: &[String], steps: Vec<SchemaChange>) -> Result<Vec<SchemaChange>> {
+    let mut kept = read(conn)?;
     let is_about_tables = |step: &SchemaChange| !matches!(step, SchemaChange::PutObject { .. } | SchemaChange::DropObject { .. });
     if kept.is_empty() || !steps.iter().any(is_about_tables) {
-        return Ok(());
+        return Ok(steps);
     }
     let mut rehearsal = Rehearsal::new(old.iter().map(String::as_str).chain(kept.iter().map(|o| o.sql.as_str())))?;
-    for step in steps.iter().filter(|s| is_about_tables(s)) {
-        // It is done in the file already. What a kept object cannot follow goes on as it is, and says so where it is made.
-        if rehearsal.alter(step).is_err() {
-            return Ok(());
+    let mut all = Vec::with_capacity(steps.len());
+    for step in steps {
+        if is_about_tables(&step) {
+            all.extend(rehearsal.make_way(&step, &mut kept)?);
         }
+        all.push(step);
     }
-    let left = rehearsal.left(kept)?;
-    write(conn, &left)
+    write(conn, &rehearsal.left(kept)?)?;
+    Ok(all)
 }
 
 /// A schema with everything made, in memory.
@@ -155,6 +159,30 @@ impl Rehearsal {
     fn alter(&mut self, step: &SchemaChange) -> Result<()> {
         let read = |conn: &Connection| Ok(schema::read(conn)?.schema);
         SqliteTables::new(&self.conn, Arc::new(read(&self.conn)?), Box::new(read)).alter(step)
+    }
+
+    /// Does a step that has been done in the file already. Kept triggers and views that SQLite names as standing against it go;
+    /// returns their drops.
+    fn make_way(&mut self, step: &SchemaChange, kept: &mut Vec<Object>) -> Result<Vec<SchemaChange>> {
+        let before = kept.clone();
+        let mut drops = Vec::new();
+        self.conn.execute_batch("SAVEPOINT way").on(&self.conn)?;
+        while let Err(refused) = self.alter(step) {
+            let is_named = |o: &Object| matches!(o.kind.as_str(), "trigger" | "view") && refused.message.contains(&o.name);
+            let named = (0..kept.len()).filter(|&at| is_named(&kept[at])).max_by_key(|&at| kept[at].name.len());
+            let Some(at) = named else {
+                // It is not the kept objects that stand against it, so they stay as they are.
+                self.conn.execute_batch("ROLLBACK TO way").on(&self.conn)?;
+                (*kept, drops) = (before, Vec::new());
+                break;
+            };
+            let Object { kind, name, .. } = kept.remove(at);
+            let drop = SchemaChange::DropObject { kind, name };
+            self.alter(&drop)?;
+            drops.push(drop);
+        }
+        self.conn.execute_batch("RELEASE way").on(&self.conn)?;
+        Ok(drops)
     }
 
     /// What is left of the kept objects, as they are now.

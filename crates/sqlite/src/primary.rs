@@ -36,8 +36,7 @@ impl Watcher for CaptureWatcher {
     }
     fn take_direct(&self, db: &Connection, _schema: &Schema) -> Result<(Vec<SchemaChange>, Vec<DirectWrite>)> {
         let old = capture::declarations(db)?;
-        let healed = capture::heal(db)?;
-        kept::follow(db, &old, &healed.steps)?;
+        let steps = kept::follow(db, &old, capture::heal(db)?.steps)?;
         let end = capture::end(db)?;
         let schema = read_schema(db)?;
         let mut writes = Vec::new();
@@ -55,7 +54,7 @@ impl Watcher for CaptureWatcher {
             Ok(())
         })?;
         capture::clear(db, end)?;
-        Ok((healed.steps, writes))
+        Ok((steps, writes))
     }
 }
 

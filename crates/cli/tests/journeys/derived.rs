@@ -145,6 +145,61 @@ fn an_index_that_comes_later_renamed_and_dropped() {
 }
 
 #[test]
+fn an_index_that_cannot_be_made_again_is_named_and_holds_up_nothing() {
+    let desk = Desk::new();
+    let members = found_from_sql(&desk, NOTES, &["ada", "bob"]);
+    let pair = [&members[0], &members[1]];
+    // Nobody told the index, which still asks for the old column.
+    desk.sql(PRIMARY_DB, "ALTER TABLE note RENAME COLUMN body TO text;");
+    until_quiet(&pair);
+    desk.sql(PRIMARY_DB, "UPDATE note SET text = 'at the server' WHERE id = 1;");
+    until_quiet(&pair);
+    desk.ok(&["--as", "cyd", "clone", PRIMARY, "cyd.db"]);
+    let cyd = Member::new(&desk, "cyd", "cyd.db");
+    for member in [pair[0], pair[1], &cyd] {
+        assert_eq!(member.sql("SELECT text FROM note WHERE id = 1;"), "at the server\n", "{}", member.db);
+        let notices = member.status()["notices"].to_string();
+        assert!(notices.contains("note_search") && notices.contains("body"), "{}: {notices}", member.db);
+        let trigger = member.sql("SELECT sql FROM sqlite_master WHERE name = 'note_ai';");
+        assert!(trigger.contains("new.text"), "the trigger follows the rename: {trigger}");
+    }
+    let again = NOTES.replace("body", "text");
+    let again =
+        again.split_once("CREATE VIRTUAL").expect("it declares one").1.split_once("INSERT INTO note VALUES").expect("and fills it").0;
+    pair[0].sql(&format!(
+        "DROP VIEW found_notes; DROP TRIGGER note_ai; DROP TRIGGER note_ad; DROP TRIGGER note_au; DROP TABLE note_search;
+         CREATE VIRTUAL {again} INSERT INTO note_search(note_search) VALUES ('rebuild'); UPDATE note SET text = 'mended' WHERE id = 2;",
+    ));
+    assert_eq!(pair[0].status()["notices"].to_string().matches("misses rows").count(), 0, "tried again with the new declaration");
+    let all = [pair[0], pair[1], &cyd];
+    until_quiet(&all);
+    assert_together_but(&all, INSIDE);
+    for member in all {
+        assert_eq!(member.status()["notices"].to_string(), "[]", "{}", member.db);
+        assert_eq!(search(member, "mended OR server"), "1,2");
+        member.sql("UPDATE note SET text = 'and on' WHERE id = 3;");
+    }
+    assert_searchable(&all);
+}
+
+#[test]
+fn a_column_dropped_at_the_primary_takes_the_triggers_that_read_it() {
+    let desk = Desk::new();
+    let members = found_from_sql(&desk, NOTES, &["ada", "bob"]);
+    let pair = [&members[0], &members[1]];
+    pair[0].sql("INSERT INTO note VALUES (4, 'four', 'fourth');");
+    desk.sql(PRIMARY_DB, "ALTER TABLE note DROP COLUMN title; UPDATE note SET body = 'at the server' WHERE id = 1;");
+    until_quiet(&pair);
+    for member in pair {
+        assert_eq!(member.sql("SELECT body FROM note ORDER BY id;"), "at the server\nsecond words\nthird words\nfourth\n", "{}", member.db);
+        member.sql(&format!("INSERT INTO note (body) VALUES ('after, by {}');", member.actor));
+    }
+    desk.ok(&["--as", "cyd", "clone", PRIMARY, "cyd.db"]);
+    until_quiet(&pair);
+    assert_together_but(&pair, INSIDE);
+}
+
+#[test]
 fn an_older_search_index_over_a_table() {
     let desk = Desk::new();
     let sql = "CREATE TABLE note (id INTEGER PRIMARY KEY, body TEXT);

@@ -164,6 +164,16 @@ impl Ground for ReplicaGround<'_> {
     }
 }
 
+/// Tries again to make the search indexes that could not be made, after the app changed its schema.
+pub fn retry_broken(db: &Connection) -> Result<()> {
+    let before = storage::broken_indexes(db)?;
+    if before.is_empty() {
+        return Ok(());
+    }
+    let names = before.into_iter().map(|(index, _)| index.to_ascii_lowercase()).collect();
+    storage::set_broken(db, &derived::rebuild(db, &Stale::Of(&names))?)
+}
+
 /// Keeps the base image of each row that local work makes deviate.
 #[derive(Default)]
 pub struct KeepBases {

@@ -177,6 +177,7 @@ impl SqliteReplica {
             for table in &healed.gap {
                 storage::add_gap(db, table)?;
             }
+            ground::retry_broken(db)?;
             Ok(healed)
         })?;
         for step in &healed.steps {
