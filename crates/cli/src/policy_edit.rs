@@ -77,7 +77,7 @@ mod tests {
         let (path, wanted) = (folder.path().join("policy.toml"), folder.path().join("wanted.toml"));
         // `cp wanted.toml` is an editor that always saves the same text.
         let editor = format!("cp {}", wanted.display());
-        let mut save = |text: &str| {
+        let save = |text: &str| {
             std::fs::write(&path, "").expect("written");
             std::fs::write(&wanted, text).expect("written");
             edit_file(&editor, &path)

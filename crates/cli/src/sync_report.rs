@@ -51,7 +51,7 @@ pub fn shown(report: &Report) -> Json {
 pub fn tell(out: &mut Output, report: &Report) -> Result<()> {
     if report.reconciled > 0 {
         let rows = count(report.reconciled, "row", "rows");
-        out.line(format_args!("found {rows} that were written past capture, and took them as edits"))?;
+        out.line(format_args!("found {rows} written past capture, and took what they hold as edits"))?;
     }
     if report.pushed > 0 {
         let rows = count(report.pushed_changes, "row", "rows");
@@ -75,11 +75,11 @@ pub fn tell(out: &mut Output, report: &Report) -> Result<()> {
     }
     if report.pending > 0 {
         let changes = count(report.pending, "change waits", "changes wait");
-        out.line(format_args!("{changes} for a parent row: mainstem pending"))?;
+        out.line(format_args!("{changes} for a parent row: {}", out.suggest("mainstem pending")))?;
     }
     if report.conflicts_open > 0 {
         let open = count(report.conflicts_open, "conflict is", "conflicts are");
-        out.line(format_args!("{open} open: mainstem conflicts"))?;
+        out.line(format_args!("{open} open: {}", out.suggest("mainstem conflicts")))?;
     }
     Ok(())
 }

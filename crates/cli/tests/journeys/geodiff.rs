@@ -19,10 +19,11 @@ fn edit_towards(desk: &Desk, db: &str, wanted: &Path, tables: &[&str]) {
         let same = key.iter().map(|k| format!("w.{k} IS t.{k}")).collect::<Vec<_>>().join(" AND ");
         let cells = rest.join(", ");
         let theirs = rest.iter().map(|c| format!("w.{c}")).collect::<Vec<_>>().join(", ");
+        let ours = rest.iter().map(|c| format!("t.{c}")).collect::<Vec<_>>().join(", ");
         script += &format!("DELETE FROM main.{table} AS t WHERE NOT EXISTS (SELECT 1 FROM wanted.{table} w WHERE {same});\n");
         script += &format!(
             "UPDATE main.{table} AS t SET ({cells}) = (SELECT {theirs} FROM wanted.{table} w WHERE {same})
-             WHERE EXISTS (SELECT 1 FROM wanted.{table} w WHERE {same} AND ({theirs}) IS NOT ({cells}));\n"
+             WHERE EXISTS (SELECT 1 FROM wanted.{table} w WHERE {same} AND ({theirs}) IS NOT ({ours}));\n"
         );
         script += &format!(
             "INSERT INTO main.{table} SELECT * FROM wanted.{table} w WHERE NOT EXISTS (SELECT 1 FROM main.{table} t WHERE {same});\n"

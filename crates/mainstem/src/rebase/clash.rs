@@ -7,10 +7,10 @@ use crate::error::{Error, Result};
 use crate::lane::Lane;
 use crate::writer::{Tried, Write, Writer};
 use mainstem_core::change::{Change, Edit};
-use mainstem_core::conflict::{self, Claim, Conflict, ConflictKind, Image, Side};
-use mainstem_core::schema::{Schema, Table};
+use mainstem_core::conflict::{self, Claim, Conflict, ConflictKind, Side};
+use mainstem_core::schema::Schema;
 use mainstem_core::three_way::Touch;
-use mainstem_core::value::{Key, Row, Value};
+use mainstem_core::value::{Row, Value};
 
 impl<G: Ground + ?Sized> Rebase<'_, G> {
     /// A unique index or a constraint stands against ours. The side with the earlier stamp holds, so that the order of
@@ -19,8 +19,14 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         let schema = self.schema.clone();
         let table = &schema.tables[write.table];
         let Some(after) = &write.after else { return Err(Error::internal("a delete was refused")) };
+        // Each side as its author saw it, so that both orders of arrival tell the same two stories.
+        let former = match &write.before {
+            Some(row) => undone(&schema, write.table, row, &write.tag.touches).unwrap_or_else(|| Some(row.clone())),
+            None => None,
+        };
+        let own = former.as_ref().map_or_else(|| after.clone(), |row| laid_on(row, &write.tag.change));
         let ours = Side {
-            claim: Claim::Row(Some(image(table, after))),
+            claim: Claim::Row(Some(image(table, &own))),
             stamp: self.stamp(write.tag.change.at),
             actor: self.front.header.actor.clone(),
         };
@@ -44,39 +50,28 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         if is_ours_first && let Some(rival) = &rival {
             self.displace(write, rival, &rival_touches)?;
         }
-        self.clash(table, write, kind, what, ours, theirs);
-        Ok(())
-    }
-
-    fn clash(&mut self, table: &Table, write: &Write<Tag>, kind: ConflictKind, detail: String, ours: Side, theirs: Side) {
-        let key = write.tag.change.key.clone();
         // A unique clash is about two rows; it is filed under the smaller key, whichever side that is.
-        let other = match (&theirs.claim, kind) {
-            (Claim::Row(Some(image)), ConflictKind::Unique) => {
-                Some(table.key.iter().map(|&k| value_of(image, &table.columns[k].name)).collect::<Key>())
-            }
-            _ => None,
-        };
-        let key = match other {
-            Some(other) if other < key => other,
-            _ => key,
+        let other = rival.filter(|row| kind == ConflictKind::Unique && table.key_of(row) < write.tag.change.key);
+        let (key, base) = match other {
+            Some(row) => (table.key_of(&row), undone(&schema, write.table, &row, &rival_touches).unwrap_or(Some(row))),
+            None => (write.tag.change.key.clone(), former),
         };
         let id = conflict::id_of(&table.name, &key, None, kind, &ours, &theirs);
-        let base = Claim::Row(write.before.as_ref().map(|row| image(table, row)));
         self.out.conflicts.push(Conflict {
             id,
             kind,
             table: table.name.clone(),
             key,
             column: None,
-            base,
+            base: Claim::Row(base.map(|row| image(table, &row))),
             ours,
             theirs,
             strategy: "manual".into(),
-            detail,
+            detail: what,
             version: self.place.version,
             answer: None,
         });
+        Ok(())
     }
 
     /// Takes back what theirs did to the rival row after our base and puts ours in. False, with nothing changed, where
@@ -130,10 +125,6 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         }
         Ok(true)
     }
-}
-
-fn value_of(image: &Image, column: &str) -> Value {
-    image.iter().find(|(name, _)| name.eq_ignore_ascii_case(column)).map(|(_, v)| v.clone()).unwrap_or_default()
 }
 
 /// A row before the touches: absent where they made it. None where they say nothing that can be undone.

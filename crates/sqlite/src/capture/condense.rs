@@ -4,7 +4,7 @@
 //! removal precedes means it was not.
 //! Invariant: memory is bounded by a budget; where the touched rows exceed it, the log is read several times.
 use super::image;
-use super::log::{self, Record};
+use super::log::{self, Record, key_of, table_of};
 use super::plan::op;
 use super::reader::Reader;
 use super::sources::{Sources, Target};
@@ -16,10 +16,10 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Bytes of images kept in memory at a time.
-const BUDGET: usize = 96 << 20;
+const BUDGET: usize = 64 << 20;
 
 /// What one touched row costs beside its bytes.
-const OVERHEAD: usize = 160;
+const OVERHEAD: usize = 240;
 
 /// The net change of one row. Never one that changes nothing.
 #[derive(Clone, Debug, PartialEq)]
@@ -127,7 +127,8 @@ struct Touched {
     has_after_insert: bool,
 }
 
-type RowKey = (u32, Box<[u8]>);
+/// A row's table and key.
+type RowKey = Box<[u8]>;
 
 #[derive(Default)]
 struct Links {
@@ -135,14 +136,51 @@ struct Links {
 }
 
 impl Links {
-    fn add(&mut self, target: usize, from: &[u8], to: &[u8]) {
-        let origin = self.origin.remove(&(target as u32, from.into())).unwrap_or_else(|| from.into());
-        self.origin.insert((target as u32, to.into()), origin);
+    fn add(&mut self, from: &[u8], to: &[u8]) {
+        let origin = self.origin.remove(from).unwrap_or_else(|| from.into());
+        self.origin.insert(to.into(), origin);
+    }
+}
+
+/// The touched rows in the order in which the log first names them: later records mostly come in the same order, so
+/// memory is read forward.
+#[derive(Default)]
+struct Rows {
+    places: HashMap<RowKey, usize>,
+    rows: Vec<Touched>,
+}
+
+impl Rows {
+    /// The row of that key, and what it takes where it is new.
+    fn at(&mut self, key: &[u8], new: impl FnOnce() -> Touched) -> (&mut Touched, usize) {
+        if let Some(&place) = self.places.get(key) {
+            return (&mut self.rows[place], 0);
+        }
+        let place = self.rows.len();
+        self.places.insert(key.into(), place);
+        self.rows.push(new());
+        (&mut self.rows[place], OVERHEAD + key.len())
+    }
+
+    /// Forgets the rows whose key is not wanted. Returns what the others take.
+    fn retain(&mut self, is_wanted: impl Fn(&[u8]) -> bool) -> usize {
+        self.places.retain(|key, _| is_wanted(key));
+        self.places.shrink_to_fit();
+        let mut kept = Vec::with_capacity(self.places.len());
+        let mut weight = 0;
+        for (key, place) in &mut self.places {
+            let row = std::mem::replace(&mut self.rows[*place], Touched::new(0, false));
+            weight += OVERHEAD + key.len() + row.weight();
+            *place = kept.len();
+            kept.push(row);
+        }
+        self.rows = kept;
+        weight
     }
 }
 
 struct Pass {
-    touched: HashMap<RowKey, Touched>,
+    touched: Rows,
     /// Rows below this place are complete; `u64::MAX` means all.
     through: u64,
     links: Links,
@@ -174,7 +212,7 @@ fn place(order: u64, key: &[u8]) -> u64 {
 impl Log<'_> {
     /// Reads the log once and keeps the rows from a place on, as many as the budget allows.
     fn collect(&self, from: u64, order: &dyn Fn(&Target) -> u64, is_first: bool) -> Result<Pass> {
-        let mut pass = Pass { touched: HashMap::new(), through: u64::MAX, links: Links::default(), null_keys: HashMap::new() };
+        let mut pass = Pass { touched: Rows::default(), through: u64::MAX, links: Links::default(), null_keys: HashMap::new() };
         let mut held = 0;
         let orders: Vec<u64> = self.sources.targets.iter().map(order).collect();
         log::records(self.conn, self.sources, self.through, &mut |record| {
@@ -182,7 +220,7 @@ impl Log<'_> {
             if record.has_null_key || record.has_null_to {
                 *pass.null_keys.entry(source.target).or_default() += 1;
             } else if record.op == op::KEY && is_first && record.key != record.to {
-                pass.links.add(source.target, &record.key, &record.to);
+                pass.links.add(&record.key, &record.to);
             }
             let is_wanted = |through: u64, key: &[u8]| {
                 if from == 0 && through == u64::MAX {
@@ -191,12 +229,12 @@ impl Log<'_> {
                 (from..through).contains(&place(orders[source.target], key))
             };
             if !record.has_null_key && is_wanted(pass.through, &record.key) {
-                held += touch(&mut pass.touched, source.target, record, Side::From);
+                held += touch(&mut pass.touched, record, Side::From);
             }
             if record.op == op::KEY && !record.has_null_to && is_wanted(pass.through, &record.to) {
-                held += touch(&mut pass.touched, source.target, record, Side::To);
+                held += touch(&mut pass.touched, record, Side::To);
             }
-            while held > self.budget && pass.touched.len() > 1 {
+            while held > self.budget && pass.touched.rows.len() > 1 {
                 held = halve(&mut pass, &orders, from);
             }
             Ok(())
@@ -212,24 +250,11 @@ enum Side {
 }
 
 /// Takes a record into account for one row. Returns how much more memory that takes.
-fn touch(touched: &mut HashMap<RowKey, Touched>, target: usize, record: &Record, side: Side) -> usize {
+fn touch(touched: &mut Rows, record: &Record, side: Side) -> usize {
     let key = if side == Side::From { &record.key } else { &record.to };
     let is_insert = matches!(record.op, op::INSERT | op::INSERTED) || (record.op == op::KEY && side == Side::To);
     let is_removal = matches!(record.op, op::DELETE | op::REPLACE) || (record.op == op::KEY && side == Side::From);
-    let mut cost = 0;
-    let row = touched.entry((target as u32, key.as_slice().into())).or_insert_with(|| {
-        cost += OVERHEAD + key.len();
-        Touched {
-            base: if is_insert { Base::Absent } else { Base::Awaited },
-            last: Last::Nothing,
-            first_at: record.at,
-            last_at: record.at,
-            cell_at: None,
-            removals: 0,
-            inserts: 0,
-            has_after_insert: false,
-        }
-    });
+    let (row, mut cost) = touched.at(key, || Touched::new(record.at, is_insert));
     if record.op == op::INSERTED {
         // A trigger of the app's that fires before ours may have written to the new row already.
         if row.removals == 0 {
@@ -252,6 +277,19 @@ fn touch(touched: &mut HashMap<RowKey, Touched>, target: usize, record: &Record,
 }
 
 impl Touched {
+    fn new(at: u64, is_insert: bool) -> Self {
+        Touched {
+            base: if is_insert { Base::Absent } else { Base::Awaited },
+            last: Last::Nothing,
+            first_at: at,
+            last_at: at,
+            cell_at: None,
+            removals: 0,
+            inserts: 0,
+            has_after_insert: false,
+        }
+    }
+
     /// Takes an image into account. Returns how much more memory that takes.
     fn see(&mut self, image: &[u8]) -> usize {
         if matches!(self.base, Base::Awaited) {
@@ -271,6 +309,12 @@ impl Touched {
             let at = self.last_at;
             note(last, image, at, self.first_at, &mut self.cell_at);
         }
+        if let Last::Image(last) = &mut self.last
+            && last.len() == image.len()
+        {
+            last.copy_from_slice(image);
+            return 0;
+        }
         let grown = image.len() + if matches!(self.last, Last::Image(_)) { 0 } else { OVERHEAD / 2 };
         self.last = Last::Image(image.into());
         grown
@@ -280,7 +324,8 @@ impl Touched {
     /// to the inserted row: then there are more inserts than the removals can account for.
     fn was_there(&self, is_there: bool) -> bool {
         let exists_now = u32::from(is_there);
-        !matches!(self.base, Base::Absent) && !(self.has_after_insert && 1 + self.inserts > self.removals + exists_now)
+        let is_accounted_for = !self.has_after_insert || self.inserts < self.removals + exists_now;
+        !matches!(self.base, Base::Absent) && is_accounted_for
     }
 }
 
@@ -296,14 +341,13 @@ fn note(before: &[u8], after: &[u8], at: u64, first_at: u64, cell_at: &mut Optio
 
 /// Forgets the rows in the upper half of what this pass covers. Returns what the others take.
 fn halve(pass: &mut Pass, orders: &[u64], from: u64) -> usize {
-    let mut places: Vec<u64> = pass.touched.keys().map(|(t, key)| place(orders[*t as usize], key)).collect();
+    let place_of = |row: &[u8]| place(orders[table_of(row)], row);
+    let mut places: Vec<u64> = pass.touched.places.keys().map(|row| place_of(row)).collect();
     let middle = places.len() / 2;
     let (_, middle, _) = places.select_nth_unstable(middle);
     pass.through = (*middle).max(from + 1);
     let through = pass.through;
-    pass.touched.retain(|(t, key), _| place(orders[*t as usize], key) < through);
-    pass.touched.shrink_to_fit();
-    pass.touched.iter().map(|((_, key), row)| OVERHEAD + key.len() + row.weight()).sum()
+    pass.touched.retain(|row| place_of(row) < through)
 }
 
 impl Touched {
@@ -332,19 +376,22 @@ struct Out<'a> {
 
 impl Out<'_> {
     /// Reads the current rows and leaves out what did not change. The result is in order of tables and keys.
-    fn settle(&self, touched: HashMap<RowKey, Touched>) -> Result<Vec<Settled>> {
-        let mut all: Vec<(RowKey, Touched)> = touched.into_iter().collect();
+    fn settle(&self, mut touched: Rows) -> Result<Vec<Settled>> {
+        let mut all: Vec<(RowKey, usize)> = touched.places.drain().collect();
         let targets = &self.sources.targets;
-        all.sort_unstable_by(|((t, a), _), ((u, b), _)| (targets[*t as usize].rank, a).cmp(&(targets[*u as usize].rank, b)));
+        let rank = |row: &RowKey| targets[table_of(row)].rank;
+        all.sort_unstable_by(|(a, _), (b, _)| rank(a).cmp(&rank(b)).then_with(|| a.cmp(b)));
         let mut settled = Vec::new();
-        let mut reader: Option<(u32, Reader<'_>)> = None;
+        let mut reader: Option<(usize, Reader<'_>)> = None;
         let mut now = Vec::new();
-        for (row, touched) in all {
-            if reader.as_ref().is_none_or(|(t, _)| *t != row.0) {
-                reader = Some((row.0, Reader::new(self.conn, &targets[row.0 as usize])?));
+        for (row, place) in all {
+            let mut touched = std::mem::replace(&mut touched.rows[place], Touched::new(0, false));
+            let table = table_of(&row);
+            if reader.as_ref().is_none_or(|(t, _)| *t != table) {
+                reader = Some((table, Reader::new(self.conn, &targets[table])?));
             }
             let (_, reader) = reader.as_mut().expect("made just above");
-            let is_there = reader.read(&row.1, &mut now)?;
+            let is_there = reader.read(key_of(&row), &mut now)?;
             let was_there = touched.was_there(is_there);
             let Touched { base, .. } = &touched;
             match base {
@@ -352,7 +399,6 @@ impl Out<'_> {
                 _ if !was_there && !is_there => continue,
                 _ => {}
             }
-            let mut touched = touched;
             let base = std::mem::replace(&mut touched.base, Base::Absent);
             let before = match base {
                 Base::Held(base) if was_there => Some(base),
@@ -378,7 +424,7 @@ impl Out<'_> {
         let targets = &self.sources.targets;
         let mut order: Vec<usize> = (0..settled.len()).filter(|&i| settled[i].after.is_none() == is_deleting).collect();
         if is_reversed {
-            order.sort_by_key(|&i| std::cmp::Reverse(targets[settled[i].row.0 as usize].rank));
+            order.sort_by_key(|&i| std::cmp::Reverse(targets[table_of(&settled[i].row)].rank));
         }
         for i in order {
             let change = self.change(&mut settled[i])?;
@@ -392,7 +438,7 @@ impl Out<'_> {
     }
 
     fn change(&self, settled: &mut Settled) -> Result<NetChange> {
-        let target = &self.sources.targets[settled.row.0 as usize];
+        let target = &self.sources.targets[table_of(&settled.row)];
         let mut unknown_before = Vec::new();
         let before = settled.before.take().map(|image| target.row(&image, &mut unknown_before));
         let after = settled.after.take().map(|image| target.row(&image, &mut Vec::new()));
@@ -405,8 +451,8 @@ impl Out<'_> {
             _ => None,
         };
         Ok(NetChange {
-            table: settled.row.0 as usize,
-            key: image::read_key(&settled.row.1),
+            table: table_of(&settled.row),
+            key: image::read_key(key_of(&settled.row)),
             before,
             after,
             unknown_before,
@@ -421,8 +467,8 @@ impl Out<'_> {
         let Some(origin) = self.links.origin.get(row) else {
             return Ok(None);
         };
-        let mut reader = Reader::new(self.conn, &self.sources.targets[row.0 as usize])?;
-        Ok((!reader.read(origin, &mut Vec::new())?).then(|| image::read_key(origin)))
+        let mut reader = Reader::new(self.conn, &self.sources.targets[table_of(row)])?;
+        Ok((!reader.read(key_of(origin), &mut Vec::new())?).then(|| image::read_key(key_of(origin))))
     }
 }
 

@@ -20,9 +20,9 @@ pub(super) struct Record {
     pub op: u8,
     /// When it was written, in milliseconds since 1970.
     pub at: u64,
-    /// The row's key.
+    /// The row: its table and key, see [`table_of`] and [`key_of`].
     pub key: Vec<u8>,
-    /// The new key, for [`op::KEY`].
+    /// The row under its new key, for [`op::KEY`].
     pub to: Vec<u8>,
     /// The row before, for those that have an image.
     pub image: Vec<u8>,
@@ -46,11 +46,11 @@ impl Record {
         self.op = kind;
         self.at = milliseconds(row.get(2)?);
         self.sequence = row.get(3)?;
-        self.key.clear();
-        self.to.clear();
         self.image.clear();
         self.values.clear();
+        begin_key(&mut self.key, from.target);
         self.has_null_key = !from.read_key(row, 0, &mut self.key)?;
+        begin_key(&mut self.to, from.target);
         self.has_null_to = kind == op::KEY && !from.read_key(row, from.keys, &mut self.to)?;
         self.pieces_left = 0;
         if self.is_image() {
@@ -90,6 +90,21 @@ pub(super) fn records(conn: &Connection, sources: &Sources, through: i64, visit:
         }
     }
     Ok(())
+}
+
+fn begin_key(key: &mut Vec<u8>, target: usize) {
+    key.clear();
+    key.extend_from_slice(&(target as u32).to_be_bytes());
+}
+
+/// The position of a row's table in [`Sources::targets`].
+pub(super) fn table_of(row: &[u8]) -> usize {
+    u32::from_be_bytes(row[..4].try_into().expect("a row begins with its table")) as usize
+}
+
+/// The key of a row.
+pub(super) fn key_of(row: &[u8]) -> &[u8] {
+    &row[4..]
 }
 
 /// A Julian day as milliseconds since 1970.

@@ -15,6 +15,8 @@ mod registry;
 mod scan;
 mod sources;
 mod steps;
+#[cfg(test)]
+mod tests;
 mod unique;
 
 pub use condense::{Condensed, NetChange, condense};
@@ -75,8 +77,8 @@ pub fn clear(conn: &Connection, through: i64) -> Result<()> {
             conn.execute(&format!("INSERT INTO main.{LOG}(seq, t) VALUES (?1, 0)"), params![last]).on(conn)?;
         }
         let unused = format!("is_current = 0 AND id NOT IN (SELECT DISTINCT t FROM main.{LOG})");
-        let sql = format!("SELECT EXISTS(SELECT 1 FROM main.mainstem_capture WHERE is_current = 0)");
-        if conn.query_row(&sql, [], |r| r.get(0)).on(conn)? {
+        let sql = "SELECT EXISTS(SELECT 1 FROM main.mainstem_capture WHERE is_current = 0)";
+        if conn.query_row(sql, [], |r| r.get(0)).on(conn)? {
             conn.execute_batch(&format!(
                 "DELETE FROM main.mainstem_capture WHERE {unused};
                  DELETE FROM main.mainstem_capture_column WHERE capture NOT IN (SELECT id FROM main.mainstem_capture)"

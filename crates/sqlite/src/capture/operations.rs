@@ -3,7 +3,7 @@
 //! Invariant: the value after is the next record's image of the same row, or else the row as it is now.
 //! Deliberately absent: operations that did nothing, such as an update to the same values or an ignored insert.
 use super::image;
-use super::log::{self, Record};
+use super::log::{self, Record, key_of, table_of};
 use super::plan::op;
 use super::reader::Reader;
 use super::sources::Sources;
@@ -33,7 +33,7 @@ pub fn operations(conn: &Connection, visit: &mut dyn FnMut(&Operation) -> Result
     conn.execute_batch("DROP TABLE temp.mainstem_after").on(conn)
 }
 
-type RowKey = (usize, Vec<u8>);
+type RowKey = Vec<u8>;
 
 /// The first pass: finds what each row became by each record, and writes that to the temporary table.
 struct Outcomes<'a> {
@@ -50,10 +50,9 @@ impl Outcomes<'_> {
             if record.has_null_key || record.has_null_to {
                 return Ok(());
             }
-            let target = sources.sources[record.source].target;
-            let key = (target, record.key.clone());
+            let key = record.key.clone();
             match record.op {
-                op::KEY => self.moved(key, (target, record.to.clone())),
+                op::KEY => self.moved(key, record.to.clone()),
                 op::INSERT | op::INSERTED => self.inserted(key, record),
                 _ => {
                     self.resolve(&key, Some(&record.image))?;
@@ -64,7 +63,7 @@ impl Outcomes<'_> {
         })?;
         let mut now = Vec::new();
         for (key, (sequences, _)) in std::mem::take(&mut self.pending) {
-            let is_there = Reader::new(conn, &sources.targets[key.0])?.read(&key.1, &mut now)?;
+            let is_there = Reader::new(conn, &sources.targets[table_of(&key)])?.read(key_of(&key), &mut now)?;
             self.store(&sequences, is_there.then_some(&now))?;
         }
         Ok(())
@@ -133,7 +132,7 @@ fn operation(sources: &Sources, record: &Record, after: Option<Vec<u8>>) -> Opti
         sequence: record.sequence,
         at_ms: record.at,
         table: target.table.name.clone(),
-        key: image::read_key(&record.key),
+        key: image::read_key(key_of(&record.key)),
         kind,
         cells,
     })

@@ -160,7 +160,10 @@ impl Source {
         let from = piece * RECORD_WIDTH;
         let count = (self.names.len() - from).min(RECORD_WIDTH);
         let Some(map) = &self.map else {
-            return (0..count).try_for_each(|n| Ok(image::push(image, row.get_ref(FIRST + n)?)));
+            for n in 0..count {
+                image::push(image, row.get_ref(FIRST + n)?);
+            }
+            return Ok(());
         };
         for n in 0..count {
             values.push(super::scan::value(row.get_ref(FIRST + n)?));

@@ -31,6 +31,7 @@ impl Rehearsal {
     pub fn new(old: &[Seen]) -> Result<Self> {
         let conn = Connection::open_in_memory().map_err(|e| Error::internal("no database in memory").because(e))?;
         crate::connection::triggers_off(&conn)?;
+        conn.execute_batch("PRAGMA foreign_keys = OFF").on(&conn)?;
         for kind in ["table", "index", "view", "trigger"] {
             for sql in old.iter().filter(|s| s.kind == kind).filter_map(|s| s.sql.as_ref()) {
                 // What only the app's SQLite can declare is left out; its tables then count as rebuilt.

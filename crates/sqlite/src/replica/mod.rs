@@ -323,7 +323,7 @@ impl Replica for SqliteReplica {
     fn rows(&mut self, table: &str, visit: RowVisitor<'_>) -> Result<()> {
         let schema = tracked_schema(&self.db)?;
         let Some(table) = schema.table(table) else {
-            return Err(Error::not_found(format!("no tracked table {table}")).hint("mainstem status lists the tracked tables"));
+            return Err(Error::not_found(format!("no tracked table {table}")).hint("mainstem doctor"));
         };
         let names = table.column_names();
         capture::scan(&self.db, table, &mut |row| visit(&names, &row))

@@ -15,8 +15,7 @@ fn the_embedded_primary_keeps_the_contract() {
         let place = folder.path().join(count.to_string());
         let around = Seeded::new(count, primary_contract::MADE_AT_MS + 2_000_000);
         let founding = Founding { dataset: "contract", actor: "owner", lineage: 77, schema, policy: "" };
-        found_primary(&place, around.clone(), &founding, &mut |take| rows.iter().try_for_each(|row| take(0, row)))
-            .expect("a new primary");
+        found_primary(&place, around.clone(), &founding, &mut |take| rows.iter().try_for_each(|row| take(0, row))).expect("a new primary");
         open_primary(&place, around).expect("it opens")
     };
     primary_contract::run(&mut found);
