@@ -20,5 +20,6 @@ mod refusals;
 mod schema;
 mod strategies;
 mod team;
+mod unseen;
 mod values;
 mod volume;

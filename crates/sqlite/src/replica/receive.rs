@@ -14,7 +14,7 @@ use mainstem::core::format::page;
 use mainstem::core::renumber::Renumbering;
 use mainstem::core::schema::Schema;
 use mainstem::core::stamp::{ReplicaId, Time};
-use mainstem::core::value::Row;
+use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
 use mainstem::lane::Lane;
 use mainstem::policy_text;
@@ -189,10 +189,10 @@ impl<'c> Taking<'c> {
     fn adopt_local_state(&mut self) -> Result<()> {
         let schema = self.ground.schema();
         let (ground, digests) = (&mut self.ground, &mut self.digests);
-        storage::bases(self.db, &mut |name, key, image| {
+        storage::bases(self.db, &mut |name, kept| {
             let Some(at) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
-            let after = ground.get(at, &key)?;
-            let before = image.map(|bytes| storage::row_of(&schema.tables[at], &bytes, None)).transpose()?;
+            let after = ground.get(at, &kept.key)?;
+            let before = kept.image.map(|bytes| storage::row_of(&schema.tables[at], &bytes, None)).transpose()?;
             digests.row(&schema.tables[at], before.as_ref(), after.as_ref());
             Ok(())
         })?;
@@ -208,11 +208,14 @@ impl<'c> Taking<'c> {
         self.is_undone = true;
         let schema = self.ground.schema();
         let mut writer = Writer::default();
-        let ground = &mut self.ground;
-        storage::bases(self.db, &mut |name, key, image| {
+        let (ground, digests) = (&mut self.ground, &mut self.digests);
+        storage::bases(self.db, &mut |name, kept| {
             let Some(table) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
-            let before = ground.get(table, &key)?;
-            let after = image.map(|bytes| storage::row_of(&schema.tables[table], &bytes, before.as_ref())).transpose()?;
+            let before = ground.get(table, &kept.key)?;
+            if before.as_ref().map(|row| digests.digest(&schema.tables[table], row)) != kept.now {
+                return Err(unseen(&schema.tables[table].name, &kept.key));
+            }
+            let after = kept.image.map(|bytes| storage::row_of(&schema.tables[table], &bytes, before.as_ref())).transpose()?;
             match writer.write(ground, Write { table, before, after, tag: () })? {
                 Tried::Refused(write, what) => Err(drift(&schema, &write, &what)),
                 _ => Ok(()),
@@ -362,7 +365,7 @@ impl<'c> Taking<'c> {
         let mut rows_only = front.clone();
         rows_only.schema.clear();
         let mut pages = storage::StoredPages { db: self.db, front: front.clone(), next: 0 };
-        let outcome = rebase(&mut self.ground, &policy, &rows_only, &mut pages, place, &mut KeepBases)?;
+        let outcome = rebase(&mut self.ground, &policy, &rows_only, &mut pages, place, &mut KeepBases::default())?;
         let schema = self.ground.schema();
         let columns = |w: &Waiting| schema.tables[w.change.table].column_names();
         let absent = refused::without_parent(&schema, &outcome.conflicts, &outcome.waiting, &columns);
@@ -397,7 +400,8 @@ impl<'c> Taking<'c> {
             _ => return Ok(()),
         };
         if let Tried::Done(write) = Writer::default().write(&mut self.ground, Write { table, before, after, tag: () })? {
-            storage::keep_base(self.db, &schema.tables[table], &local.key, write.before.as_ref())?;
+            let now = write.after.as_ref().map(|row| self.digests.digest(&schema.tables[table], row));
+            storage::keep_base(self.db, &schema.tables[table], &local.key, write.before.as_ref(), now.as_ref())?;
         }
         Ok(())
     }
@@ -468,20 +472,26 @@ fn drift(schema: &Schema, write: &Write<()>, what: &str) -> Error {
     .hint("mainstem verify names the rows")
 }
 
-fn drift_at(table: &str, change: &Change) -> Error {
+fn unseen(table: &str, key: &Key) -> Error {
     Error::new(
         ErrorKind::Conflict,
         "drift",
-        format!("row {:?} of {table} is not what the base version says", change.key.iter().map(working_text).collect::<Vec<_>>()),
+        format!("row {} of {table} was changed after its last commit without capture seeing it", key_text(key)),
     )
-    .hint("mainstem verify names the rows")
+    .hint("mainstem sync compares the rows with the primary's and keeps what it finds as an edit")
 }
 
-fn working_text(value: &mainstem::core::value::Value) -> String {
-    match value {
-        mainstem::core::value::Value::Integer(i) => i.to_string(),
+fn drift_at(table: &str, change: &Change) -> Error {
+    Error::new(ErrorKind::Conflict, "drift", format!("row {} of {table} is not what the base version says", key_text(&change.key)))
+        .hint("mainstem verify names the rows")
+}
+
+fn key_text(key: &Key) -> String {
+    let text = |value: &Value| match value {
+        Value::Integer(i) => i.to_string(),
         other => other.as_text().map_or_else(|| other.type_name().to_owned(), |t| t.into_owned()),
-    }
+    };
+    key.iter().map(text).collect::<Vec<_>>().join(",")
 }
 
 /// The latest stamp heard or given.
