@@ -8,6 +8,7 @@ mod compare;
 mod edit;
 mod ground;
 mod receive;
+mod refused;
 mod storage;
 mod working;
 

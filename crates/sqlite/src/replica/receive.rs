@@ -3,7 +3,7 @@
 //! Invariant: cursor, rows, conflicts, acknowledgements and digests move together.
 //! Invariant: a row that is not what the base version says is never overwritten; that is drift, and nothing is applied.
 use super::ground::{KeepBases, ReplicaGround};
-use super::{base_version, replica_id, storage, working};
+use super::{base_version, refused, replica_id, storage, working};
 use crate::capture;
 use crate::errors::Explain;
 use mainstem::body::Digests;
@@ -335,6 +335,11 @@ impl<'c> Taking<'c> {
     fn end(mut self) -> Result<()> {
         if self.is_undone {
             for (version, waiting) in our_waiting(self.db)? {
+                let columns = |w: &Waiting| version.shapes.get(w.change.table).map(|s| s.columns.clone()).unwrap_or_default();
+                let absent = refused::without_parent(&self.ground.schema(), &version.conflicts, &version.waiting, &columns);
+                if absent.contains(&(waiting.table.clone(), waiting.key.clone())) {
+                    continue;
+                }
                 let front = Front { header: version.header.clone(), shapes: version.shapes.clone(), count: 1, ..Front::default() };
                 self.lay_alone(&front, &waiting.change)?;
             }
@@ -361,8 +366,14 @@ impl<'c> Taking<'c> {
         rows_only.schema.clear();
         let mut pages = storage::StoredPages { db: self.db, front: front.clone(), next: 0 };
         let outcome = rebase(&mut self.ground, &policy, &rows_only, &mut pages, place, &mut KeepBases::default())?;
+        let schema = self.ground.schema();
+        let columns = |w: &Waiting| schema.tables[w.change.table].column_names();
+        let absent = refused::without_parent(&schema, &outcome.conflicts, &outcome.waiting, &columns);
         for waiting in outcome.waiting {
-            let table = self.ground.schema().tables[waiting.change.table].clone();
+            if absent.contains(&(waiting.table.clone(), waiting.key.clone())) {
+                continue;
+            }
+            let table = schema.tables[waiting.change.table].clone();
             let shape = mainstem::lane::shape_of(&table);
             let mut change = waiting.change;
             change.table = 0;
