@@ -43,7 +43,9 @@ fn without_numbers(rows: &Rows) -> Rows {
     let mut rows = rows.clone();
     for row in rows.values_mut().flatten() {
         for name in ["id", "boss", "lead", "team", "item", "px"] {
-            if let Some(value) = row.get_mut(name) && value.as_integer().is_some() {
+            if let Some(value) = row.get_mut(name)
+                && value.as_integer().is_some()
+            {
                 *value = Value::Null;
             }
         }
@@ -60,13 +62,30 @@ pub fn run(tape: &Tape) -> Result<(), String> {
         return if found.is_empty() { Ok(()) } else { Err(format!("orders differ but for numbers: \n    {}", found.join("\n    "))) };
     }
     let found = differences(&one.rows, &other.rows);
-    let brief = |c: &Conflict| format!("{:016x} {} {} {:?} {:?} open {}\n      ours {:?}\n      theirs {:?}", c.id, c.kind.name(), c.table, c.key, c.column, c.is_open(), c.ours, c.theirs);
+    let brief = |c: &Conflict| {
+        format!(
+            "{:016x} {} {} {:?} {:?} open {}\n      ours {:?}\n      theirs {:?}",
+            c.id,
+            c.kind.name(),
+            c.table,
+            c.key,
+            c.column,
+            c.is_open(),
+            c.ours,
+            c.theirs
+        )
+    };
     let only = |mine: &[Conflict], others: &[Conflict]| -> Vec<String> {
         mine.iter().filter(|c| !others.iter().any(|o| o.id == c.id && o.is_open() == c.is_open())).map(brief).collect()
     };
     let (left, right) = (only(&one.conflicts, &other.conflicts), only(&other.conflicts, &one.conflicts));
     if !found.is_empty() {
-        return Err(format!("orders differ in rows: \n    {}\n  only 0 first: {}\n  only 1 first: {}", found.join("\n    "), left.join("\n"), right.join("\n")));
+        return Err(format!(
+            "orders differ in rows: \n    {}\n  only 0 first: {}\n  only 1 first: {}",
+            found.join("\n    "),
+            left.join("\n"),
+            right.join("\n")
+        ));
     }
     if !left.is_empty() || !right.is_empty() {
         return Err(format!("orders differ in conflicts: \n  only 0 first: {}\n  only 1 first: {}", left.join("\n"), right.join("\n")));
