@@ -9,6 +9,7 @@ mod edit;
 mod ground;
 mod receive;
 mod refused;
+mod stash;
 mod storage;
 mod working;
 

@@ -21,6 +21,7 @@ CREATE TABLE mainstem_meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE mainstem_base(tbl TEXT, key BLOB, image BLOB, now BLOB, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
 CREATE TABLE mainstem_changeset(ordinal INTEGER PRIMARY KEY, write_id BLOB NOT NULL, front BLOB NOT NULL);
 CREATE TABLE mainstem_page(write_id BLOB, page INTEGER, body BLOB NOT NULL, PRIMARY KEY(write_id, page)) WITHOUT ROWID;
+CREATE TABLE mainstem_stash(ordinal INTEGER PRIMARY KEY, write_id BLOB NOT NULL, front BLOB NOT NULL);
 CREATE TABLE mainstem_inbox(ordinal INTEGER PRIMARY KEY, hash BLOB, body BLOB NOT NULL);
 CREATE TABLE mainstem_version(version INTEGER PRIMARY KEY, hash BLOB NOT NULL, body BLOB NOT NULL);
 CREATE TABLE mainstem_conflict(id INTEGER PRIMARY KEY, is_open INTEGER NOT NULL, body BLOB NOT NULL);
