@@ -18,6 +18,7 @@ mod output;
 mod plain_text;
 mod policy_edit;
 mod progress;
+mod suggestion;
 mod sync_report;
 mod usage;
 mod wiring;
@@ -40,10 +41,12 @@ fn main() -> ExitCode {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(e) if e.code == output::BROKEN_PIPE => ExitCode::SUCCESS,
         Err(e) => {
+            let code = exit_codes::of_error(e.kind);
             // What was written before the failure belongs before its message.
             let _ = session.out.flush();
-            output::show_error(&e, is_json);
-            ExitCode::from(exit_codes::of_error(e.kind))
+            let hint = e.hint.as_ref().map(|hint| session.out.suggest(hint));
+            output::show_error(&mainstem::Error { hint, ..e }, is_json);
+            ExitCode::from(code)
         }
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! Invariant: results go to standard output, everything else to standard error, so a pipe carries results only.
 //! Invariant: a reader that goes away (`| head`) ends the command without a word.
+use crate::suggestion;
 use mainstem::{Error, Result};
 use mainstem_core::ErrorKind;
 use serde_json::Value as Json;
 use std::fmt::{Arguments, Display};
 use std::io::{BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 
 /// The code of the error that says nobody reads our output any more.
 pub const BROKEN_PIPE: &str = "broken_pipe";
@@ -43,6 +45,7 @@ pub struct Output {
     sink: Box<dyn Write>,
     is_json: bool,
     is_coloured: bool,
+    named_db: Option<PathBuf>,
 }
 
 impl Output {
@@ -50,11 +53,11 @@ impl Output {
     pub fn standard(is_json: bool) -> Self {
         let stdout = std::io::stdout();
         let is_coloured = !is_json && stdout.is_terminal() && !is_colour_refused();
-        Output { sink: Box::new(BufWriter::with_capacity(1 << 16, stdout)), is_json, is_coloured }
+        Output { sink: Box::new(BufWriter::with_capacity(1 << 16, stdout)), is_json, is_coloured, named_db: None }
     }
     /// Another sink, never coloured.
     pub fn to(sink: Box<dyn Write>, is_json: bool) -> Self {
-        Output { sink, is_json, is_coloured: false }
+        Output { sink, is_json, is_coloured: false, named_db: None }
     }
     /// True when `--json` was asked for.
     pub fn is_json(&self) -> bool {
@@ -63,6 +66,14 @@ impl Output {
     /// The text, coloured where this output is.
     pub fn paint(&self, paint: Paint, text: impl Display) -> String {
         if self.is_coloured { format!("{}{text}\x1b[0m", paint.sequence()) } else { text.to_string() }
+    }
+    /// From here on, commands that are suggested name that database.
+    pub fn name_database(&mut self, db: &Path) {
+        self.named_db = Some(db.to_path_buf());
+    }
+    /// A text with commands to type next, completed so that they work as they stand.
+    pub fn suggest(&self, text: &str) -> String {
+        suggestion::naming(text, self.named_db.as_deref())
     }
     /// Writes one line.
     pub fn line(&mut self, text: impl Display) -> Result<()> {

@@ -12,11 +12,14 @@ use serde_json::{Value as Json, json};
 pub type Exchange = fn(&mut dyn Replica, &mut dyn Primary, &str, Progress<'_>) -> Result<Report>;
 
 /// Runs an exchange between the replica and its primary, and tells what it did.
-pub fn run(session: &mut Session, exchange: Exchange) -> Result<Report> {
+pub fn run(session: &mut Session, exchange: Exchange, may_delete_many: bool) -> Result<Report> {
     let mut opened = session.replica()?;
     let actor = session.actor(&opened.standing)?;
     let mut primary = session.primary_of(&opened.standing)?;
     opened.replica.lock(&actor)?;
+    if may_delete_many {
+        opened.replica.accept_deletions();
+    }
     let mut bar = session.bar();
     let outcome = exchange(&mut opened.replica, primary.as_mut(), &actor, &mut |what, done, of| {
         bar.report(what, done, of);
@@ -51,7 +54,7 @@ pub fn shown(report: &Report) -> Json {
 pub fn tell(out: &mut Output, report: &Report) -> Result<()> {
     if report.reconciled > 0 {
         let rows = count(report.reconciled, "row", "rows");
-        out.line(format_args!("found {rows} that were written past capture, and took them as edits"))?;
+        out.line(format_args!("found {rows} written past capture, and took what they hold as edits"))?;
     }
     if report.pushed > 0 {
         let rows = count(report.pushed_changes, "row", "rows");
@@ -75,11 +78,11 @@ pub fn tell(out: &mut Output, report: &Report) -> Result<()> {
     }
     if report.pending > 0 {
         let changes = count(report.pending, "change waits", "changes wait");
-        out.line(format_args!("{changes} for a parent row: mainstem pending"))?;
+        out.line(format_args!("{changes} for a parent row: {}", out.suggest("mainstem pending")))?;
     }
     if report.conflicts_open > 0 {
         let open = count(report.conflicts_open, "conflict is", "conflicts are");
-        out.line(format_args!("{open} open: mainstem conflicts"))?;
+        out.line(format_args!("{open} open: {}", out.suggest("mainstem conflicts")))?;
     }
     Ok(())
 }

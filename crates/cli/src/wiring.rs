@@ -37,7 +37,11 @@ pub struct Opened {
 impl Session {
     /// A session of this process.
     pub fn new(global: Global) -> Self {
-        let out = Output::standard(global.json);
+        let mut out = Output::standard(global.json);
+        // What the environment names, it goes on naming.
+        if let Some(db) = global.db.as_ref().filter(|db| std::env::var_os("MAINSTEM_DB").is_none_or(|named| named != db.as_os_str())) {
+            out.name_database(db);
+        }
         Session { global, out, around: Arc::new(RealSurroundings) }
     }
     /// The replica's file: `--db`, `MAINSTEM_DB`, or the one tracked database in the current folder.
@@ -46,6 +50,13 @@ impl Session {
             Some(path) if path.as_os_str().is_empty() => Err(Error::invalid("the path of the database is empty")),
             Some(path) => Ok(path.clone()),
             None => the_one_tracked(Path::new(".")),
+        }
+    }
+    /// Has suggestions name that database, unless it is found without a name.
+    pub fn name_where_needed(&mut self, path: &Path) {
+        let is_found = self.global.db.is_none() && the_one_tracked(Path::new(".")).is_ok_and(|only| is_same_file(&only, path));
+        if !is_found {
+            self.out.name_database(path);
         }
     }
     /// Opens the replica and passes on what it has to say.
@@ -191,6 +202,10 @@ fn candidates(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
 fn the_one_tracked(folder: &Path) -> Result<PathBuf> {

@@ -11,7 +11,7 @@ use mainstem::primary::Pages;
 use mainstem::replica::Replica;
 use mainstem::{Error, Result};
 use mainstem::{changeset_file, changeset_json};
-use mainstem_core::change::{Changeset as Whole, Front};
+use mainstem_core::change::{Changeset as Whole, Choice, Front};
 use mainstem_core::condense;
 use mainstem_core::stamp::Time;
 use serde_json::json;
@@ -157,10 +157,17 @@ fn import(session: &mut Session, file: &Path) -> Result<Exit> {
         session.out.json(&json!({ "rows": rows, "conflicts": ids }))?;
         return Ok(Exit::Done);
     }
-    session.out.line(format_args!("changed {} (see them with: mainstem diff)", count(rows, "row", "rows")))?;
+    let next = session.out.suggest("mainstem diff");
+    session.out.line(format_args!("changed {} (see them with: {next})", count(rows, "row", "rows")))?;
     for conflict in &conflicts {
         let place = crate::commands::conflicts::place(conflict);
-        session.out.line(format_args!("clashed with what is here: {place} ({})", conflict.kind.name()))?;
+        let kept =
+            conflict.answer.as_ref().map_or("no side was chosen; see which one stands with mainstem diff", |answer| match answer.choice {
+                Choice::Ours => "the file's side holds",
+                Choice::Theirs => "what is here stands",
+                Choice::Base | Choice::Value | Choice::Merged => "both were combined",
+            });
+        session.out.line(format_args!("clashed with what is here: {place} ({}): {kept}", conflict.kind.name()))?;
     }
     Ok(Exit::Done)
 }

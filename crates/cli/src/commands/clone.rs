@@ -55,6 +55,9 @@ impl Clone {
         } else {
             let (file, dataset, rows) = (name(&file), name(&made.dataset), count(rows, "row", "rows"));
             session.out.line(format_args!("{file} is a replica of {dataset} at version {}: {rows}", made.head.version))?;
+            session.name_where_needed(&self.file);
+            let next = session.out.suggest("mainstem sync");
+            session.out.line(format_args!("next: edit it with any program, then: {next}"))?;
         }
         Ok(Exit::Done)
     }

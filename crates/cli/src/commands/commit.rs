@@ -38,7 +38,9 @@ impl Commit {
             front if out.is_json() => out.json(&serde_json::json!({ "committed": front.as_ref().map(json::unsent) }))?,
             Some(front) => {
                 let (id, rows) = (front.header.sequence, count(front.count, "row", "rows"));
-                out.line(format_args!("committed u{id}: {rows} (send it with: mainstem sync)"))?;
+                let next =
+                    if opened.standing.remote.is_some() { "send it with: mainstem sync" } else { "share it with: mainstem publish FOLDER" };
+                out.line(format_args!("committed u{id}: {rows} ({})", out.suggest(next)))?;
             }
             None => out.line("nothing to commit")?,
         }

@@ -8,7 +8,7 @@ use crate::plain_text::{self, Extent, count, moment, name};
 use crate::wiring::Session;
 use mainstem::Result;
 use mainstem::replica::Replica;
-use mainstem_core::conflict::{Claim, Conflict, Side};
+use mainstem_core::conflict::{Claim, Conflict, ConflictKind, Side};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -65,13 +65,23 @@ impl Conflicts {
         found.iter().try_for_each(|c| tell(out, c))?;
         match found.iter().find(|c| c.is_open()) {
             Some(first) => {
-                let id = json::conflict_id(first.id);
-                out.line(format_args!("answer one with: mainstem resolve {id} --ours (or --theirs, --base, --value V)"))?;
+                let command = out.suggest(&format!("mainstem resolve {} --ours", json::conflict_id(first.id)));
+                out.line(format_args!("answer one with: {command} (or {})", other_choices(first)))?;
             }
             None if found.is_empty() => out.line("no conflicts")?,
             None => {}
         }
         Ok(Exit::Done)
+    }
+}
+
+/// The choices beside `--ours` that can answer this conflict.
+pub fn other_choices(conflict: &Conflict) -> &'static str {
+    match (&conflict.column, conflict.kind) {
+        (_, ConflictKind::Schema) => "--theirs",
+        (Some(_), _) => "--theirs, --base, --merged, --value V",
+        (None, ConflictKind::Unique) => "--theirs, --value V",
+        (None, _) => "--theirs, --base",
     }
 }
 
@@ -100,7 +110,8 @@ fn side(side: &Side) -> String {
     format!("{}  ({}, {})", claim(&side.claim), name(&side.actor), moment(side.stamp.time))
 }
 
-fn claim(claim: &Claim) -> String {
+/// A claim in one line.
+pub fn claim(claim: &Claim) -> String {
     match claim {
         Claim::Cell(value) => plain_text::value(value, Extent::Full),
         Claim::Row(None) => "no row".into(),

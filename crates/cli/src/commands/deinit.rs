@@ -29,6 +29,7 @@ impl Deinit {
     /// Runs the command.
     pub fn run(&self, session: &mut Session) -> Result<Exit> {
         let path = self.file.clone().map_or_else(|| session.db_path(), Ok)?;
+        session.name_where_needed(&path);
         SqliteReplica::deinit(&path, self.force, session.around.clone())?;
         if session.out.is_json() {
             session.out.json(&json!({ "file": path.display().to_string() }))?;

@@ -40,6 +40,7 @@ impl Init {
         let around = session.around.clone();
         let report = SqliteReplica::init(&path, &options, around, &mut |what, done, of| bar.report(what, done, of))?;
         drop(bar);
+        session.name_where_needed(&path);
         if session.out.is_json() {
             session.out.json(&shown(&report))?;
         } else {
@@ -66,7 +67,8 @@ impl Init {
             session.out.line(format_args!("policy, by the column's name: {key} = {value}"))?;
         }
         if !report.already {
-            session.out.line("next: edit it with any program, then: mainstem status")?;
+            let next = session.out.suggest("mainstem status");
+            session.out.line(format_args!("next: edit it with any program, then: {next}"))?;
         }
         Ok(())
     }

@@ -49,9 +49,10 @@ impl Publish {
             }))?;
         } else {
             let (dataset, folder) = (name(&description.dataset), name(&remembered));
+            let address = shell_word(&remembered);
             let (tables, rows) = (count(tables, "table", "tables"), count(rows, "row", "rows"));
             session.out.line(format_args!("published {dataset} as version {version} in {folder}: {tables}, {rows}"))?;
-            session.out.line(format_args!("others get it with: mainstem clone {} COPY.db", shell_word(&folder)))?;
+            session.out.line(format_args!("others get it with: mainstem clone {} COPY.db", name(&address)))?;
         }
         Ok(Exit::Done)
     }

@@ -1,5 +1,5 @@
 //! `mainstem resolve`.
-use crate::commands::conflicts::place;
+use crate::commands::conflicts::{claim, other_choices, place};
 use crate::conflict_choice::{ConflictFilter, by_id};
 use crate::exit_codes::Exit;
 use crate::json::conflict_id;
@@ -9,7 +9,7 @@ use crate::wiring::Session;
 use mainstem::replica::{Answering, Replica};
 use mainstem::{Error, Result};
 use mainstem_core::change::Choice;
-use mainstem_core::conflict::{Claim, Conflict};
+use mainstem_core::conflict::{Claim, Conflict, ConflictKind};
 use mainstem_core::value::Value;
 use serde_json::json;
 
@@ -46,7 +46,7 @@ pub struct Resolve {
     /// Take this value: text, a number, null, x'00ff'; 'quoted' where it must be text
     #[arg(long, value_name = "V", allow_hyphen_values = true)]
     value: Option<String>,
-    /// Merge both sides: inside the text, or cell by cell for a row
+    /// Merge both sides inside the cell, where they changed different places of its text or JSON
     #[arg(long)]
     merged: bool,
     #[command(flatten)]
@@ -85,9 +85,9 @@ impl Resolve {
         let Some(typed) = &self.value else {
             return Ok(Answering { choice: self.choice(), value: None });
         };
-        if conflict.column.is_none() {
+        if conflict.column.is_none() && conflict.kind != ConflictKind::Unique {
             let message = format!("conflict {} is about a whole row, which a value cannot answer", conflict_id(conflict.id));
-            let hint = format!("mainstem resolve {} --ours (or --theirs, --base)", conflict_id(conflict.id));
+            let hint = format!("mainstem resolve {} --ours (or {})", conflict_id(conflict.id), other_choices(conflict));
             return Err(Error::invalid(message).hint(hint));
         }
         let sides = [&conflict.base, &conflict.ours.claim, &conflict.theirs.claim];
@@ -103,9 +103,9 @@ impl Resolve {
         }
         if let [only] = meant {
             let chosen = match choice {
-                Choice::Ours => shown(&only.ours.claim),
-                Choice::Theirs => shown(&only.theirs.claim),
-                Choice::Base => shown(&only.base),
+                Choice::Ours => claim(&only.ours.claim),
+                Choice::Theirs => claim(&only.theirs.claim),
+                Choice::Base => claim(&only.base),
                 Choice::Value => self.answering(only)?.value.map_or(String::new(), |v| plain_text::value(&v, Extent::Short)),
                 Choice::Merged => "a merge of both".to_string(),
             };
@@ -115,14 +115,7 @@ impl Resolve {
             return session.out.line("no open conflict is meant");
         }
         let conflicts = count(meant.len() as u64, "conflict", "conflicts");
-        session.out.line(format_args!("answered {conflicts} (share it with: mainstem sync)"))
-    }
-}
-
-fn shown(claim: &Claim) -> String {
-    match claim {
-        Claim::Cell(value) => plain_text::value(value, Extent::Short),
-        Claim::Row(None) => "no row".into(),
-        Claim::Row(Some(_)) => "the whole row".into(),
+        let next = session.out.suggest("mainstem sync");
+        session.out.line(format_args!("answered {conflicts} (share it with: {next})"))
     }
 }

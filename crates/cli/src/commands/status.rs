@@ -167,7 +167,7 @@ fn show_next(out: &mut Output, standing: &Standing, has_changes: bool) -> Result
         out.line("")?;
     }
     for (what, command) in next {
-        out.line(format_args!("{what}: {command}"))?;
+        out.line(format_args!("{what}: {}", out.suggest(command)))?;
     }
     Ok(())
 }

@@ -8,8 +8,8 @@ use super::{LOG, atomically};
 use crate::errors::Explain;
 use crate::schema::{self, ReadSchema, Refused};
 use crate::sql::{first_bracket, is_internal, quote, quote_all, words};
-use mainstem::Result;
 use mainstem::core::schema::{SchemaChange, Table};
+use mainstem::{Error, Result};
 use rusqlite::{Connection, params};
 
 /// What healing found and did.
@@ -65,6 +65,10 @@ struct Remains {
 
 impl<'c> Healing<'c> {
     fn new(conn: &'c Connection) -> Result<Self> {
+        if registry::get(conn, "schema")?.is_none() {
+            return Err(Error::corrupt("what Mainstem remembers of the tables was deleted by another program")
+                .hint("mainstem deinit --force, then mainstem init"));
+        }
         Ok(Healing {
             conn,
             seen: registry::look(conn)?,
@@ -86,7 +90,10 @@ impl<'c> Healing<'c> {
         let is_followed = |name: &str| follows && !was_there(name);
         let is_captured = |name: &str| fates.iter().any(|f| f.to.as_deref().is_some_and(|t| t.eq_ignore_ascii_case(name)));
         let fresh: Vec<Table> = self.new.schema.tables.iter().filter(|t| is_followed(&t.name) && !is_captured(&t.name)).cloned().collect();
-        self.healed.refused = self.new.refused.iter().filter(|r| is_followed(&r.table)).cloned().collect();
+        // A captured table that was rebuilt without its key counts as dropped, and the user is told why.
+        let was_captured = |name: &str| current.iter().any(|c| c.table.eq_ignore_ascii_case(name));
+        let is_told = |name: &str| is_followed(name) || was_captured(name);
+        self.healed.refused = self.new.refused.iter().filter(|r| is_told(&r.table)).cloned().collect();
         let is_fresh = |name: &str| fresh.iter().any(|t| t.name == name);
         self.healed.steps = Rehearsal::new(&self.old)?.steps(&self.new.schema, &fates, &is_fresh)?;
         registry::create(self.conn, &self.new.schema.tables)?;

@@ -19,19 +19,26 @@ pub fn resolve(db: &Connection, around: &Around, actor: &str, answers: &[(u64, A
     let at = now(db, around)?;
     let mut ground = ReplicaGround::new(db)?;
     for (id, answering) in answers {
-        let mut conflict = storage::conflict(db, *id)?
-            .ok_or_else(|| Error::not_found(format!("no conflict {id:016x}")).hint("mainstem conflicts lists them"))?;
+        let mut conflict =
+            storage::conflict(db, *id)?.ok_or_else(|| Error::not_found(format!("no conflict {id:016x}")).hint("mainstem conflicts"))?;
         if !conflict.is_open() {
             return Err(Error::new(ErrorKind::Conflict, "resolved", format!("conflict {id:016x} is answered already"))
-                .hint("mainstem conflicts --state resolved shows the answer; edit the row to change it"));
+                .hint("mainstem conflicts --state resolved (to change the answer, edit the row)"));
         }
         let edits = edits(&mut ground, &conflict, answering)?;
-        write(db, &mut ground, edits, at)?;
+        write(db, &mut ground, edits, at).map_err(|e| choose_another(e, &conflict))?;
         storage::add_resolution(db, &Resolution { conflict: *id, choice: answering.choice, actor: actor.to_owned(), at })?;
         conflict.answer = Some(Answer { choice: answering.choice, actor: Some(actor.to_owned()), at });
         storage::put_conflict(db, &conflict)?;
     }
     Ok(())
+}
+
+/// An answer that the database refuses: another one may do.
+fn choose_another(refused: Error, conflict: &Conflict) -> Error {
+    let other = if conflict.column.is_some() { "--value V" } else { "--ours (or --theirs)" };
+    let hint = format!("mainstem resolve {:016x} {other}, or change the row that stands against it first", conflict.id);
+    if refused.code == "constraint" { refused.hint(hint) } else { refused }
 }
 
 /// The rows to write so that the answer holds.
@@ -56,7 +63,7 @@ fn no_row(conflict: &Conflict, answering: &Answering) -> Result<Vec<LocalEdit>> 
         return Ok(Vec::new());
     }
     Err(Error::new(ErrorKind::Conflict, "schema_conflict", format!("{}: there is no place for that value", conflict.detail))
-        .hint("add the column or table again and edit the row, then mainstem resolve ID with the side that dropped it"))
+        .hint(format!("mainstem resolve {:016x} with the side that dropped it, or add the column or table again first", conflict.id)))
 }
 
 fn chosen(conflict: &Conflict, choice: Choice) -> Option<&Claim> {
@@ -88,7 +95,7 @@ fn cell(ground: &mut ReplicaGround<'_>, table: usize, column: usize, conflict: &
 /// Both sides in one value, where a strategy can combine them without overlap.
 fn merged(conflict: &Conflict) -> Result<Value> {
     let (Claim::Cell(base), Claim::Cell(ours), Claim::Cell(theirs)) = (&conflict.base, &conflict.ours.claim, &conflict.theirs.claim) else {
-        return Err(Error::invalid("only cells can be merged").hint("mainstem resolve ID --ours or --theirs"));
+        return Err(Error::invalid("only cells can be merged").hint(format!("mainstem resolve {:016x} --ours (or --theirs)", conflict.id)));
     };
     let side = |value, time| CellSide {
         value,
@@ -105,7 +112,7 @@ fn merged(conflict: &Conflict) -> Result<Value> {
         })
         .ok_or_else(|| {
             Error::new(ErrorKind::Conflict, "overlap", "both sides changed the same place")
-                .hint("mainstem resolve ID --value 'the text that shall stand'")
+                .hint(format!("mainstem resolve {:016x} --value 'the text that shall stand'", conflict.id))
         })
 }
 
@@ -148,12 +155,14 @@ fn row(ground: &mut ReplicaGround<'_>, table: usize, conflict: &Conflict, answer
 /// A unique clash answered with another value: the row that had no place gets it, and both stay.
 fn with_value(ground: &mut ReplicaGround<'_>, table: usize, conflict: &Conflict, answering: &Answering) -> Result<Vec<LocalEdit>> {
     let (ConflictKind::Unique, Choice::Value, Some(value)) = (conflict.kind, answering.choice, &answering.value) else {
-        return Err(Error::invalid("a conflict about a whole row is answered with a side").hint("mainstem resolve ID --ours or --theirs"));
+        return Err(Error::invalid("a conflict about a whole row is answered with a side")
+            .hint(format!("mainstem resolve {:016x} --ours (or --theirs)", conflict.id)));
     };
     let schema = ground.schema();
     let mut names = conflict.detail.split(", ").filter_map(|name| schema.tables[table].column(name.rsplit('.').next().unwrap_or(name)));
     let (Some(column), None) = (names.next(), names.next()) else {
-        return Err(Error::invalid("the unique index has several columns").hint("mainstem resolve ID --ours or --theirs"));
+        return Err(Error::invalid("the unique index has several columns")
+            .hint(format!("mainstem resolve {:016x} --ours (or --theirs)", conflict.id)));
     };
     for claim in [&conflict.ours.claim, &conflict.theirs.claim] {
         let Claim::Row(Some(image)) = claim else { continue };

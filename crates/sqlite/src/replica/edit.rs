@@ -56,7 +56,7 @@ pub fn write(db: &Connection, ground: &mut ReplicaGround<'_>, edits: Vec<LocalEd
 
 fn stands_against(table: &str, what: &str) -> Error {
     Error::new(mainstem::core::ErrorKind::Conflict, "constraint", format!("{table} refuses the row: {what}"))
-        .hint("choose another value: mainstem resolve ID --value V, or change the row that stands against it first")
+        .hint("mainstem diff, and change the row that stands against it first")
 }
 
 /// The time of a local edit made now.
@@ -68,11 +68,9 @@ pub fn now(db: &Connection, around: &Around) -> Result<Time> {
 pub fn restore(db: &Connection, around: &Around, since: Since, target: &RestoreTarget) -> Result<u64> {
     let schema = tracked_schema(db)?;
     if let Some(name) = &target.table {
-        let table = schema
-            .table(name)
-            .ok_or_else(|| Error::not_found(format!("no tracked table {name}")).hint("mainstem status lists the tracked tables"))?;
+        let table = schema.table(name).ok_or_else(|| Error::not_found(format!("no tracked table {name}")).hint("mainstem doctor"))?;
         if let Some(column) = target.columns.iter().find(|c| table.column(c).is_none()) {
-            return Err(Error::not_found(format!("table {name} has no column {column}")));
+            return Err(Error::not_found(format!("table {name} has no column {column}; it has {}", table.column_names().join(", "))));
         }
     }
     let mut chosen: Vec<(Shape, Change)> = Vec::new();

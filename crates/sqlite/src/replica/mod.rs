@@ -8,6 +8,7 @@ mod compare;
 mod edit;
 mod ground;
 mod receive;
+mod refused;
 mod storage;
 mod working;
 
@@ -37,6 +38,7 @@ pub struct SqliteReplica {
     around: Around,
     notices: Vec<String>,
     lock: Option<SyncLock>,
+    may_delete_many: bool,
 }
 
 /// Runs `work` in one write transaction with triggers off. An error leaves the file as it was.
@@ -89,7 +91,7 @@ impl SqliteReplica {
             )
             .hint("use the version of Mainstem that wrote it, or a later one"));
         }
-        let mut replica = SqliteReplica { db, path: path.to_owned(), around, notices: Vec::new(), lock: None };
+        let mut replica = SqliteReplica { db, path: path.to_owned(), around, notices: Vec::new(), lock: None, may_delete_many: false };
         replica.notice_copy()?;
         replica.heal()?;
         Ok(replica)
@@ -101,6 +103,11 @@ impl SqliteReplica {
             self.lock = Some(SyncLock::take(&self.path, holder, self.around.now_ms())?);
         }
         Ok(())
+    }
+
+    /// Lets a comparison take many missing rows for deletions, which it otherwise refuses.
+    pub fn accept_deletions(&mut self) {
+        self.may_delete_many = true;
     }
 
     /// Configures the actor in the replica.
@@ -268,7 +275,13 @@ impl Replica for SqliteReplica {
     }
     fn reconcile(&mut self, primary: &mut dyn Primary, progress: Progress<'_>) -> Result<u64> {
         let db = &self.db;
-        transact(db, || compare::reconcile(db, primary, progress))
+        let may_delete_many = self.may_delete_many;
+        transact(db, || compare::reconcile(db, primary, may_delete_many, progress))
+    }
+    fn check(&mut self) -> Result<()> {
+        let db = &self.db;
+        let suspects = observe(db, || compare::suspects(db))?;
+        suspects.iter().try_for_each(|table| storage::add_gap(db, table))
     }
     fn needs_reconcile(&mut self) -> Result<bool> {
         Ok(!storage::gaps(&self.db)?.is_empty())
@@ -323,7 +336,7 @@ impl Replica for SqliteReplica {
     fn rows(&mut self, table: &str, visit: RowVisitor<'_>) -> Result<()> {
         let schema = tracked_schema(&self.db)?;
         let Some(table) = schema.table(table) else {
-            return Err(Error::not_found(format!("no tracked table {table}")).hint("mainstem status lists the tracked tables"));
+            return Err(Error::not_found(format!("no tracked table {table}")).hint("mainstem doctor"));
         };
         let names = table.column_names();
         capture::scan(&self.db, table, &mut |row| visit(&names, &row))
