@@ -115,11 +115,13 @@ struct Rebase<'a, G: Ground + ?Sized> {
     renumbering: Renumbering,
     writer: Writer<Tag>,
     orphans: Vec<Orphan>,
-    /// Deletes of rows that others point to, judged when all else is in.
+    /// Deletes of rows that others point to, and changes of what they point to, judged when all else is in.
     departing: Vec<(usize, Change)>,
     is_last_call: bool,
     /// Rows whose delete was kept back for their children.
     held: HashSet<(usize, Key)>,
+    /// Parents that were brought back: table, columns, values, who deleted them.
+    revived: Vec<(usize, Vec<usize>, Vec<Value>, Side)>,
     out: Outcome,
 }
 
@@ -157,6 +159,7 @@ pub fn rebase<G: Ground + ?Sized>(
         departing: Vec::new(),
         is_last_call: false,
         held: HashSet::new(),
+        revived: Vec::new(),
         out,
     };
     run.renumber_colliding(pages)?;
@@ -276,7 +279,14 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 }
                 None
             }
-            Verdict::Insert(after) | Verdict::Update(after) => {
+            Verdict::Insert(mut after) | Verdict::Update(mut after) => {
+                if let (true, Some(row)) = (self.is_moved_on(), row.as_ref())
+                    && self.hold_linked(table, &change, row, &mut after)?
+                {
+                    self.departing.push((index, change));
+                    return Ok(());
+                }
+                let revived = self.revived_for(table, &change, row.as_ref(), &after);
                 while let Some(parent) = self.missing_parent(table, row.as_ref(), &after)? {
                     match self.parent_is_back(table, &change, &after, &parent)? {
                         Parent::Back => {}
@@ -290,6 +300,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                         }
                     }
                 }
+                self.out.conflicts.extend(revived);
                 Some(after)
             }
         };

@@ -70,19 +70,108 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         if is_kept && !self.revive(parent, REVIVE_DEPTH_MAX)? {
             return Ok(Parent::Unknown);
         }
+        if is_kept {
+            self.revived.push((parent.table, parent.columns.clone(), parent.values.clone(), theirs.clone()));
+        }
         let choice = if is_kept { Choice::Ours } else { Choice::Theirs };
-        self.link_conflict(&schema.tables[table], &change.key, ours, theirs, rule, choice, &name);
+        let conflict = self.link_conflict(&schema.tables[table], &change.key, ours, theirs, rule, choice, &name);
+        self.out.conflicts.push(conflict);
         Ok(if is_kept { Parent::Back } else { Parent::Refused })
     }
 
+    /// A parent that another row of this changeset brought back: each that needs it clashes with its deletion.
+    pub(super) fn revived_for(&self, table: usize, change: &Change, before: Option<&Row>, after: &Row) -> Vec<Conflict> {
+        let schema = self.schema.clone();
+        let mut found = Vec::new();
+        for link in &schema.tables[table].foreign_keys {
+            let Some((parent, columns)) = parent_of(&schema, link) else { continue };
+            let is_same = before.is_some_and(|b| link.columns.iter().all(|&c| b[c] == after[c]));
+            let is_it = |(t, c, v, _): &&(usize, Vec<usize>, Vec<Value>, Side)| {
+                *t == parent && *c == columns && link.columns.iter().zip(v).all(|(&at, v)| after[at] == *v)
+            };
+            if is_same {
+                continue;
+            }
+            let Some(deleted) = self.revived.iter().find(is_it).map(|(.., side)| side.clone()) else { continue };
+            let ours = Side {
+                claim: Claim::Row(Some(image(&schema.tables[table], after))),
+                stamp: self.stamp(change.at),
+                actor: self.front.header.actor.clone(),
+            };
+            let name = schema.tables[parent].name.clone();
+            let rule = self.policy.table(&name).deletes;
+            found.push(self.link_conflict(&schema.tables[table], &change.key, ours, deleted, rule, Choice::Ours, &name));
+        }
+        found
+    }
+
+    /// Ours changes columns of a parent by which rows of theirs point to it: those columns stay, and the change is kept
+    /// in a conflict. True where it must wait until it is known which rows still do.
+    pub(super) fn hold_linked(&mut self, table: usize, change: &Change, row: &Row, after: &mut Row) -> Result<bool> {
+        let schema = self.schema.clone();
+        for (child, link, columns) in links_to(&schema, table) {
+            if columns.iter().all(|&c| row[c] == after[c]) {
+                continue;
+            }
+            let values: Vec<Value> = columns.iter().map(|&c| row[c].clone()).collect();
+            if values.iter().any(Value::is_null) {
+                continue;
+            }
+            for child_row in self.ground.find(child, &link.columns, &values, usize::MAX)? {
+                let key = schema.tables[child].key_of(&child_row);
+                let touches = self.ground.touches(&schema.tables[child].name, &key, self.front.header.base_version)?;
+                let Some(touch) = touches.iter().find(|t| self.is_foreign(t)) else { continue };
+                if !self.is_last_call {
+                    return Ok(true);
+                }
+                for &column in columns.iter().filter(|&&c| row[c] != after[c]).collect::<Vec<_>>() {
+                    self.linked_conflict(table, change, column, (row, after), touch, &schema.tables[child].name);
+                    after[column] = row[column].clone();
+                }
+                break;
+            }
+        }
+        Ok(false)
+    }
+
+    fn linked_conflict(&mut self, table: usize, change: &Change, column: usize, rows: (&Row, &Row), touch: &Touch, child: &str) {
+        let table = &self.schema.clone().tables[table];
+        let at = match &change.edit {
+            Edit::Update(cells) => cells.iter().find(|c| c.column == column).map_or(change.at, |c| c.at),
+            _ => change.at,
+        };
+        let ours =
+            Side { claim: Claim::Cell(rows.1[column].clone()), stamp: self.stamp(at), actor: self.front.header.actor.clone() };
+        let theirs = Side { claim: Claim::Cell(rows.0[column].clone()), stamp: stamp_of(touch), actor: touch.actor.clone() };
+        let (kind, name) = (ConflictKind::UpdateUpdate, table.columns[column].name.clone());
+        self.out.conflicts.push(Conflict {
+            id: conflict::id_of(&table.name, &change.key, Some(&name), kind, &ours, &theirs),
+            kind,
+            table: table.name.clone(),
+            key: change.key.clone(),
+            column: Some(name),
+            base: Claim::Cell(rows.0[column].clone()),
+            ours,
+            theirs,
+            strategy: Deletes::Manual.name().into(),
+            detail: format!("rows of {child} point to it"),
+            version: self.place.version,
+            answer: None,
+        });
+    }
+
+    fn is_foreign(&self, touch: &Touch) -> bool {
+        touch.replica != self.front.header.replica && !matches!(touch.change.edit, Edit::Delete(_))
+    }
+
     #[expect(clippy::too_many_arguments, reason = "the parts of one record")]
-    fn link_conflict(&mut self, table: &Table, key: &Key, ours: Side, theirs: Side, rule: Deletes, choice: Choice, parent: &str) {
+    fn link_conflict(&self, table: &Table, key: &Key, ours: Side, theirs: Side, rule: Deletes, choice: Choice, parent: &str) -> Conflict {
         let kind = ConflictKind::MissingParent;
         // The later of the two times, which is the same in both orders of arrival.
         let at = ours.stamp.time.max(theirs.stamp.time);
         let answer = (rule != Deletes::Manual).then_some(Answer { choice, actor: None, at });
         let id = conflict::id_of(&table.name, key, None, kind, &ours, &theirs);
-        self.out.conflicts.push(Conflict {
+        Conflict {
             id,
             kind,
             table: table.name.clone(),
@@ -95,7 +184,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             detail: format!("parent in {parent}"),
             version: self.place.version,
             answer,
-        });
+        }
     }
 
     /// What happened lately to the row that would be the parent; nothing where the link does not name its key.
@@ -172,9 +261,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             let key = child_table.key_of(&child_row);
             stays |= self.held.contains(&(child, key.clone()));
             let touches = self.ground.touches(&child_table.name, &key, self.front.header.base_version)?;
-            let Some(at) = touches.iter().position(|t| t.replica != stamp.replica && !matches!(t.change.edit, Edit::Delete(_))) else {
-                continue;
-            };
+            let Some(at) = touches.iter().position(|t| self.is_foreign(t)) else { continue };
             let claimed = undone(&schema, child, &child_row, &touches[at + 1..]).flatten().unwrap_or_else(|| child_row.clone());
             let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
             let theirs = Side {
@@ -184,7 +271,8 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             };
             let is_kept = is_child_kept(rule, &theirs, &ours);
             let choice = if is_kept { Choice::Theirs } else { Choice::Ours };
-            self.link_conflict(child_table, &key, ours, theirs, rule, choice, name);
+            let conflict = self.link_conflict(child_table, &key, ours, theirs, rule, choice, name);
+            self.out.conflicts.push(conflict);
             stays |= is_kept;
             if !is_kept {
                 leaving.push((child, child_row));
