@@ -231,7 +231,9 @@ pub fn change_of(table: &Table, shape: usize, effect: &Effect<'_>) -> Option<Cha
         (None, None) => return None,
     };
     let row = effect.after.or(effect.before)?;
-    Some(Change { table: shape, key: table.key_of(row), edit, at: effect.at, moved_from: effect.moved_from.cloned() })
+    // A move that met a row under its new key is an update of that row.
+    let moved_from = effect.moved_from.filter(|_| matches!(edit, Edit::Insert(_))).cloned();
+    Some(Change { table: shape, key: table.key_of(row), edit, at: effect.at, moved_from })
 }
 
 /// The cells that differ by storage class or bytes.

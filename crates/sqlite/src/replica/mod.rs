@@ -7,6 +7,7 @@ mod begin;
 mod compare;
 mod edit;
 mod ground;
+mod links;
 mod receive;
 mod refused;
 mod stash;
