@@ -53,7 +53,9 @@ impl Init {
         let tables = count(report.tracked.len() as u64, "table", "tables");
         let path = name(path);
         if report.already {
-            session.out.line(format_args!("{path} is tracked already: {tables}; nothing changed"))?;
+            let fresh: Vec<String> = report.fresh.iter().map(|t| name(t)).collect();
+            let what = if fresh.is_empty() { "nothing changed".to_string() } else { format!("new: {}", fresh.join(", ")) };
+            session.out.line(format_args!("{path} is tracked already: {tables}; {what}"))?;
         } else {
             let rows: u64 = report.tracked.iter().map(|(_, rows)| rows).sum();
             let rows = count(rows, "row", "rows");
@@ -82,6 +84,7 @@ fn shown(report: &InitReport) -> serde_json::Value {
     let proposed = proposed.map(|(key, value)| json!({ "key": key, "value": value }));
     json!({
         "already": report.already,
+        "fresh": report.fresh,
         "tracked": tracked.collect::<Vec<_>>(),
         "refused": refused.collect::<Vec<_>>(),
         "proposed_policy": proposed.collect::<Vec<_>>(),

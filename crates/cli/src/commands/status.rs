@@ -90,6 +90,10 @@ impl Status {
         })?;
         show_standing(out, opened, actor)?;
         show_changes(out, &tables)?;
+        if opened.replica.needs_reconcile()? {
+            let next = opened.standing.remote.as_ref().map_or("mainstem verify", |_| "mainstem sync");
+            out.line(format_args!("writes may have been missed; what compares every row: {}", out.suggest(next)))?;
+        }
         show_next(out, &opened.standing, !tables.is_empty())
     }
 }

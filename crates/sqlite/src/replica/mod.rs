@@ -15,7 +15,7 @@ pub use begin::{InitOptions, InitReport, RefusedTable};
 
 use crate::capture;
 use crate::connection;
-use crate::errors::{Explain, display_name};
+use crate::errors::{Explain, display_name, shell_word};
 use crate::lock::SyncLock;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Front, Shape};
@@ -24,6 +24,7 @@ use mainstem::core::event::{Version, Waiting};
 use mainstem::core::schema::Schema;
 use mainstem::core::stamp::ReplicaId;
 use mainstem::error::{Error, Result};
+use mainstem::policy_text;
 use mainstem::primary::{Acquaintance, Cursor, Pages, Primary, Pull, RowVisitor};
 use mainstem::replica::{Answering, Operation, Progress, Received, Replica, RestoreTarget, Since, Standing, Verified};
 use mainstem::wiring::Around;
@@ -63,10 +64,8 @@ fn observe<T>(db: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
 
 /// The tracked tables as they are now.
 fn tracked_schema(db: &Connection) -> Result<Schema> {
-    let mut schema = crate::schema::read(db)?.schema;
     let tracked = capture::tracked(db)?;
-    schema.tables.retain(|t| tracked.iter().any(|name| name.eq_ignore_ascii_case(&t.name)));
-    Ok(schema)
+    Ok(crate::schema::read(db)?.tracked(&|name| tracked.iter().any(|t| t.eq_ignore_ascii_case(name))))
 }
 
 impl SqliteReplica {
@@ -76,9 +75,8 @@ impl SqliteReplica {
         let db = connection::open_user(path)?;
         if !storage::is_tracked(&db)? {
             let name = display_name(path);
-            return Err(
-                Error::new(ErrorKind::Invalid, "not_tracked", format!("{name} is not tracked")).hint(format!("mainstem init {name}"))
-            );
+            return Err(Error::new(ErrorKind::Invalid, "not_tracked", format!("{name} is not tracked"))
+                .hint(format!("mainstem init {}", shell_word(&path.to_string_lossy()))));
         }
         let layout = storage::get::<i64>(&db, "layout")?.unwrap_or_default();
         if layout != storage::LAYOUT {
@@ -106,6 +104,19 @@ impl SqliteReplica {
     /// Configures the actor in the replica.
     pub fn set_actor(&mut self, actor: &str) -> Result<()> {
         storage::put(&self.db, "actor", actor)
+    }
+
+    /// Sets the policy that publish will give the primary. From then on the policy is the primary's.
+    pub fn set_policy(&mut self, text: &str) -> Result<()> {
+        policy_text::parse(text)?;
+        let db = &self.db;
+        transact(db, || {
+            if storage::get::<String>(db, "remote")?.is_some() {
+                return Err(Error::new(ErrorKind::Conflict, "published", "the policy is the primary's, as this file was published")
+                    .hint("mainstem policy"));
+            }
+            storage::put(db, "policy", text)
+        })
     }
 
     /// Sets or changes the primary's address.
@@ -210,7 +221,7 @@ fn base_version(db: &Connection) -> Result<u64> {
     Ok(storage::get::<i64>(db, "version")?.unwrap_or_default() as u64)
 }
 
-fn policy_text(db: &Connection) -> Result<String> {
+fn kept_policy(db: &Connection) -> Result<String> {
     Ok(storage::get::<String>(db, "policy")?.unwrap_or_default())
 }
 
@@ -228,7 +239,7 @@ impl Replica for SqliteReplica {
                 unsent: storage::changesets(db)?.len() as u64,
                 conflicts_open: storage::conflicts_open(db)?,
                 pending: storage::waiting(db)?.len() as u64,
-                policy: policy_text(db)?,
+                policy: kept_policy(db)?,
                 notices: self.notices.clone(),
             })
         })

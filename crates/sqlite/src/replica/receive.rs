@@ -351,7 +351,7 @@ impl<'c> Taking<'c> {
 
     /// Rebases one changeset of ours on top, by the very rules of the primary.
     fn lay(&mut self, front: &Front) -> Result<Vec<Renumbered>> {
-        let policy = policy_text::parse(&super::policy_text(self.db)?)?;
+        let policy = policy_text::parse(&super::kept_policy(self.db)?)?;
         let primary = ReplicaId(front.header.lineage);
         let place = Place { head: self.version, version: self.version + 1, primary };
         let mut rows_only = front.clone();
