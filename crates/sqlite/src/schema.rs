@@ -182,8 +182,7 @@ fn unfit(table: &Table) -> Option<Unfit> {
     let unfit = |why: String, hint: &str| Some((why, hint.to_string()));
     let name = &table.name;
     if table.key.is_empty() {
-        let hint = format!("give it a PRIMARY KEY, or leave it out: mainstem init --exclude {name}");
-        return Some(("it has no primary key, so its rows have no identity".into(), hint));
+        return unfit("it has no primary key, so its rows have no identity".into(), "give it a PRIMARY KEY");
     }
     if table.key.len() > KEY_COLUMNS_MAX {
         return unfit(
