@@ -180,7 +180,6 @@ fn table(conn: &Connection, listed: &Listed, sql: String) -> Result<std::result:
 /// Why a table with these columns cannot be tracked.
 fn unfit(table: &Table) -> Option<Unfit> {
     let unfit = |why: String, hint: &str| Some((why, hint.to_string()));
-    let name = &table.name;
     if table.key.is_empty() {
         return unfit("it has no primary key, so its rows have no identity".into(), "give it a PRIMARY KEY");
     }

@@ -128,7 +128,7 @@ fn export(session: &mut Session, id: Option<Id>, file: Option<&Path>) -> Result<
 
 /// Which changeset is meant without an id: the only unsent one; none where changes are not committed yet, which are meant then.
 fn the_only_unsent(session: &Session, opened: &mut Opened) -> Result<Option<Id>> {
-    let mut is_changed = false;
+    let mut is_changed = !opened.replica.schema_steps()?.is_empty();
     opened.replica.changes(Since::Commit, &mut |_, _| {
         is_changed = true;
         Ok(())
@@ -154,6 +154,7 @@ fn the_only_unsent(session: &Session, opened: &mut Opened) -> Result<Option<Id>>
 fn export_working(session: &mut Session, opened: &mut Opened, file: Option<&Path>) -> Result<Exit> {
     let standing = &opened.standing;
     let mut whole = Whole::default();
+    whole.front.schema = opened.replica.schema_steps()?;
     let header = &mut whole.front.header;
     header.lineage = standing.known.as_ref().map_or(0, |k| k.lineage);
     header.replica = standing.replica;

@@ -21,7 +21,7 @@ use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Front, Shape};
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Version, Waiting};
-use mainstem::core::schema::Schema;
+use mainstem::core::schema::{Schema, SchemaChange};
 use mainstem::core::stamp::ReplicaId;
 use mainstem::error::{Error, Result};
 use mainstem::policy_text;
@@ -127,6 +127,11 @@ impl SqliteReplica {
     /// The tables that are tracked, and every object of the user's.
     pub fn schema(&self) -> Result<Schema> {
         tracked_schema(&self.db)
+    }
+
+    /// Schema steps since the last commit, in the order in which they happened.
+    pub fn schema_steps(&self) -> Result<Vec<SchemaChange>> {
+        storage::steps(&self.db)
     }
 
     /// Tables that cannot be tracked: name, why, what to do.

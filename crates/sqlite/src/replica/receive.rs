@@ -294,7 +294,7 @@ impl<'c> Taking<'c> {
                         theirs.table, version.version, here.rows, theirs.rows
                     ),
                 )
-                .hint("mainstem verify names the rows"));
+                .hint("mainstem verify"));
             }
         }
         Ok(())
@@ -454,7 +454,7 @@ fn drift(schema: &Schema, write: &Write<()>, what: &str) -> Error {
         "drift",
         format!("a row of {} cannot be put in its place ({what}): rows here are not what the base version says", table.name),
     )
-    .hint("mainstem verify names the rows")
+    .hint("mainstem verify")
 }
 
 fn drift_at(table: &str, change: &Change) -> Error {
@@ -463,7 +463,7 @@ fn drift_at(table: &str, change: &Change) -> Error {
         "drift",
         format!("row {:?} of {table} is not what the base version says", change.key.iter().map(working_text).collect::<Vec<_>>()),
     )
-    .hint("mainstem verify names the rows")
+    .hint("mainstem verify")
 }
 
 fn working_text(value: &mainstem::core::value::Value) -> String {
