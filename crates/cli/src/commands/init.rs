@@ -64,6 +64,11 @@ impl Init {
         for (table, why, advice) in &report.refused {
             session.out.line(format_args!("not tracked: {}: {} ({})", name(table), name(why), name(advice)))?;
         }
+        for (child, parent) in &report.loose_links {
+            let (child, parent) = (name(child), name(parent));
+            let what = "a clone will not have it, and can write such rows only with foreign keys off";
+            session.out.line(format_args!("{child} points to {parent}, which is not tracked: {what}"))?;
+        }
         for (key, value) in &report.proposed_policy {
             let (key, value) = (name(key), name(value));
             session.out.line(format_args!("policy, by the column's name: {key} = {value}"))?;
@@ -87,6 +92,7 @@ fn shown(report: &InitReport) -> serde_json::Value {
         "fresh": report.fresh,
         "tracked": tracked.collect::<Vec<_>>(),
         "refused": refused.collect::<Vec<_>>(),
+        "loose_links": report.loose_links.iter().map(|(child, parent)| json!({ "table": child, "parent": parent })).collect::<Vec<_>>(),
         "proposed_policy": proposed.collect::<Vec<_>>(),
     })
 }

@@ -16,7 +16,7 @@ use mainstem::primary::{Description, Primary, SnapshotSink, SnapshotStart};
 use mainstem::replica::{Progress, Replica};
 use mainstem::tables::{Tables, Wrote};
 use mainstem::wiring::Around;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -43,6 +43,8 @@ pub struct InitReport {
     pub refused: Vec<RefusedTable>,
     /// Policy lines proposed from column names (`updated_at` as `max`).
     pub proposed_policy: Vec<(String, String)>,
+    /// Foreign keys from a tracked table to one that is in the file and not tracked: child, parent.
+    pub loose_links: Vec<(String, String)>,
     /// True where the file was tracked before.
     pub already: bool,
     /// Of a file that was tracked before: tables that were not yet, and are now.
@@ -94,6 +96,18 @@ fn choose(db: &Connection, options: &InitOptions) -> Result<(Vec<Table>, Vec<Ref
     }
     refused.retain(|(name, ..)| !is_in(&options.exclude, name));
     Ok((chosen, refused))
+}
+
+fn loose_links(db: &Connection, tracked: &[Table]) -> Result<Vec<(String, String)>> {
+    let sql = "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND lower(name) = lower(?1)";
+    let mut found = Vec::new();
+    for (child, link) in tracked.iter().flat_map(|t| t.foreign_keys.iter().map(move |k| (t, k))) {
+        if !tracked.iter().any(|t| t.name.eq_ignore_ascii_case(&link.parent)) {
+            let parent: Option<String> = db.query_row(sql, [&link.parent], |r| r.get(0)).optional().on(db)?;
+            found.extend(parent.map(|parent| (child.name.clone(), parent)));
+        }
+    }
+    Ok(found)
 }
 
 /// Init of a file that is tracked: takes the tables that can be tracked now and could not before.
@@ -156,7 +170,7 @@ impl SqliteReplica {
             Ok(digests)
         })?;
         let tracked = tables.iter().map(|t| (t.name.clone(), tracked.iter().find(|d| d.table == t.name).map_or(0, |d| d.rows))).collect();
-        Ok(InitReport { tracked, refused, proposed_policy, ..InitReport::default() })
+        Ok(InitReport { tracked, refused, proposed_policy, loose_links: loose_links(&db, &tables)?, ..InitReport::default() })
     }
 
     /// Stops tracking: removes every `mainstem_` object. Refuses to drop unsent work unless `force`.
