@@ -77,6 +77,21 @@ impl Digests {
         }
     }
 
+    /// A row changed to one of which only the digest is known.
+    pub fn row_to(&mut self, table: &Table, before: Option<&Row>, after: Option<&Digest>) {
+        self.row(table, before, None);
+        let tally = self.tally(table);
+        if let Some(digest) = after {
+            tally.sum.add(digest);
+            tally.rows = tally.rows.wrapping_add(1);
+        }
+    }
+
+    /// The digest of one row.
+    pub fn digest(&mut self, table: &Table, row: &Row) -> Digest {
+        self.tally(table).digester.digest(row)
+    }
+
     /// Reads tables again, after their columns changed, and forgets tables that are gone.
     pub fn recount<G: Tables + ?Sized>(&mut self, ground: &mut G, names: &[String]) -> Result<()> {
         let schema = ground.schema();

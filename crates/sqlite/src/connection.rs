@@ -20,7 +20,7 @@ pub const WAIT_MS: u64 = 10_000;
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
 
 /// Page cache of a connection, in KiB.
-const CACHE_KIB: i64 = 64 * 1024;
+const CACHE_KIB: i64 = 32 * 1024;
 
 /// Prepared statements that a connection keeps.
 const STATEMENTS_KEPT: usize = 256;
@@ -302,7 +302,6 @@ fn prepare(connection: &Connection, wait_ms: u64) -> rusqlite::Result<()> {
     }
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cell_size_check", true)?;
     // This pragma reads the file, so it is the first to fail on one that is no database.
     connection.query_row("PRAGMA mmap_size=0", [], |_| Ok(())).or_else(no_row)?;

@@ -87,6 +87,23 @@ pub fn read(conn: &Connection) -> Result<ReadSchema> {
     Ok(read)
 }
 
+/// The user's own tables, views, indexes and triggers whose names begin as ours do. Asked before tracking begins, for
+/// afterwards they could not be told from ours, and would be dropped with them.
+pub fn reserved(conn: &Connection) -> Result<Vec<Refused>> {
+    let sql = "SELECT type, name FROM main.sqlite_schema WHERE name LIKE 'mainstem\\_%' ESCAPE '\\' ORDER BY rowid";
+    let mut statement = conn.prepare_cached(sql).on(conn)?;
+    let rows = statement.query_map([], |r| {
+        let (kind, name): (String, String) = (r.get(0)?, r.get(1)?);
+        let hint = if kind == "table" {
+            format!("sqlite3 FILE 'ALTER TABLE {} RENAME TO …'", quote(&name))
+        } else {
+            format!("make the {kind} again under another name")
+        };
+        Ok(Refused { table: name, why: format!("the {kind} has a name that is reserved"), hint })
+    });
+    rows.on(conn)?.collect::<rusqlite::Result<_>>().on(conn)
+}
+
 /// How many rows of a table have NULL in their key. Such rows have no identity and cannot be tracked.
 pub fn null_keys(conn: &Connection, table: &Table) -> Result<u64> {
     if table.is_numbered || table.is_without_rowid {

@@ -205,7 +205,8 @@ pub fn finish(command: &mut Command) -> Said {
     }
 }
 
-fn feed(command: &mut Command, input: &[u8]) -> Said {
+/// Runs a command with that input.
+pub fn feed(command: &mut Command, input: &[u8]) -> Said {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     let mut stdin = child.stdin.take().expect("stdin is piped");

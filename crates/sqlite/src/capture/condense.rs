@@ -16,10 +16,10 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Bytes of images kept in memory at a time.
-const BUDGET: usize = 96 << 20;
+const BUDGET: usize = 64 << 20;
 
 /// What one touched row costs beside its bytes.
-const OVERHEAD: usize = 160;
+const OVERHEAD: usize = 240;
 
 /// The net change of one row. Never one that changes nothing.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,8 +8,8 @@ use super::{LOG, atomically};
 use crate::errors::Explain;
 use crate::schema::{self, ReadSchema, Refused};
 use crate::sql::{first_bracket, is_internal, quote, quote_all, words};
-use mainstem::Result;
 use mainstem::core::schema::{SchemaChange, Table};
+use mainstem::{Error, Result};
 use rusqlite::{Connection, params};
 
 /// What healing found and did.
@@ -67,6 +67,10 @@ struct Remains {
 
 impl<'c> Healing<'c> {
     fn new(conn: &'c Connection) -> Result<Self> {
+        if registry::get(conn, "schema")?.is_none() {
+            return Err(Error::corrupt("what Mainstem remembers of the tables was deleted by another program")
+                .hint("mainstem deinit --force, then mainstem init"));
+        }
         Ok(Healing {
             conn,
             seen: registry::look(conn)?,
@@ -95,7 +99,10 @@ impl<'c> Healing<'c> {
                 fresh.push(table.clone());
             }
         }
-        self.healed.refused = self.new.refused.iter().filter(|r| is_followed(&r.table) && !was_there(&r.table)).cloned().collect();
+        // A captured table that was rebuilt without its key counts as dropped, and the user is told why.
+        let was_captured = |name: &str| current.iter().any(|c| c.table.eq_ignore_ascii_case(name));
+        let is_told = |name: &str| (is_followed(name) && !was_there(name)) || was_captured(name);
+        self.healed.refused = self.new.refused.iter().filter(|r| is_told(&r.table)).cloned().collect();
         let is_fresh = |name: &str| fresh.iter().any(|t| t.name == name);
         let travelling = self.new.clone().tracked(&|name| is_captured(name) || is_fresh(name));
         self.healed.steps = Rehearsal::new(&self.old)?.steps(&travelling, &fates, &is_fresh)?;

@@ -22,7 +22,7 @@ mod unique;
 pub use condense::{Condensed, NetChange, condense};
 pub use heal::{Healed, heal, is_unchanged as is_current};
 pub use operations::operations;
-pub use record::{Done, adopt, has_records, is_installed, record, tracked};
+pub use record::{Done, adopt, has_records, is_installed, record, record_first, tracked};
 pub use scan::scan;
 
 use crate::errors::Explain;

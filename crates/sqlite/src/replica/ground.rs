@@ -3,6 +3,7 @@ use super::storage;
 use crate::capture::{self, Done};
 use crate::errors::Explain;
 use crate::tables::SqliteTables;
+use mainstem::body::Digests;
 use mainstem::core::change::Change;
 use mainstem::core::event::{Renumbered, Version};
 use mainstem::core::format::{page, row as row_format};
@@ -137,13 +138,17 @@ impl Ground for ReplicaGround<'_> {
 }
 
 /// Keeps the base image of each row that local work makes deviate.
-pub struct KeepBases;
+#[derive(Default)]
+pub struct KeepBases {
+    digests: Digests,
+}
 
 impl Effects<ReplicaGround<'_>> for KeepBases {
     fn effect(&mut self, ground: &mut ReplicaGround<'_>, schema: &Schema, effect: &Effect<'_>) -> Result<()> {
         let table = &schema.tables[effect.table];
         let Some(row) = effect.before.or(effect.after) else { return Ok(()) };
-        storage::keep_base(ground.db, table, &table.key_of(row), effect.before)
+        let now = effect.after.map(|row| self.digests.digest(table, row));
+        storage::keep_base(ground.db, table, &table.key_of(row), effect.before, now.as_ref())
     }
     fn altered(&mut self, _ground: &mut ReplicaGround<'_>, _tables: &[String]) -> Result<()> {
         Ok(())

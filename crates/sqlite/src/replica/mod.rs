@@ -8,6 +8,7 @@ mod compare;
 mod edit;
 mod ground;
 mod receive;
+mod refused;
 mod storage;
 mod working;
 
@@ -38,6 +39,7 @@ pub struct SqliteReplica {
     around: Around,
     notices: Vec<String>,
     lock: Option<SyncLock>,
+    may_delete_many: bool,
 }
 
 /// Runs `work` in one write transaction with triggers off. An error leaves the file as it was.
@@ -87,7 +89,7 @@ impl SqliteReplica {
             )
             .hint("use the version of Mainstem that wrote it, or a later one"));
         }
-        let mut replica = SqliteReplica { db, path: path.to_owned(), around, notices: Vec::new(), lock: None };
+        let mut replica = SqliteReplica { db, path: path.to_owned(), around, notices: Vec::new(), lock: None, may_delete_many: false };
         replica.notice_copy()?;
         replica.heal()?;
         Ok(replica)
@@ -99,6 +101,11 @@ impl SqliteReplica {
             self.lock = Some(SyncLock::take(&self.path, holder, self.around.now_ms())?);
         }
         Ok(())
+    }
+
+    /// Lets a comparison take many missing rows for deletions, which it otherwise refuses.
+    pub fn accept_deletions(&mut self) {
+        self.may_delete_many = true;
     }
 
     /// Configures the actor in the replica.
@@ -284,7 +291,13 @@ impl Replica for SqliteReplica {
     }
     fn reconcile(&mut self, primary: &mut dyn Primary, progress: Progress<'_>) -> Result<u64> {
         let db = &self.db;
-        transact(db, || compare::reconcile(db, primary, progress))
+        let may_delete_many = self.may_delete_many;
+        transact(db, || compare::reconcile(db, primary, may_delete_many, progress))
+    }
+    fn check(&mut self) -> Result<()> {
+        let db = &self.db;
+        let suspects = observe(db, || compare::suspects(db))?;
+        suspects.iter().try_for_each(|table| storage::add_gap(db, table))
     }
     fn needs_reconcile(&mut self) -> Result<bool> {
         Ok(!storage::gaps(&self.db)?.is_empty())

@@ -3,7 +3,7 @@
 //! Invariant: cursor, rows, conflicts, acknowledgements and digests move together.
 //! Invariant: a row that is not what the base version says is never overwritten; that is drift, and nothing is applied.
 use super::ground::{KeepBases, ReplicaGround};
-use super::{base_version, replica_id, storage, working};
+use super::{base_version, refused, replica_id, storage, working};
 use crate::capture;
 use crate::errors::Explain;
 use mainstem::body::Digests;
@@ -14,7 +14,7 @@ use mainstem::core::format::page;
 use mainstem::core::renumber::Renumbering;
 use mainstem::core::schema::Schema;
 use mainstem::core::stamp::{ReplicaId, Time};
-use mainstem::core::value::Row;
+use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
 use mainstem::lane::Lane;
 use mainstem::policy_text;
@@ -189,10 +189,10 @@ impl<'c> Taking<'c> {
     fn adopt_local_state(&mut self) -> Result<()> {
         let schema = self.ground.schema();
         let (ground, digests) = (&mut self.ground, &mut self.digests);
-        storage::bases(self.db, &mut |name, key, image| {
+        storage::bases(self.db, &mut |name, kept| {
             let Some(at) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
-            let after = ground.get(at, &key)?;
-            let before = image.map(|bytes| storage::row_of(&schema.tables[at], &bytes, None)).transpose()?;
+            let after = ground.get(at, &kept.key)?;
+            let before = kept.image.map(|bytes| storage::row_of(&schema.tables[at], &bytes, None)).transpose()?;
             digests.row(&schema.tables[at], before.as_ref(), after.as_ref());
             Ok(())
         })?;
@@ -208,11 +208,14 @@ impl<'c> Taking<'c> {
         self.is_undone = true;
         let schema = self.ground.schema();
         let mut writer = Writer::default();
-        let ground = &mut self.ground;
-        storage::bases(self.db, &mut |name, key, image| {
+        let (ground, digests) = (&mut self.ground, &mut self.digests);
+        storage::bases(self.db, &mut |name, kept| {
             let Some(table) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
-            let before = ground.get(table, &key)?;
-            let after = image.map(|bytes| storage::row_of(&schema.tables[table], &bytes, before.as_ref())).transpose()?;
+            let before = ground.get(table, &kept.key)?;
+            if before.as_ref().map(|row| digests.digest(&schema.tables[table], row)) != kept.now {
+                return Err(unseen(&schema.tables[table].name, &kept.key));
+            }
+            let after = kept.image.map(|bytes| storage::row_of(&schema.tables[table], &bytes, before.as_ref())).transpose()?;
             match writer.write(ground, Write { table, before, after, tag: () })? {
                 Tried::Refused(write, what) => Err(drift(&schema, &write, &what)),
                 _ => Ok(()),
@@ -332,6 +335,11 @@ impl<'c> Taking<'c> {
     fn end(mut self) -> Result<()> {
         if self.is_undone {
             for (version, waiting) in our_waiting(self.db)? {
+                let columns = |w: &Waiting| version.shapes.get(w.change.table).map(|s| s.columns.clone()).unwrap_or_default();
+                let absent = refused::without_parent(&self.ground.schema(), &version.conflicts, &version.waiting, &columns);
+                if absent.contains(&(waiting.table.clone(), waiting.key.clone())) {
+                    continue;
+                }
                 let front = Front { header: version.header.clone(), shapes: version.shapes.clone(), count: 1, ..Front::default() };
                 self.lay_alone(&front, &waiting.change)?;
             }
@@ -357,9 +365,15 @@ impl<'c> Taking<'c> {
         let mut rows_only = front.clone();
         rows_only.schema.clear();
         let mut pages = storage::StoredPages { db: self.db, front: front.clone(), next: 0 };
-        let outcome = rebase(&mut self.ground, &policy, &rows_only, &mut pages, place, &mut KeepBases)?;
+        let outcome = rebase(&mut self.ground, &policy, &rows_only, &mut pages, place, &mut KeepBases::default())?;
+        let schema = self.ground.schema();
+        let columns = |w: &Waiting| schema.tables[w.change.table].column_names();
+        let absent = refused::without_parent(&schema, &outcome.conflicts, &outcome.waiting, &columns);
         for waiting in outcome.waiting {
-            let table = self.ground.schema().tables[waiting.change.table].clone();
+            if absent.contains(&(waiting.table.clone(), waiting.key.clone())) {
+                continue;
+            }
+            let table = schema.tables[waiting.change.table].clone();
             let shape = mainstem::lane::shape_of(&table);
             let mut change = waiting.change;
             change.table = 0;
@@ -386,7 +400,8 @@ impl<'c> Taking<'c> {
             _ => return Ok(()),
         };
         if let Tried::Done(write) = Writer::default().write(&mut self.ground, Write { table, before, after, tag: () })? {
-            storage::keep_base(self.db, &schema.tables[table], &local.key, write.before.as_ref())?;
+            let now = write.after.as_ref().map(|row| self.digests.digest(&schema.tables[table], row));
+            storage::keep_base(self.db, &schema.tables[table], &local.key, write.before.as_ref(), now.as_ref())?;
         }
         Ok(())
     }
@@ -457,20 +472,26 @@ fn drift(schema: &Schema, write: &Write<()>, what: &str) -> Error {
     .hint("mainstem verify")
 }
 
-fn drift_at(table: &str, change: &Change) -> Error {
+fn unseen(table: &str, key: &Key) -> Error {
     Error::new(
         ErrorKind::Conflict,
         "drift",
-        format!("row {:?} of {table} is not what the base version says", change.key.iter().map(working_text).collect::<Vec<_>>()),
+        format!("row {} of {table} was changed after its last commit without capture seeing it", key_text(key)),
     )
-    .hint("mainstem verify")
+    .hint("mainstem sync, which compares the rows with the primary's and keeps what it finds as an edit")
 }
 
-fn working_text(value: &mainstem::core::value::Value) -> String {
-    match value {
-        mainstem::core::value::Value::Integer(i) => i.to_string(),
+fn drift_at(table: &str, change: &Change) -> Error {
+    Error::new(ErrorKind::Conflict, "drift", format!("row {} of {table} is not what the base version says", key_text(&change.key)))
+        .hint("mainstem verify")
+}
+
+fn key_text(key: &Key) -> String {
+    let text = |value: &Value| match value {
+        Value::Integer(i) => i.to_string(),
         other => other.as_text().map_or_else(|| other.type_name().to_owned(), |t| t.into_owned()),
-    }
+    };
+    key.iter().map(text).collect::<Vec<_>>().join(",")
 }
 
 /// The latest stamp heard or given.

@@ -1,7 +1,7 @@
 //! What a replica remembers in its own `mainstem_` tables, beside capture's log.
 //!
 //! Invariant: for every row that deviates from the base version, `mainstem_base` has that row's image in the base
-//! version (NULL: there was none), or capture's log has it.
+//! version (NULL: there was none) and the digest of the row that capture left there, or capture's log has it.
 use crate::errors::Explain;
 use mainstem::core::change::{Change, Front, Resolution};
 use mainstem::core::conflict::{Conflict, Image};
@@ -18,7 +18,7 @@ pub const LAYOUT: i64 = 1;
 
 const TABLES: &str = "
 CREATE TABLE mainstem_meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE mainstem_base(tbl TEXT, key BLOB, image BLOB, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
+CREATE TABLE mainstem_base(tbl TEXT, key BLOB, image BLOB, now BLOB, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
 CREATE TABLE mainstem_changeset(ordinal INTEGER PRIMARY KEY, write_id BLOB NOT NULL, front BLOB NOT NULL);
 CREATE TABLE mainstem_page(write_id BLOB, page INTEGER, body BLOB NOT NULL, PRIMARY KEY(write_id, page)) WITHOUT ROWID;
 CREATE TABLE mainstem_inbox(ordinal INTEGER PRIMARY KEY, hash BLOB, body BLOB NOT NULL);
@@ -103,11 +103,23 @@ pub fn row_of(table: &Table, bytes: &[u8], fill: Option<&Row>) -> Result<Row> {
     Ok(row)
 }
 
-/// Keeps a row's image in the base version, unless it is kept already.
-pub fn keep_base(db: &Connection, table: &Table, key: &Key, row: Option<&Row>) -> Result<()> {
-    db.prepare_cached("INSERT INTO mainstem_base(tbl, key, image) VALUES(?1, ?2, ?3) ON CONFLICT DO NOTHING")
+/// Keeps a row's image in the base version, unless it is kept already, and the digest of the row that is there now.
+pub fn keep_base(db: &Connection, table: &Table, key: &Key, row: Option<&Row>, now: Option<&Digest>) -> Result<()> {
+    let sql = "INSERT INTO mainstem_base(tbl, key, image, now) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET now = excluded.now";
+    db.prepare_cached(sql)
         .on(db)?
-        .execute(params![table.name, row_format::encode_key(key), row.map(|r| image_of(table, r))])
+        .execute(params![table.name, row_format::encode_key(key), row.map(|r| image_of(table, r)), now])
+        .on(db)?;
+    Ok(())
+}
+
+/// Corrects a kept row's base image, and says that it was just that at the last commit: what it became since is in
+/// capture's log.
+pub fn correct_base(db: &Connection, table: &Table, key: &Key, base: Option<&Row>) -> Result<()> {
+    let now = base.map(|row| mainstem::body::Digests::default().digest(table, row));
+    db.prepare_cached("UPDATE mainstem_base SET image = ?3, now = ?4 WHERE tbl = ?1 AND key = ?2")
+        .on(db)?
+        .execute(params![table.name, row_format::encode_key(key), base.map(|r| image_of(table, r)), now])
         .on(db)?;
     Ok(())
 }
@@ -121,17 +133,28 @@ pub fn base(db: &Connection, table: &Table, key: &Key) -> Result<Option<Option<V
         .on(db)
 }
 
-/// Takes a kept base image: table name, key, image.
-pub type VisitBase<'a> = &'a mut dyn FnMut(&str, Key, Option<Vec<u8>>) -> Result<()>;
+/// A row that deviates from the base version by what is kept.
+pub struct Kept {
+    /// The row.
+    pub key: Key,
+    /// Its image in the base version; none where it was not there.
+    pub image: Option<Vec<u8>>,
+    /// The digest of the row that capture left there; none where it left none.
+    pub now: Option<Digest>,
+}
+
+/// Takes a table's name and a kept row of it.
+pub type VisitBase<'a> = &'a mut dyn FnMut(&str, Kept) -> Result<()>;
 
 /// Visits every kept base image.
 pub fn bases(db: &Connection, visit: VisitBase<'_>) -> Result<()> {
-    let mut statement = db.prepare_cached("SELECT tbl, key, image FROM mainstem_base ORDER BY tbl, key").on(db)?;
+    let mut statement = db.prepare_cached("SELECT tbl, key, image, now FROM mainstem_base ORDER BY tbl, key").on(db)?;
     let mut rows = statement.query([]).on(db)?;
     while let Some(row) = rows.next().on(db)? {
         let table: String = row.get(0).on(db)?;
         let key = row_format::decode_key(row.get_ref(1).on(db)?.as_blob().map_err(|_| Error::corrupt("a kept key is damaged"))?)?;
-        visit(&table, key, row.get(2).on(db)?)?;
+        let now: Option<Vec<u8>> = row.get(3).on(db)?;
+        visit(&table, Kept { key, image: row.get(2).on(db)?, now: now.map(|d| digest(&d)).transpose()? })?;
     }
     Ok(())
 }

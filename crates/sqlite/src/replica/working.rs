@@ -1,7 +1,7 @@
 //! The working changeset: what changed since the last commit, and closing it.
 use super::{base_version, replica_id, storage, tracked_schema};
 use crate::capture::{self, NetChange};
-use mainstem::body::{PAGE_CHANGES_MAX, cells, weight};
+use mainstem::body::{Digests, PAGE_CHANGES_MAX, cells, weight};
 use mainstem::core::change::{Change, Edit, Front, Header, Shape};
 use mainstem::core::format::page;
 use mainstem::core::schema::{Schema, Table};
@@ -81,14 +81,22 @@ pub fn changes(db: &Connection, since: Since, visit: &mut dyn FnMut(&Shape, &Cha
     if since == Since::Base {
         let schema = tracked_schema(db)?;
         let mut now = rows_now(db, &schema);
-        storage::bases(db, &mut |name, key, image| {
+        storage::bases(db, &mut |name, kept| {
             let Some(position) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
             let table = &schema.tables[position];
-            let after = now.get(position, &key)?;
-            let before = image.map(|bytes| storage::row_of(table, &bytes, after.as_ref())).transpose()?;
-            seen.insert((table.name.to_ascii_lowercase(), key.clone()));
-            let net =
-                NetChange { table: 0, key, before, after, unknown_before: Vec::new(), at_ms: 0, cell_at_ms: Vec::new(), moved_from: None };
+            let after = now.get(position, &kept.key)?;
+            let before = kept.image.map(|bytes| storage::row_of(table, &bytes, after.as_ref())).transpose()?;
+            seen.insert((table.name.to_ascii_lowercase(), kept.key.clone()));
+            let net = NetChange {
+                table: 0,
+                key: kept.key,
+                before,
+                after,
+                unknown_before: Vec::new(),
+                at_ms: 0,
+                cell_at_ms: Vec::new(),
+                moved_from: None,
+            };
             match change_of(table, 0, &net, floor) {
                 Some(change) => visit(&shape_of(table), &change),
                 None => Ok(()),
@@ -168,13 +176,15 @@ pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Op
     let write_id = around.random();
     let mut closing = Closing { db, write_id, front: Front::default(), shapes: HashMap::new(), page: Vec::new(), weight: 0, pages: 0 };
     let end = capture::end(db)?;
+    let mut digests = Digests::default();
     capture::condense(db, None, &mut |table, mut net| {
         if !net.unknown_before.is_empty() {
             complete(db, table, &mut net)?;
         }
         let shape = closing.shape(table);
         let Some(change) = change_of(table, shape, &net, floor) else { return Ok(()) };
-        storage::keep_base(db, table, &net.key, net.before.as_ref())?;
+        let now = net.after.as_ref().map(|row| digests.digest(table, row));
+        storage::keep_base(db, table, &net.key, net.before.as_ref(), now.as_ref())?;
         closing.add(change)
     })?;
     closing.close_page()?;

@@ -176,6 +176,35 @@ fn a4_raise_ignore_in_a_newer_trigger_is_a_gap_and_mended() {
 }
 
 #[test]
+fn a13_a_wide_table_loses_a_column() {
+    let columns: Vec<String> = (0..299).map(|n| format!("c{n}")).collect();
+    let tracked =
+        Tracked::new(&format!("CREATE TABLE t({}, k TEXT PRIMARY KEY); INSERT INTO t(k, c5, c250) VALUES ('a', 1, 2)", columns.join(",")));
+    tracked.run(Program::Shell, "UPDATE t SET c298 = 1; ALTER TABLE t DROP COLUMN c100; UPDATE t SET c250 = 5; ALTER TABLE t RENAME COLUMN c251 TO d; UPDATE t SET d = 5");
+    assert_eq!(heal(&tracked).steps.len(), 2);
+    let (_, change) = &tracked.changes()[0];
+    assert_eq!(change.before.as_ref().unwrap()[249], Value::from(2));
+    assert_eq!(change.after.as_ref().unwrap()[249], Value::from(5));
+}
+
+#[test]
+fn a_table_rebuilt_without_its_key_is_refused_by_name() {
+    let tracked = Tracked::new(BASE);
+    tracked.run(Program::Shell, "CREATE TABLE n AS SELECT * FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t");
+    let healed = heal(&tracked);
+    assert_eq!(healed.refused[0].table, "t");
+    assert_eq!(healed.steps[0], SchemaChange::DropObject { kind: "index".into(), name: "tb".into() });
+    assert_eq!(healed.steps[1], SchemaChange::DropTable { name: "t".into() });
+}
+
+#[test]
+fn a14_a_registry_that_the_app_emptied_is_damage() {
+    let tracked = Tracked::new(BASE);
+    tracked.run(Program::Shell, "DELETE FROM mainstem_capture_state; DELETE FROM mainstem_capture; UPDATE t SET a = 1");
+    assert_eq!(capture::heal(&tracked.ours()).unwrap_err().code, "corrupt");
+}
+
+#[test]
 fn a_rename_by_the_legacy_rules_is_healed() {
     let tracked = Tracked::new(BASE);
     tracked.run(Program::Shell, "PRAGMA legacy_alter_table = ON; UPDATE t SET a = 7; ALTER TABLE t RENAME TO tt");

@@ -1,0 +1,1 @@
+//! Stories that once went wrong, each as a tape.
