@@ -297,7 +297,7 @@ impl<'c> Taking<'c> {
                         theirs.table, version.version, here.rows, theirs.rows
                     ),
                 )
-                .hint("mainstem verify names the rows"));
+                .hint("mainstem verify"));
             }
         }
         Ok(())
@@ -359,7 +359,7 @@ impl<'c> Taking<'c> {
 
     /// Rebases one changeset of ours on top, by the very rules of the primary.
     fn lay(&mut self, front: &Front) -> Result<Vec<Renumbered>> {
-        let policy = policy_text::parse(&super::policy_text(self.db)?)?;
+        let policy = policy_text::parse(&super::kept_policy(self.db)?)?;
         let primary = ReplicaId(front.header.lineage);
         let place = Place { head: self.version, version: self.version + 1, primary };
         let mut rows_only = front.clone();
@@ -469,7 +469,7 @@ fn drift(schema: &Schema, write: &Write<()>, what: &str) -> Error {
         "drift",
         format!("a row of {} cannot be put in its place ({what}): rows here are not what the base version says", table.name),
     )
-    .hint("mainstem verify names the rows")
+    .hint("mainstem verify")
 }
 
 fn unseen(table: &str, key: &Key) -> Error {
@@ -478,12 +478,12 @@ fn unseen(table: &str, key: &Key) -> Error {
         "drift",
         format!("row {} of {table} was changed after its last commit without capture seeing it", key_text(key)),
     )
-    .hint("mainstem sync compares the rows with the primary's and keeps what it finds as an edit")
+    .hint("mainstem sync, which compares the rows with the primary's and keeps what it finds as an edit")
 }
 
 fn drift_at(table: &str, change: &Change) -> Error {
     Error::new(ErrorKind::Conflict, "drift", format!("row {} of {table} is not what the base version says", key_text(&change.key)))
-        .hint("mainstem verify names the rows")
+        .hint("mainstem verify")
 }
 
 fn key_text(key: &Key) -> String {

@@ -33,6 +33,16 @@ pub fn has_work(db: &Connection) -> Result<bool> {
     Ok(capture::has_records(db)? || !storage::steps(db)?.is_empty() || !storage::resolutions(db)?.is_empty())
 }
 
+/// True where closing would give something: records alone may come to nothing, as after a restore.
+pub fn is_changed(db: &Connection) -> Result<bool> {
+    let mut is_changed = !storage::steps(db)?.is_empty() || !storage::resolutions(db)?.is_empty();
+    changes(db, Since::Commit, &mut |_, _| {
+        is_changed = true;
+        Ok(())
+    })?;
+    Ok(is_changed)
+}
+
 /// The change that a net change amounts to, with stamps not before `floor`; none where nothing differs.
 pub fn change_of(table: &Table, shape: usize, net: &NetChange, floor: Time) -> Option<Change> {
     let stamped = |ms: u64| {
