@@ -22,7 +22,15 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
     }
 
     /// Two rows want one place. True where ours has it now; where it must and cannot, nothing is said.
-    pub(super) fn stand_off(&mut self, write: &Write<Tag>, kind: ConflictKind, what: String, stamp: Stamp, actor: String, must_win: bool) -> Result<bool> {
+    pub(super) fn stand_off(
+        &mut self,
+        write: &Write<Tag>,
+        kind: ConflictKind,
+        what: String,
+        stamp: Stamp,
+        actor: String,
+        must_win: bool,
+    ) -> Result<bool> {
         let schema = self.schema.clone();
         let table = &schema.tables[write.table];
         let Some(after) = &write.after else { return Err(Error::internal("a delete was refused")) };
@@ -32,11 +40,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             None => None,
         };
         let own = former.as_ref().map_or_else(|| after.clone(), |row| laid_on(row, &write.tag.change));
-        let ours = Side {
-            claim: Claim::Row(Some(image(table, &own))),
-            stamp,
-            actor,
-        };
+        let ours = Side { claim: Claim::Row(Some(image(table, &own))), stamp, actor };
         let rival = match kind {
             ConflictKind::Unique => self.ground.rivals(write.table, after)?.into_iter().next(),
             _ => write.before.clone(),

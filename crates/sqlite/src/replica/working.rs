@@ -1,7 +1,7 @@
 //! The working changeset: what changed since the last commit, and closing it.
-use super::{base_version, replica_id, storage, tracked_schema};
+use super::{base_version, bases, replica_id, storage, tracked_schema};
 use crate::capture::{self, NetChange};
-use mainstem::body::{Digests, PAGE_CHANGES_MAX, cells, weight};
+use mainstem::body::{PAGE_CHANGES_MAX, cells, weight};
 use mainstem::core::change::{Change, Edit, Front, Header, Shape};
 use mainstem::core::format::page;
 use mainstem::core::schema::{Schema, Table};
@@ -81,11 +81,11 @@ pub fn changes(db: &Connection, since: Since, visit: &mut dyn FnMut(&Shape, &Cha
     if since == Since::Base {
         let schema = tracked_schema(db)?;
         let mut now = rows_now(db, &schema);
-        storage::bases(db, &mut |name, kept| {
+        bases::each(db, &mut |name, kept| {
             let Some(position) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
             let table = &schema.tables[position];
             let after = now.get(position, &kept.key)?;
-            let before = kept.image.map(|bytes| storage::row_of(table, &bytes, after.as_ref())).transpose()?;
+            let before = kept.image.map(|image| image.row(table, after.as_ref()));
             seen.insert((table.name.to_ascii_lowercase(), kept.key.clone()));
             let net = NetChange {
                 table: 0,
@@ -175,7 +175,7 @@ impl Closing<'_> {
 pub fn gather(db: &Connection, write_id: u128, keeps_bases: bool) -> Result<Front> {
     let floor = Time(storage::get::<i64>(db, "clock")?.unwrap_or_default() as u64);
     let mut closing = Closing { db, write_id, front: Front::default(), shapes: HashMap::new(), page: Vec::new(), weight: 0, pages: 0 };
-    let mut digests = Digests::default();
+    let mut keeper = bases::Keeper::new(db);
     capture::condense(db, None, &mut |table, mut net| {
         if !net.unknown_before.is_empty() {
             complete(db, table, &mut net)?;
@@ -183,8 +183,7 @@ pub fn gather(db: &Connection, write_id: u128, keeps_bases: bool) -> Result<Fron
         let shape = closing.shape(table);
         let Some(change) = change_of(table, shape, &net, floor) else { return Ok(()) };
         if keeps_bases {
-            let now = net.after.as_ref().map(|row| digests.digest(table, row));
-            storage::keep_base(db, table, &net.key, net.before.as_ref(), now.as_ref())?;
+            keeper.keep(table, &net.key, net.before.as_ref(), net.after.as_ref())?;
         }
         closing.add(change)
     })?;
@@ -245,8 +244,8 @@ pub fn begun(db: &Connection) -> Result<Option<(String, String)>> {
 /// table is to be compared before anything is sent.
 fn complete(db: &Connection, table: &Table, net: &mut NetChange) -> Result<()> {
     let Some(before) = &mut net.before else { return Ok(()) };
-    let Some(Some(image)) = storage::base(db, table, &net.key)? else { return storage::add_gap(db, &table.name) };
-    let base = storage::row_of(table, &image, None)?;
+    let Some(Some(image)) = bases::find(db, table, &net.key)? else { return storage::add_gap(db, &table.name) };
+    let base = image.row(table, None);
     for column in std::mem::take(&mut net.unknown_before) {
         before[column].clone_from(&base[column]);
     }
