@@ -49,7 +49,7 @@ pub fn is_pointed_to(ground: &mut ReplicaGround<'_>, table: usize, row: &Row, bu
                 continue;
             }
             let found = ground.find(child, &link.columns, &wanted, 3)?;
-            if found.iter().any(|r| !(child == table && r == row) && !(child == but_table && r == but)) {
+            if found.iter().any(|r| !(child == table && r == row || child == but_table && r == but)) {
                 return Ok(true);
             }
         }

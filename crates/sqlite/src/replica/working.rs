@@ -237,7 +237,7 @@ pub fn begin(db: &Connection, name: Option<(&str, &str)>) -> Result<()> {
 /// The title and description that the working changeset was given ahead of its commit.
 pub fn begun(db: &Connection) -> Result<Option<(String, String)>> {
     let title: Option<String> = storage::get(db, "begun_title")?;
-    Ok(title.map(|t| storage::get(db, "begun_description").map(|d| (t, d.unwrap_or_default()))).transpose()?)
+    title.map(|t| storage::get(db, "begun_description").map(|d| (t, d.unwrap_or_default()))).transpose()
 }
 
 /// Takes cells whose value before is not known from the row's base image, where a comparison has put one; else the
