@@ -4,7 +4,7 @@
 //! virtual table goes by that table's name. Attached and temporary objects belong to a connection, not to the file, and are not looked at.
 use crate::derived::{self, Virtual};
 use crate::errors::Explain;
-use crate::sql::{is_internal, quote, quote_all};
+use crate::sql::{is_internal, quote, quote_all, words};
 use mainstem::Result;
 use mainstem::core::schema::{Column, ForeignKey, Object, Schema, Table};
 use rusqlite::Connection;
@@ -26,6 +26,33 @@ pub struct ReadSchema {
     pub schema: Schema,
     /// Tables whose rows do not travel.
     pub refused: Vec<Refused>,
+}
+
+impl ReadSchema {
+    /// The tracked tables, and the other objects that need no table but those.
+    ///
+    /// What needs another table has no footing on a primary or in another replica, where there are only the tracked tables
+    /// and those of which the declaration travels.
+    pub fn tracked(mut self, is_tracked: &dyn Fn(&str) -> bool) -> Schema {
+        let is_same = |a: &String, b: &String| a.eq_ignore_ascii_case(b);
+        let (kept, left_out): (Vec<Table>, Vec<Table>) = self.schema.tables.into_iter().partition(|t| is_tracked(&t.name));
+        let mut absent: Vec<String> = left_out.into_iter().map(|t| t.name).collect();
+        let mut objects = self.schema.objects;
+        let travels = |name: &String| objects.iter().any(|o| matches!(o.kind.as_str(), "table" | "virtual") && is_same(&o.name, name));
+        absent.extend(self.refused.drain(..).map(|r| r.table).filter(|name| !travels(name)));
+        // What is left out may be what others need: a trigger on a view.
+        while let Some(at) = objects.iter().position(|o| names_in(o).iter().any(|n| absent.iter().any(|a| is_same(n, a)))) {
+            absent.push(objects.remove(at).name);
+        }
+        Schema { tables: kept, objects }
+    }
+}
+
+/// Every name that an object's declaration mentions, but its own.
+fn names_in(object: &Object) -> Vec<String> {
+    let all = words(&object.sql).unwrap_or_default();
+    let named = all.iter().filter_map(|word| word.name(&object.sql));
+    named.filter(|name| !name.eq_ignore_ascii_case(&object.name)).chain([object.table.clone()]).collect()
 }
 
 /// A table that cannot be tracked.
@@ -285,13 +312,6 @@ fn objects(conn: &Connection) -> Result<Vec<Object>> {
     let rows = statement.query_map([], |r| Ok(Object { kind: r.get(0)?, name: r.get(1)?, table: r.get(2)?, sql: r.get(3)? }));
     let all: Vec<Object> = rows.on(conn)?.collect::<rusqlite::Result<_>>().on(conn)?;
     Ok(all.into_iter().filter(|o| !is_internal(&o.name) && !is_internal(&o.table)).collect())
-}
-
-/// True where an object of a schema travels: what belongs to a table that is left out stays with it.
-pub(crate) fn travels(object: &Object, schema: &Schema, is_tracked: &dyn Fn(&str) -> bool) -> bool {
-    let is_alone = |o: &Object| matches!(o.kind.as_str(), "table" | "virtual" | "view");
-    let belongs = |o: &Object| is_alone(o) && o.name.eq_ignore_ascii_case(&object.table);
-    is_alone(object) || is_tracked(&object.table) || schema.objects.iter().any(belongs)
 }
 
 /// Tables in an order in which every parent comes before its children; tables in a cycle keep their order.

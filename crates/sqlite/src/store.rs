@@ -159,9 +159,9 @@ impl Tables for StoreTransaction<'_> {
         self.written.insert(table);
         self.tables.insert(table, row)
     }
-    fn update(&mut self, table: usize, key: &Key, row: &Row) -> Result<Wrote> {
+    fn update(&mut self, table: usize, before: &Row, row: &Row) -> Result<Wrote> {
         self.written.insert(table);
-        self.tables.update(table, key, row)
+        self.tables.update(table, before, row)
     }
     fn delete(&mut self, table: usize, key: &Key) -> Result<()> {
         self.written.insert(table);
