@@ -8,7 +8,7 @@ use crate::lane::Lane;
 use crate::writer::{Tried, Write, Writer};
 use mainstem_core::change::{Change, Edit};
 use mainstem_core::conflict::{self, Claim, Conflict, ConflictKind, Side};
-use mainstem_core::schema::Schema;
+use mainstem_core::schema::{Schema, Table};
 use mainstem_core::stamp::Stamp;
 use mainstem_core::three_way::Touch;
 use mainstem_core::value::{Row, Value};
@@ -17,7 +17,16 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
     /// A unique index or a constraint stands against ours. The side with the earlier stamp holds, so that the order of
     /// arrival does not matter; theirs gives way only where nothing else hangs on it.
     pub(super) fn refused(&mut self, write: &Write<Tag>, kind: ConflictKind, what: String) -> Result<()> {
-        let (stamp, actor) = (self.stamp(write.tag.change.at), self.front.header.actor.clone());
+        let columns = named_in(&self.schema.tables[write.table], &what);
+        // A row that comes back holds its unique value since before both sides.
+        let is_written = match &write.tag.change.edit {
+            Edit::Update(cells) if kind == ConflictKind::Unique => cells.iter().any(|c| columns.contains(&c.column)),
+            _ => true,
+        };
+        let (stamp, actor) = match is_written {
+            true => (self.stamp(write.tag.change.at), self.front.header.actor.clone()),
+            false => (Stamp::default(), String::new()),
+        };
         self.stand_off(write, kind, what, stamp, actor, false).map(drop)
     }
 
@@ -48,12 +57,16 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             Some(_) => write.tag.touches.clone(),
             None => Vec::new(),
         };
+        let claimed = match kind {
+            ConflictKind::Unique => claimed_by(&rival_touches, table, &named_in(table, &what)),
+            _ => rival_touches.last(),
+        };
         let theirs = Side {
             claim: Claim::Row(rival.as_ref().map(|r| image(table, r))),
-            stamp: rival_touches.last().map(stamp_of).unwrap_or_default(),
-            actor: rival_touches.last().map(|t| t.actor.clone()).unwrap_or_default(),
+            stamp: claimed.map(stamp_of).unwrap_or_default(),
+            actor: claimed.map(|t| t.actor.clone()).unwrap_or_default(),
         };
-        let is_ours_first = !rival_touches.is_empty() && ours.stamp < theirs.stamp;
+        let is_ours_first = claimed.is_some() && ours.stamp < theirs.stamp;
         let is_ours = match &rival {
             Some(rival) if is_ours_first => self.displace(write, rival, &rival_touches)?,
             _ => false,
@@ -85,19 +98,29 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         Ok(is_ours)
     }
 
+    /// True where a row that is put back to what it was, or taken out, leaves a link without its row.
+    pub(super) fn would_dangle(&mut self, table: usize, now: &Row, former: Option<&Row>) -> Result<bool> {
+        for (child, link, columns) in links_to(&self.schema.clone(), table) {
+            let values: Vec<Value> = columns.iter().map(|&c| now[c].clone()).collect();
+            let is_same = former.is_some_and(|f| columns.iter().all(|&c| f[c] == now[c]));
+            if !is_same && !self.ground.find(child, &link.columns, &values, 1)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        match former {
+            Some(former) => Ok(self.missing_parent(table, Some(now), former)?.is_some()),
+            None => Ok(false),
+        }
+    }
+
     /// Takes back what theirs did to the rival row after our base and puts ours in. False, with nothing changed, where
     /// that cannot be done cleanly.
     fn displace(&mut self, write: &Write<Tag>, rival: &Row, touches: &[Touch]) -> Result<bool> {
         let schema = self.schema.clone();
         let table = &schema.tables[write.table];
         let Some(former) = undone(&schema, write.table, rival, touches) else { return Ok(false) };
-        if former.is_none() {
-            for (child, link, columns) in links_to(&schema, write.table) {
-                let values: Vec<Value> = columns.iter().map(|&c| rival[c].clone()).collect();
-                if !self.ground.find(child, &link.columns, &values, 1)?.is_empty() {
-                    return Ok(false);
-                }
-            }
+        if self.would_dangle(write.table, rival, former.as_ref())? {
+            return Ok(false);
         }
         let rival_key = table.key_of(rival);
         let is_same_row = write.before.as_ref().is_some_and(|b| table.key_of(b) == rival_key);
@@ -136,6 +159,24 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         }
         Ok(true)
     }
+}
+
+/// The columns of a unique index as a refusal names them; all where it names none, as for an index on an expression.
+fn named_in(table: &Table, what: &str) -> Vec<usize> {
+    let named: Option<Vec<usize>> = what.split(", ").map(|name| table.column(name.rsplit('.').next().unwrap_or(name))).collect();
+    named.unwrap_or_else(|| (0..table.columns.len()).collect())
+}
+
+/// The latest touch by which a row came to hold what it has in these columns.
+fn claimed_by<'t>(touches: &'t [Touch], table: &Table, columns: &[usize]) -> Option<&'t Touch> {
+    touches.iter().rfind(|touch| match &touch.change.edit {
+        Edit::Insert(_) => true,
+        Edit::Update(cells) => cells.iter().any(|cell| {
+            let name = &touch.shape.columns[cell.column];
+            columns.iter().any(|&c| table.columns[c].name.eq_ignore_ascii_case(name))
+        }),
+        Edit::Delete(_) => false,
+    })
 }
 
 /// A row before the touches: absent where they made it. None where they say nothing that can be undone.

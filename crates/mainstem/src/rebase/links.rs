@@ -275,13 +275,33 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             self.out.conflicts.push(conflict);
             stays |= is_kept;
             if !is_kept {
-                leaving.push((child, child_row));
+                leaving.push((child, child_row, touches[at..].to_vec()));
             }
         }
-        for (child, child_row) in leaving {
-            self.remove_with_children(child, child_row, change.at, REVIVE_DEPTH_MAX)?;
+        for (child, child_row, touches) in leaving {
+            if !self.points_elsewhere_again((table, row), child, &child_row, &touches, change.at)? {
+                self.remove_with_children(child, child_row, change.at, REVIVE_DEPTH_MAX)?;
+            }
         }
         Ok(stays)
+    }
+
+    /// A row that theirs only pointed here is put back to what it was, as in the other order. False where it cannot be.
+    fn points_elsewhere_again(&mut self, gone: (usize, &Row), child: usize, row: &Row, touches: &[Touch], at: Time) -> Result<bool> {
+        let schema = self.schema.clone();
+        let Some(former) = undone(&schema, child, row, touches).flatten() else { return Ok(false) };
+        let still_points = links_to(&schema, gone.0)
+            .iter()
+            .any(|(t, link, columns)| *t == child && link.columns.iter().zip(columns).all(|(&c, &p)| former[c] == gone.1[p]));
+        if still_points || self.would_dangle(child, row, Some(&former))? {
+            return Ok(false);
+        }
+        if self.ground.update(child, &schema.tables[child].key_of(row), &former)? != Wrote::Done {
+            return Ok(false);
+        }
+        let effect = Effect { table: child, before: Some(row), after: Some(&former), at, cell_at: &[], moved_from: None };
+        self.effects.effect(self.ground, &self.schema, &effect)?;
+        Ok(true)
     }
 
     fn remove_with_children(&mut self, table: usize, row: Row, at: Time, depth: usize) -> Result<()> {
