@@ -5,6 +5,7 @@ use super::links::links_to;
 use super::{Effect, Ground, Rebase, Tag, image, stamp_of};
 use crate::error::{Error, Result};
 use crate::lane::Lane;
+use crate::tables::Wrote;
 use crate::writer::{Tried, Write, Writer};
 use mainstem_core::change::{Change, Edit};
 use mainstem_core::conflict::{self, Claim, Conflict, ConflictKind, Side};
@@ -31,7 +32,15 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
     }
 
     /// Two rows want one place. True where ours has it now; where it must and cannot, nothing is said.
-    pub(super) fn stand_off(&mut self, write: &Write<Tag>, kind: ConflictKind, what: String, stamp: Stamp, actor: String, must_win: bool) -> Result<bool> {
+    pub(super) fn stand_off(
+        &mut self,
+        write: &Write<Tag>,
+        kind: ConflictKind,
+        what: String,
+        stamp: Stamp,
+        actor: String,
+        must_win: bool,
+    ) -> Result<bool> {
         let schema = self.schema.clone();
         let table = &schema.tables[write.table];
         let Some(after) = &write.after else { return Err(Error::internal("a delete was refused")) };
@@ -41,11 +50,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             None => None,
         };
         let own = former.as_ref().map_or_else(|| after.clone(), |row| laid_on(row, &write.tag.change));
-        let ours = Side {
-            claim: Claim::Row(Some(image(table, &own))),
-            stamp,
-            actor,
-        };
+        let ours = Side { claim: Claim::Row(Some(image(table, &own))), stamp, actor };
         let rival = match kind {
             ConflictKind::Unique => self.ground.rivals(write.table, after)?.into_iter().next(),
             _ => write.before.clone(),
@@ -67,12 +72,17 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             actor: claimed.map(|t| t.actor.clone()).unwrap_or_default(),
         };
         let is_ours_first = claimed.is_some() && ours.stamp < theirs.stamp;
+        // Another clash of this changeset may have moved the row since; then it stays as that one left it.
+        let is_current = self.ground.get(write.table, &write.tag.change.key)? == write.before;
         let is_ours = match &rival {
-            Some(rival) if is_ours_first => self.displace(write, rival, &rival_touches)?,
+            Some(rival) if is_ours_first && is_current => self.displace(write, rival, &rival_touches, kind, &what)?,
             _ => false,
         };
         if must_win && !is_ours {
             return Ok(false);
+        }
+        if !is_ours && is_current && kind == ConflictKind::Unique {
+            self.write_the_rest(write, &what)?;
         }
         // A unique clash is about two rows; it is filed under the smaller key, whichever side that is.
         let other = rival.filter(|row| kind == ConflictKind::Unique && table.key_of(row) < write.tag.change.key);
@@ -98,6 +108,20 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         Ok(is_ours)
     }
 
+    /// What a unique index refuses of an update is its value; the other cells are written.
+    fn write_the_rest(&mut self, write: &Write<Tag>, what: &str) -> Result<()> {
+        let (Edit::Update(_), Some(before), Some(after)) = (&write.tag.change.edit, &write.before, &write.after) else { return Ok(()) };
+        let table = &self.schema.clone().tables[write.table];
+        let rest = only(after, before, &named_in(table, what));
+        if rest == *before || self.would_dangle(write.table, before, Some(&rest))? {
+            return Ok(());
+        }
+        if self.ground.update(write.table, &table.key_of(before), &rest)? == Wrote::Done {
+            self.done(&Write { after: Some(rest), ..write.clone() })?;
+        }
+        Ok(())
+    }
+
     /// True where a row that is put back to what it was, or taken out, leaves a link without its row.
     pub(super) fn would_dangle(&mut self, table: usize, now: &Row, former: Option<&Row>) -> Result<bool> {
         for (child, link, columns) in links_to(&self.schema.clone(), table) {
@@ -115,10 +139,15 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
 
     /// Takes back what theirs did to the rival row after our base and puts ours in. False, with nothing changed, where
     /// that cannot be done cleanly.
-    fn displace(&mut self, write: &Write<Tag>, rival: &Row, touches: &[Touch]) -> Result<bool> {
+    fn displace(&mut self, write: &Write<Tag>, rival: &Row, touches: &[Touch], kind: ConflictKind, what: &str) -> Result<bool> {
         let schema = self.schema.clone();
         let table = &schema.tables[write.table];
-        let Some(former) = undone(&schema, write.table, rival, touches) else { return Ok(false) };
+        let Some(mut former) = undone(&schema, write.table, rival, touches) else { return Ok(false) };
+        if let (ConflictKind::Unique, Some(former)) = (kind, &mut former) {
+            // Only the unique value gives way; what else theirs did to the row stays.
+            let columns = named_in(table, what);
+            *former = only(rival, former, &columns);
+        }
         if self.would_dangle(write.table, rival, former.as_ref())? {
             return Ok(false);
         }
@@ -165,6 +194,15 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
 fn named_in(table: &Table, what: &str) -> Vec<usize> {
     let named: Option<Vec<usize>> = what.split(", ").map(|name| table.column(name.rsplit('.').next().unwrap_or(name))).collect();
     named.unwrap_or_else(|| (0..table.columns.len()).collect())
+}
+
+/// A row with some cells of another.
+fn only(row: &Row, other: &Row, columns: &[usize]) -> Row {
+    let mut row = row.clone();
+    for &column in columns {
+        row[column].clone_from(&other[column]);
+    }
+    row
 }
 
 /// The latest touch by which a row came to hold what it has in these columns.

@@ -140,8 +140,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             Edit::Update(cells) => cells.iter().find(|c| c.column == column).map_or(change.at, |c| c.at),
             _ => change.at,
         };
-        let ours =
-            Side { claim: Claim::Cell(rows.1[column].clone()), stamp: self.stamp(at), actor: self.front.header.actor.clone() };
+        let ours = Side { claim: Claim::Cell(rows.1[column].clone()), stamp: self.stamp(at), actor: self.front.header.actor.clone() };
         let theirs = Side { claim: Claim::Cell(rows.0[column].clone()), stamp: stamp_of(touch), actor: touch.actor.clone() };
         let (kind, name) = (ConflictKind::UpdateUpdate, table.columns[column].name.clone());
         self.out.conflicts.push(Conflict {
@@ -191,9 +190,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
     fn touches_of(&mut self, parent: &Missing) -> Result<Vec<Touch>> {
         let schema = self.schema.clone();
         match parent.key(&schema) {
-            Some(key) if self.is_moved_on() => {
-                self.ground.touches(&schema.tables[parent.table].name, &key, self.front.header.base_version)
-            }
+            Some(key) if self.is_moved_on() => self.ground.touches(&schema.tables[parent.table].name, &key, self.front.header.base_version),
             _ => Ok(Vec::new()),
         }
     }

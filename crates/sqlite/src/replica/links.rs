@@ -49,7 +49,8 @@ pub fn is_pointed_to(ground: &mut ReplicaGround<'_>, table: usize, row: &Row, bu
                 continue;
             }
             let found = ground.find(child, &link.columns, &wanted, 3)?;
-            if found.iter().any(|r| !(child == table && r == row) && !(child == but_table && r == but)) {
+            let is_other = |r: &Row| (child, r) != (table, row) && (child, r) != (but_table, but);
+            if found.iter().any(is_other) {
                 return Ok(true);
             }
         }

@@ -1,8 +1,8 @@
 //! What must be true once everybody has synced and nobody works.
 use crate::copies::{self, Rows, differences, words, words_of};
 use crate::world::{World, quiet};
-use mainstem::core::conflict::{Claim, Conflict};
 use mainstem::core::change::Edit;
+use mainstem::core::conflict::{Claim, Conflict};
 use mainstem::core::event::Waiting;
 use mainstem::core::value::Value;
 use mainstem::replica::Replica;
@@ -98,7 +98,9 @@ fn sound(path: &Path, keeps_links: bool) -> Result<(), String> {
     }
     let mut statement = db.prepare("SELECT \"table\", rowid, parent FROM pragma_foreign_key_check").unwrap();
     let found: Vec<String> = statement
-        .query_map([], |row| Ok(format!("{} {:?} -> {}", row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?, row.get::<_, String>(2)?)))
+        .query_map([], |row| {
+            Ok(format!("{} {:?} -> {}", row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?, row.get::<_, String>(2)?))
+        })
         .unwrap()
         .collect::<Result<_, _>>()
         .unwrap();

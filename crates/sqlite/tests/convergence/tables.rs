@@ -104,8 +104,24 @@ pub const THEMES: &[&[Spec]] = &[
 ];
 
 const HURTS: &[&str] = &[
-    "NULL", "-0.0", "0.0", "9223372036854775807", "(-9223372036854775807 - 1)", "''", "x''", "CAST(x'610062' AS TEXT)", "CAST(x'ff00fe' AS TEXT)",
-    "x'00ff'", "CAST(x'c3a9' AS TEXT)", "CAST(x'65cc81' AS TEXT)", "1", "1.0", "'1'", "9e999", "1e300", "' '",
+    "NULL",
+    "-0.0",
+    "0.0",
+    "9223372036854775807",
+    "(-9223372036854775807 - 1)",
+    "''",
+    "x''",
+    "CAST(x'610062' AS TEXT)",
+    "CAST(x'ff00fe' AS TEXT)",
+    "x'00ff'",
+    "CAST(x'c3a9' AS TEXT)",
+    "CAST(x'65cc81' AS TEXT)",
+    "1",
+    "1.0",
+    "'1'",
+    "9e999",
+    "1e300",
+    "' '",
 ];
 const CODES: &[&str] = &["'a'", "'A'", "'b'", "'c'", "''", "CAST(x'c3a9' AS TEXT)", "CAST(x'65cc81' AS TEXT)", "CAST(x'ff' AS TEXT)"];
 

@@ -83,7 +83,16 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(AtomicU64::new(MORNING));
         let at_primary = machine(&clock, tape.seed, 999);
-        let mut world = World { folder, clock, seed: tape.seed, at_primary, copies: Vec::new(), keeps_links: tape.keeps_links, written: BTreeSet::new(), gone: BTreeSet::new() };
+        let mut world = World {
+            folder,
+            clock,
+            seed: tape.seed,
+            at_primary,
+            copies: Vec::new(),
+            keeps_links: tape.keeps_links,
+            written: BTreeSet::new(),
+            gone: BTreeSet::new(),
+        };
         let path = world.path("replica0.db");
         let db = Connection::open(&path).unwrap();
         db.execute_batch("PRAGMA synchronous = OFF; PRAGMA foreign_keys = ON").unwrap();
@@ -134,8 +143,15 @@ impl World {
         let number = self.copies.len();
         let (path, around) = (self.path(&format!("replica{number}.db")), self.around(number as u64));
         let address = self.primary_folder();
-        SqliteReplica::clone_from(&mut *self.primary(), &address.to_string_lossy(), &path, Some(&format!("a{number}")), around.clone(), &mut quiet)
-            .map_err(|e| format!("clone failed: {} {e}", e.code))?;
+        SqliteReplica::clone_from(
+            &mut *self.primary(),
+            &address.to_string_lossy(),
+            &path,
+            Some(&format!("a{number}")),
+            around.clone(),
+            &mut quiet,
+        )
+        .map_err(|e| format!("clone failed: {} {e}", e.code))?;
         self.copies.push(Copy { path, around, kept: None, since_kept: BTreeSet::new() });
         Ok(())
     }
@@ -176,7 +192,17 @@ impl World {
 
     pub fn step(&mut self, step: &Step) -> Result<(), String> {
         self.tick();
-        if let Step::Sql(who, _) | Step::Commit(who, _) | Step::Push(who) | Step::Pull(who) | Step::Sync(who) | Step::Some(who, _) | Step::Restore(who, ..) | Step::Resolve(who, ..) | Step::Copy(who) | Step::Keep(who) | Step::Rewind(who) = step
+        if let Step::Sql(who, _)
+        | Step::Commit(who, _)
+        | Step::Push(who)
+        | Step::Pull(who)
+        | Step::Sync(who)
+        | Step::Some(who, _)
+        | Step::Restore(who, ..)
+        | Step::Resolve(who, ..)
+        | Step::Copy(who)
+        | Step::Keep(who)
+        | Step::Rewind(who) = step
             && *who >= self.copies.len()
         {
             return Ok(());
@@ -241,9 +267,15 @@ impl World {
         Ok(())
     }
 
-    fn sync_with<T>(&self, who: usize, how: fn(&mut dyn Replica, &mut dyn Primary, &str, mainstem::replica::Progress<'_>) -> mainstem::Result<T>) -> Result<(), String> {
+    fn sync_with<T>(
+        &self,
+        who: usize,
+        how: fn(&mut dyn Replica, &mut dyn Primary, &str, mainstem::replica::Progress<'_>) -> mainstem::Result<T>,
+    ) -> Result<(), String> {
         let mut replica = self.replica(who);
-        how(&mut replica, &mut *self.primary(), &format!("a{who}"), &mut quiet).map(drop).map_err(|e| format!("sync failed: {} {e}", e.code))
+        how(&mut replica, &mut *self.primary(), &format!("a{who}"), &mut quiet)
+            .map(drop)
+            .map_err(|e| format!("sync failed: {} {e}", e.code))
     }
 
     fn some(&self, who: usize, times: usize) -> Result<(), String> {
