@@ -111,7 +111,7 @@ pub fn file(path: &Path) -> Result<File> {
 fn unreadable(path: &Path, e: std::io::Error) -> Error {
     let message = format!("{} cannot be read: {e}", path.display());
     match e.kind() {
-        std::io::ErrorKind::NotFound => Error::not_found(format!("there is no file {}", path.display())).because(e),
+        std::io::ErrorKind::NotFound => Error::not_found(format!("there is no file {}", path.display())).hint("ls -l").because(e),
         _ => Error::new(ErrorKind::Unavailable, "file_unreadable", message).because(e),
     }
 }

@@ -181,7 +181,7 @@ fn of_primary(session: &Session, opened: &Opened) -> Finding {
     let (Some(address), Some(known)) = (&standing.remote, &standing.known) else {
         return Finding::warn("primary", "none: this database was not published", "mainstem publish FOLDER");
     };
-    let description = match session.primary_at(address).and_then(|mut p| p.describe()) {
+    let description = match session.primary_of(standing).and_then(|mut p| p.describe()) {
         Ok(description) => description,
         Err(e) => return Finding::fail("primary", &e),
     };

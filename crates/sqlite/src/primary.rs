@@ -3,7 +3,7 @@
 //! Invariant: a file without a first event is no primary; founding it again starts anew.
 use crate::capture;
 use crate::connection;
-use crate::errors::Explain;
+use crate::errors::{Explain, shell_word};
 use crate::ledger;
 use crate::store::{SqliteStore, Watcher};
 use mainstem::core::ErrorKind;
@@ -68,7 +68,7 @@ fn store(db: Connection) -> Result<SqliteStore> {
 pub fn open_primary(folder: &Path, around: Around) -> Result<Box<dyn Primary>> {
     let none = || {
         Error::new(ErrorKind::NotFound, "no_primary", format!("there is no primary in {}", folder.display()))
-            .hint(format!("mainstem publish {}, or check the address", folder.display()))
+            .hint(format!("ls {}", shell_word(&folder.to_string_lossy())))
     };
     let file = folder.join(PRIMARY_FILE);
     if !file.is_file() {

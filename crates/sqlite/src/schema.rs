@@ -3,7 +3,7 @@
 //! Invariant: everything of the user's in the main database is either in the schema or refused by name; nothing is
 //! skipped silently. Attached and temporary objects belong to a connection, not to the file, and are not looked at.
 use crate::errors::Explain;
-use crate::sql::{is_internal, quote, quote_all};
+use crate::sql::{is_internal, quote, quote_all, words};
 use mainstem::Result;
 use mainstem::core::schema::{Column, ForeignKey, Object, Schema, Table};
 use rusqlite::Connection;
@@ -22,6 +22,31 @@ pub struct ReadSchema {
     pub schema: Schema,
     /// Tables that cannot.
     pub refused: Vec<Refused>,
+}
+
+impl ReadSchema {
+    /// The tracked tables, and the other objects that need no table but those.
+    ///
+    /// What needs another table has no footing on a primary or in another replica, where tracked tables are all there is.
+    pub fn tracked(mut self, is_tracked: &dyn Fn(&str) -> bool) -> Schema {
+        let is_same = |a: &String, b: &String| a.eq_ignore_ascii_case(b);
+        let (kept, left_out): (Vec<Table>, Vec<Table>) = self.schema.tables.into_iter().partition(|t| is_tracked(&t.name));
+        let mut absent: Vec<String> = left_out.into_iter().map(|t| t.name).collect();
+        absent.extend(self.refused.drain(..).map(|r| r.table));
+        let mut objects = self.schema.objects;
+        // What is left out may be what others need: a trigger on a view.
+        while let Some(at) = objects.iter().position(|o| names_in(o).iter().any(|n| absent.iter().any(|a| is_same(n, a)))) {
+            absent.push(objects.remove(at).name);
+        }
+        Schema { tables: kept, objects }
+    }
+}
+
+/// Every name that an object's declaration mentions, but its own.
+fn names_in(object: &Object) -> Vec<String> {
+    let all = words(&object.sql).unwrap_or_default();
+    let named = all.iter().filter_map(|word| word.name(&object.sql));
+    named.filter(|name| !name.eq_ignore_ascii_case(&object.name)).chain([object.table.clone()]).collect()
 }
 
 /// A table that cannot be tracked.
@@ -172,10 +197,8 @@ fn table(conn: &Connection, listed: &Listed, sql: String) -> Result<std::result:
 /// Why a table with these columns cannot be tracked.
 fn unfit(table: &Table) -> Option<Unfit> {
     let unfit = |why: String, hint: &str| Some((why, hint.to_string()));
-    let name = &table.name;
     if table.key.is_empty() {
-        let hint = format!("give it a PRIMARY KEY, or leave it out: mainstem init --exclude {name}");
-        return Some(("it has no primary key, so its rows have no identity".into(), hint));
+        return unfit("it has no primary key, so its rows have no identity".into(), "give it a PRIMARY KEY");
     }
     if table.key.len() > KEY_COLUMNS_MAX {
         return unfit(

@@ -53,7 +53,9 @@ impl Init {
         let tables = count(report.tracked.len() as u64, "table", "tables");
         let path = name(path);
         if report.already {
-            session.out.line(format_args!("{path} is tracked already: {tables}; nothing changed"))?;
+            let fresh: Vec<String> = report.fresh.iter().map(|t| name(t)).collect();
+            let what = if fresh.is_empty() { "nothing changed".to_string() } else { format!("new: {}", fresh.join(", ")) };
+            session.out.line(format_args!("{path} is tracked already: {tables}; {what}"))?;
         } else {
             let rows: u64 = report.tracked.iter().map(|(_, rows)| rows).sum();
             let rows = count(rows, "row", "rows");
@@ -61,6 +63,11 @@ impl Init {
         }
         for (table, why, advice) in &report.refused {
             session.out.line(format_args!("not tracked: {}: {} ({})", name(table), name(why), name(advice)))?;
+        }
+        for (child, parent) in &report.loose_links {
+            let (child, parent) = (name(child), name(parent));
+            let what = "a clone will not have it, and can write such rows only with foreign keys off";
+            session.out.line(format_args!("{child} points to {parent}, which is not tracked: {what}"))?;
         }
         for (key, value) in &report.proposed_policy {
             let (key, value) = (name(key), name(value));
@@ -82,8 +89,10 @@ fn shown(report: &InitReport) -> serde_json::Value {
     let proposed = proposed.map(|(key, value)| json!({ "key": key, "value": value }));
     json!({
         "already": report.already,
+        "fresh": report.fresh,
         "tracked": tracked.collect::<Vec<_>>(),
         "refused": refused.collect::<Vec<_>>(),
+        "loose_links": report.loose_links.iter().map(|(child, parent)| json!({ "table": child, "parent": parent })).collect::<Vec<_>>(),
         "proposed_policy": proposed.collect::<Vec<_>>(),
     })
 }

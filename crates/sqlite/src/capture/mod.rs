@@ -46,6 +46,16 @@ pub fn install(conn: &Connection, tables: &[Table], follows_new_tables: bool) ->
     })
 }
 
+/// Remembers tables that are not to be captured, so that healing does not take them for new ones.
+pub fn leave_out(conn: &Connection, tables: &[String]) -> Result<()> {
+    tables.iter().try_for_each(|name| registry::set(conn, &format!("left_out {name}"), "1"))
+}
+
+/// Has the next heal look at every table again: rows may stand against capture no more, which the schema does not show.
+pub fn look_again(conn: &Connection) -> Result<()> {
+    registry::set(conn, "schema", "")
+}
+
 /// Stops tracking: drops every `mainstem_` trigger, index, view and table there is.
 pub fn remove(conn: &Connection) -> Result<()> {
     atomically(conn, |conn| {

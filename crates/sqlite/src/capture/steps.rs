@@ -43,7 +43,10 @@ impl Rehearsal {
 
     /// The steps from the old schema to `new`. `tracked` tells whether a table of that name counts.
     pub fn steps(mut self, new: &Schema, fates: &[Fate], is_tracked: &dyn Fn(&str) -> bool) -> Result<Vec<SchemaChange>> {
-        let old = schema::read(&self.conn)?.schema;
+        let all = schema::read(&self.conn)?;
+        let old = all.clone().tracked(&|name| fates.iter().any(|f| f.from.eq_ignore_ascii_case(name)));
+        let is_alone = |o: &&Object| !old.objects.contains(o);
+        let untold: Vec<String> = all.schema.objects.iter().filter(is_alone).map(|o| o.name.clone()).collect();
         for object in &old.objects {
             if !new.objects.iter().any(|o| o.name.eq_ignore_ascii_case(&object.name) && o.kind == object.kind) {
                 self.take(drop_sql(object), SchemaChange::DropObject { kind: object.kind.clone(), name: object.name.clone() });
@@ -61,11 +64,12 @@ impl Rehearsal {
         for table in new.tables.iter().filter(|t| is_tracked(&t.name)) {
             let is_old = fates.iter().any(|f| f.to.as_deref().is_some_and(|to| to.eq_ignore_ascii_case(&table.name)));
             if !is_old {
-                let _ = self.conn.execute_batch(&table.sql);
+                // A table of that name that could not be tracked may be there.
+                let _ = self.conn.execute_batch(&format!("DROP TABLE IF EXISTS {}; {}", quote(&table.name), table.sql));
                 self.steps.push(SchemaChange::CreateTable { table: table.clone() });
             }
         }
-        self.objects(new)?;
+        self.objects(new, &untold)?;
         Ok(self.steps)
     }
 
@@ -113,8 +117,10 @@ impl Rehearsal {
         Ok(())
     }
 
-    fn objects(&mut self, new: &Schema) -> Result<()> {
-        let reached = schema::read(&self.conn)?.schema;
+    /// Puts what is not reached, or was there before but could not be told: it needed a table that was not tracked.
+    fn objects(&mut self, new: &Schema, untold: &[String]) -> Result<()> {
+        let mut reached = schema::read(&self.conn)?.schema;
+        reached.objects.retain(|o| !untold.contains(&o.name));
         for object in &new.objects {
             let same = |o: &&Object| o.kind == object.kind && o.name == object.name;
             if !reached.objects.iter().find(same).is_some_and(|o| is_same_sql(&o.sql, &object.sql)) {

@@ -110,7 +110,7 @@ pub fn restore(db: &Connection, around: &Around, since: Since, target: &RestoreT
 
 /// Takes a changeset as local edits, by the rules of a push onto what is here.
 pub fn import(db: &Connection, around: &Around, front: &Front, pages: &mut dyn Pages) -> Result<(u64, Vec<Conflict>)> {
-    let policy = policy_text::parse(&super::policy_text(db)?)?;
+    let policy = policy_text::parse(&super::kept_policy(db)?)?;
     let mut ground = ReplicaGround::new(db)?;
     let here = base_version(db)?;
     let mut local = front.clone();

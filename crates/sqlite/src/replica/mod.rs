@@ -3,6 +3,7 @@
 //! Invariant: every command's work on the file is one transaction; the file is only ever opened through SQLite (CAP-10).
 //! Invariant: rows that we write never fire a trigger; what we write as a local edit is put into capture's log by hand.
 mod answer;
+mod bases;
 mod begin;
 mod compare;
 mod edit;
@@ -10,6 +11,7 @@ mod ground;
 mod links;
 mod receive;
 mod refused;
+mod stash;
 mod storage;
 mod working;
 
@@ -17,15 +19,16 @@ pub use begin::{InitOptions, InitReport, RefusedTable};
 
 use crate::capture;
 use crate::connection;
-use crate::errors::{Explain, display_name};
+use crate::errors::{Explain, display_name, shell_word};
 use crate::lock::SyncLock;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Front, Shape};
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Version, Waiting};
-use mainstem::core::schema::Schema;
+use mainstem::core::schema::{Schema, SchemaChange};
 use mainstem::core::stamp::ReplicaId;
 use mainstem::error::{Error, Result};
+use mainstem::policy_text;
 use mainstem::primary::{Acquaintance, Cursor, Pages, Primary, Pull, RowVisitor};
 use mainstem::replica::{Answering, Operation, Progress, Received, Replica, RestoreTarget, Since, Standing, Verified};
 use mainstem::wiring::Around;
@@ -66,10 +69,8 @@ fn observe<T>(db: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
 
 /// The tracked tables as they are now.
 fn tracked_schema(db: &Connection) -> Result<Schema> {
-    let mut schema = crate::schema::read(db)?.schema;
     let tracked = capture::tracked(db)?;
-    schema.tables.retain(|t| tracked.iter().any(|name| name.eq_ignore_ascii_case(&t.name)));
-    Ok(schema)
+    Ok(crate::schema::read(db)?.tracked(&|name| tracked.iter().any(|t| t.eq_ignore_ascii_case(name))))
 }
 
 impl SqliteReplica {
@@ -79,9 +80,8 @@ impl SqliteReplica {
         let db = connection::open_user(path)?;
         if !storage::is_tracked(&db)? {
             let name = display_name(path);
-            return Err(
-                Error::new(ErrorKind::Invalid, "not_tracked", format!("{name} is not tracked")).hint(format!("mainstem init {name}"))
-            );
+            return Err(Error::new(ErrorKind::Invalid, "not_tracked", format!("{name} is not tracked"))
+                .hint(format!("mainstem init {}", shell_word(&path.to_string_lossy()))));
         }
         let layout = storage::get::<i64>(&db, "layout")?.unwrap_or_default();
         if layout != storage::LAYOUT {
@@ -116,6 +116,19 @@ impl SqliteReplica {
         storage::put(&self.db, "actor", actor)
     }
 
+    /// Sets the policy that publish will give the primary. From then on the policy is the primary's.
+    pub fn set_policy(&mut self, text: &str) -> Result<()> {
+        policy_text::parse(text)?;
+        let db = &self.db;
+        transact(db, || {
+            if storage::get::<String>(db, "remote")?.is_some() {
+                return Err(Error::new(ErrorKind::Conflict, "published", "the policy is the primary's, as this file was published")
+                    .hint("mainstem policy"));
+            }
+            storage::put(db, "policy", text)
+        })
+    }
+
     /// Sets or changes the primary's address.
     pub fn set_remote(&mut self, address: &str) -> Result<()> {
         storage::put(&self.db, "remote", address)
@@ -124,6 +137,11 @@ impl SqliteReplica {
     /// The tables that are tracked, and every object of the user's.
     pub fn schema(&self) -> Result<Schema> {
         tracked_schema(&self.db)
+    }
+
+    /// Schema steps since the last commit, in the order in which they happened.
+    pub fn schema_steps(&self) -> Result<Vec<SchemaChange>> {
+        storage::steps(&self.db)
     }
 
     /// Tables that cannot be tracked: name, why, what to do.
@@ -218,7 +236,7 @@ fn base_version(db: &Connection) -> Result<u64> {
     Ok(storage::get::<i64>(db, "version")?.unwrap_or_default() as u64)
 }
 
-fn policy_text(db: &Connection) -> Result<String> {
+fn kept_policy(db: &Connection) -> Result<String> {
     Ok(storage::get::<String>(db, "policy")?.unwrap_or_default())
 }
 
@@ -236,7 +254,7 @@ impl Replica for SqliteReplica {
                 unsent: storage::changesets(db)?.len() as u64,
                 conflicts_open: storage::conflicts_open(db)?,
                 pending: storage::waiting(db)?.len() as u64,
-                policy: policy_text(db)?,
+                policy: kept_policy(db)?,
                 notices: self.notices.clone(),
             })
         })
