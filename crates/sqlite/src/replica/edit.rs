@@ -74,10 +74,13 @@ pub fn restore(db: &Connection, around: &Around, since: Since, target: &RestoreT
         }
     }
     let mut chosen: Vec<(Shape, Change)> = Vec::new();
+    let mut gone: Vec<(String, Row)> = Vec::new();
     working::changes(db, since, &mut |shape, change| {
         let is_table = target.table.as_ref().is_none_or(|t| t.eq_ignore_ascii_case(&shape.table));
         if is_table && target.key.as_ref().is_none_or(|k| *k == change.key) {
             chosen.push((shape.clone(), change.clone()));
+        } else if let Edit::Delete(row) = &change.edit {
+            gone.push((shape.table.clone(), row.clone()));
         }
         Ok(())
     })?;
@@ -105,6 +108,7 @@ pub fn restore(db: &Connection, around: &Around, since: Since, target: &RestoreT
     }
     let at = now(db, around)?;
     let edits = links::follow(&mut ground, edits, false)?;
+    links::refuse_orphans(&schema, &edits, &gone)?;
     write(db, &mut ground, edits, at)
 }
 

@@ -118,3 +118,18 @@ fn the_parent_goes_with_the_last_child_it_was_kept_for() {
     let rows = crate::copies::rows(&world.copies[0].path);
     assert_eq!((rows["team"].len(), rows["task"].len()), (1, 1), "{rows:?}");
 }
+
+/// What a cascade took does not come back without its parent; with it, it does.
+#[test]
+fn a_table_is_not_restored_without_its_parents() {
+    let restore = |table: &str| Step::Restore(0, table.to_owned(), false);
+    let steps = vec![sql(0, "DELETE FROM task WHERE id = 1"), restore("note")];
+    run(&tape(FAMILY, &[], steps.clone())).unwrap();
+    let tape = tape(FAMILY, &[], steps.into_iter().chain([restore("task"), restore("note")]).collect());
+    let mut world = World::begin(&tape);
+    for step in &tape.steps {
+        world.step(step).unwrap();
+    }
+    let rows = crate::copies::rows(&world.copies[0].path);
+    assert_eq!((rows["task"].len(), rows["note"].len()), (2, 1), "{rows:?}");
+}
