@@ -1,4 +1,4 @@
-//! SQLite's session extension, as a peer to measure against: records a transaction and stores its changeset.
+//! SQLite's session extension, as a peer to measure against: records a transaction, stores or applies its changeset.
 use rusqlite::{Connection, ffi};
 use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
@@ -18,12 +18,12 @@ impl Session {
         Session(session)
     }
 
-    /// Takes the changeset and stores it in the table `kept`, as something that survives the process must.
-    pub fn store(self, conn: &Connection) {
+    /// Takes the changeset.
+    pub fn changeset(self) -> Vec<u8> {
         let mut size: c_int = 0;
         let mut changeset: *mut c_void = null_mut();
         // SAFETY: the session is alive until `self` is dropped; the changeset is SQLite's until it is freed below.
-        let bytes = unsafe {
+        unsafe {
             assert_eq!(ffi::sqlite3session_changeset(self.0, &mut size, &mut changeset), ffi::SQLITE_OK);
             let bytes = match size {
                 0 => Vec::new(),
@@ -31,8 +31,12 @@ impl Session {
             };
             ffi::sqlite3_free(changeset);
             bytes
-        };
-        conn.execute("INSERT INTO kept VALUES (?1)", [bytes]).expect("the table is there");
+        }
+    }
+
+    /// Takes the changeset and stores it in the table `kept`, as something that survives the process must.
+    pub fn store(self, conn: &Connection) {
+        conn.execute("INSERT INTO kept VALUES (?1)", [self.changeset()]).expect("the table is there");
     }
 }
 
@@ -41,4 +45,17 @@ impl Drop for Session {
         // SAFETY: the session was created by `begin` and is deleted once, before its connection closes.
         unsafe { ffi::sqlite3session_delete(self.0) }
     }
+}
+
+extern "C" fn refuse(_: *mut c_void, _: c_int, _: *mut ffi::sqlite3_changeset_iter) -> c_int {
+    ffi::SQLITE_CHANGESET_ABORT
+}
+
+/// Applies a changeset; any conflict is a failure.
+pub fn apply(conn: &Connection, changeset: &mut [u8]) {
+    // SAFETY: the handle is the open connection's, the bytes are a changeset that SQLite made, and the callback uses nothing.
+    let code = unsafe {
+        ffi::sqlite3changeset_apply(conn.handle(), changeset.len() as c_int, changeset.as_mut_ptr().cast(), None, Some(refuse), null_mut())
+    };
+    assert_eq!(code, ffi::SQLITE_OK);
 }

@@ -27,8 +27,9 @@ pub trait Tables {
     fn get(&mut self, table: usize, key: &Key) -> Result<Option<Row>>;
     /// Writes a row that is not there yet.
     fn insert(&mut self, table: usize, row: &Row) -> Result<Wrote>;
-    /// Replaces the cells of a row that is there, except its key.
-    fn update(&mut self, table: usize, key: &Key, row: &Row) -> Result<Wrote>;
+    /// Replaces the cells of a row that is there, except its key. `before` is that row as [`Tables::get`] gave it in this
+    /// transaction; it is not read again.
+    fn update(&mut self, table: usize, before: &Row, row: &Row) -> Result<Wrote>;
     /// Removes a row that is there.
     fn delete(&mut self, table: usize, key: &Key) -> Result<()>;
     /// Up to `limit` rows whose `columns` equal `values` as SQLite compares them. Null equals nothing.

@@ -107,7 +107,7 @@ fn attempt<G: Tables + ?Sized, T>(ground: &mut G, write: &Write<T>) -> Result<Wr
     let table = &schema.tables[write.table];
     match (&write.before, &write.after) {
         (None, Some(row)) => ground.insert(write.table, row),
-        (Some(before), Some(row)) => ground.update(write.table, &table.key_of(before), row),
+        (Some(before), Some(row)) => ground.update(write.table, before, row),
         (Some(before), None) => ground.delete(write.table, &table.key_of(before)).map(|()| Wrote::Done),
         (None, None) => Ok(Wrote::Done),
     }

@@ -5,7 +5,7 @@ use crate::errors::Explain;
 use crate::sql::{quote, quote_all};
 use crate::unique::UniqueIndex;
 use mainstem::core::schema::Table;
-use mainstem::core::value::{Key, Value};
+use mainstem::core::value::Value;
 use mainstem::{Error, Result};
 use rusqlite::{Connection, Statement};
 use std::collections::HashMap;
@@ -64,7 +64,7 @@ impl<'c> Plan<'c> {
     }
 
     /// True where a key that SQLite finds equal is the same to the bit, so that looking before writing is needless.
-    pub fn is_exact(&self, table: &Table, key: &Key) -> bool {
+    pub fn is_exact<'v>(&self, table: &Table, key: impl Iterator<Item = &'v Value>) -> bool {
         const EXACT_MAX: u64 = 1 << 53;
         self.keys.iter().zip(key).all(|(column, value)| match value {
             Value::Integer(_) if table.is_numbered => true,

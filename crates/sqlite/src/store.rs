@@ -139,8 +139,8 @@ impl Tables for StoreTransaction<'_> {
     fn insert(&mut self, table: usize, row: &Row) -> Result<Wrote> {
         self.tables.insert(table, row)
     }
-    fn update(&mut self, table: usize, key: &Key, row: &Row) -> Result<Wrote> {
-        self.tables.update(table, key, row)
+    fn update(&mut self, table: usize, before: &Row, row: &Row) -> Result<Wrote> {
+        self.tables.update(table, before, row)
     }
     fn delete(&mut self, table: usize, key: &Key) -> Result<()> {
         self.tables.delete(table, key)

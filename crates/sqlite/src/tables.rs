@@ -108,23 +108,30 @@ impl Tables for SqliteTables<'_> {
         wrote(connection, statement.raw_execute())
     }
 
-    fn update(&mut self, table: usize, key: &Key, row: &Row) -> Result<Wrote> {
+    fn update(&mut self, table: usize, before: &Row, row: &Row) -> Result<Wrote> {
         let connection = self.connection;
-        let now = self.exact(table, key)?;
+        let position = table;
         let (plan, schema) = self.plan(table)?;
         let table = &schema.tables[table];
+        check_length(table, "row", before.len(), table.columns.len())?;
         check_length(table, "row", row.len(), table.columns.len())?;
-        let now = now.ok_or_else(|| gone(table))?;
-        if table.key.iter().zip(key).any(|(&i, value)| row[i] != *value) {
+        if table.key.iter().any(|&i| row[i] != before[i]) {
             return Err(Error::internal(format!("an update of {} would change the row's key", table.name)));
         }
-        let changed: Vec<usize> = (0..row.len()).filter(|&i| row[i] != now[i]).collect();
+        if !plan.is_exact(table, table.key.iter().map(|&i| &before[i])) && self.exact(position, &table.key_of(before))?.is_none() {
+            return Err(gone(table));
+        }
+        let changed: Vec<usize> = (0..row.len()).filter(|&i| row[i] != before[i]).collect();
         if changed.is_empty() {
             return Ok(Wrote::Done);
         }
+        let (plan, _) = self.plan(position)?;
         let statement = plan.update(connection, table, &changed)?;
-        bind(statement, key.iter().chain(changed.iter().map(|&i| &row[i]))).on(connection)?;
-        wrote(connection, statement.raw_execute())
+        bind(statement, table.key.iter().map(|&i| &before[i]).chain(changed.iter().map(|&i| &row[i]))).on(connection)?;
+        match statement.raw_execute() {
+            Ok(0) => Err(gone(table)),
+            outcome => wrote(connection, outcome),
+        }
     }
 
     fn delete(&mut self, table: usize, key: &Key) -> Result<()> {
@@ -132,7 +139,7 @@ impl Tables for SqliteTables<'_> {
         let (plan, schema) = self.plan(table)?;
         let known = &schema.tables[table];
         check_length(known, "key", key.len(), known.key.len())?;
-        if !plan.is_exact(known, key) && self.exact(table, key)?.is_none() {
+        if !plan.is_exact(known, key.iter()) && self.exact(table, key)?.is_none() {
             return Err(gone(known));
         }
         let (plan, _) = self.plan(table)?;
@@ -281,7 +288,13 @@ pub fn value_of(value: ValueRef<'_>) -> Value {
 
 /// Every column of a result row.
 pub fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
-    (0..row.as_ref().column_count()).map(|i| row.get_ref(i).map(value_of)).collect()
+    let columns = row.as_ref().column_count();
+    // Collecting results would not know the length before and grow step by step.
+    let mut values = Row::with_capacity(columns);
+    for i in 0..columns {
+        values.push(value_of(row.get_ref(i)?));
+    }
+    Ok(values)
 }
 
 /// What became of a write that SQLite did or refused.

@@ -9,6 +9,7 @@ use crate::writer::{Tried, Write, Writer};
 use mainstem_core::change::{Change, Edit};
 use mainstem_core::conflict::{self, Claim, Conflict, ConflictKind, Side};
 use mainstem_core::schema::Schema;
+use mainstem_core::stamp::Stamp;
 use mainstem_core::three_way::Touch;
 use mainstem_core::value::{Row, Value};
 
@@ -16,6 +17,20 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
     /// A unique index or a constraint stands against ours. The side with the earlier stamp holds, so that the order of
     /// arrival does not matter; theirs gives way only where nothing else hangs on it.
     pub(super) fn refused(&mut self, write: &Write<Tag>, kind: ConflictKind, what: String) -> Result<()> {
+        let (stamp, actor) = (self.stamp(write.tag.change.at), self.front.header.actor.clone());
+        self.stand_off(write, kind, what, stamp, actor, false).map(drop)
+    }
+
+    /// Two rows want one place. True where ours has it now; where it must and cannot, nothing is said.
+    pub(super) fn stand_off(
+        &mut self,
+        write: &Write<Tag>,
+        kind: ConflictKind,
+        what: String,
+        stamp: Stamp,
+        actor: String,
+        must_win: bool,
+    ) -> Result<bool> {
         let schema = self.schema.clone();
         let table = &schema.tables[write.table];
         let Some(after) = &write.after else { return Err(Error::internal("a delete was refused")) };
@@ -25,11 +40,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             None => None,
         };
         let own = former.as_ref().map_or_else(|| after.clone(), |row| laid_on(row, &write.tag.change));
-        let ours = Side {
-            claim: Claim::Row(Some(image(table, &own))),
-            stamp: self.stamp(write.tag.change.at),
-            actor: self.front.header.actor.clone(),
-        };
+        let ours = Side { claim: Claim::Row(Some(image(table, &own))), stamp, actor };
         let rival = match kind {
             ConflictKind::Unique => self.ground.rivals(write.table, after)?.into_iter().next(),
             _ => write.before.clone(),
@@ -47,8 +58,12 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             actor: rival_touches.last().map(|t| t.actor.clone()).unwrap_or_default(),
         };
         let is_ours_first = !rival_touches.is_empty() && ours.stamp < theirs.stamp;
-        if is_ours_first && let Some(rival) = &rival {
-            self.displace(write, rival, &rival_touches)?;
+        let is_ours = match &rival {
+            Some(rival) if is_ours_first => self.displace(write, rival, &rival_touches)?,
+            _ => false,
+        };
+        if must_win && !is_ours {
+            return Ok(false);
         }
         // A unique clash is about two rows; it is filed under the smaller key, whichever side that is.
         let other = rival.filter(|row| kind == ConflictKind::Unique && table.key_of(row) < write.tag.change.key);
@@ -71,7 +86,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             version: self.place.version,
             answer: None,
         });
-        Ok(())
+        Ok(is_ours)
     }
 
     /// Takes back what theirs did to the rival row after our base and puts ours in. False, with nothing changed, where
@@ -128,7 +143,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
 }
 
 /// A row before the touches: absent where they made it. None where they say nothing that can be undone.
-fn undone(schema: &Schema, table: usize, row: &Row, touches: &[Touch]) -> Option<Option<Row>> {
+pub(super) fn undone(schema: &Schema, table: usize, row: &Row, touches: &[Touch]) -> Option<Option<Row>> {
     let mut now = Some(row.clone());
     for touch in touches.iter().rev() {
         let lane = Lane::between(schema, Some(table), &touch.shape, &[]);

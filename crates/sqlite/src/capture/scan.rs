@@ -15,8 +15,7 @@ pub fn scan(conn: &Connection, table: &Table, visit: &mut dyn FnMut(Row) -> Resu
     let mut statement = conn.prepare_cached(&sql).on(conn)?;
     let mut rows = statement.query([]).on(conn)?;
     while let Some(row) = rows.next().on(conn)? {
-        let values = (0..table.columns.len()).map(|i| row.get_ref(i).map(value));
-        visit(values.collect::<rusqlite::Result<Row>>().on(conn)?)?;
+        visit(crate::tables::read_row(row).on(conn)?)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a comparison never writes a user's row. What it finds becomes a captured local edit, so that it can be
 //! seen, sent and undone like any other.
-use super::{base_version, storage, tracked_schema, working};
+use super::{base_version, bases, storage, tracked_schema, working};
 use crate::capture::{self, Done};
 use crate::errors::Explain;
 use mainstem::body::Digests;
@@ -63,9 +63,9 @@ fn stored(db: &Connection, schema: &Schema, progress: Progress<'_>) -> Result<Di
 fn believed(db: &Connection, schema: &Schema) -> Result<Digests> {
     let mut digests = Digests::new(schema, &storage::digests(db)?);
     db.execute_batch(SCRATCH).on(db)?;
-    storage::bases(db, &mut |name, kept| {
+    bases::each(db, &mut |name, kept| {
         let Some(table) = schema.table(name) else { return Ok(()) };
-        let before = kept.image.map(|bytes| storage::row_of(table, &bytes, None)).transpose()?;
+        let before = kept.image.map(|image| image.row(table, None));
         digests.row_to(table, before.as_ref(), kept.now.as_ref());
         Ok(())
     })?;
@@ -209,8 +209,8 @@ fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[S
             .on(db)?
             .execute([row_format::encode_key(&key)])
             .on(db)?;
-        if let Some(image) = storage::base(db, table, &key)? {
-            let image = image.map(|bytes| storage::row_of(table, &bytes, None)).transpose()?;
+        if let Some(image) = bases::find(db, table, &key)? {
+            let image = image.map(|image| image.row(table, None));
             if image.as_ref() != Some(&base) {
                 // An unseen write came before the first that was seen, so that its outcome was taken for the base.
                 wrong.insert(key.clone());
@@ -235,7 +235,7 @@ fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[S
             .query_row([row_format::encode_key(&key)], |_| Ok(()))
             .optional()
             .on(db)?;
-        if seen.is_none() && storage::base(db, table, &key)?.is_none() {
+        if seen.is_none() && !bases::is_kept(db, table, &key)? {
             extra.push(key);
         }
         Ok(())
@@ -243,11 +243,11 @@ fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[S
     for key in extra {
         comparing.settle(&key, None, None, visit)?;
     }
-    storage::bases(db, &mut |name, kept| {
+    bases::each(db, &mut |name, kept| {
         if !name.eq_ignore_ascii_case(&table.name) || wrong.contains(&kept.key) {
             return Ok(());
         }
-        let base = kept.image.map(|bytes| storage::row_of(table, &bytes, None)).transpose()?;
+        let base = kept.image.map(|image| image.row(table, None));
         comparing.settle(&kept.key, kept.now, base.as_ref(), visit)
     })
 }
@@ -369,6 +369,7 @@ pub fn reconcile(db: &Connection, primary: &mut dyn Primary, may_delete_many: bo
             )
             .hint("restore the file if that was not meant; else: mainstem sync --accept-deletions"));
         }
+        let mut keeper = bases::Keeper::new(db);
         for (key, base, here, is_logged) in &missed {
             let done = Done::between(base.as_ref(), here.as_ref());
             // What capture saw later began from a state it had not seen come about: the record of that goes before.
@@ -378,7 +379,7 @@ pub fn reconcile(db: &Connection, primary: &mut dyn Primary, may_delete_many: bo
                 capture::record(db, table, key, done, 0)?
             }
             // From here on it is the log that says what became of the row.
-            storage::correct_base(db, table, key, base.as_ref())?;
+            keeper.correct(table, key, base.as_ref())?;
         }
         found += missed.len() as u64;
         complete_partial(db, table, primary, &steps)?;
@@ -396,7 +397,7 @@ fn complete_partial(db: &Connection, table: &Table, primary: &mut dyn Primary, s
     }
     let former = former_name(&table.name, steps);
     let schema = Schema { tables: vec![table.clone()], objects: Vec::new() };
-    let (mut now, mut digests) = (working::rows_now(db, &schema), Digests::default());
+    let (mut now, mut keeper) = (working::rows_now(db, &schema), bases::Keeper::new(db));
     primary.rows(&former, base_version(db)?, &mut |names, row| {
         let shape = Shape { table: former.clone(), columns: names.to_vec(), key: key_in(names, table, steps), ..Shape::default() };
         let base = Lane::between(&schema, Some(0), &shape, steps).local_row(row);
@@ -410,8 +411,7 @@ fn complete_partial(db: &Connection, table: &Table, primary: &mut dyn Primary, s
         if is_partial.is_none() {
             return Ok(());
         }
-        let now = now.get(0, &key)?.map(|row| digests.digest(table, &row));
-        storage::keep_base(db, table, &key, Some(&base), now.as_ref())
+        keeper.keep(table, &key, Some(&base), now.get(0, &key)?.as_ref())
     })
 }
 

@@ -1,6 +1,6 @@
 //! Local edits that Mainstem itself makes: putting rows back, and taking a changeset from a file.
 use super::ground::{Record, ReplicaGround};
-use super::{base_version, receive, storage, tracked_schema, working};
+use super::{base_version, links, receive, storage, tracked_schema, working};
 use crate::capture::{self, Done};
 use mainstem::core::change::{Change, Edit, Front, Shape};
 use mainstem::core::conflict::Conflict;
@@ -104,6 +104,7 @@ pub fn restore(db: &Connection, around: &Around, since: Since, target: &RestoreT
         edits.push(LocalEdit { table, before, after });
     }
     let at = now(db, around)?;
+    let edits = links::follow(&mut ground, edits, false)?;
     write(db, &mut ground, edits, at)
 }
 

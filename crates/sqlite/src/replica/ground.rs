@@ -1,9 +1,8 @@
 //! A replica's rows as ground to rebase onto, with what the versions just received did to them.
-use super::storage;
+use super::{bases, storage};
 use crate::capture::{self, Done};
 use crate::errors::Explain;
 use crate::tables::SqliteTables;
-use mainstem::body::Digests;
 use mainstem::core::change::Change;
 use mainstem::core::event::{Renumbered, Version};
 use mainstem::core::format::{page, row as row_format};
@@ -78,8 +77,8 @@ impl Tables for ReplicaGround<'_> {
     fn insert(&mut self, table: usize, row: &Row) -> Result<Wrote> {
         self.tables.insert(table, row)
     }
-    fn update(&mut self, table: usize, key: &Key, row: &Row) -> Result<Wrote> {
-        self.tables.update(table, key, row)
+    fn update(&mut self, table: usize, before: &Row, row: &Row) -> Result<Wrote> {
+        self.tables.update(table, before, row)
     }
     fn delete(&mut self, table: usize, key: &Key) -> Result<()> {
         self.tables.delete(table, key)
@@ -138,17 +137,13 @@ impl Ground for ReplicaGround<'_> {
 }
 
 /// Keeps the base image of each row that local work makes deviate.
-#[derive(Default)]
-pub struct KeepBases {
-    digests: Digests,
-}
+pub struct KeepBases<'c>(pub bases::Keeper<'c>);
 
-impl Effects<ReplicaGround<'_>> for KeepBases {
-    fn effect(&mut self, ground: &mut ReplicaGround<'_>, schema: &Schema, effect: &Effect<'_>) -> Result<()> {
+impl Effects<ReplicaGround<'_>> for KeepBases<'_> {
+    fn effect(&mut self, _ground: &mut ReplicaGround<'_>, schema: &Schema, effect: &Effect<'_>) -> Result<()> {
         let table = &schema.tables[effect.table];
         let Some(row) = effect.before.or(effect.after) else { return Ok(()) };
-        let now = effect.after.map(|row| self.digests.digest(table, row));
-        storage::keep_base(ground.db, table, &table.key_of(row), effect.before, now.as_ref())
+        self.0.keep(table, &table.key_of(row), effect.before, effect.after)
     }
     fn altered(&mut self, _ground: &mut ReplicaGround<'_>, _tables: &[String]) -> Result<()> {
         Ok(())

@@ -3,12 +3,15 @@
 //! Invariant: every command's work on the file is one transaction; the file is only ever opened through SQLite (CAP-10).
 //! Invariant: rows that we write never fire a trigger; what we write as a local edit is put into capture's log by hand.
 mod answer;
+mod bases;
 mod begin;
 mod compare;
 mod edit;
 mod ground;
+mod links;
 mod receive;
 mod refused;
+mod stash;
 mod storage;
 mod working;
 

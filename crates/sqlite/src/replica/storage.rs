@@ -1,15 +1,12 @@
-//! What a replica remembers in its own `mainstem_` tables, beside capture's log.
-//!
-//! Invariant: for every row that deviates from the base version, `mainstem_base` has that row's image in the base
-//! version (NULL: there was none) and the digest of the row that capture left there, or capture's log has it.
+//! What a replica remembers in its own `mainstem_` tables, beside capture's log and the rows of the base version.
 use crate::errors::Explain;
 use mainstem::core::change::{Change, Front, Resolution};
-use mainstem::core::conflict::{Conflict, Image};
+use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Event, TableDigest, Version, Waiting};
 use mainstem::core::format::{self, row as row_format};
-use mainstem::core::schema::{SchemaChange, Table};
+use mainstem::core::schema::SchemaChange;
 use mainstem::core::stamp::Time;
-use mainstem::core::value::{Key, Row};
+use mainstem::core::value::Key;
 use mainstem::error::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -18,9 +15,9 @@ pub const LAYOUT: i64 = 1;
 
 const TABLES: &str = "
 CREATE TABLE mainstem_meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE mainstem_base(tbl TEXT, key BLOB, image BLOB, now BLOB, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
 CREATE TABLE mainstem_changeset(ordinal INTEGER PRIMARY KEY, write_id BLOB NOT NULL, front BLOB NOT NULL);
 CREATE TABLE mainstem_page(write_id BLOB, page INTEGER, body BLOB NOT NULL, PRIMARY KEY(write_id, page)) WITHOUT ROWID;
+CREATE TABLE mainstem_stash(ordinal INTEGER PRIMARY KEY, write_id BLOB NOT NULL, front BLOB NOT NULL);
 CREATE TABLE mainstem_inbox(ordinal INTEGER PRIMARY KEY, hash BLOB, body BLOB NOT NULL);
 CREATE TABLE mainstem_version(version INTEGER PRIMARY KEY, hash BLOB NOT NULL, body BLOB NOT NULL);
 CREATE TABLE mainstem_conflict(id INTEGER PRIMARY KEY, is_open INTEGER NOT NULL, body BLOB NOT NULL);
@@ -35,6 +32,7 @@ CREATE TABLE mainstem_resolution(conflict INTEGER PRIMARY KEY, choice INTEGER NO
 /// Makes the tables.
 pub fn create(db: &Connection) -> Result<()> {
     db.execute_batch(TABLES).on(db)?;
+    db.execute_batch(super::bases::TABLES).on(db)?;
     put(db, "layout", LAYOUT)
 }
 
@@ -80,83 +78,6 @@ fn wide(bytes: &[u8]) -> Result<u128> {
 
 fn digest(bytes: &[u8]) -> Result<Digest> {
     bytes.try_into().map_err(|_| Error::corrupt("a digest in the replica's own tables is damaged"))
-}
-
-/// A row by column name, as it is kept in `mainstem_base`.
-pub fn image_of(table: &Table, row: &Row) -> Vec<u8> {
-    let image: Image = table.columns.iter().map(|c| c.name.clone()).zip(row.iter().cloned()).collect();
-    row_format::encode_image(&image)
-}
-
-/// A kept image in the columns that the table has now. Columns that came since take `fill`'s value.
-pub fn row_of(table: &Table, bytes: &[u8], fill: Option<&Row>) -> Result<Row> {
-    let image = row_format::decode_image(bytes)?;
-    let mut row: Row = match fill {
-        Some(row) => row.clone(),
-        None => table.columns.iter().map(|c| mainstem::lane::constant_default(c.default.as_deref())).collect(),
-    };
-    for (name, value) in image {
-        if let Some(at) = table.column(&name) {
-            row[at] = value;
-        }
-    }
-    Ok(row)
-}
-
-/// Keeps a row's image in the base version, unless it is kept already, and the digest of the row that is there now.
-pub fn keep_base(db: &Connection, table: &Table, key: &Key, row: Option<&Row>, now: Option<&Digest>) -> Result<()> {
-    let sql = "INSERT INTO mainstem_base(tbl, key, image, now) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET now = excluded.now";
-    db.prepare_cached(sql)
-        .on(db)?
-        .execute(params![table.name, row_format::encode_key(key), row.map(|r| image_of(table, r)), now])
-        .on(db)?;
-    Ok(())
-}
-
-/// Corrects a kept row's base image, and says that it was just that at the last commit: what it became since is in
-/// capture's log.
-pub fn correct_base(db: &Connection, table: &Table, key: &Key, base: Option<&Row>) -> Result<()> {
-    let now = base.map(|row| mainstem::body::Digests::default().digest(table, row));
-    db.prepare_cached("UPDATE mainstem_base SET image = ?3, now = ?4 WHERE tbl = ?1 AND key = ?2")
-        .on(db)?
-        .execute(params![table.name, row_format::encode_key(key), base.map(|r| image_of(table, r)), now])
-        .on(db)?;
-    Ok(())
-}
-
-/// A row's image in the base version: outer None where it does not deviate by what is kept here.
-pub fn base(db: &Connection, table: &Table, key: &Key) -> Result<Option<Option<Vec<u8>>>> {
-    db.prepare_cached("SELECT image FROM mainstem_base WHERE tbl = ?1 AND key = ?2")
-        .on(db)?
-        .query_row(params![table.name, row_format::encode_key(key)], |r| r.get(0))
-        .optional()
-        .on(db)
-}
-
-/// A row that deviates from the base version by what is kept.
-pub struct Kept {
-    /// The row.
-    pub key: Key,
-    /// Its image in the base version; none where it was not there.
-    pub image: Option<Vec<u8>>,
-    /// The digest of the row that capture left there; none where it left none.
-    pub now: Option<Digest>,
-}
-
-/// Takes a table's name and a kept row of it.
-pub type VisitBase<'a> = &'a mut dyn FnMut(&str, Kept) -> Result<()>;
-
-/// Visits every kept base image.
-pub fn bases(db: &Connection, visit: VisitBase<'_>) -> Result<()> {
-    let mut statement = db.prepare_cached("SELECT tbl, key, image, now FROM mainstem_base ORDER BY tbl, key").on(db)?;
-    let mut rows = statement.query([]).on(db)?;
-    while let Some(row) = rows.next().on(db)? {
-        let table: String = row.get(0).on(db)?;
-        let key = row_format::decode_key(row.get_ref(1).on(db)?.as_blob().map_err(|_| Error::corrupt("a kept key is damaged"))?)?;
-        let now: Option<Vec<u8>> = row.get(3).on(db)?;
-        visit(&table, Kept { key, image: row.get(2).on(db)?, now: now.map(|d| digest(&d)).transpose()? })?;
-    }
-    Ok(())
 }
 
 /// Adds a closed changeset; its pages are stored already.

@@ -1,7 +1,7 @@
 //! The working changeset: what changed since the last commit, and closing it.
-use super::{base_version, replica_id, storage, tracked_schema};
+use super::{base_version, bases, replica_id, storage, tracked_schema};
 use crate::capture::{self, NetChange};
-use mainstem::body::{Digests, PAGE_CHANGES_MAX, cells, weight};
+use mainstem::body::{PAGE_CHANGES_MAX, cells, weight};
 use mainstem::core::change::{Change, Edit, Front, Header, Shape};
 use mainstem::core::format::page;
 use mainstem::core::schema::{Schema, Table};
@@ -81,11 +81,11 @@ pub fn changes(db: &Connection, since: Since, visit: &mut dyn FnMut(&Shape, &Cha
     if since == Since::Base {
         let schema = tracked_schema(db)?;
         let mut now = rows_now(db, &schema);
-        storage::bases(db, &mut |name, kept| {
+        bases::each(db, &mut |name, kept| {
             let Some(position) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
             let table = &schema.tables[position];
             let after = now.get(position, &kept.key)?;
-            let before = kept.image.map(|bytes| storage::row_of(table, &bytes, after.as_ref())).transpose()?;
+            let before = kept.image.map(|image| image.row(table, after.as_ref()));
             seen.insert((table.name.to_ascii_lowercase(), kept.key.clone()));
             let net = NetChange {
                 table: 0,
@@ -170,26 +170,33 @@ impl Closing<'_> {
     }
 }
 
-/// Closes what changed since the last commit as a changeset, inside a transaction. None where nothing did.
-pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Option<Front>> {
+/// Writes what changed since the last commit into pages under an id, and gives them their front, whose header is not
+/// filled in yet. `keeps_bases`: the rows are committed, so that their base images are kept.
+pub fn gather(db: &Connection, write_id: u128, keeps_bases: bool) -> Result<Front> {
     let floor = Time(storage::get::<i64>(db, "clock")?.unwrap_or_default() as u64);
-    let write_id = around.random();
     let mut closing = Closing { db, write_id, front: Front::default(), shapes: HashMap::new(), page: Vec::new(), weight: 0, pages: 0 };
-    let end = capture::end(db)?;
-    let mut digests = Digests::default();
+    let mut keeper = bases::Keeper::new(db);
     capture::condense(db, None, &mut |table, mut net| {
         if !net.unknown_before.is_empty() {
             complete(db, table, &mut net)?;
         }
         let shape = closing.shape(table);
         let Some(change) = change_of(table, shape, &net, floor) else { return Ok(()) };
-        let now = net.after.as_ref().map(|row| digests.digest(table, row));
-        storage::keep_base(db, table, &net.key, net.before.as_ref(), now.as_ref())?;
+        if keeps_bases {
+            keeper.keep(table, &net.key, net.before.as_ref(), net.after.as_ref())?;
+        }
         closing.add(change)
     })?;
     closing.close_page()?;
+    closing.front.header.write_id = write_id;
+    Ok(closing.front)
+}
+
+/// Closes what changed since the last commit as a changeset, inside a transaction. None where nothing did.
+pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Option<Front>> {
+    let end = capture::end(db)?;
+    let mut front = gather(db, around.random(), true)?;
     capture::clear(db, end)?;
-    let mut front = closing.front;
     front.schema = storage::steps(db)?;
     front.resolutions = storage::resolutions(db)?;
     if front.count == 0 && front.schema.is_empty() && front.resolutions.is_empty() {
@@ -198,16 +205,21 @@ pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Op
     db.execute_batch("DELETE FROM mainstem_step; DELETE FROM mainstem_resolution;")
         .map_err(|e| crate::errors::explain(e, "the replica", 0))?;
     let sequence = storage::get::<i64>(db, "sequence")?.unwrap_or_default() + 1;
+    let floor = Time(storage::get::<i64>(db, "clock")?.unwrap_or_default() as u64);
+    let begun = begun(db)?;
+    let title = naming.title.map(str::to_owned).or_else(|| begun.as_ref().map(|b| b.0.clone()));
+    let description = if naming.title.is_some() { naming.description.to_owned() } else { begun.map(|b| b.1).unwrap_or_default() };
+    begin(db, None)?;
     let at = front.header.at.max(floor).tick(around.now_ms()).max(front.resolutions.iter().map(|r| r.at).max().unwrap_or_default());
     front.header = Header {
-        write_id,
+        write_id: front.header.write_id,
         lineage: storage::get_wide(db, "lineage")?.unwrap_or_default(),
         replica: replica_id(db)?,
         sequence: sequence as u64,
         base_version: base_version(db)?,
         actor: naming.actor.to_owned(),
-        title: naming.title.map(str::to_owned),
-        description: naming.description.to_owned(),
+        title,
+        description,
         at,
     };
     storage::put(db, "sequence", sequence)?;
@@ -216,12 +228,24 @@ pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Op
     Ok(Some(front))
 }
 
+/// Names the working changeset ahead of its commit, or takes the name away.
+pub fn begin(db: &Connection, name: Option<(&str, &str)>) -> Result<()> {
+    storage::put(db, "begun_title", name.map(|n| n.0))?;
+    storage::put(db, "begun_description", name.map(|n| n.1))
+}
+
+/// The title and description that the working changeset was given ahead of its commit.
+pub fn begun(db: &Connection) -> Result<Option<(String, String)>> {
+    let title: Option<String> = storage::get(db, "begun_title")?;
+    title.map(|t| storage::get(db, "begun_description").map(|d| (t, d.unwrap_or_default()))).transpose()
+}
+
 /// Takes cells whose value before is not known from the row's base image, where a comparison has put one; else the
 /// table is to be compared before anything is sent.
 fn complete(db: &Connection, table: &Table, net: &mut NetChange) -> Result<()> {
     let Some(before) = &mut net.before else { return Ok(()) };
-    let Some(Some(image)) = storage::base(db, table, &net.key)? else { return storage::add_gap(db, &table.name) };
-    let base = storage::row_of(table, &image, None)?;
+    let Some(Some(image)) = bases::find(db, table, &net.key)? else { return storage::add_gap(db, &table.name) };
+    let base = image.row(table, None);
     for column in std::mem::take(&mut net.unknown_before) {
         before[column].clone_from(&base[column]);
     }

@@ -6,7 +6,8 @@ const TRIES_MAX: usize = 400;
 
 /// The first words of a complaint: a smaller tape must fail for the same reason.
 pub fn reason(why: &str) -> String {
-    why.split(':').next().unwrap_or_default().to_owned()
+    let parts = if why.starts_with("panic") { 4 } else { 1 };
+    why.splitn(parts + 1, ':').take(parts).collect()
 }
 
 /// A smaller tape that fails alike, and its complaint.
@@ -39,6 +40,13 @@ pub fn shrink(tape: &Tape, why: String, complaint: impl Fn(&Tape) -> Option<Stri
             break;
         }
         size /= 2;
+    }
+    for at in (0..best.schema.len()).rev() {
+        let mut candidate = best.clone();
+        if !candidate.schema.remove(at).starts_with("INSERT") {
+            continue;
+        }
+        attempt(candidate, &mut best, &mut said);
     }
     for at in 0..best.policy.len() {
         let mut candidate = best.clone();

@@ -142,14 +142,15 @@ impl Values<'_> {
         let dice = self.dice;
         match kind {
             Kind::Number if dice.one_in(3) => "NULL".into(),
-            Kind::Number | Kind::Small => (1 + dice.below(5)).to_string(),
+            Kind::Number | Kind::Small => (1 + dice.below(4)).to_string(),
             Kind::Link if dice.one_in(3) => "NULL".into(),
-            Kind::Link => (1 + dice.below(5)).to_string(),
+            Kind::Link => (1 + dice.below(4)).to_string(),
+            Kind::Code if !dice.one_in(3) => (*dice.of(&CODES[..3])).into(),
             Kind::Code => (*dice.of(CODES)).into(),
             Kind::Unique => match dice.below(6) {
                 0 => "NULL".into(),
                 1 => format!("'{}'", self.word()),
-                n => format!("'u{n}'"),
+                n => format!("'u{}'", n % 3),
             },
             Kind::Any if dice.one_in(3) => (*dice.of(HURTS)).into(),
             Kind::Any => format!("'{}'", self.word()),

@@ -184,9 +184,6 @@ impl World {
         let after = words_of(&copies::rows(&path));
         self.written.extend(after.difference(&before).cloned());
         self.gone.extend(before.difference(&after).cloned());
-        for word in after.difference(&before) {
-            self.gone.remove(word);
-        }
         if let Some(who) = who {
             self.copies[who].since_kept.extend(after.difference(&before).cloned());
         }

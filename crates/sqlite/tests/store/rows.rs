@@ -40,7 +40,8 @@ fn every_value_comes_back_to_the_bit() {
         for other in nasty() {
             let key = vec![Value::Integer(i as i64)];
             let changed = vec![Value::Integer(i as i64), other];
-            assert_eq!(t.update(0, &key, &changed).unwrap(), Wrote::Done);
+            let before = t.get(0, &key).unwrap().unwrap();
+            assert_eq!(t.update(0, &before, &changed).unwrap(), Wrote::Done);
             assert_eq!(t.get(0, &key).unwrap(), Some(changed));
         }
     }
@@ -59,7 +60,7 @@ fn every_value_but_null_is_a_key() {
                     assert_eq!(t.get(table, &vec![value.clone()]).unwrap(), Some(row.clone()));
                     assert!(rivals.unwrap().is_empty());
                     let changed = vec![value.clone(), Value::text("y")];
-                    assert_eq!(t.update(table, &vec![value.clone()], &changed).unwrap(), Wrote::Done);
+                    assert_eq!(t.update(table, &row, &changed).unwrap(), Wrote::Done);
                     t.delete(table, &vec![value.clone()]).unwrap();
                     assert_eq!(t.get(table, &vec![value]).unwrap(), None);
                     t.insert(table, &row).unwrap();
@@ -113,7 +114,7 @@ fn a_key_equal_by_collation_is_a_rival_not_the_row() {
         assert_eq!(t.get(0, &key).unwrap(), None, "{sql}");
         assert_eq!(t.insert(0, &row).unwrap(), Wrote::Unique("t.k".into()), "{sql}");
         assert_eq!(t.rivals(0, &row).unwrap(), vec![abc.clone()], "{sql}");
-        assert_eq!(t.update(0, &key, &row).unwrap_err().code, "row_gone");
+        assert_eq!(t.update(0, &row, &row).unwrap_err().code, "row_gone");
         assert_eq!(t.delete(0, &key).unwrap_err().code, "row_gone");
         assert_eq!(t.get(0, &vec![Value::text("abc")]).unwrap(), Some(abc), "{sql}");
     }
@@ -152,7 +153,7 @@ fn an_insert_never_replaces_whatever_the_schema_says() {
     let row = |id: i64, u: &str, n: Value| vec![Value::Integer(id), u.into(), n];
     assert_eq!(t.insert(0, &row(1, "z", 0.into())).unwrap(), Wrote::Unique("t.id".into()));
     assert_eq!(t.insert(0, &row(3, "a", 0.into())).unwrap(), Wrote::Unique("t.u".into()));
-    assert_eq!(t.update(0, &vec![1.into()], &row(1, "b", 5.into())).unwrap(), Wrote::Unique("t.u".into()));
+    assert_eq!(t.update(0, &row(1, "a", 0.into()), &row(1, "b", 5.into())).unwrap(), Wrote::Unique("t.u".into()));
     assert_eq!(t.insert(0, &row(3, "c", Value::Null)).unwrap(), Wrote::Constraint("t.n".into()));
     assert_eq!(t.get(0, &vec![1.into()]).unwrap(), Some(row(1, "a", 0.into())));
     assert_eq!(t.rivals(0, &row(1, "b", 0.into())).unwrap(), vec![row(2, "b", 0.into())]);
@@ -240,10 +241,10 @@ fn rivals_are_found_in_every_kind_of_unique_index() {
 fn a_swap_of_unique_values_is_refused_in_the_middle() {
     let db = database("CREATE TABLE t(id INTEGER PRIMARY KEY, u UNIQUE); INSERT INTO t VALUES (1,'a'),(2,'b')");
     let mut t = tables(&db);
-    assert_eq!(t.update(0, &vec![1.into()], &vec![1.into(), "b".into()]).unwrap(), Wrote::Unique("t.u".into()));
+    assert_eq!(t.update(0, &vec![1.into(), "a".into()], &vec![1.into(), "b".into()]).unwrap(), Wrote::Unique("t.u".into()));
     assert_eq!(t.get(0, &vec![1.into()]).unwrap(), Some(vec![1.into(), "a".into()]));
     t.delete(0, &vec![2.into()]).unwrap();
-    assert_eq!(t.update(0, &vec![1.into()], &vec![1.into(), "b".into()]).unwrap(), Wrote::Done);
+    assert_eq!(t.update(0, &vec![1.into(), "a".into()], &vec![1.into(), "b".into()]).unwrap(), Wrote::Done);
     assert_eq!(t.insert(0, &vec![2.into(), "a".into()]).unwrap(), Wrote::Done);
 }
 
@@ -270,7 +271,7 @@ fn generated_columns_are_left_alone() {
     let db = database("CREATE TABLE t(id INTEGER PRIMARY KEY, a INT, g INT AS (a * 2) STORED, b)");
     let mut t = tables(&db);
     t.insert(0, &vec![1.into(), 4.into(), "b".into()]).unwrap();
-    t.update(0, &vec![1.into()], &vec![1.into(), 5.into(), "b".into()]).unwrap();
+    t.update(0, &vec![1.into(), 4.into(), "b".into()], &vec![1.into(), 5.into(), "b".into()]).unwrap();
     let g: i64 = db.query_row("SELECT g FROM t", [], |r| r.get(0)).unwrap();
     assert_eq!(g, 10);
 }
@@ -287,7 +288,7 @@ fn hostile_names_are_only_names() {
     let db = database(&sql);
     let mut t = tables(&db);
     assert_eq!(t.insert(1, &vec![1.into(), "v".into()]).unwrap(), Wrote::Done);
-    assert_eq!(t.update(1, &vec![1.into()], &vec![1.into(), "w".into()]).unwrap(), Wrote::Done);
+    assert_eq!(t.update(1, &vec![1.into(), "v".into()], &vec![1.into(), "w".into()]).unwrap(), Wrote::Done);
     assert_eq!(t.find(1, &[1], &["w".into()], 1).unwrap().len(), 1);
     assert_eq!(t.rivals(1, &vec![2.into(), "w".into()]).unwrap().len(), 1);
     assert_eq!(t.next_number(1).unwrap(), 2);
@@ -328,7 +329,7 @@ fn a_database_in_utf16_gives_the_same_values() {
         let row = vec![Value::text(text), Value::text(text)];
         assert_eq!(t.insert(0, &row).unwrap(), Wrote::Done);
         assert_eq!(t.get(0, &vec![Value::text(text)]).unwrap(), Some(row.clone()));
-        t.update(0, &vec![Value::text(text)], &vec![Value::text(text), Value::Blob(text.into())]).unwrap();
+        t.update(0, &row, &vec![Value::text(text), Value::Blob(text.into())]).unwrap();
     }
     assert_eq!(t.get(0, &vec![Value::text("e\u{301}")]).unwrap().unwrap()[1], Value::Blob("e\u{301}".into()));
 }

@@ -1,0 +1,131 @@
+//! F6's way without a server: 100,000 rows from one replica through an embedded primary to another, durability on.
+use crate::capturing::{TABLE, fill};
+use crate::figures::Figure;
+use crate::gauge::{cost, median};
+use crate::pair::{self, quiet};
+use mainstem::sync::{self, Report};
+use rusqlite::Connection;
+use std::path::Path;
+
+const ROWS: i64 = 100_000;
+const RUNS: usize = 5;
+
+/// CPU seconds of each leg.
+#[derive(Default)]
+struct Legs {
+    /// Closing the changeset and pushing it.
+    push: f64,
+    /// The other replica takes it.
+    pull: f64,
+    /// The sender hears that it was accepted.
+    acknowledgement: f64,
+}
+
+fn push(folder: &Path, name: &str) -> Report {
+    let mut replica = pair::replica(&folder.join(name));
+    sync::push(&mut replica, &mut *pair::primary(folder), name, &mut quiet).expect("the primary is there")
+}
+
+fn pull(folder: &Path, name: &str) -> Report {
+    let mut replica = pair::replica(&folder.join(name));
+    sync::pull(&mut replica, &mut *pair::primary(folder), name, &mut quiet).expect("the primary is there")
+}
+
+/// One way of a change that touches every row, verified at the end.
+fn way(base: &str, edit: &str) -> Legs {
+    let folder = tempfile::tempdir().expect("a place for temporary files");
+    let folder = folder.path();
+    pair::found(folder, base);
+    pair::user(&folder.join("a.db")).execute_batch(edit).expect("plain statements");
+    let (pushing, pushed) = cost(|| push(folder, "a.db"));
+    let (pulling, pulled) = cost(|| pull(folder, "b.db"));
+    let (acknowledging, _) = cost(|| pull(folder, "a.db"));
+    assert_eq!((pushed.pushed_changes, pulled.pulled_changes), (ROWS as u64, ROWS as u64));
+    assert_eq!(pair::digest(folder, "a.db"), pair::digest(folder, "b.db"));
+    Legs { push: pushing, pull: pulling, acknowledgement: acknowledging }
+}
+
+fn middle(legs: &[Legs]) -> Legs {
+    let of = |leg: fn(&Legs) -> f64| median(legs.iter().map(leg).collect());
+    Legs { push: of(|l| l.push), pull: of(|l| l.pull), acknowledgement: of(|l| l.acknowledgement) }
+}
+
+/// Bytes in the primary's pages.
+fn sent(folder: &Path) -> f64 {
+    let conn = Connection::open(pair::primary_folder(folder).join("primary.db")).expect("it was published");
+    conn.query_row("SELECT sum(length(body)) FROM mainstem_page", [], |r| r.get(0)).expect("pages")
+}
+
+fn bytes_a_row() -> f64 {
+    let folder = tempfile::tempdir().expect("a place for temporary files");
+    pair::found(folder.path(), TABLE);
+    pair::user(&folder.path().join("a.db")).execute_batch(&fill(ROWS)).expect("new rows");
+    push(folder.path(), "a.db");
+    sent(folder.path()) / ROWS as f64
+}
+
+/// Clones a primary that holds all the rows.
+fn first_clone() -> f64 {
+    let folder = tempfile::tempdir().expect("a place for temporary files");
+    pair::found(folder.path(), &format!("{TABLE}; {}", fill(ROWS)));
+    let (seconds, ()) = cost(|| pair::clone(folder.path(), "c.db"));
+    assert_eq!(pair::digest(folder.path(), "a.db"), pair::digest(folder.path(), "c.db"));
+    seconds
+}
+
+/// Two replicas change the same rows, then both sync until neither has anything left.
+fn both(first: &str, second: &str) -> (f64, u64) {
+    let folder = tempfile::tempdir().expect("a place for temporary files");
+    let folder = folder.path();
+    pair::found(folder, &format!("{TABLE}; {}", fill(ROWS)));
+    pair::user(&folder.join("a.db")).execute_batch(first).expect("plain statements");
+    pair::user(&folder.join("b.db")).execute_batch(second).expect("plain statements");
+    let (seconds, conflicts) = cost(|| {
+        let mut conflicts = 0;
+        for name in ["a.db", "b.db", "a.db"] {
+            let mut replica = pair::replica(&folder.join(name));
+            conflicts += sync::sync(&mut replica, &mut *pair::primary(folder), name, &mut quiet).expect("the primary is there").conflicts;
+        }
+        conflicts
+    });
+    assert_eq!(pair::digest(folder, "a.db"), pair::digest(folder, "b.db"));
+    (seconds, conflicts)
+}
+
+/// The ways by rows, the first clone, and two replicas on the same rows.
+pub fn figures() -> Vec<Figure> {
+    let filled = format!("{TABLE}; {}", fill(ROWS));
+    let (mut inserts, mut updates, mut clones, mut merged) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        inserts.push(way(TABLE, &fill(ROWS)));
+        updates.push(way(&filled, "UPDATE t SET b = b + 1000000"));
+        clones.push(first_clone());
+        let (seconds, conflicts) = both("UPDATE t SET b = b + 1000000", "UPDATE t SET a = a || ' changed'");
+        assert_eq!(conflicts, 0);
+        merged.push(seconds);
+    }
+    let mut figures = Vec::new();
+    let mut by_rows = 0.0;
+    for (what, legs) in [("inserts", middle(&inserts)), ("one-cell updates", middle(&updates))] {
+        let total = legs.push + legs.pull;
+        if what == "inserts" {
+            by_rows = total;
+        }
+        let told = format!("F6 without a server: 100,000 {what}, push {:.2} s and pull {:.2} s", legs.push, legs.pull);
+        figures.push(Figure::at_most(told, 1.1, total, " s"));
+        figures.push(Figure::plain(format!("… and the sender hears of it ({what})"), legs.acknowledgement, " s"));
+    }
+    figures.push(Figure::at_most("F6 bytes a row in the pages that are sent (inserts)", 110.0, bytes_a_row(), " B"));
+    let cloned = median(clones);
+    figures.push(Figure::at_most(
+        format!("F7 first clone of 100,000 rows ({cloned:.2} s) beside the way of inserts"),
+        0.30,
+        cloned / by_rows,
+        "×",
+    ));
+    figures.push(Figure::plain("two replicas change other cells of the same 100,000 rows, both sync", median(merged), " s"));
+    let (clashing, conflicts) = both("UPDATE t SET b = b + 1000000", "UPDATE t SET b = b + 2000000");
+    assert_eq!(conflicts, ROWS as u64);
+    figures.push(Figure::plain("two replicas change the same cell of 100,000 rows, both sync (one run)", clashing, " s"));
+    figures
+}
