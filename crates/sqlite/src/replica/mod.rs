@@ -197,6 +197,9 @@ impl SqliteReplica {
         for step in &healed.steps {
             self.notices.push(format!("noticed: {}", mainstem::schema_merge::describe(step)));
         }
+        for refused in &healed.refused {
+            self.notices.push(format!("{} is not tracked: {} ({})", refused.table, refused.why, refused.hint));
+        }
         for table in &healed.gap {
             self.notices.push(format!("capture of {table} was interrupted; the next push or verify compares its rows with the primary's"));
         }
