@@ -5,6 +5,7 @@
 mod answer;
 mod bases;
 mod begin;
+mod clock;
 mod compare;
 mod edit;
 mod ground;
@@ -273,7 +274,7 @@ impl Replica for SqliteReplica {
     fn commit(&mut self, actor: &str, title: Option<&str>, description: &str) -> Result<Option<Front>> {
         let (db, around) = (&self.db, &self.around);
         if title.is_none() && !working::has_work(db)? {
-            return Ok(None);
+            return if clock::is_ahead(db, around)? { transact(db, || clock::set_right(db, around)).map(|()| None) } else { Ok(None) };
         }
         transact(db, || {
             let front = working::close(db, around, &working::Naming { actor, title, description })?;
