@@ -116,7 +116,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         if rest == *before || self.would_dangle(write.table, before, Some(&rest))? {
             return Ok(());
         }
-        if self.ground.update(write.table, &table.key_of(before), &rest)? == Wrote::Done {
+        if self.ground.update(write.table, before, &rest)? == Wrote::Done {
             self.done(&Write { after: Some(rest), ..write.clone() })?;
         }
         Ok(())

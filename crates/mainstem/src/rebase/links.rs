@@ -293,7 +293,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         if still_points || self.would_dangle(child, row, Some(&former))? {
             return Ok(false);
         }
-        if self.ground.update(child, &schema.tables[child].key_of(row), &former)? != Wrote::Done {
+        if self.ground.update(child, row, &former)? != Wrote::Done {
             return Ok(false);
         }
         let effect = Effect { table: child, before: Some(row), after: Some(&former), at, cell_at: &[], moved_from: None };

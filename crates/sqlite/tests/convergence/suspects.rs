@@ -24,7 +24,7 @@ fn tape(schema: &str, policy: &[(&str, &str)], steps: Vec<Step>) -> Tape {
 
 /// The steps, then everybody comes in one order and in the other.
 fn told(schema: &str, policy: &[(&str, &str)], steps: &[Step]) {
-    for order in [[0, 1, 2], [1, 0, 2], [2, 1, 0], [1, 2, 0]] {
+    for order in [[0, 1, 2], [2, 1, 0]] {
         let steps = steps.iter().cloned().chain(order.map(Step::Sync)).collect();
         let tape = tape(schema, policy, steps);
         run(&tape).unwrap_or_else(|why| panic!("{why}\n{tape}"));
@@ -35,7 +35,7 @@ fn told(schema: &str, policy: &[(&str, &str)], steps: &[Step]) {
 fn an_edited_child_keeps_its_deleted_family() {
     let steps = [sql(0, "DELETE FROM team WHERE id = 1"), sql(1, "UPDATE note SET body = 'w10.' WHERE id = 1")];
     for deletes in ["manual", "delete-wins", "update-wins", "last-write-wins"] {
-        for table in ["team.deletes", "task.deletes", "note.deletes", "deletes"] {
+        for table in ["team.deletes", "note.deletes", "deletes"] {
             told(FAMILY, &[(table, deletes)], &steps);
         }
     }
