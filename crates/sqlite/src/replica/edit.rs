@@ -1,6 +1,6 @@
 //! Local edits that Mainstem itself makes: putting rows back, and taking a changeset from a file.
 use super::ground::{Record, ReplicaGround};
-use super::{base_version, links, receive, storage, tracked_schema, working};
+use super::{base_version, clock, links, storage, tracked_schema, working};
 use crate::capture::{self, Done};
 use mainstem::core::change::{Change, Edit, Front, Shape};
 use mainstem::core::conflict::Conflict;
@@ -59,11 +59,6 @@ fn stands_against(table: &str, what: &str) -> Error {
         .hint("mainstem diff, and change the row that stands against it first")
 }
 
-/// The time of a local edit made now.
-pub fn now(db: &Connection, around: &Around) -> Result<Time> {
-    Ok(receive::clock(db)?.tick(around.now_ms()))
-}
-
 /// Puts rows or cells back.
 pub fn restore(db: &Connection, around: &Around, since: Since, target: &RestoreTarget) -> Result<u64> {
     let schema = tracked_schema(db)?;
@@ -106,7 +101,7 @@ pub fn restore(db: &Connection, around: &Around, since: Since, target: &RestoreT
         };
         edits.push(LocalEdit { table, before, after });
     }
-    let at = now(db, around)?;
+    let at = clock::now(db, around)?;
     let edits = links::follow(&mut ground, edits, false)?;
     links::refuse_orphans(&schema, &edits, &gone)?;
     write(db, &mut ground, edits, at)
@@ -120,7 +115,7 @@ pub fn import(db: &Connection, around: &Around, front: &Front, pages: &mut dyn P
     let mut local = front.clone();
     // The rows here are what it meets, whatever version it was made on.
     local.header.base_version = here;
-    let mut effects = Record { at: now(db, around)?, rows: 0 };
+    let mut effects = Record { at: clock::now(db, around)?, rows: 0 };
     let place = Place { head: here, version: here, primary: ReplicaId(front.header.lineage) };
     let outcome = rebase(&mut ground, &policy, &local, pages, place, &mut effects)?;
     if let Some(waiting) = outcome.waiting.first() {

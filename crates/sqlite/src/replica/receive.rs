@@ -3,7 +3,7 @@
 //! Invariant: cursor, rows, conflicts, acknowledgements and digests move together.
 //! Invariant: a row that is not what the base version says is never overwritten; that is drift, and nothing is applied.
 use super::ground::{KeepBases, ReplicaGround};
-use super::{base_version, bases, refused, replica_id, storage, working};
+use super::{base_version, bases, clock, refused, replica_id, storage, working};
 use crate::capture;
 use crate::errors::Explain;
 use mainstem::body::Digests;
@@ -13,7 +13,7 @@ use mainstem::core::event::{Digest, Renumbered, Version, Waiting};
 use mainstem::core::format::page;
 use mainstem::core::renumber::Renumbering;
 use mainstem::core::schema::Schema;
-use mainstem::core::stamp::{ReplicaId, Time};
+use mainstem::core::stamp::ReplicaId;
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
 use mainstem::lane::Lane;
@@ -162,9 +162,7 @@ impl<'c> Taking<'c> {
         self.version = version.version;
         storage::put(self.db, "version", version.version as i64)?;
         storage::put(self.db, "hash", hash)?;
-        let clock = storage::get::<i64>(self.db, "clock")?.unwrap_or_default() as u64;
-        let heard = version.accepted_at.max(version.header.at).0;
-        storage::put(self.db, "clock", clock.max(heard) as i64)?;
+        clock::hear(self.db, version.accepted_at.max(version.header.at))?;
         received.versions += 1;
         received.changes += version.count;
         received.acknowledged += u64::from(is_ours);
@@ -492,11 +490,6 @@ fn key_text(key: &Key) -> String {
         other => other.as_text().map_or_else(|| other.type_name().to_owned(), |t| t.into_owned()),
     };
     key.iter().map(text).collect::<Vec<_>>().join(",")
-}
-
-/// The latest stamp heard or given.
-pub fn clock(db: &Connection) -> Result<Time> {
-    Ok(Time(storage::get::<i64>(db, "clock")?.unwrap_or_default() as u64))
 }
 
 /// Forgets what was captured up to now; used where the rows are known to be the base version.
