@@ -4,6 +4,7 @@
 use crate::capture;
 use crate::connection;
 use crate::errors::{Explain, shell_word};
+use crate::kept;
 use crate::ledger;
 use crate::store::{SqliteStore, Watcher};
 use mainstem::core::ErrorKind;
@@ -34,7 +35,8 @@ impl Watcher for CaptureWatcher {
         Ok(capture::is_installed(db)? && (capture::has_records(db)? || !capture::is_current(db)?))
     }
     fn take_direct(&self, db: &Connection, _schema: &Schema) -> Result<(Vec<SchemaChange>, Vec<DirectWrite>)> {
-        let healed = capture::heal(db)?;
+        let old = capture::declarations(db)?;
+        let steps = kept::follow(db, &old, capture::heal(db)?.steps)?;
         let end = capture::end(db)?;
         let schema = read_schema(db)?;
         let mut writes = Vec::new();
@@ -52,12 +54,12 @@ impl Watcher for CaptureWatcher {
             Ok(())
         })?;
         capture::clear(db, end)?;
-        Ok((healed.steps, writes))
+        Ok((steps, writes))
     }
 }
 
 fn read_schema(db: &Connection) -> Result<Schema> {
-    Ok(crate::schema::read(db)?.schema)
+    Ok(kept::with_kept(crate::schema::read(db)?.schema, kept::read(db)?))
 }
 
 fn store(db: Connection) -> Result<SqliteStore> {

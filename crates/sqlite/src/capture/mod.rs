@@ -72,6 +72,12 @@ pub fn remove(conn: &Connection) -> Result<()> {
     })
 }
 
+/// The statements that made the user's schema as capture last saw it, in an order in which they can be run.
+pub(crate) fn declarations(conn: &Connection) -> Result<Vec<String>> {
+    let seen = registry::remembered(conn)?;
+    Ok(steps::in_order(&seen).into_iter().map(String::from).collect())
+}
+
 /// The sequence of the last record; zero where nothing was ever captured.
 pub fn end(conn: &Connection) -> Result<i64> {
     conn.query_row(&format!("SELECT ifnull(max(seq), 0) FROM main.{LOG}"), [], |r| r.get(0)).on(conn)

@@ -352,6 +352,7 @@ impl<'c> Taking<'c> {
         if storage::changesets(self.db)?.is_empty() && our_waiting(self.db)?.is_empty() {
             self.db.execute("DELETE FROM mainstem_touch", []).on(self.db)?;
         }
+        self.ground.renew_indexes()?;
         storage::set_digests(self.db, &self.digests.list())
     }
 
