@@ -11,7 +11,6 @@ use mainstem_core::format::page;
 use mainstem_core::schema::{Schema, Table};
 use mainstem_core::stamp::Time;
 use mainstem_core::value::{Row, Value};
-use std::collections::BTreeMap;
 
 /// Row changes in a page, at most.
 pub const PAGE_CHANGES_MAX: usize = 2_000;
@@ -21,7 +20,9 @@ const PAGE_WEIGHT_MAX: usize = 512 * 1024;
 /// Every table's digest, kept up to date row by row.
 #[derive(Default)]
 pub struct Digests {
-    tables: BTreeMap<String, Tally>,
+    tables: Vec<Tally>,
+    /// The table that changed last; most rows are of the same one as the row before.
+    last: usize,
 }
 
 struct Tally {
@@ -53,15 +54,23 @@ impl Digests {
             rows: 0,
             sum: Sum::default(),
         };
-        self.tables.insert(table.name.to_ascii_lowercase(), tally);
+        match self.place(&table.name) {
+            Some(at) => self.tables[at] = tally,
+            None => self.tables.push(tally),
+        }
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        let is_it = |at: &usize| self.tables.get(*at).is_some_and(|t| t.name.eq_ignore_ascii_case(name));
+        Some(self.last).filter(is_it).or_else(|| (0..self.tables.len()).find(is_it))
     }
 
     fn tally(&mut self, table: &Table) -> &mut Tally {
-        let key = table.name.to_ascii_lowercase();
-        if !self.tables.contains_key(&key) {
+        self.last = self.place(&table.name).unwrap_or_else(|| {
             self.begin(table);
-        }
-        self.tables.get_mut(&key).expect("it was put there just now")
+            self.tables.len() - 1
+        });
+        &mut self.tables[self.last]
     }
 
     /// A row changed.
@@ -80,7 +89,7 @@ impl Digests {
     /// Reads tables again, after their columns changed, and forgets tables that are gone.
     pub fn recount<G: Tables + ?Sized>(&mut self, ground: &mut G, names: &[String]) -> Result<()> {
         let schema = ground.schema();
-        self.tables.retain(|name, _| schema.table(name).is_some());
+        self.tables.retain(|tally| schema.table(&tally.name).is_some());
         for name in names {
             let Some(index) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { continue };
             let table = &schema.tables[index];
@@ -97,7 +106,10 @@ impl Digests {
 
     /// The digests now, by table name.
     pub fn list(&self) -> Vec<TableDigest> {
-        self.tables.values().map(|t| TableDigest { table: t.name.clone(), rows: t.rows, sum: t.sum.0 }).collect()
+        let mut all: Vec<TableDigest> =
+            self.tables.iter().map(|t| TableDigest { table: t.name.clone(), rows: t.rows, sum: t.sum.0 }).collect();
+        all.sort_by_cached_key(|digest| digest.table.to_ascii_lowercase());
+        all
     }
 }
 
