@@ -18,6 +18,8 @@ pub struct Lane {
     names: Vec<String>,
     key: Vec<usize>,
     defaults: Row,
+    /// True where both sides have the same columns and key in the same places, so that nothing needs to be moved.
+    pub is_straight: bool,
 }
 
 /// The lanes of all shapes of a changeset.
@@ -91,18 +93,25 @@ impl Lane {
                 names: from.columns.clone(),
                 key: from.key.clone(),
                 defaults: Vec::new(),
+                is_straight: false,
             };
         };
         let there = &schema.tables[index];
-        let columns = from.columns.iter().map(|name| there.column(&renamed(&from.table, name, steps))).collect();
+        let columns: Vec<Option<usize>> = from.columns.iter().map(|name| there.column(&renamed(&from.table, name, steps))).collect();
+        let is_straight = columns.len() == there.columns.len()
+            && columns.iter().enumerate().all(|(n, column)| *column == Some(n))
+            && from.key == there.key;
         let defaults = there.columns.iter().map(|c| constant_default(c.default.as_deref())).collect();
         // A number that is a link follows its parent's and is never changed by itself.
         let shape = Shape { is_numbered: there.gives_numbers(), ..shape_of(there) };
-        Lane { table, shape, columns, names: from.columns.clone(), key: from.key.clone(), defaults }
+        Lane { table, shape, columns, names: from.columns.clone(), key: from.key.clone(), defaults, is_straight }
     }
 
     /// A whole row in the ground's columns; columns it does not know get their default.
     pub fn local_row(&self, row: &Row) -> Row {
+        if self.is_straight && row.len() == self.defaults.len() {
+            return row.clone();
+        }
         let mut local = self.defaults.clone();
         for (value, column) in row.iter().zip(&self.columns) {
             if let Some(column) = column {
@@ -114,6 +123,9 @@ impl Lane {
 
     /// A key in the ground's key order.
     pub fn local_key(&self, key: &Key) -> Key {
+        if self.is_straight {
+            return key.clone();
+        }
         self.shape
             .key
             .iter()
@@ -126,7 +138,14 @@ impl Lane {
 
     /// A change in the ground's columns, and the cells (column, before and after) whose column is gone.
     /// A delete takes cells it does not know from `there`, the row that is there.
-    pub fn localise(&self, change: &Change, there: Option<&Row>) -> (Change, Vec<Lost>) {
+    pub fn localise(&self, change: Change, there: Option<&Row>) -> (Change, Vec<Lost>) {
+        let is_whole = match &change.edit {
+            Edit::Insert(row) | Edit::Delete(row) => row.len() == self.defaults.len(),
+            Edit::Update(_) => true,
+        };
+        if self.is_straight && is_whole {
+            return (change, Vec::new());
+        }
         let mut lost = Vec::new();
         let edit = match &change.edit {
             Edit::Insert(row) => {

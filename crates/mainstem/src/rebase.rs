@@ -167,7 +167,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                     continue;
                 }
                 let Some(table) = self.lanes[lane].table else { continue };
-                let local = self.lanes[lane].localise(&change, None).0;
+                let local = self.lanes[lane].localise(change, None).0;
                 if self.renumbering.number(&self.schema.tables[table].name, &local.key).is_some() {
                     continue;
                 }
@@ -202,14 +202,18 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         let Some(table) = self.lanes[index].table else {
             return self.table_is_gone(index, &change);
         };
-        let key = self.lanes[index].local_key(&change.key);
+        let lane = &self.lanes[index];
         let row = match change.edit {
-            Edit::Delete(_) => self.ground.get(table, &self.renumbering.key(&self.schema.tables[table].name, &key))?,
+            // Only a deletion that does not know every column needs to see the row.
+            Edit::Delete(_) if !lane.is_straight => {
+                self.ground.get(table, &self.renumbering.key(&self.schema.tables[table].name, &lane.local_key(&change.key)))?
+            }
             _ => None,
         };
-        let (mut local, lost) = self.lanes[index].localise(&change, row.as_ref());
+        let (key, at) = (change.key.clone(), change.at);
+        let (mut local, lost) = self.lanes[index].localise(change, row.as_ref());
         for (column, cell) in lost {
-            self.column_is_gone(index, &change, &column, cell)?;
+            self.column_is_gone(index, &key, at, &column, cell)?;
         }
         if matches!(&local.edit, Edit::Update(cells) if cells.is_empty()) {
             return Ok(());
@@ -386,17 +390,9 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         Ok(())
     }
 
-    fn column_is_gone(&mut self, index: usize, change: &Change, column: &str, cell: (Value, Value)) -> Result<()> {
+    fn column_is_gone(&mut self, index: usize, key: &Key, at: Time, column: &str, cell: (Value, Value)) -> Result<()> {
         let table = self.front.shapes[index].table.clone();
-        self.schema_conflict(
-            &table,
-            &change.key,
-            Some(column),
-            Claim::Cell(cell.0),
-            Claim::Cell(cell.1),
-            change.at,
-            "the column was dropped",
-        );
+        self.schema_conflict(&table, key, Some(column), Claim::Cell(cell.0), Claim::Cell(cell.1), at, "the column was dropped");
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a comparison never writes a user's row. What it finds becomes a captured local edit, so that it can be
 //! seen, sent and undone like any other.
-use super::{base_version, storage, tracked_schema, working};
+use super::{base_version, bases, storage, tracked_schema, working};
 use crate::capture::{self, Done};
 use crate::errors::Explain;
 use mainstem::body::Digests;
@@ -60,16 +60,16 @@ fn believed(db: &Connection, schema: &Schema) -> Result<Digests> {
     let mut digests = Digests::new(schema, &storage::digests(db)?);
     db.execute_batch(SCRATCH).on(db)?;
     let mut now = working::rows_now(db, schema);
-    storage::bases(db, &mut |name, key, image| {
+    bases::each(db, &mut |name, key, image| {
         let Some(position) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
         let table = &schema.tables[position];
         let after = now.get(position, &key)?;
-        let before = image.map(|bytes| storage::row_of(table, &bytes, None)).transpose()?;
+        let before = image.map(|image| image.row(table, None));
         digests.row(table, before.as_ref(), after.as_ref());
         Ok(())
     })?;
     capture::condense(db, None, &mut |table, net| {
-        if storage::base(db, table, &net.key)?.is_none() {
+        if !bases::is_kept(db, table, &net.key)? {
             digests.row(table, net.before.as_ref(), net.after.as_ref());
         }
         Ok(())
@@ -198,7 +198,7 @@ fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[S
 }
 
 fn is_known(db: &Connection, table: &Table, key: &Key) -> Result<bool> {
-    if storage::base(db, table, key)?.is_some() {
+    if bases::is_kept(db, table, key)? {
         return Ok(true);
     }
     let found = db
@@ -324,6 +324,7 @@ fn complete_partial(db: &Connection, table: &Table, primary: &mut dyn Primary, s
     }
     let former = former_name(&table.name, steps);
     let schema = Schema { tables: vec![table.clone()], objects: Vec::new() };
+    let mut keeper = bases::Keeper::new(db);
     primary.rows(&former, base_version(db)?, &mut |names, row| {
         let shape = Shape { table: former.clone(), columns: names.to_vec(), key: key_in(names, table, steps), ..Shape::default() };
         let base = Lane::between(&schema, Some(0), &shape, steps).local_row(row);
@@ -334,7 +335,7 @@ fn complete_partial(db: &Connection, table: &Table, primary: &mut dyn Primary, s
             .query_row(params![table.name, row_format::encode_key(&key)], |_| Ok(()))
             .optional()
             .on(db)?;
-        if is_partial.is_some() { storage::keep_base(db, table, &key, Some(&base)) } else { Ok(()) }
+        if is_partial.is_some() { keeper.keep(table, &key, Some(&base)) } else { Ok(()) }
     })
 }
 

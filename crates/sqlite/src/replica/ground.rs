@@ -1,5 +1,5 @@
 //! A replica's rows as ground to rebase onto, with what the versions just received did to them.
-use super::storage;
+use super::{bases, storage};
 use crate::capture::{self, Done};
 use crate::errors::Explain;
 use crate::tables::SqliteTables;
@@ -137,13 +137,13 @@ impl Ground for ReplicaGround<'_> {
 }
 
 /// Keeps the base image of each row that local work makes deviate.
-pub struct KeepBases;
+pub struct KeepBases<'c>(pub bases::Keeper<'c>);
 
-impl Effects<ReplicaGround<'_>> for KeepBases {
-    fn effect(&mut self, ground: &mut ReplicaGround<'_>, schema: &Schema, effect: &Effect<'_>) -> Result<()> {
+impl Effects<ReplicaGround<'_>> for KeepBases<'_> {
+    fn effect(&mut self, _ground: &mut ReplicaGround<'_>, schema: &Schema, effect: &Effect<'_>) -> Result<()> {
         let table = &schema.tables[effect.table];
         let Some(row) = effect.before.or(effect.after) else { return Ok(()) };
-        storage::keep_base(ground.db, table, &table.key_of(row), effect.before)
+        self.0.keep(table, &table.key_of(row), effect.before)
     }
     fn altered(&mut self, _ground: &mut ReplicaGround<'_>, _tables: &[String]) -> Result<()> {
         Ok(())

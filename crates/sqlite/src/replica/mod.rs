@@ -3,6 +3,7 @@
 //! Invariant: every command's work on the file is one transaction; the file is only ever opened through SQLite (CAP-10).
 //! Invariant: rows that we write never fire a trigger; what we write as a local edit is put into capture's log by hand.
 mod answer;
+mod bases;
 mod begin;
 mod compare;
 mod edit;

@@ -3,7 +3,7 @@
 //! Invariant: cursor, rows, conflicts, acknowledgements and digests move together.
 //! Invariant: a row that is not what the base version says is never overwritten; that is drift, and nothing is applied.
 use super::ground::{KeepBases, ReplicaGround};
-use super::{base_version, replica_id, storage, working};
+use super::{base_version, bases, replica_id, storage, working};
 use crate::capture;
 use crate::errors::Explain;
 use mainstem::body::Digests;
@@ -14,7 +14,7 @@ use mainstem::core::format::page;
 use mainstem::core::renumber::Renumbering;
 use mainstem::core::schema::Schema;
 use mainstem::core::stamp::{ReplicaId, Time};
-use mainstem::core::value::Row;
+use mainstem::core::value::{Key, Row};
 use mainstem::error::{Error, Result};
 use mainstem::lane::Lane;
 use mainstem::policy_text;
@@ -189,15 +189,14 @@ impl<'c> Taking<'c> {
     fn adopt_local_state(&mut self) -> Result<()> {
         let schema = self.ground.schema();
         let (ground, digests) = (&mut self.ground, &mut self.digests);
-        storage::bases(self.db, &mut |name, key, image| {
+        bases::each(self.db, &mut |name, key, image| {
             let Some(at) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
             let after = ground.get(at, &key)?;
-            let before = image.map(|bytes| storage::row_of(&schema.tables[at], &bytes, None)).transpose()?;
+            let before = image.map(|image| image.row(&schema.tables[at], None));
             digests.row(&schema.tables[at], before.as_ref(), after.as_ref());
             Ok(())
         })?;
-        self.db.execute("DELETE FROM mainstem_base", []).on(self.db)?;
-        Ok(())
+        bases::clear(self.db)
     }
 
     /// Puts every row that local work changed back to what it is in the base version.
@@ -209,10 +208,10 @@ impl<'c> Taking<'c> {
         let schema = self.ground.schema();
         let mut writer = Writer::default();
         let ground = &mut self.ground;
-        storage::bases(self.db, &mut |name, key, image| {
+        bases::each(self.db, &mut |name, key, image| {
             let Some(table) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
             let before = ground.get(table, &key)?;
-            let after = image.map(|bytes| storage::row_of(&schema.tables[table], &bytes, before.as_ref())).transpose()?;
+            let after = image.map(|image| image.row(&schema.tables[table], before.as_ref()));
             match writer.write(ground, Write { table, before, after, tag: () })? {
                 Tried::Refused(write, what) => Err(drift(&schema, &write, &what)),
                 _ => Ok(()),
@@ -222,8 +221,7 @@ impl<'c> Taking<'c> {
         if let Some((write, what)) = clashes.first() {
             return Err(drift(&schema, write, what));
         }
-        self.db.execute("DELETE FROM mainstem_base", []).on(self.db)?;
-        Ok(())
+        bases::clear(self.db)
     }
 
     /// Applies a version's rows, each only where the row is what the version says it was.
@@ -260,10 +258,12 @@ impl<'c> Taking<'c> {
     fn apply_one(&mut self, schema: &Schema, lanes: &[Lane], change: Change, writer: &mut Writer<()>) -> Result<()> {
         let lane = &lanes[change.table];
         let Some(table) = lane.table else { return Ok(()) };
-        let key = lane.local_key(&change.key);
-        let before = self.ground.get(table, &key)?;
-        let (local, _) = lane.localise(&change, before.as_ref());
-        let after = exact(&local, before.as_ref()).ok_or_else(|| drift_at(&schema.tables[table].name, &local))?;
+        let before = match lane.is_straight {
+            true => self.ground.get(table, &change.key)?,
+            false => self.ground.get(table, &lane.local_key(&change.key))?,
+        };
+        let (local, _) = lane.localise(change, before.as_ref());
+        let after = exact(local, before.as_ref()).map_err(|key| drift_at(&schema.tables[table].name, &key))?;
         self.digests.row(&schema.tables[table], before.as_ref(), after.as_ref());
         if before == after {
             return Ok(());
@@ -357,7 +357,7 @@ impl<'c> Taking<'c> {
         let mut rows_only = front.clone();
         rows_only.schema.clear();
         let mut pages = storage::StoredPages { db: self.db, front: front.clone(), next: 0 };
-        let outcome = rebase(&mut self.ground, &policy, &rows_only, &mut pages, place, &mut KeepBases)?;
+        let outcome = rebase(&mut self.ground, &policy, &rows_only, &mut pages, place, &mut KeepBases(bases::Keeper::new(self.db)))?;
         for waiting in outcome.waiting {
             let table = self.ground.schema().tables[waiting.change.table].clone();
             let shape = mainstem::lane::shape_of(&table);
@@ -375,7 +375,7 @@ impl<'c> Taking<'c> {
         let Some(table) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&shape.table)) else { return Ok(()) };
         let lane = Lane::between(&schema, Some(table), shape, &[]);
         let before = self.ground.get(table, &lane.local_key(&change.key))?;
-        let (local, _) = lane.localise(change, before.as_ref());
+        let (local, _) = lane.localise(change.clone(), before.as_ref());
         let after: Option<Row> = match (local.edit, &before) {
             (Edit::Insert(row), None) => Some(row),
             (Edit::Update(cells), Some(row)) => Some(cells.into_iter().fold(row.clone(), |mut row, cell| {
@@ -386,7 +386,7 @@ impl<'c> Taking<'c> {
             _ => return Ok(()),
         };
         if let Tried::Done(write) = Writer::default().write(&mut self.ground, Write { table, before, after, tag: () })? {
-            storage::keep_base(self.db, &schema.tables[table], &local.key, write.before.as_ref())?;
+            bases::Keeper::new(self.db).keep(&schema.tables[table], &local.key, write.before.as_ref())?;
         }
         Ok(())
     }
@@ -427,19 +427,19 @@ fn our_waiting(db: &Connection) -> Result<Vec<(Version, Waiting)>> {
     Ok(storage::waiting(db)?.into_iter().filter(|(version, _)| version.header.replica == us).collect())
 }
 
-/// The row after an exact application; None where the row is not what the change says it was.
-fn exact(change: &Change, before: Option<&Row>) -> Option<Option<Row>> {
-    match (&change.edit, before) {
-        (Edit::Insert(row), None) => Some(Some(row.clone())),
-        (Edit::Delete(row), Some(there)) if row == there => Some(None),
+/// The row after an exact application; the key where the row is not what the change says it was.
+fn exact(change: Change, before: Option<&Row>) -> std::result::Result<Option<Row>, Key> {
+    match (change.edit, before) {
+        (Edit::Insert(row), None) => Ok(Some(row)),
+        (Edit::Delete(row), Some(there)) if row == *there => Ok(None),
         (Edit::Update(cells), Some(there)) if cells.iter().all(|c| there[c.column] == c.before) => {
             let mut row = there.clone();
             for cell in cells {
-                row[cell.column].clone_from(&cell.after);
+                row[cell.column] = cell.after;
             }
-            Some(Some(row))
+            Ok(Some(row))
         }
-        _ => None,
+        _ => Err(change.key),
     }
 }
 
@@ -457,11 +457,11 @@ fn drift(schema: &Schema, write: &Write<()>, what: &str) -> Error {
     .hint("mainstem verify names the rows")
 }
 
-fn drift_at(table: &str, change: &Change) -> Error {
+fn drift_at(table: &str, key: &Key) -> Error {
     Error::new(
         ErrorKind::Conflict,
         "drift",
-        format!("row {:?} of {table} is not what the base version says", change.key.iter().map(working_text).collect::<Vec<_>>()),
+        format!("row {:?} of {table} is not what the base version says", key.iter().map(working_text).collect::<Vec<_>>()),
     )
     .hint("mainstem verify names the rows")
 }

@@ -1,15 +1,12 @@
-//! What a replica remembers in its own `mainstem_` tables, beside capture's log.
-//!
-//! Invariant: for every row that deviates from the base version, `mainstem_base` has that row's image in the base
-//! version (NULL: there was none), or capture's log has it.
+//! What a replica remembers in its own `mainstem_` tables, beside capture's log and the rows of the base version.
 use crate::errors::Explain;
 use mainstem::core::change::{Change, Front, Resolution};
-use mainstem::core::conflict::{Conflict, Image};
+use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Event, TableDigest, Version, Waiting};
 use mainstem::core::format::{self, row as row_format};
-use mainstem::core::schema::{SchemaChange, Table};
+use mainstem::core::schema::SchemaChange;
 use mainstem::core::stamp::Time;
-use mainstem::core::value::{Key, Row};
+use mainstem::core::value::Key;
 use mainstem::error::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -18,7 +15,6 @@ pub const LAYOUT: i64 = 1;
 
 const TABLES: &str = "
 CREATE TABLE mainstem_meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE mainstem_base(tbl TEXT, key BLOB, image BLOB, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
 CREATE TABLE mainstem_changeset(ordinal INTEGER PRIMARY KEY, write_id BLOB NOT NULL, front BLOB NOT NULL);
 CREATE TABLE mainstem_page(write_id BLOB, page INTEGER, body BLOB NOT NULL, PRIMARY KEY(write_id, page)) WITHOUT ROWID;
 CREATE TABLE mainstem_inbox(ordinal INTEGER PRIMARY KEY, hash BLOB, body BLOB NOT NULL);
@@ -35,6 +31,7 @@ CREATE TABLE mainstem_resolution(conflict INTEGER PRIMARY KEY, choice INTEGER NO
 /// Makes the tables.
 pub fn create(db: &Connection) -> Result<()> {
     db.execute_batch(TABLES).on(db)?;
+    db.execute_batch(super::bases::TABLES).on(db)?;
     put(db, "layout", LAYOUT)
 }
 
@@ -80,60 +77,6 @@ fn wide(bytes: &[u8]) -> Result<u128> {
 
 fn digest(bytes: &[u8]) -> Result<Digest> {
     bytes.try_into().map_err(|_| Error::corrupt("a digest in the replica's own tables is damaged"))
-}
-
-/// A row by column name, as it is kept in `mainstem_base`.
-pub fn image_of(table: &Table, row: &Row) -> Vec<u8> {
-    let image: Image = table.columns.iter().map(|c| c.name.clone()).zip(row.iter().cloned()).collect();
-    row_format::encode_image(&image)
-}
-
-/// A kept image in the columns that the table has now. Columns that came since take `fill`'s value.
-pub fn row_of(table: &Table, bytes: &[u8], fill: Option<&Row>) -> Result<Row> {
-    let image = row_format::decode_image(bytes)?;
-    let mut row: Row = match fill {
-        Some(row) => row.clone(),
-        None => table.columns.iter().map(|c| mainstem::lane::constant_default(c.default.as_deref())).collect(),
-    };
-    for (name, value) in image {
-        if let Some(at) = table.column(&name) {
-            row[at] = value;
-        }
-    }
-    Ok(row)
-}
-
-/// Keeps a row's image in the base version, unless it is kept already.
-pub fn keep_base(db: &Connection, table: &Table, key: &Key, row: Option<&Row>) -> Result<()> {
-    db.prepare_cached("INSERT INTO mainstem_base(tbl, key, image) VALUES(?1, ?2, ?3) ON CONFLICT DO NOTHING")
-        .on(db)?
-        .execute(params![table.name, row_format::encode_key(key), row.map(|r| image_of(table, r))])
-        .on(db)?;
-    Ok(())
-}
-
-/// A row's image in the base version: outer None where it does not deviate by what is kept here.
-pub fn base(db: &Connection, table: &Table, key: &Key) -> Result<Option<Option<Vec<u8>>>> {
-    db.prepare_cached("SELECT image FROM mainstem_base WHERE tbl = ?1 AND key = ?2")
-        .on(db)?
-        .query_row(params![table.name, row_format::encode_key(key)], |r| r.get(0))
-        .optional()
-        .on(db)
-}
-
-/// Takes a kept base image: table name, key, image.
-pub type VisitBase<'a> = &'a mut dyn FnMut(&str, Key, Option<Vec<u8>>) -> Result<()>;
-
-/// Visits every kept base image.
-pub fn bases(db: &Connection, visit: VisitBase<'_>) -> Result<()> {
-    let mut statement = db.prepare_cached("SELECT tbl, key, image FROM mainstem_base ORDER BY tbl, key").on(db)?;
-    let mut rows = statement.query([]).on(db)?;
-    while let Some(row) = rows.next().on(db)? {
-        let table: String = row.get(0).on(db)?;
-        let key = row_format::decode_key(row.get_ref(1).on(db)?.as_blob().map_err(|_| Error::corrupt("a kept key is damaged"))?)?;
-        visit(&table, key, row.get(2).on(db)?)?;
-    }
-    Ok(())
 }
 
 /// Adds a closed changeset; its pages are stored already.

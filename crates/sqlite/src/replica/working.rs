@@ -1,5 +1,5 @@
 //! The working changeset: what changed since the last commit, and closing it.
-use super::{base_version, replica_id, storage, tracked_schema};
+use super::{base_version, bases, replica_id, storage, tracked_schema};
 use crate::capture::{self, NetChange};
 use mainstem::body::{PAGE_CHANGES_MAX, cells, weight};
 use mainstem::core::change::{Change, Edit, Front, Header, Shape};
@@ -71,11 +71,11 @@ pub fn changes(db: &Connection, since: Since, visit: &mut dyn FnMut(&Shape, &Cha
     if since == Since::Base {
         let schema = tracked_schema(db)?;
         let mut now = rows_now(db, &schema);
-        storage::bases(db, &mut |name, key, image| {
+        bases::each(db, &mut |name, key, image| {
             let Some(position) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
             let table = &schema.tables[position];
             let after = now.get(position, &key)?;
-            let before = image.map(|bytes| storage::row_of(table, &bytes, after.as_ref())).transpose()?;
+            let before = image.map(|image| image.row(table, after.as_ref()));
             seen.insert((table.name.to_ascii_lowercase(), key.clone()));
             let net =
                 NetChange { table: 0, key, before, after, unknown_before: Vec::new(), at_ms: 0, cell_at_ms: Vec::new(), moved_from: None };
@@ -158,13 +158,14 @@ pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Op
     let write_id = around.random();
     let mut closing = Closing { db, write_id, front: Front::default(), shapes: HashMap::new(), page: Vec::new(), weight: 0, pages: 0 };
     let end = capture::end(db)?;
+    let mut keeper = bases::Keeper::new(db);
     capture::condense(db, None, &mut |table, mut net| {
         if !net.unknown_before.is_empty() {
             complete(db, table, &mut net)?;
         }
         let shape = closing.shape(table);
         let Some(change) = change_of(table, shape, &net, floor) else { return Ok(()) };
-        storage::keep_base(db, table, &net.key, net.before.as_ref())?;
+        keeper.keep(table, &net.key, net.before.as_ref())?;
         closing.add(change)
     })?;
     closing.close_page()?;
@@ -200,8 +201,8 @@ pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Op
 /// table is to be compared before anything is sent.
 fn complete(db: &Connection, table: &Table, net: &mut NetChange) -> Result<()> {
     let Some(before) = &mut net.before else { return Ok(()) };
-    let Some(Some(image)) = storage::base(db, table, &net.key)? else { return storage::add_gap(db, &table.name) };
-    let base = storage::row_of(table, &image, None)?;
+    let Some(Some(image)) = bases::find(db, table, &net.key)? else { return storage::add_gap(db, &table.name) };
+    let base = image.row(table, None);
     for column in std::mem::take(&mut net.unknown_before) {
         before[column].clone_from(&base[column]);
     }

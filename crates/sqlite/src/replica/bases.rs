@@ -1,0 +1,159 @@
+//! Rows as they are in the base version, kept for as long as they deviate from it here.
+//!
+//! Invariant: for every row that deviates from the base version, `mainstem_base` has that row's image in the base
+//! version (NULL: there was none), or capture's log has it.
+//! Invariant: an image says which columns it has, by a row of `mainstem_shape`; a shape is never changed.
+use crate::errors::Explain;
+use mainstem::core::format::row as row_format;
+use mainstem::core::schema::Table;
+use mainstem::core::value::{Key, Row, Value};
+use mainstem::error::{Error, Result};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::rc::Rc;
+
+/// The tables, made with the replica's others.
+pub const TABLES: &str = "
+CREATE TABLE mainstem_shape(id INTEGER PRIMARY KEY, columns BLOB NOT NULL UNIQUE);
+CREATE TABLE mainstem_base(tbl TEXT, key BLOB, shape INTEGER, image BLOB, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
+";
+
+/// A row of the base version with the names its columns had.
+pub struct Image {
+    names: Rc<[String]>,
+    row: Row,
+}
+
+impl Image {
+    /// The row in the columns that the table has now. Columns that came since take `fill`'s value.
+    pub fn row(self, table: &Table, fill: Option<&Row>) -> Row {
+        if is_of(&self.names, table) {
+            return self.row;
+        }
+        let mut row: Row = match fill {
+            Some(row) => row.clone(),
+            None => table.columns.iter().map(|c| mainstem::lane::constant_default(c.default.as_deref())).collect(),
+        };
+        for (name, value) in self.names.iter().zip(self.row) {
+            if let Some(at) = table.column(name) {
+                row[at] = value;
+            }
+        }
+        row
+    }
+}
+
+fn is_of(names: &[String], table: &Table) -> bool {
+    names.len() == table.columns.len() && names.iter().zip(&table.columns).all(|(name, column)| *name == column.name)
+}
+
+/// Keeps images, and remembers the number of the shape it wrote last.
+pub struct Keeper<'c> {
+    db: &'c Connection,
+    last: Option<(i64, Vec<String>)>,
+}
+
+impl<'c> Keeper<'c> {
+    /// A keeper inside a write transaction of the caller's.
+    pub fn new(db: &'c Connection) -> Self {
+        Keeper { db, last: None }
+    }
+
+    /// Keeps a row's image in the base version, unless it is kept already.
+    pub fn keep(&mut self, table: &Table, key: &Key, row: Option<&Row>) -> Result<()> {
+        let shape = row.map(|_| self.shape(table)).transpose()?;
+        let image = row.map(|row| row_format::encode_row(row));
+        self.db
+            .prepare_cached("INSERT INTO mainstem_base(tbl, key, shape, image) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")
+            .on(self.db)?
+            .execute(params![table.name, row_format::encode_key(key), shape, image])
+            .on(self.db)?;
+        Ok(())
+    }
+
+    fn shape(&mut self, table: &Table) -> Result<i64> {
+        if let Some((id, names)) = &self.last
+            && is_of(names, table)
+        {
+            return Ok(*id);
+        }
+        let names = table.column_names();
+        let columns = row_format::encode_row(&names.iter().map(Value::text).collect::<Vec<_>>());
+        let sql = "INSERT INTO mainstem_shape(columns) VALUES(?1) ON CONFLICT DO NOTHING";
+        self.db.prepare_cached(sql).on(self.db)?.execute([&columns]).on(self.db)?;
+        let sql = "SELECT id FROM mainstem_shape WHERE columns = ?1";
+        let id = self.db.prepare_cached(sql).on(self.db)?.query_row([&columns], |r| r.get(0)).on(self.db)?;
+        self.last = Some((id, names));
+        Ok(id)
+    }
+}
+
+/// True where a row's image is kept.
+pub fn is_kept(db: &Connection, table: &Table, key: &Key) -> Result<bool> {
+    let mut statement = db.prepare_cached("SELECT 1 FROM mainstem_base WHERE tbl = ?1 AND key = ?2").on(db)?;
+    statement.exists(params![table.name, row_format::encode_key(key)]).on(db)
+}
+
+/// A row's image in the base version: outer None where it does not deviate by what is kept here.
+pub fn find(db: &Connection, table: &Table, key: &Key) -> Result<Option<Option<Image>>> {
+    let kept: Option<(Option<i64>, Option<Vec<u8>>)> = db
+        .prepare_cached("SELECT shape, image FROM mainstem_base WHERE tbl = ?1 AND key = ?2")
+        .on(db)?
+        .query_row(params![table.name, row_format::encode_key(key)], |r| Ok((r.get(0)?, r.get(1)?)))
+        .optional()
+        .on(db)?;
+    match kept {
+        None => Ok(None),
+        Some((shape, image)) => image_of(shape, image.as_deref(), &Shapes::read(db)?).map(Some),
+    }
+}
+
+/// Takes a kept base image: table name, key, image.
+pub type Visit<'a> = &'a mut dyn FnMut(&str, Key, Option<Image>) -> Result<()>;
+
+/// Visits every kept base image.
+pub fn each(db: &Connection, visit: Visit<'_>) -> Result<()> {
+    let shapes = Shapes::read(db)?;
+    let mut statement = db.prepare_cached("SELECT tbl, key, shape, image FROM mainstem_base ORDER BY tbl, key").on(db)?;
+    let mut rows = statement.query([]).on(db)?;
+    while let Some(row) = rows.next().on(db)? {
+        let table = row.get_ref(0).on(db)?.as_str().map_err(|_| damaged())?;
+        let key = row_format::decode_key(row.get_ref(1).on(db)?.as_blob().map_err(|_| damaged())?)?;
+        let image = row.get_ref(3).on(db)?.as_blob_or_null().map_err(|_| damaged())?;
+        visit(table, key, image_of(row.get(2).on(db)?, image, &shapes)?)?;
+    }
+    Ok(())
+}
+
+/// Forgets every image.
+pub fn clear(db: &Connection) -> Result<()> {
+    db.execute("DELETE FROM mainstem_base", []).on(db).map(drop)
+}
+
+struct Shapes(Vec<(i64, Rc<[String]>)>);
+
+impl Shapes {
+    fn read(db: &Connection) -> Result<Self> {
+        let mut statement = db.prepare_cached("SELECT id, columns FROM mainstem_shape ORDER BY id").on(db)?;
+        let mut rows = statement.query([]).on(db)?;
+        let mut all = Vec::new();
+        while let Some(row) = rows.next().on(db)? {
+            let columns = row_format::decode_row(row.get_ref(1).on(db)?.as_blob().map_err(|_| damaged())?)?;
+            let names: Option<Vec<String>> = columns.iter().map(|c| c.as_text().map(|t| t.into_owned())).collect();
+            all.push((row.get(0).on(db)?, names.ok_or_else(damaged)?.into()));
+        }
+        Ok(Shapes(all))
+    }
+}
+
+fn image_of(shape: Option<i64>, image: Option<&[u8]>, shapes: &Shapes) -> Result<Option<Image>> {
+    let Some(image) = image else { return Ok(None) };
+    let row = row_format::decode_row(image)?;
+    let names = shapes.0.iter().find(|(id, names)| Some(*id) == shape && names.len() == row.len());
+    let names = names.ok_or_else(damaged)?.1.clone();
+    Ok(Some(Image { names, row }))
+}
+
+fn damaged() -> Error {
+    Error::corrupt("a row kept in the replica's own tables is damaged")
+        .hint("mainstem clone ADDRESS NEW.db, and move unsent work there by a bundle")
+}
