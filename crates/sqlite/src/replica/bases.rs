@@ -8,13 +8,13 @@ use mainstem::core::format::row as row_format;
 use mainstem::core::schema::Table;
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use std::rc::Rc;
 
 /// The tables, made with the replica's others.
 pub const TABLES: &str = "
 CREATE TABLE mainstem_shape(id INTEGER PRIMARY KEY, columns BLOB NOT NULL UNIQUE);
-CREATE TABLE mainstem_base(tbl TEXT, key BLOB, shape INTEGER, image BLOB, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
+CREATE TABLE mainstem_base(tbl TEXT COLLATE NOCASE, key BLOB, shape INTEGER, image BLOB, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
 ";
 
 /// A row of the base version with the names its columns had.
@@ -49,25 +49,28 @@ fn is_of(names: &[String], table: &Table) -> bool {
 /// Keeps images, and remembers the number of the shape it wrote last.
 pub struct Keeper<'c> {
     db: &'c Connection,
+    insert: Option<CachedStatement<'c>>,
     last: Option<(i64, Vec<String>)>,
 }
 
 impl<'c> Keeper<'c> {
     /// A keeper inside a write transaction of the caller's.
     pub fn new(db: &'c Connection) -> Self {
-        Keeper { db, last: None }
+        Keeper { db, insert: None, last: None }
     }
 
     /// Keeps a row's image in the base version, unless it is kept already.
     pub fn keep(&mut self, table: &Table, key: &Key, row: Option<&Row>) -> Result<()> {
         let shape = row.map(|_| self.shape(table)).transpose()?;
         let image = row.map(|row| row_format::encode_row(row));
-        self.db
-            .prepare_cached("INSERT INTO mainstem_base(tbl, key, shape, image) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")
-            .on(self.db)?
-            .execute(params![table.name, row_format::encode_key(key), shape, image])
-            .on(self.db)?;
-        Ok(())
+        let insert = match &mut self.insert {
+            Some(insert) => insert,
+            none => {
+                let sql = "INSERT INTO mainstem_base(tbl, key, shape, image) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+                none.insert(self.db.prepare_cached(sql).on(self.db)?)
+            }
+        };
+        insert.execute(params![table.name, row_format::encode_key(key), shape, image]).on(self.db).map(drop)
     }
 
     fn shape(&mut self, table: &Table) -> Result<i64> {

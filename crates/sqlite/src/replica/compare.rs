@@ -177,7 +177,6 @@ fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[S
         Err(e) if e.kind == mainstem::core::ErrorKind::NotFound => {}
         other => other?,
     }
-    let mut extra: Vec<(Key, Row)> = Vec::new();
     capture::scan(db, table, &mut |row| {
         let key = table.key_of(&row);
         let seen = db
@@ -187,14 +186,10 @@ fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[S
             .optional()
             .on(db)?;
         if seen.is_none() && !is_known(db, table, &key)? {
-            extra.push((key, row));
+            visit(&key, None, Some(&row))?;
         }
         Ok(())
-    })?;
-    for (key, row) in extra {
-        visit(&key, None, Some(&row))?;
-    }
-    Ok(())
+    })
 }
 
 fn is_known(db: &Connection, table: &Table, key: &Key) -> Result<bool> {
@@ -300,15 +295,10 @@ pub fn reconcile(db: &Connection, primary: &mut dyn Primary, progress: Progress<
             continue;
         }
         progress("comparing tables", done as u64, schema.tables.len() as u64);
-        let mut missed = Vec::new();
         compare(db, table, primary, &steps, &mut |key, base, here| {
-            missed.push((key.clone(), base.cloned(), here.cloned()));
-            Ok(())
+            found += 1;
+            capture::record(db, table, key, Done::between(base, here), 0)
         })?;
-        for (key, base, here) in &missed {
-            capture::record(db, table, key, Done::between(base.as_ref(), here.as_ref()), 0)?;
-        }
-        found += missed.len() as u64;
         complete_partial(db, table, primary, &steps)?;
     }
     db.execute("DELETE FROM mainstem_gap", []).on(db)?;
