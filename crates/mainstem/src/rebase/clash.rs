@@ -44,7 +44,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         let theirs = Side {
             claim: Claim::Row(rival.as_ref().map(|r| image(table, r))),
             stamp: rival_touches.last().map(stamp_of).unwrap_or_default(),
-            actor: rival_touches.last().map(|t| t.actor.clone()).unwrap_or_default(),
+            actor: rival_touches.last().map(|t| t.actor.to_string()).unwrap_or_default(),
         };
         let is_ours_first = !rival_touches.is_empty() && ours.stamp < theirs.stamp;
         if is_ours_first && let Some(rival) = &rival {

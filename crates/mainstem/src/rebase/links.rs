@@ -52,7 +52,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             stamp: self.stamp(change.at),
             actor: self.front.header.actor.clone(),
         };
-        let theirs = Side { claim: Claim::Row(None), stamp: stamp_of(gone), actor: gone.actor.clone() };
+        let theirs = Side { claim: Claim::Row(None), stamp: stamp_of(gone), actor: gone.actor.to_string() };
         let rule = self.policy.table(&name).deletes;
         let is_kept = match rule {
             Deletes::Manual | Deletes::UpdateWins => true,
@@ -134,7 +134,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             let child_table = &schema.tables[child];
             let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
             let theirs =
-                Side { claim: Claim::Row(Some(image(child_table, &image_row))), stamp: stamp_of(&touch), actor: touch.actor.clone() };
+                Side { claim: Claim::Row(Some(image(child_table, &image_row))), stamp: stamp_of(&touch), actor: touch.actor.to_string() };
             let answer = (rule != Deletes::Manual).then_some(Answer {
                 choice: if is_kept { Choice::Theirs } else { Choice::Ours },
                 actor: None,
