@@ -16,7 +16,7 @@ use mainstem::core::schema::{Object, Schema, SchemaChange};
 use mainstem::core::stamp::ReplicaId;
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::ledger::{Appended, Head, Ledger, Touch};
-use mainstem::store::{DirectWrite, Store, Transaction};
+use mainstem::store::{DirectWrite, Store, Transaction, VisitDirect};
 use mainstem::tables::{Tables, Wrote};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
@@ -24,6 +24,9 @@ use std::sync::Arc;
 
 /// Reads the schema of a dataset's tables, Mainstem's own left out.
 pub type SchemaReader = fn(&Connection) -> Result<Schema>;
+
+/// Takes one row that another program changed.
+pub type VisitWatched<'a> = &'a mut dyn FnMut(DirectWrite) -> Result<()>;
 
 /// Notices what other programs write into a primary's tables.
 pub trait Watcher {
@@ -33,8 +36,9 @@ pub trait Watcher {
     fn altered(&self, connection: &Connection) -> Result<()>;
     /// True where other programs wrote since the last `take_direct`.
     fn has_direct(&self, connection: &Connection, schema: &Schema) -> Result<bool>;
-    /// What they did: schema steps, then net row changes, already in the tables. Forgotten afterwards.
-    fn take_direct(&self, connection: &Connection, schema: &Schema) -> Result<(Vec<SchemaChange>, Vec<DirectWrite>)>;
+    /// Visits the net row changes they made, which are in the tables already; then returns their schema steps.
+    /// Forgotten afterwards.
+    fn take_direct(&self, connection: &Connection, schema: &Schema, visit: VisitWatched<'_>) -> Result<Vec<SchemaChange>>;
 }
 
 /// A schema as it was read, and what tells whether it is still the same.
@@ -143,8 +147,9 @@ impl Transaction for StoreTransaction<'_> {
     fn has_direct(&mut self) -> Result<bool> {
         self.watcher.has_direct(self.connection, &self.tables.schema())
     }
-    fn take_direct(&mut self) -> Result<(Vec<SchemaChange>, Vec<DirectWrite>)> {
-        self.watcher.take_direct(self.connection, &self.tables.schema())
+    fn take_direct(&mut self, visit: VisitDirect<'_>) -> Result<Vec<SchemaChange>> {
+        let (watcher, connection, schema) = (self.watcher, self.connection, self.tables.schema());
+        watcher.take_direct(connection, &schema, &mut |write| visit(self, write))
     }
 }
 

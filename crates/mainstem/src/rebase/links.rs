@@ -64,7 +64,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             stamp: self.stamp(change.at),
             actor: self.front.header.actor.clone(),
         };
-        let theirs = Side { claim: Claim::Row(None), stamp: stamp_of(gone), actor: gone.actor.clone() };
+        let theirs = Side { claim: Claim::Row(None), stamp: stamp_of(gone), actor: gone.actor.to_string() };
         let rule = self.policy.table(&name).deletes;
         let is_kept = is_child_kept(rule, &ours, &theirs);
         if is_kept && !self.revive(parent, REVIVE_DEPTH_MAX)? {
@@ -141,7 +141,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             _ => change.at,
         };
         let ours = Side { claim: Claim::Cell(rows.1[column].clone()), stamp: self.stamp(at), actor: self.front.header.actor.clone() };
-        let theirs = Side { claim: Claim::Cell(rows.0[column].clone()), stamp: stamp_of(touch), actor: touch.actor.clone() };
+        let theirs = Side { claim: Claim::Cell(rows.0[column].clone()), stamp: stamp_of(touch), actor: touch.actor.to_string() };
         let (kind, name) = (ConflictKind::UpdateUpdate, table.columns[column].name.clone());
         self.out.conflicts.push(Conflict {
             id: conflict::id_of(&table.name, &change.key, Some(&name), kind, &ours, &theirs),
@@ -264,7 +264,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             let theirs = Side {
                 claim: Claim::Row(Some(image(child_table, &claimed))),
                 stamp: stamp_of(&touches[at]),
-                actor: touches[at].actor.clone(),
+                actor: touches[at].actor.to_string(),
             };
             let is_kept = is_child_kept(rule, &theirs, &ours);
             let choice = if is_kept { Choice::Theirs } else { Choice::Ours };
@@ -272,13 +272,33 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             self.out.conflicts.push(conflict);
             stays |= is_kept;
             if !is_kept {
-                leaving.push((child, child_row));
+                leaving.push((child, child_row, touches[at..].to_vec()));
             }
         }
-        for (child, child_row) in leaving {
-            self.remove_with_children(child, child_row, change.at, REVIVE_DEPTH_MAX)?;
+        for (child, child_row, touches) in leaving {
+            if !self.points_elsewhere_again((table, row), child, &child_row, &touches, change.at)? {
+                self.remove_with_children(child, child_row, change.at, REVIVE_DEPTH_MAX)?;
+            }
         }
         Ok(stays)
+    }
+
+    /// A row that theirs only pointed here is put back to what it was, as in the other order. False where it cannot be.
+    fn points_elsewhere_again(&mut self, gone: (usize, &Row), child: usize, row: &Row, touches: &[Touch], at: Time) -> Result<bool> {
+        let schema = self.schema.clone();
+        let Some(former) = undone(&schema, child, row, touches).flatten() else { return Ok(false) };
+        let still_points = links_to(&schema, gone.0)
+            .iter()
+            .any(|(t, link, columns)| *t == child && link.columns.iter().zip(columns).all(|(&c, &p)| former[c] == gone.1[p]));
+        if still_points || self.would_dangle(child, row, Some(&former))? {
+            return Ok(false);
+        }
+        if self.ground.update(child, row, &former)? != Wrote::Done {
+            return Ok(false);
+        }
+        let effect = Effect { table: child, before: Some(row), after: Some(&former), at, cell_at: &[], moved_from: None };
+        self.effects.effect(self.ground, &self.schema, &effect)?;
+        Ok(true)
     }
 
     fn remove_with_children(&mut self, table: usize, row: Row, at: Time, depth: usize) -> Result<()> {

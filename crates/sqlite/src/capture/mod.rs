@@ -6,6 +6,7 @@
 mod condense;
 mod heal;
 mod image;
+mod links;
 mod log;
 mod operations;
 mod plan;

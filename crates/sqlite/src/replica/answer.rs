@@ -1,5 +1,6 @@
 //! Answers conflicts as local edits, with a note that travels with them.
-use super::edit::{LocalEdit, now, write};
+use super::clock;
+use super::edit::{LocalEdit, write};
 use super::ground::ReplicaGround;
 use super::{links, storage};
 use mainstem::core::ErrorKind;
@@ -17,7 +18,7 @@ use rusqlite::Connection;
 
 /// Answers conflicts by id.
 pub fn resolve(db: &Connection, around: &Around, actor: &str, answers: &[(u64, Answering)]) -> Result<()> {
-    let at = now(db, around)?;
+    let at = clock::now(db, around)?;
     let mut ground = ReplicaGround::new(db)?;
     for (id, answering) in answers {
         let mut conflict =

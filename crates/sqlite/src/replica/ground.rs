@@ -4,7 +4,7 @@ use crate::capture::{self, Done};
 use crate::derived::{self, Stale};
 use crate::errors::Explain;
 use crate::tables::SqliteTables;
-use mainstem::core::change::Change;
+use mainstem::core::change::{Change, Shape};
 use mainstem::core::event::{Renumbered, Version};
 use mainstem::core::format::{page, row as row_format};
 use mainstem::core::schema::{Schema, SchemaChange};
@@ -22,9 +22,17 @@ use std::sync::Arc;
 pub struct ReplicaGround<'c> {
     db: &'c Connection,
     tables: SqliteTables<'c>,
-    versions: HashMap<u64, Version>,
+    versions: HashMap<u64, Origin>,
     written: BTreeSet<usize>,
     is_altered: bool,
+}
+
+/// Whose a version is, and what its changes refer to.
+struct Origin {
+    replica: ReplicaId,
+    actor: Arc<str>,
+    shapes: Vec<Shape>,
+    shared: Vec<Arc<Shape>>,
 }
 
 impl<'c> ReplicaGround<'c> {
@@ -80,11 +88,13 @@ impl<'c> ReplicaGround<'c> {
     }
 
     /// A version's event, decoded once.
-    fn version(&mut self, version: u64) -> Result<&Version> {
+    fn version(&mut self, version: u64) -> Result<&Origin> {
         if !self.versions.contains_key(&version) {
             let event =
                 storage::version(self.db, version)?.ok_or_else(|| Error::corrupt(format!("version {version} is not remembered")))?;
-            self.versions.insert(version, event);
+            let shared = event.shapes.iter().cloned().map(Arc::new).collect();
+            let Version { header, shapes, .. } = event;
+            self.versions.insert(version, Origin { replica: header.replica, actor: header.actor.into(), shapes, shared });
         }
         Ok(&self.versions[&version])
     }
@@ -143,14 +153,8 @@ impl Ground for ReplicaGround<'_> {
         for (number, body) in noted {
             let version = self.version(number as u64)?;
             let change = page::decode(&body, &version.shapes)?.pop().ok_or_else(|| Error::corrupt("a noted change is empty"))?;
-            let shape = version.shapes[change.table].clone();
-            found.push(Touch {
-                version: number as u64,
-                replica: version.header.replica,
-                actor: version.header.actor.clone(),
-                shape,
-                change,
-            });
+            let shape = version.shared[change.table].clone();
+            found.push(Touch { version: number as u64, replica: version.replica, actor: version.actor.clone(), shape, change });
         }
         Ok(found)
     }

@@ -38,6 +38,27 @@ pub fn follow(ground: &mut ReplicaGround<'_>, edits: Vec<LocalEdit>, may_follow:
     Ok(following.edits)
 }
 
+/// Refuses rows that would come back without the parent that was deleted with them. Other parents that are not there were
+/// not there before either.
+pub fn refuse_orphans(schema: &Schema, edits: &[LocalEdit], gone: &[(String, Row)]) -> Result<()> {
+    for edit in edits {
+        let Some(after) = &edit.after else { continue };
+        for link in &schema.tables[edit.table].foreign_keys {
+            let Some((parent, columns)) = parent_of(schema, link) else { continue };
+            let wanted = values(after, &link.columns);
+            let is_same = edit.before.as_ref().is_some_and(|b| values(b, &link.columns) == wanted);
+            let is_it = |(table, row): &(String, Row)| *table == schema.tables[parent].name && values(row, &columns) == wanted;
+            if !is_same && gone.iter().any(is_it) {
+                let message = format!("rows of {} point to rows of {} that were deleted too", schema.tables[edit.table].name, link.parent);
+                return Err(
+                    Error::new(ErrorKind::Conflict, "missing_parent", message).hint(format!("mainstem restore {} first", link.parent))
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
 /// True where rows other than one child, or the row itself, point to a row.
 pub fn is_pointed_to(ground: &mut ReplicaGround<'_>, table: usize, row: &Row, but_table: usize, but: &Row) -> Result<bool> {
     let schema = ground.schema();
@@ -49,7 +70,8 @@ pub fn is_pointed_to(ground: &mut ReplicaGround<'_>, table: usize, row: &Row, bu
                 continue;
             }
             let found = ground.find(child, &link.columns, &wanted, 3)?;
-            if found.iter().any(|r| !(child == table && r == row || child == but_table && r == but)) {
+            let is_other = |r: &Row| (child, r) != (table, row) && (child, r) != (but_table, but);
+            if found.iter().any(is_other) {
                 return Ok(true);
             }
         }

@@ -5,6 +5,7 @@
 mod answer;
 mod bases;
 mod begin;
+mod clock;
 mod compare;
 mod edit;
 mod ground;
@@ -201,6 +202,9 @@ impl SqliteReplica {
         for step in &healed.steps {
             self.notices.push(format!("noticed: {}", mainstem::schema_merge::describe(step)));
         }
+        for refused in &healed.refused {
+            self.notices.push(format!("{} is not tracked: {} ({})", refused.table, refused.why, refused.hint));
+        }
         for table in &healed.gap {
             self.notices.push(format!("capture of {table} was interrupted; the next push or verify compares its rows with the primary's"));
         }
@@ -274,7 +278,7 @@ impl Replica for SqliteReplica {
     fn commit(&mut self, actor: &str, title: Option<&str>, description: &str) -> Result<Option<Front>> {
         let (db, around) = (&self.db, &self.around);
         if title.is_none() && !working::has_work(db)? {
-            return Ok(None);
+            return if clock::is_ahead(db, around)? { transact(db, || clock::set_right(db, around)).map(|()| None) } else { Ok(None) };
         }
         transact(db, || {
             let front = working::close(db, around, &working::Naming { actor, title, description })?;

@@ -3,7 +3,7 @@
 //! Invariant: cursor, rows, conflicts, acknowledgements and digests move together.
 //! Invariant: a row that is not what the base version says is never overwritten; that is drift, and nothing is applied.
 use super::ground::{KeepBases, ReplicaGround};
-use super::{base_version, bases, refused, replica_id, storage, working};
+use super::{base_version, bases, clock, refused, replica_id, storage, working};
 use crate::capture;
 use crate::errors::Explain;
 use mainstem::body::Digests;
@@ -13,7 +13,7 @@ use mainstem::core::event::{Digest, Renumbered, Version, Waiting};
 use mainstem::core::format::page;
 use mainstem::core::renumber::Renumbering;
 use mainstem::core::schema::Schema;
-use mainstem::core::stamp::{ReplicaId, Time};
+use mainstem::core::stamp::ReplicaId;
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
 use mainstem::lane::Lane;
@@ -26,7 +26,7 @@ use mainstem::tables::Tables;
 use mainstem::wiring::Around;
 use mainstem::writer::{Tried, Write, Writer};
 use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// Where the next pull starts: after what is held and after what is kept until its version is complete.
 pub fn cursor(db: &Connection) -> Result<Cursor> {
@@ -73,6 +73,29 @@ impl Incoming<'_> {
         }
     }
 
+    /// The write ids of the versions before one, kept ones included.
+    fn accepted(&self, before: u64) -> Result<HashSet<u128>> {
+        let mut accepted = HashSet::new();
+        let mut see = |body: &[u8]| -> Result<()> {
+            let version = storage::version_of(body)?;
+            if version.version < before {
+                accepted.insert(version.header.write_id);
+            }
+            Ok(())
+        };
+        let mut kept = self.db.prepare_cached("SELECT body FROM mainstem_inbox WHERE hash IS NOT NULL").on(self.db)?;
+        let mut rows = kept.query([]).on(self.db)?;
+        while let Some(row) = rows.next().on(self.db)? {
+            see(&row.get::<_, Vec<u8>>(0).on(self.db)?)?;
+        }
+        for item in &self.memory {
+            if let Item::Version(body, _) = item {
+                see(body)?;
+            }
+        }
+        Ok(accepted)
+    }
+
     /// Keeps what is left until its version is complete.
     fn keep_rest(&mut self) -> Result<()> {
         for item in std::mem::take(&mut self.memory) {
@@ -99,7 +122,7 @@ pub fn receive(db: &Connection, around: &Around, pull: &Pull) -> Result<Received
     let mut received = Received { version: from, cursor: pull.next, ..Received::default() };
     storage::put(db, "policy", &pull.policy)?;
     if pull.next.version > from + 1 {
-        let mut taking = Taking::begin(db, around)?;
+        let mut taking = Taking::begin(db, around, incoming.accepted(pull.next.version)?)?;
         while taking.version + 1 < pull.next.version {
             let (version, body, hash) =
                 incoming.version()?.ok_or_else(|| Error::corrupt("the primary sent fewer versions than it said"))?;
@@ -129,17 +152,19 @@ struct Taking<'c> {
     /// True once local rows were put back to the base version.
     is_undone: bool,
     ordinal: u64,
+    /// Changesets that the versions of this pull accept: nothing of them is left to be laid on top.
+    accepted: HashSet<u128>,
 }
 
 impl<'c> Taking<'c> {
-    fn begin(db: &'c Connection, around: &Around) -> Result<Self> {
+    fn begin(db: &'c Connection, around: &Around, accepted: HashSet<u128>) -> Result<Self> {
         if working::has_work(db)? {
             let actor = storage::get::<String>(db, "actor")?.unwrap_or_default();
             working::close(db, around, &working::Naming { actor: &actor, title: None, description: "" })?;
         }
         let ground = ReplicaGround::new(db)?;
         let digests = Digests::new(&ground.schema(), &storage::digests(db)?);
-        Ok(Taking { db, ground, digests, version: base_version(db)?, is_undone: false, ordinal: 0 })
+        Ok(Taking { db, ground, digests, version: base_version(db)?, is_undone: false, ordinal: 0, accepted })
     }
 
     fn take(&mut self, version: &Version, body: &[u8], hash: &Digest, incoming: &mut Incoming<'_>, received: &mut Received) -> Result<()> {
@@ -153,7 +178,7 @@ impl<'c> Taking<'c> {
         } else {
             self.undo()?;
             // Work of ours that stays unaccepted will be laid on top and must know what it meets.
-            let is_noted = unsent.len() > usize::from(is_ours) || !our_waiting(self.db)?.is_empty();
+            let is_noted = unsent.iter().any(|f| !self.accepted.contains(&f.header.write_id)) || !our_waiting(self.db)?.is_empty();
             self.apply(version, incoming, is_noted)?;
         }
         self.check_digests(version, &unsent)?;
@@ -162,9 +187,7 @@ impl<'c> Taking<'c> {
         self.version = version.version;
         storage::put(self.db, "version", version.version as i64)?;
         storage::put(self.db, "hash", hash)?;
-        let clock = storage::get::<i64>(self.db, "clock")?.unwrap_or_default() as u64;
-        let heard = version.accepted_at.max(version.header.at).0;
-        storage::put(self.db, "clock", clock.max(heard) as i64)?;
+        clock::hear(self.db, version.accepted_at.max(version.header.at))?;
         received.versions += 1;
         received.changes += version.count;
         received.acknowledged += u64::from(is_ours);
@@ -493,11 +516,6 @@ fn key_text(key: &Key) -> String {
         other => other.as_text().map_or_else(|| other.type_name().to_owned(), |t| t.into_owned()),
     };
     key.iter().map(text).collect::<Vec<_>>().join(",")
-}
-
-/// The latest stamp heard or given.
-pub fn clock(db: &Connection) -> Result<Time> {
-    Ok(Time(storage::get::<i64>(db, "clock")?.unwrap_or_default() as u64))
 }
 
 /// Forgets what was captured up to now; used where the rows are known to be the base version.

@@ -3,7 +3,7 @@
 //! Invariant: what is put aside is stored before the rows go back, in one transaction; it is forgotten only when all of it
 //! is in the rows again, or when its owner says so.
 use super::ground::ReplicaGround;
-use super::{SqliteReplica, base_version, edit, receive, replica_id, storage, transact, working};
+use super::{SqliteReplica, base_version, clock, edit, replica_id, storage, transact, working};
 use crate::capture;
 use crate::errors::Explain;
 use mainstem::core::ErrorKind;
@@ -29,7 +29,7 @@ impl SqliteReplica {
                 .hint("mainstem commit -m TITLE first"));
             }
             let end = capture::end(db)?;
-            let mut front = working::gather(db, around.random(), false)?;
+            let mut front = working::gather(db, around.random(), working::Span::until_now(db, around)?, false)?;
             if front.count == 0 {
                 return Ok(None);
             }
@@ -44,7 +44,7 @@ impl SqliteReplica {
                 actor: actor.to_owned(),
                 title: title.map(str::to_owned),
                 description: String::new(),
-                at: front.header.at.max(receive::clock(db)?.tick(around.now_ms())),
+                at: front.header.at.max(clock::now(db, around)?),
             };
             let sql = "INSERT INTO mainstem_stash(write_id, front) VALUES(?1, ?2)";
             db.execute(sql, params![front.header.write_id.to_be_bytes(), format::front::encode(&front)]).on(db)?;

@@ -1,19 +1,18 @@
 //! The working changeset: what changed since the last commit, and closing it.
-use super::{base_version, bases, replica_id, storage, tracked_schema};
+use super::{base_version, bases, clock, replica_id, storage, tracked_schema};
 use crate::capture::{self, NetChange};
 use mainstem::body::{PAGE_CHANGES_MAX, cells, weight};
 use mainstem::core::change::{Change, Edit, Front, Header, Shape};
 use mainstem::core::format::page;
 use mainstem::core::schema::{Schema, Table};
 use mainstem::core::stamp::Time;
-use mainstem::core::value::Key;
 use mainstem::error::Result;
 use mainstem::lane::shape_of;
 use mainstem::replica::Since;
 use mainstem::tables::Tables;
 use mainstem::wiring::Around;
 use rusqlite::Connection;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// About how many bytes of values a page holds before it is closed.
 const PAGE_WEIGHT_MAX: usize = 512 * 1024;
@@ -26,6 +25,26 @@ pub struct Naming<'a> {
     pub title: Option<&'a str>,
     /// The description.
     pub description: &'a str,
+}
+
+/// The stamps that local edits may have: none before what was heard already, none from a clock that ran ahead.
+#[derive(Clone, Copy)]
+pub struct Span {
+    /// They are later than this.
+    pub after: Time,
+    /// They are at most this.
+    pub until: Time,
+}
+
+impl Span {
+    /// No bounds, for showing changes.
+    const ANY: Span = Span { after: Time(0), until: Time(u64::MAX) };
+
+    /// From the latest stamp heard until now.
+    pub fn until_now(db: &Connection, around: &Around) -> Result<Span> {
+        clock::set_right(db, around)?;
+        Ok(Span { after: clock::latest(db)?, until: clock::now(db, around)? })
+    }
 }
 
 /// True where there may be something to close.
@@ -44,11 +63,8 @@ pub fn is_changed(db: &Connection) -> Result<bool> {
 }
 
 /// The change that a net change amounts to, with stamps not before `floor`; none where nothing differs.
-pub fn change_of(table: &Table, shape: usize, net: &NetChange, floor: Time) -> Option<Change> {
-    let stamped = |ms: u64| {
-        let time = Time::from_ms(ms);
-        if time > floor { time } else { Time(floor.0.saturating_add(1)) }
-    };
+pub fn change_of(table: &Table, shape: usize, net: &NetChange, span: Span) -> Option<Change> {
+    let stamped = |ms: u64| Time::from_ms(ms).max(Time(span.after.0.saturating_add(1))).min(span.until);
     let at = stamped(net.at_ms);
     let edit = match (&net.before, &net.after) {
         (None, Some(row)) => Edit::Insert(row.clone()),
@@ -76,8 +92,6 @@ pub fn change_of(table: &Table, shape: usize, net: &NetChange, floor: Time) -> O
 
 /// Visits net changes since the last commit, or since the base version.
 pub fn changes(db: &Connection, since: Since, visit: &mut dyn FnMut(&Shape, &Change) -> Result<()>) -> Result<()> {
-    let floor = Time(0);
-    let mut seen: HashSet<(String, Key)> = HashSet::new();
     if since == Since::Base {
         let schema = tracked_schema(db)?;
         let mut now = rows_now(db, &schema);
@@ -86,7 +100,6 @@ pub fn changes(db: &Connection, since: Since, visit: &mut dyn FnMut(&Shape, &Cha
             let table = &schema.tables[position];
             let after = now.get(position, &kept.key)?;
             let before = kept.image.map(|image| image.row(table, after.as_ref()));
-            seen.insert((table.name.to_ascii_lowercase(), kept.key.clone()));
             let net = NetChange {
                 table: 0,
                 key: kept.key,
@@ -97,17 +110,17 @@ pub fn changes(db: &Connection, since: Since, visit: &mut dyn FnMut(&Shape, &Cha
                 cell_at_ms: Vec::new(),
                 moved_from: None,
             };
-            match change_of(table, 0, &net, floor) {
+            match change_of(table, 0, &net, Span::ANY) {
                 Some(change) => visit(&shape_of(table), &change),
                 None => Ok(()),
             }
         })?;
     }
     capture::condense(db, None, &mut |table, net| {
-        if seen.contains(&(table.name.to_ascii_lowercase(), net.key.clone())) {
+        if since == Since::Base && bases::is_kept(db, table, &net.key)? {
             return Ok(());
         }
-        match change_of(table, 0, &net, floor) {
+        match change_of(table, 0, &net, Span::ANY) {
             Some(change) => visit(&shape_of(table), &change),
             None => Ok(()),
         }
@@ -172,8 +185,7 @@ impl Closing<'_> {
 
 /// Writes what changed since the last commit into pages under an id, and gives them their front, whose header is not
 /// filled in yet. `keeps_bases`: the rows are committed, so that their base images are kept.
-pub fn gather(db: &Connection, write_id: u128, keeps_bases: bool) -> Result<Front> {
-    let floor = Time(storage::get::<i64>(db, "clock")?.unwrap_or_default() as u64);
+pub fn gather(db: &Connection, write_id: u128, span: Span, keeps_bases: bool) -> Result<Front> {
     let mut closing = Closing { db, write_id, front: Front::default(), shapes: HashMap::new(), page: Vec::new(), weight: 0, pages: 0 };
     let mut keeper = bases::Keeper::new(db);
     capture::condense(db, None, &mut |table, mut net| {
@@ -181,7 +193,7 @@ pub fn gather(db: &Connection, write_id: u128, keeps_bases: bool) -> Result<Fron
             complete(db, table, &mut net)?;
         }
         let shape = closing.shape(table);
-        let Some(change) = change_of(table, shape, &net, floor) else { return Ok(()) };
+        let Some(change) = change_of(table, shape, &net, span) else { return Ok(()) };
         if keeps_bases {
             keeper.keep(table, &net.key, net.before.as_ref(), net.after.as_ref())?;
         }
@@ -195,7 +207,8 @@ pub fn gather(db: &Connection, write_id: u128, keeps_bases: bool) -> Result<Fron
 /// Closes what changed since the last commit as a changeset, inside a transaction. None where nothing did.
 pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Option<Front>> {
     let end = capture::end(db)?;
-    let mut front = gather(db, around.random(), true)?;
+    let span = Span::until_now(db, around)?;
+    let mut front = gather(db, around.random(), span, true)?;
     capture::clear(db, end)?;
     front.schema = storage::steps(db)?;
     front.resolutions = storage::resolutions(db)?;
@@ -205,12 +218,11 @@ pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Op
     db.execute_batch("DELETE FROM mainstem_step; DELETE FROM mainstem_resolution;")
         .map_err(|e| crate::errors::explain(e, "the replica", 0))?;
     let sequence = storage::get::<i64>(db, "sequence")?.unwrap_or_default() + 1;
-    let floor = Time(storage::get::<i64>(db, "clock")?.unwrap_or_default() as u64);
     let begun = begun(db)?;
     let title = naming.title.map(str::to_owned).or_else(|| begun.as_ref().map(|b| b.0.clone()));
     let description = if naming.title.is_some() { naming.description.to_owned() } else { begun.map(|b| b.1).unwrap_or_default() };
     begin(db, None)?;
-    let at = front.header.at.max(floor).tick(around.now_ms()).max(front.resolutions.iter().map(|r| r.at).max().unwrap_or_default());
+    let at = front.header.at.max(span.until).max(front.resolutions.iter().map(|r| r.at).max().unwrap_or_default());
     front.header = Header {
         write_id: front.header.write_id,
         lineage: storage::get_wide(db, "lineage")?.unwrap_or_default(),
@@ -223,7 +235,7 @@ pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Op
         at,
     };
     storage::put(db, "sequence", sequence)?;
-    storage::put(db, "clock", at.0 as i64)?;
+    clock::hear(db, at)?;
     storage::add_changeset(db, &front)?;
     Ok(Some(front))
 }

@@ -31,7 +31,7 @@ pub fn rows(path: &Path) -> Rows {
     let mut all = Rows::new();
     for name in names {
         let mut statement = db.prepare(&format!("SELECT * FROM \"{name}\"")).unwrap();
-        let columns: Vec<String> = statement.column_names().into_iter().map(ToString::to_string).collect();
+        let columns: Vec<String> = statement.column_names().map(ToString::to_string).collect();
         let mut found = statement.query([]).unwrap();
         let mut rows = Vec::new();
         while let Some(row) = found.next().unwrap() {

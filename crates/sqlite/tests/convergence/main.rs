@@ -20,7 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tape::Tape;
 
 /// Seeds by default.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 40;
 
 /// The seeds to run: one that is asked for, or the first so many.
 fn seeds(default: u64) -> Vec<u64> {

@@ -2,7 +2,7 @@
 use crate::tape::{Step, Tape};
 
 /// Runs at most while shrinking.
-const TRIES_MAX: usize = 400;
+const TRIES_MAX: usize = 300;
 
 /// The first words of a complaint: a smaller tape must fail for the same reason.
 pub fn reason(why: &str) -> String {
