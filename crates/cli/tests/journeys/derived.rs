@@ -62,6 +62,13 @@ fn a_search_index_that_triggers_keep_finds_everything_on_every_copy() {
     pair[1].sql("UPDATE note SET body = 'a slip' WHERE id = 1;");
     pair[1].ok(&["restore", "note"]);
     assert_searchable(&pair);
+    pair[1].sql("UPDATE note SET body = 'put aside' WHERE id = 1;");
+    pair[1].ok(&["stash"]);
+    assert_eq!(search(pair[1], "aside"), "");
+    assert_searchable(&pair);
+    pair[1].ok(&["stash", "pop"]);
+    assert_eq!(search(pair[1], "aside"), "1");
+    assert_searchable(&pair);
     pair[1].ok(&["deinit", "--force"]);
     assert_eq!(pair[1].sql("SELECT count(*) FROM sqlite_master WHERE name LIKE 'mainstem%';"), "0\n");
     pair[1].sql("INSERT INTO note VALUES (9, 'after', 'afterwards');");
