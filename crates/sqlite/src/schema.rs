@@ -41,7 +41,9 @@ impl ReadSchema {
         let travels = |name: &String| objects.iter().any(|o| matches!(o.kind.as_str(), "table" | "virtual") && is_same(&o.name, name));
         absent.extend(self.refused.drain(..).map(|r| r.table).filter(|name| !travels(name)));
         // What is left out may be what others need: a trigger on a view.
-        while let Some(at) = objects.iter().position(|o| names_in(o).iter().any(|n| absent.iter().any(|a| is_same(n, a)))) {
+        while let Some(at) =
+            objects.iter().position(|o| o.kind != "table" && names_in(o).iter().any(|n| absent.iter().any(|a| is_same(n, a))))
+        {
             absent.push(objects.remove(at).name);
         }
         Schema { tables: kept, objects }
