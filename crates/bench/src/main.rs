@@ -1,7 +1,7 @@
 //! Measures capture, condensing, applying, syncing and memory, beside SQLite alone and its session extension.
 //!
 //! `cargo run --release -p mainstem-bench` prints one table; with `--write` it goes into docs/performance.md as well.
-//! Parts can be named (capture, condense, apply, sync, memory); `--matrix ROWS…` measures memory of every command.
+//! Parts can be named (capture, condense, apply, sync, merge, memory); `--matrix ROWS…` measures memory of every command.
 //! Invariant: CPU seconds of the whole process, ways interleaved, the middle of five; what was done is verified.
 mod applying;
 mod capturing;
@@ -15,7 +15,7 @@ mod syncing;
 
 use std::path::Path;
 
-const PARTS: [&str; 5] = ["capture", "condense", "apply", "sync", "memory"];
+const PARTS: [&str; 6] = ["capture", "condense", "apply", "sync", "merge", "memory"];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -38,6 +38,7 @@ fn measure(parts: &[&str]) -> Vec<figures::Figure> {
             "condense" => all.extend(capturing::condensing(folder.path())),
             "apply" => all.extend(applying::figures(folder.path())),
             "sync" => all.extend(syncing::figures()),
+            "merge" => all.extend(syncing::merging()),
             "memory" => all.extend(memory::figures()),
             _ => panic!("there is no part {part}; there are {}", PARTS.join(", ")),
         }

@@ -140,7 +140,8 @@ fn tables(replica: &SqliteReplica) -> Result<Vec<Finding>> {
         Finding::fine("tables", what)
     }];
     for (table, why, advice) in replica.refused()? {
-        findings.push(Finding::warn("not tracked", format!("{table}: {why}"), advice));
+        let what = format!("{table}: {why}");
+        findings.push(if advice.is_empty() { Finding::fine("not tracked", what) } else { Finding::warn("not tracked", what, advice) });
     }
     Ok(findings)
 }

@@ -15,6 +15,7 @@ use crate::stamp::{ReplicaId, Stamp};
 use crate::strategy::{CellOutcome, CellSide, Context, Strategy, merge_cell};
 use crate::value::{Key, Row, Value};
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use row::History;
@@ -27,9 +28,9 @@ pub struct Touch {
     /// The replica that wrote it.
     pub replica: ReplicaId,
     /// Who wrote it.
-    pub actor: String,
+    pub actor: Arc<str>,
     /// The columns its change refers to.
-    pub shape: Shape,
+    pub shape: Arc<Shape>,
     /// The change.
     pub change: Change,
 }

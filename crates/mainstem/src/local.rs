@@ -189,12 +189,9 @@ fn absorb_in(tx: &mut dyn Transaction, around: &Around) -> Result<()> {
     let genesis = genesis(tx)?;
     let head = tx.head()?;
     let known = tx.digests()?;
-    let (steps, writes) = tx.take_direct()?;
     let schema = tx.schema();
     let mut body = Body::new(head.version + 1, &schema, &known);
-    for write in &writes {
-        body.effect(tx, &schema, &write.effect())?;
-    }
+    let steps = tx.take_direct(&mut |tx, write| body.effect(tx, &schema, &write.effect()))?;
     if !steps.is_empty() {
         let all: Vec<String> = schema.tables.iter().map(|t| t.name.clone()).collect();
         body.altered(tx, &all)?;

@@ -237,7 +237,7 @@ fn edit_of_dropped(
         Some(c) => Claim::Cell(row[c].clone()),
         None => Claim::Row(Some(shape.columns.iter().cloned().zip(row.iter().cloned()).collect())),
     };
-    let editor = Side { claim, stamp: Stamp { time: touch.change.at, replica: touch.replica }, actor: touch.actor.clone() };
+    let editor = Side { claim, stamp: Stamp { time: touch.change.at, replica: touch.replica }, actor: touch.actor.to_string() };
     let detail = if name.is_some() { "the column was dropped" } else { "the table was dropped" };
     let mut conflict = dropped(&table.name, key, name.as_deref(), Claim::Row(None), editor, false, detail, version);
     conflict.ours.actor.clone_from(&front.header.actor);

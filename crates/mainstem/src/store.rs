@@ -26,9 +26,13 @@ pub trait Transaction: Ledger + Tables {
     fn watch(&mut self) -> Result<()>;
     /// True where other programs wrote into the tables since the last [`Transaction::take_direct`].
     fn has_direct(&mut self) -> Result<bool>;
-    /// What other programs did: schema steps, then net row changes, already in the tables. Forgotten afterwards.
-    fn take_direct(&mut self) -> Result<(Vec<SchemaChange>, Vec<DirectWrite>)>;
+    /// Visits the net row changes that other programs made, which are in the tables already, with this transaction to
+    /// write to; then returns their schema steps. Forgotten afterwards.
+    fn take_direct(&mut self, visit: VisitDirect<'_>) -> Result<Vec<SchemaChange>>;
 }
+
+/// Takes one row that another program changed.
+pub type VisitDirect<'a> = &'a mut dyn FnMut(&mut dyn Transaction, DirectWrite) -> Result<()>;
 
 /// One row that another program changed.
 #[derive(Clone, Debug)]

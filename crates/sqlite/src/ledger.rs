@@ -16,6 +16,7 @@ use mainstem::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, Params};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 
 mod fold;
 
@@ -67,8 +68,8 @@ pub struct SqliteLedger<'c> {
 /// Whose a version is, and what its changes refer to.
 struct Origin {
     replica: ReplicaId,
-    actor: String,
-    shapes: Vec<Shape>,
+    actor: Arc<str>,
+    shapes: Vec<Arc<Shape>>,
 }
 
 impl<'c> SqliteLedger<'c> {
@@ -131,7 +132,8 @@ impl<'c> SqliteLedger<'c> {
             return Ok(origin.clone());
         }
         let found = self.must_version(version)?;
-        let origin = Rc::new(Origin { replica: found.header.replica, actor: found.header.actor, shapes: found.shapes });
+        let shapes = found.shapes.into_iter().map(Arc::new).collect();
+        let origin = Rc::new(Origin { replica: found.header.replica, actor: found.header.actor.into(), shapes });
         if self.origins.len() == VERSIONS_KEPT {
             self.origins.pop_front();
         }
@@ -145,7 +147,7 @@ impl<'c> SqliteLedger<'c> {
         }
         let bytes = self.page(version, page)?.ok_or_else(|| missing(version))?;
         let origin = self.origin(version)?;
-        let changes = Rc::new(format::page::decode(&bytes, &origin.shapes)?);
+        let changes = Rc::new(format::page::decode(&bytes, &origin.shapes.iter().map(|s| (**s).clone()).collect::<Vec<_>>())?);
         if self.pages.len() == PAGES_KEPT {
             self.pages.pop_front();
         }

@@ -4,8 +4,9 @@
 use crate::capture;
 use crate::connection;
 use crate::errors::{Explain, shell_word};
+use crate::kept;
 use crate::ledger;
-use crate::store::{SqliteStore, Watcher};
+use crate::store::{SqliteStore, VisitWatched, Watcher};
 use mainstem::core::ErrorKind;
 use mainstem::core::schema::{Schema, SchemaChange};
 use mainstem::core::stamp::Time;
@@ -33,31 +34,30 @@ impl Watcher for CaptureWatcher {
     fn has_direct(&self, db: &Connection, _schema: &Schema) -> Result<bool> {
         Ok(capture::is_installed(db)? && (capture::has_records(db)? || !capture::is_current(db)?))
     }
-    fn take_direct(&self, db: &Connection, _schema: &Schema) -> Result<(Vec<SchemaChange>, Vec<DirectWrite>)> {
-        let healed = capture::heal(db)?;
+    fn take_direct(&self, db: &Connection, _schema: &Schema, visit: VisitWatched<'_>) -> Result<Vec<SchemaChange>> {
+        let old = capture::declarations(db)?;
+        let steps = kept::follow(db, &old, capture::heal(db)?.steps)?;
         let end = capture::end(db)?;
         let schema = read_schema(db)?;
-        let mut writes = Vec::new();
         capture::condense(db, None, &mut |table, net| {
             let Some(position) = schema.tables.iter().position(|t| t.name == table.name) else { return Ok(()) };
             let cell_at = net.cell_at_ms.iter().enumerate().filter(|(_, ms)| **ms > 0).map(|(c, ms)| (c, Time::from_ms(*ms))).collect();
-            writes.push(DirectWrite {
+            visit(DirectWrite {
                 table: position,
                 before: net.before,
                 after: net.after,
                 at: Time::from_ms(net.at_ms),
                 cell_at,
                 moved_from: net.moved_from,
-            });
-            Ok(())
+            })
         })?;
         capture::clear(db, end)?;
-        Ok((healed.steps, writes))
+        Ok(steps)
     }
 }
 
 fn read_schema(db: &Connection) -> Result<Schema> {
-    Ok(crate::schema::read(db)?.schema)
+    Ok(kept::with_kept(crate::schema::read(db)?.schema, kept::read(db)?))
 }
 
 fn store(db: Connection) -> Result<SqliteStore> {

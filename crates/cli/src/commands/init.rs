@@ -1,10 +1,11 @@
 //! `mainstem init`.
 use crate::exit_codes::Exit;
+use crate::json;
 use crate::plain_text::{count, name};
 use crate::wiring::Session;
 use mainstem::{Error, Result};
 use mainstem_sqlite::SqliteReplica;
-use mainstem_sqlite::replica::{InitOptions, InitReport};
+use mainstem_sqlite::replica::{InitOptions, InitReport, RefusedTable};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -61,9 +62,7 @@ impl Init {
             let rows = count(rows, "row", "rows");
             session.out.line(format_args!("tracking {path}: {tables}, {rows}"))?;
         }
-        for (table, why, advice) in &report.refused {
-            session.out.line(format_args!("not tracked: {}: {} ({})", name(table), name(why), name(advice)))?;
-        }
+        not_tracked(session, &report.refused)?;
         for (child, parent) in &report.loose_links {
             let (child, parent) = (name(child), name(parent));
             let what = "a clone will not have it, and can write such rows only with foreign keys off";
@@ -81,17 +80,24 @@ impl Init {
     }
 }
 
+/// Names the tables whose rows do not travel.
+pub fn not_tracked(session: &mut Session, refused: &[RefusedTable]) -> Result<()> {
+    for (table, why, advice) in refused {
+        let advice = if advice.is_empty() { String::new() } else { format!(" ({})", name(advice)) };
+        session.out.line(format_args!("not tracked: {}: {}{advice}", name(table), name(why)))?;
+    }
+    Ok(())
+}
+
 fn shown(report: &InitReport) -> serde_json::Value {
     let tracked = report.tracked.iter().map(|(table, rows)| json!({ "table": table, "rows": rows }));
-    let refused = report.refused.iter();
-    let refused = refused.map(|(table, why, advice)| json!({ "table": table, "reason": why, "advice": advice }));
     let proposed = report.proposed_policy.iter();
     let proposed = proposed.map(|(key, value)| json!({ "key": key, "value": value }));
     json!({
         "already": report.already,
         "fresh": report.fresh,
         "tracked": tracked.collect::<Vec<_>>(),
-        "refused": refused.collect::<Vec<_>>(),
+        "refused": json::refused(&report.refused),
         "loose_links": report.loose_links.iter().map(|(child, parent)| json!({ "table": child, "parent": parent })).collect::<Vec<_>>(),
         "proposed_policy": proposed.collect::<Vec<_>>(),
     })

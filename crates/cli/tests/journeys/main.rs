@@ -10,6 +10,7 @@ mod chinook;
 mod copies;
 mod crash;
 mod demo;
+mod derived;
 mod desk;
 mod direct;
 mod geodiff;

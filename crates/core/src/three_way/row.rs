@@ -148,5 +148,5 @@ impl<'a> History<'a> {
 }
 
 fn written(touch: Option<&Touch>) -> Written<'_> {
-    touch.map_or((Stamp::default(), ""), |touch| (Stamp { time: touch.change.at, replica: touch.replica }, touch.actor.as_str()))
+    touch.map_or((Stamp::default(), ""), |touch| (Stamp { time: touch.change.at, replica: touch.replica }, &*touch.actor))
 }

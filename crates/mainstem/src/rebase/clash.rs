@@ -69,7 +69,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         let theirs = Side {
             claim: Claim::Row(rival.as_ref().map(|r| image(table, r))),
             stamp: claimed.map(stamp_of).unwrap_or_default(),
-            actor: claimed.map(|t| t.actor.clone()).unwrap_or_default(),
+            actor: claimed.map(|t| t.actor.to_string()).unwrap_or_default(),
         };
         let is_ours_first = claimed.is_some() && ours.stamp < theirs.stamp;
         // Another clash of this changeset may have moved the row since; then it stays as that one left it.

@@ -64,7 +64,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             stamp: self.stamp(change.at),
             actor: self.front.header.actor.clone(),
         };
-        let theirs = Side { claim: Claim::Row(None), stamp: stamp_of(gone), actor: gone.actor.clone() };
+        let theirs = Side { claim: Claim::Row(None), stamp: stamp_of(gone), actor: gone.actor.to_string() };
         let rule = self.policy.table(&name).deletes;
         let is_kept = is_child_kept(rule, &ours, &theirs);
         if is_kept && !self.revive(parent, REVIVE_DEPTH_MAX)? {
@@ -141,7 +141,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             _ => change.at,
         };
         let ours = Side { claim: Claim::Cell(rows.1[column].clone()), stamp: self.stamp(at), actor: self.front.header.actor.clone() };
-        let theirs = Side { claim: Claim::Cell(rows.0[column].clone()), stamp: stamp_of(touch), actor: touch.actor.clone() };
+        let theirs = Side { claim: Claim::Cell(rows.0[column].clone()), stamp: stamp_of(touch), actor: touch.actor.to_string() };
         let (kind, name) = (ConflictKind::UpdateUpdate, table.columns[column].name.clone());
         self.out.conflicts.push(Conflict {
             id: conflict::id_of(&table.name, &change.key, Some(&name), kind, &ours, &theirs),
@@ -264,7 +264,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             let theirs = Side {
                 claim: Claim::Row(Some(image(child_table, &claimed))),
                 stamp: stamp_of(&touches[at]),
-                actor: touches[at].actor.clone(),
+                actor: touches[at].actor.to_string(),
             };
             let is_kept = is_child_kept(rule, &theirs, &ours);
             let choice = if is_kept { Choice::Theirs } else { Choice::Ours };

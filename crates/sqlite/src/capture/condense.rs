@@ -4,6 +4,7 @@
 //! removal precedes means it was not.
 //! Invariant: memory is bounded by a budget; where the touched rows exceed it, the log is read several times.
 use super::image;
+use super::links::Links;
 use super::log::{self, Record, key_of, table_of};
 use super::plan::op;
 use super::reader::Reader;
@@ -69,7 +70,7 @@ pub(super) fn condense_within(
 ) -> Result<Condensed> {
     let sources = Sources::read(conn)?;
     let log = Log { conn, sources: &sources, through: through.unwrap_or(i64::MAX), budget };
-    let mut out = Out { conn, sources: &sources, visit, condensed: Condensed::default(), links: Links::default() };
+    let mut out = Out { conn, sources: &sources, visit, condensed: Condensed::default(), links: Links::new(conn) };
     let upward = |t: &Target| t.rank as u64;
     let downward = |t: &Target| u64::from(u16::MAX) - t.rank as u64;
     let first = log.collect(0, &upward, true)?;
@@ -130,18 +131,6 @@ struct Touched {
 /// A row's table and key.
 type RowKey = Box<[u8]>;
 
-#[derive(Default)]
-struct Links {
-    origin: HashMap<RowKey, Box<[u8]>>,
-}
-
-impl Links {
-    fn add(&mut self, from: &[u8], to: &[u8]) {
-        let origin = self.origin.remove(from).unwrap_or_else(|| from.into());
-        self.origin.insert(to.into(), origin);
-    }
-}
-
 /// The touched rows in the order in which the log first names them: later records mostly come in the same order, so
 /// memory is read forward.
 #[derive(Default)]
@@ -179,15 +168,15 @@ impl Rows {
     }
 }
 
-struct Pass {
+struct Pass<'a> {
     touched: Rows,
     /// Rows below this place are complete; `u64::MAX` means all.
     through: u64,
-    links: Links,
+    links: Links<'a>,
     null_keys: HashMap<usize, u64>,
 }
 
-impl Pass {
+impl Pass<'_> {
     fn null_keys(&self, sources: &Sources) -> Vec<(String, u64)> {
         let mut found: Vec<_> = self.null_keys.iter().map(|(t, n)| (sources.targets[*t].table.name.clone(), *n)).collect();
         found.sort();
@@ -209,10 +198,10 @@ fn place(order: u64, key: &[u8]) -> u64 {
     (order << 48) | (hasher.finish() >> 16)
 }
 
-impl Log<'_> {
+impl<'a> Log<'a> {
     /// Reads the log once and keeps the rows from a place on, as many as the budget allows.
-    fn collect(&self, from: u64, order: &dyn Fn(&Target) -> u64, is_first: bool) -> Result<Pass> {
-        let mut pass = Pass { touched: Rows::default(), through: u64::MAX, links: Links::default(), null_keys: HashMap::new() };
+    fn collect(&self, from: u64, order: &dyn Fn(&Target) -> u64, is_first: bool) -> Result<Pass<'a>> {
+        let mut pass = Pass { touched: Rows::default(), through: u64::MAX, links: Links::new(self.conn), null_keys: HashMap::new() };
         let mut held = 0;
         let orders: Vec<u64> = self.sources.targets.iter().map(order).collect();
         log::records(self.conn, self.sources, self.through, &mut |record| {
@@ -220,7 +209,7 @@ impl Log<'_> {
             if record.has_null_key || record.has_null_to {
                 *pass.null_keys.entry(source.target).or_default() += 1;
             } else if record.op == op::KEY && is_first && record.key != record.to {
-                pass.links.add(&record.key, &record.to);
+                pass.links.add(&record.key, &record.to)?;
             }
             let is_wanted = |through: u64, key: &[u8]| {
                 if from == 0 && through == u64::MAX {
@@ -340,7 +329,7 @@ fn note(before: &[u8], after: &[u8], at: u64, first_at: u64, cell_at: &mut Optio
 }
 
 /// Forgets the rows in the upper half of what this pass covers. Returns what the others take.
-fn halve(pass: &mut Pass, orders: &[u64], from: u64) -> usize {
+fn halve(pass: &mut Pass<'_>, orders: &[u64], from: u64) -> usize {
     let place_of = |row: &[u8]| place(orders[table_of(row)], row);
     let mut places: Vec<u64> = pass.touched.places.keys().map(|row| place_of(row)).collect();
     let middle = places.len() / 2;
@@ -371,7 +360,7 @@ struct Out<'a> {
     sources: &'a Sources,
     visit: &'a mut dyn FnMut(&Table, NetChange) -> Result<()>,
     condensed: Condensed,
-    links: Links,
+    links: Links<'a>,
 }
 
 impl Out<'_> {
@@ -464,11 +453,11 @@ impl Out<'_> {
 
     /// The key that a row had at first, where it moved and nobody holds that key now.
     fn origin(&self, row: &RowKey) -> Result<Option<Key>> {
-        let Some(origin) = self.links.origin.get(row) else {
+        let Some(origin) = self.links.origin(row)? else {
             return Ok(None);
         };
         let mut reader = Reader::new(self.conn, &self.sources.targets[table_of(row)])?;
-        Ok((!reader.read(key_of(origin), &mut Vec::new())?).then(|| image::read_key(key_of(origin))))
+        Ok((!reader.read(key_of(&origin), &mut Vec::new())?).then(|| image::read_key(key_of(&origin))))
     }
 }
 

@@ -6,6 +6,7 @@
 mod condense;
 mod heal;
 mod image;
+mod links;
 mod log;
 mod operations;
 mod plan;
@@ -70,6 +71,12 @@ pub fn remove(conn: &Connection) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// The statements that made the user's schema as capture last saw it, in an order in which they can be run.
+pub(crate) fn declarations(conn: &Connection) -> Result<Vec<String>> {
+    let seen = registry::remembered(conn)?;
+    Ok(steps::in_order(&seen).into_iter().map(String::from).collect())
 }
 
 /// The sequence of the last record; zero where nothing was ever captured.

@@ -3,6 +3,7 @@
 //! Invariant: steps are proven before they are given: run on the old declarations in a database in memory, they lead to
 //! the new declarations word for word. What they cannot reach is a rebuild.
 use super::registry::Seen;
+use crate::derived::Virtual;
 use crate::errors::Explain;
 use crate::schema;
 use crate::sql::{first_bracket, quote, words};
@@ -32,11 +33,9 @@ impl Rehearsal {
         let conn = Connection::open_in_memory().map_err(|e| Error::internal("no database in memory").because(e))?;
         crate::connection::triggers_off(&conn)?;
         conn.execute_batch("PRAGMA foreign_keys = OFF").on(&conn)?;
-        for kind in ["table", "index", "view", "trigger"] {
-            for sql in old.iter().filter(|s| s.kind == kind).filter_map(|s| s.sql.as_ref()) {
-                // What only the app's SQLite can declare is left out; its tables then count as rebuilt.
-                let _ = conn.execute_batch(sql);
-            }
+        for sql in in_order(old) {
+            // What only the app's SQLite can declare is left out; its tables then count as rebuilt.
+            let _ = conn.execute_batch(sql);
         }
         Ok(Rehearsal { conn, steps: Vec::new() })
     }
@@ -132,7 +131,20 @@ impl Rehearsal {
 }
 
 fn drop_sql(object: &Object) -> String {
-    format!("DROP {} {}", object.kind, quote(&object.name))
+    let kind = if object.kind == "virtual" { "table" } else { &object.kind };
+    format!("DROP {kind} {}", quote(&object.name))
+}
+
+/// The statements that make a schema, in an order in which they can be run. After VACUUM, SQLite itself lists what is
+/// inside virtual tables before them.
+pub(super) fn in_order(seen: &[Seen]) -> Vec<&str> {
+    let is_virtual = |s: &&Seen| s.sql.as_deref().is_some_and(|sql| Virtual::declared(sql).is_ok());
+    let virtuals: Vec<&Seen> = seen.iter().filter(is_virtual).collect();
+    let is_inside = |s: &Seen| virtuals.iter().any(|v| s.name.strip_prefix(&v.name).is_some_and(|rest| rest.starts_with('_')));
+    let plain = |kind: &'static str| seen.iter().filter(move |s| s.kind == kind && !is_virtual(s));
+    let tables = plain("table").filter(|s| !is_inside(s)).chain(virtuals.iter().copied()).chain(plain("table").filter(|s| is_inside(s)));
+    let others = plain("index").chain(plain("view")).chain(plain("trigger"));
+    tables.chain(others).filter_map(|s| s.sql.as_deref()).collect()
 }
 
 /// Renames one after the other so that each new name is free by then.

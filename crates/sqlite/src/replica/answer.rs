@@ -34,7 +34,7 @@ pub fn resolve(db: &Connection, around: &Around, actor: &str, answers: &[(u64, A
         conflict.answer = Some(Answer { choice: answering.choice, actor: Some(actor.to_owned()), at });
         storage::put_conflict(db, &conflict)?;
     }
-    Ok(())
+    ground.renew_indexes()
 }
 
 /// An answer that the database refuses: another one may do.

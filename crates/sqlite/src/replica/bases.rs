@@ -16,7 +16,7 @@ use std::rc::Rc;
 /// The tables, made with the replica's others.
 pub const TABLES: &str = "
 CREATE TABLE mainstem_shape(id INTEGER PRIMARY KEY, columns BLOB NOT NULL UNIQUE);
-CREATE TABLE mainstem_base(tbl TEXT, key BLOB, shape INTEGER, image BLOB, now BLOB, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
+CREATE TABLE mainstem_base(tbl TEXT COLLATE NOCASE, key BLOB, shape INTEGER, image BLOB, now BLOB, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
 ";
 
 /// A row of the base version with the names its columns had.

@@ -2,6 +2,7 @@
 use super::{SqliteReplica, compare, receive, reidentify, storage, tracked_schema, transact, working};
 use crate::capture;
 use crate::connection::{self, FileIdentity};
+use crate::derived::{self, Stale};
 use crate::errors::{Explain, display_name, shell_word};
 use crate::primary::{PRIMARY_FILE, found_primary};
 use crate::tables::SqliteTables;
@@ -31,7 +32,7 @@ pub struct InitOptions {
     pub actor: Option<String>,
 }
 
-/// A table that cannot be tracked: its name, why, what to do.
+/// A table whose rows do not travel: its name, why, what to do.
 pub type RefusedTable = (String, String, String);
 
 /// What init found and did.
@@ -39,7 +40,7 @@ pub type RefusedTable = (String, String, String);
 pub struct InitReport {
     /// Tables tracked, with their row counts.
     pub tracked: Vec<(String, u64)>,
-    /// Tables that cannot be tracked: name, why, what to do.
+    /// Tables whose rows do not travel: name, why, what to do.
     pub refused: Vec<RefusedTable>,
     /// Policy lines proposed from column names (`updated_at` as `max`).
     pub proposed_policy: Vec<(String, String)>,
@@ -141,6 +142,14 @@ impl SqliteReplica {
         let (tables, refused) = choose(&db, options)?;
         if storage::is_tracked(&db)? {
             return again(&db, path, options, around, refused);
+        }
+        if let Some(first) = crate::schema::reserved(&db)?.into_iter().next() {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "reserved",
+                format!("{} cannot be tracked: {} ({})", display_name(path), first.why, first.table),
+            )
+            .hint(first.hint));
         }
         if tables.is_empty() {
             let why = refused.first().map_or_else(|| "it has no tables".to_owned(), |(n, w, _)| format!("table {n}: {w}"));
@@ -381,7 +390,9 @@ fn fill_clone(
             tables.alter(&SchemaChange::PutObject { object: object.clone() })?;
         }
         drop(tables);
+        let broken = derived::rebuild(&db, &Stale::All)?;
         storage::create(&db)?;
+        storage::set_broken(&db, &broken)?;
         let schema = crate::schema::read(&db)?.schema;
         capture::install(&db, &schema.tables, true)?;
         attach(&db, &start.description, address, start.description.head.version, &start.hash)?;

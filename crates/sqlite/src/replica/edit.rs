@@ -104,7 +104,9 @@ pub fn restore(db: &Connection, around: &Around, since: Since, target: &RestoreT
     let at = clock::now(db, around)?;
     let edits = links::follow(&mut ground, edits, false)?;
     links::refuse_orphans(&schema, &edits, &gone)?;
-    write(db, &mut ground, edits, at)
+    let rows = write(db, &mut ground, edits, at)?;
+    ground.renew_indexes()?;
+    Ok(rows)
 }
 
 /// Takes a changeset as local edits, by the rules of a push onto what is here.
@@ -129,5 +131,6 @@ pub fn import(db: &Connection, around: &Around, front: &Front, pages: &mut dyn P
     for step in &outcome.schema {
         storage::add_step(db, step)?;
     }
+    ground.renew_indexes()?;
     Ok((effects.rows, outcome.conflicts))
 }

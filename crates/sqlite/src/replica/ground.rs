@@ -1,9 +1,10 @@
 //! A replica's rows as ground to rebase onto, with what the versions just received did to them.
 use super::{bases, storage};
 use crate::capture::{self, Done};
+use crate::derived::{self, Stale};
 use crate::errors::Explain;
 use crate::tables::SqliteTables;
-use mainstem::core::change::Change;
+use mainstem::core::change::{Change, Shape};
 use mainstem::core::event::{Renumbered, Version};
 use mainstem::core::format::{page, row as row_format};
 use mainstem::core::schema::{Schema, SchemaChange};
@@ -14,14 +15,24 @@ use mainstem::error::{Error, Result};
 use mainstem::rebase::{Effect, Effects, Ground};
 use mainstem::tables::{Tables, Wrote};
 use rusqlite::{Connection, params};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Rows of a tracked file inside a transaction, triggers off.
 pub struct ReplicaGround<'c> {
     db: &'c Connection,
     tables: SqliteTables<'c>,
-    versions: HashMap<u64, Version>,
+    versions: HashMap<u64, Origin>,
+    written: BTreeSet<usize>,
+    is_altered: bool,
+}
+
+/// Whose a version is, and what its changes refer to.
+struct Origin {
+    replica: ReplicaId,
+    actor: Arc<str>,
+    shapes: Vec<Shape>,
+    shared: Vec<Arc<Shape>>,
 }
 
 impl<'c> ReplicaGround<'c> {
@@ -37,7 +48,27 @@ impl<'c> ReplicaGround<'c> {
                 super::tracked_schema(db)
             }),
         );
-        Ok(ReplicaGround { db, tables, versions: HashMap::new() })
+        Ok(ReplicaGround { db, tables, versions: HashMap::new(), written: BTreeSet::new(), is_altered: false })
+    }
+
+    /// Makes the search indexes again whose rows were written here, since the app's triggers did not fire.
+    pub fn renew_indexes(&mut self) -> Result<()> {
+        if !self.is_altered && self.written.is_empty() {
+            return Ok(());
+        }
+        self.tables.forget_statements();
+        let before = storage::broken_indexes(self.db)?;
+        let schema = self.tables.schema();
+        let tables = self.written.iter().filter_map(|&at| schema.tables.get(at)).map(|t| &t.name);
+        let names = tables.chain(before.iter().map(|(index, _)| index)).map(|name| name.to_ascii_lowercase()).collect();
+        let stale = if self.is_altered { Stale::All } else { Stale::Of(&names) };
+        let broken = derived::rebuild(self.db, &stale)?;
+        if broken != before {
+            storage::set_broken(self.db, &broken)?;
+        }
+        self.written.clear();
+        self.is_altered = false;
+        Ok(())
     }
 
     /// Remembers what a version did to a row, for as long as work made on an earlier version is not accepted.
@@ -57,11 +88,13 @@ impl<'c> ReplicaGround<'c> {
     }
 
     /// A version's event, decoded once.
-    fn version(&mut self, version: u64) -> Result<&Version> {
+    fn version(&mut self, version: u64) -> Result<&Origin> {
         if !self.versions.contains_key(&version) {
             let event =
                 storage::version(self.db, version)?.ok_or_else(|| Error::corrupt(format!("version {version} is not remembered")))?;
-            self.versions.insert(version, event);
+            let shared = event.shapes.iter().cloned().map(Arc::new).collect();
+            let Version { header, shapes, .. } = event;
+            self.versions.insert(version, Origin { replica: header.replica, actor: header.actor.into(), shapes, shared });
         }
         Ok(&self.versions[&version])
     }
@@ -75,12 +108,15 @@ impl Tables for ReplicaGround<'_> {
         self.tables.get(table, key)
     }
     fn insert(&mut self, table: usize, row: &Row) -> Result<Wrote> {
+        self.written.insert(table);
         self.tables.insert(table, row)
     }
     fn update(&mut self, table: usize, before: &Row, row: &Row) -> Result<Wrote> {
+        self.written.insert(table);
         self.tables.update(table, before, row)
     }
     fn delete(&mut self, table: usize, key: &Key) -> Result<()> {
+        self.written.insert(table);
         self.tables.delete(table, key)
     }
     fn find(&mut self, table: usize, columns: &[usize], values: &[Value], limit: usize) -> Result<Vec<Row>> {
@@ -96,6 +132,7 @@ impl Tables for ReplicaGround<'_> {
         self.tables.next_number(table)
     }
     fn alter(&mut self, step: &SchemaChange) -> Result<()> {
+        self.is_altered = true;
         self.tables.alter(step)
     }
 }
@@ -116,14 +153,8 @@ impl Ground for ReplicaGround<'_> {
         for (number, body) in noted {
             let version = self.version(number as u64)?;
             let change = page::decode(&body, &version.shapes)?.pop().ok_or_else(|| Error::corrupt("a noted change is empty"))?;
-            let shape = version.shapes[change.table].clone();
-            found.push(Touch {
-                version: number as u64,
-                replica: version.header.replica,
-                actor: version.header.actor.clone(),
-                shape,
-                change,
-            });
+            let shape = version.shared[change.table].clone();
+            found.push(Touch { version: number as u64, replica: version.replica, actor: version.actor.clone(), shape, change });
         }
         Ok(found)
     }
@@ -134,6 +165,16 @@ impl Ground for ReplicaGround<'_> {
     fn steps(&mut self, after: u64) -> Result<Vec<SchemaChange>> {
         Ok(storage::versions(self.db, after, usize::MAX)?.into_iter().rev().flat_map(|v| v.schema).collect())
     }
+}
+
+/// Tries again to make the search indexes that could not be made, after the app changed its schema.
+pub fn retry_broken(db: &Connection) -> Result<()> {
+    let before = storage::broken_indexes(db)?;
+    if before.is_empty() {
+        return Ok(());
+    }
+    let names = before.into_iter().map(|(index, _)| index.to_ascii_lowercase()).collect();
+    storage::set_broken(db, &derived::rebuild(db, &Stale::Of(&names))?)
 }
 
 /// Keeps the base image of each row that local work makes deviate.

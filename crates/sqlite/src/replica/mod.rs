@@ -68,7 +68,7 @@ fn observe<T>(db: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
     result
 }
 
-/// The tracked tables as they are now.
+/// The tracked tables as they are now, and the objects that travel with them.
 fn tracked_schema(db: &Connection) -> Result<Schema> {
     let tracked = capture::tracked(db)?;
     Ok(crate::schema::read(db)?.tracked(&|name| tracked.iter().any(|t| t.eq_ignore_ascii_case(name))))
@@ -96,6 +96,9 @@ impl SqliteReplica {
         let mut replica = SqliteReplica { db, path: path.to_owned(), around, notices: Vec::new(), lock: None, may_delete_many: false };
         replica.notice_copy()?;
         replica.heal()?;
+        for (index, why) in storage::broken_indexes(&replica.db)? {
+            replica.notices.push(format!("search index {index} misses rows: it could not be made again ({why})"));
+        }
         Ok(replica)
     }
 
@@ -193,6 +196,7 @@ impl SqliteReplica {
             for table in &healed.gap {
                 storage::add_gap(db, table)?;
             }
+            ground::retry_broken(db)?;
             Ok(healed)
         })?;
         for step in &healed.steps {

@@ -26,7 +26,7 @@ use mainstem::tables::Tables;
 use mainstem::wiring::Around;
 use mainstem::writer::{Tried, Write, Writer};
 use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// Where the next pull starts: after what is held and after what is kept until its version is complete.
 pub fn cursor(db: &Connection) -> Result<Cursor> {
@@ -73,6 +73,29 @@ impl Incoming<'_> {
         }
     }
 
+    /// The write ids of the versions before one, kept ones included.
+    fn accepted(&self, before: u64) -> Result<HashSet<u128>> {
+        let mut accepted = HashSet::new();
+        let mut see = |body: &[u8]| -> Result<()> {
+            let version = storage::version_of(body)?;
+            if version.version < before {
+                accepted.insert(version.header.write_id);
+            }
+            Ok(())
+        };
+        let mut kept = self.db.prepare_cached("SELECT body FROM mainstem_inbox WHERE hash IS NOT NULL").on(self.db)?;
+        let mut rows = kept.query([]).on(self.db)?;
+        while let Some(row) = rows.next().on(self.db)? {
+            see(&row.get::<_, Vec<u8>>(0).on(self.db)?)?;
+        }
+        for item in &self.memory {
+            if let Item::Version(body, _) = item {
+                see(body)?;
+            }
+        }
+        Ok(accepted)
+    }
+
     /// Keeps what is left until its version is complete.
     fn keep_rest(&mut self) -> Result<()> {
         for item in std::mem::take(&mut self.memory) {
@@ -99,7 +122,7 @@ pub fn receive(db: &Connection, around: &Around, pull: &Pull) -> Result<Received
     let mut received = Received { version: from, cursor: pull.next, ..Received::default() };
     storage::put(db, "policy", &pull.policy)?;
     if pull.next.version > from + 1 {
-        let mut taking = Taking::begin(db, around)?;
+        let mut taking = Taking::begin(db, around, incoming.accepted(pull.next.version)?)?;
         while taking.version + 1 < pull.next.version {
             let (version, body, hash) =
                 incoming.version()?.ok_or_else(|| Error::corrupt("the primary sent fewer versions than it said"))?;
@@ -129,17 +152,19 @@ struct Taking<'c> {
     /// True once local rows were put back to the base version.
     is_undone: bool,
     ordinal: u64,
+    /// Changesets that the versions of this pull accept: nothing of them is left to be laid on top.
+    accepted: HashSet<u128>,
 }
 
 impl<'c> Taking<'c> {
-    fn begin(db: &'c Connection, around: &Around) -> Result<Self> {
+    fn begin(db: &'c Connection, around: &Around, accepted: HashSet<u128>) -> Result<Self> {
         if working::has_work(db)? {
             let actor = storage::get::<String>(db, "actor")?.unwrap_or_default();
             working::close(db, around, &working::Naming { actor: &actor, title: None, description: "" })?;
         }
         let ground = ReplicaGround::new(db)?;
         let digests = Digests::new(&ground.schema(), &storage::digests(db)?);
-        Ok(Taking { db, ground, digests, version: base_version(db)?, is_undone: false, ordinal: 0 })
+        Ok(Taking { db, ground, digests, version: base_version(db)?, is_undone: false, ordinal: 0, accepted })
     }
 
     fn take(&mut self, version: &Version, body: &[u8], hash: &Digest, incoming: &mut Incoming<'_>, received: &mut Received) -> Result<()> {
@@ -153,7 +178,7 @@ impl<'c> Taking<'c> {
         } else {
             self.undo()?;
             // Work of ours that stays unaccepted will be laid on top and must know what it meets.
-            let is_noted = unsent.len() > usize::from(is_ours) || !our_waiting(self.db)?.is_empty();
+            let is_noted = unsent.iter().any(|f| !self.accepted.contains(&f.header.write_id)) || !our_waiting(self.db)?.is_empty();
             self.apply(version, incoming, is_noted)?;
         }
         self.check_digests(version, &unsent)?;
@@ -352,6 +377,7 @@ impl<'c> Taking<'c> {
         if storage::changesets(self.db)?.is_empty() && our_waiting(self.db)?.is_empty() {
             self.db.execute("DELETE FROM mainstem_touch", []).on(self.db)?;
         }
+        self.ground.renew_indexes()?;
         storage::set_digests(self.db, &self.digests.list())
     }
 

@@ -62,6 +62,20 @@ pub fn get<T: rusqlite::types::FromSql>(db: &Connection, name: &str) -> Result<O
         .map(Option::flatten)
 }
 
+/// Remembers which search indexes could not be made again, and why.
+pub fn set_broken(db: &Connection, broken: &[(String, String)]) -> Result<()> {
+    db.execute("DELETE FROM mainstem_meta WHERE name LIKE 'broken:%'", []).on(db)?;
+    broken.iter().try_for_each(|(index, why)| put(db, &format!("broken:{index}"), why))
+}
+
+/// The search indexes that could not be made again, with why.
+pub fn broken_indexes(db: &Connection) -> Result<Vec<(String, String)>> {
+    let mut statement =
+        db.prepare_cached("SELECT substr(name, 8), value FROM mainstem_meta WHERE name LIKE 'broken:%' ORDER BY name").on(db)?;
+    let rows = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?))).on(db)?;
+    rows.collect::<rusqlite::Result<_>>().on(db)
+}
+
 /// Reads a 128-bit value.
 pub fn get_wide(db: &Connection, name: &str) -> Result<Option<u128>> {
     get::<Vec<u8>>(db, name)?.map(|bytes| wide(&bytes)).transpose()

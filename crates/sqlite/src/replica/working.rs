@@ -6,14 +6,13 @@ use mainstem::core::change::{Change, Edit, Front, Header, Shape};
 use mainstem::core::format::page;
 use mainstem::core::schema::{Schema, Table};
 use mainstem::core::stamp::Time;
-use mainstem::core::value::Key;
 use mainstem::error::Result;
 use mainstem::lane::shape_of;
 use mainstem::replica::Since;
 use mainstem::tables::Tables;
 use mainstem::wiring::Around;
 use rusqlite::Connection;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// About how many bytes of values a page holds before it is closed.
 const PAGE_WEIGHT_MAX: usize = 512 * 1024;
@@ -93,7 +92,6 @@ pub fn change_of(table: &Table, shape: usize, net: &NetChange, span: Span) -> Op
 
 /// Visits net changes since the last commit, or since the base version.
 pub fn changes(db: &Connection, since: Since, visit: &mut dyn FnMut(&Shape, &Change) -> Result<()>) -> Result<()> {
-    let mut seen: HashSet<(String, Key)> = HashSet::new();
     if since == Since::Base {
         let schema = tracked_schema(db)?;
         let mut now = rows_now(db, &schema);
@@ -102,7 +100,6 @@ pub fn changes(db: &Connection, since: Since, visit: &mut dyn FnMut(&Shape, &Cha
             let table = &schema.tables[position];
             let after = now.get(position, &kept.key)?;
             let before = kept.image.map(|image| image.row(table, after.as_ref()));
-            seen.insert((table.name.to_ascii_lowercase(), kept.key.clone()));
             let net = NetChange {
                 table: 0,
                 key: kept.key,
@@ -120,7 +117,7 @@ pub fn changes(db: &Connection, since: Since, visit: &mut dyn FnMut(&Shape, &Cha
         })?;
     }
     capture::condense(db, None, &mut |table, net| {
-        if seen.contains(&(table.name.to_ascii_lowercase(), net.key.clone())) {
+        if since == Since::Base && bases::is_kept(db, table, &net.key)? {
             return Ok(());
         }
         match change_of(table, 0, &net, Span::ANY) {

@@ -137,7 +137,7 @@ fn pages_and_touches_are_found_by_row_and_version() {
     append_version(&mut ledger, version(3), &[vec![update(1, "c", "d"), update(2, "b", "e")]]);
     let touches = |ledger: &mut SqliteLedger<'_>, table: &str, id: i64, after: u64| {
         let touches = ledger.touches(table, &vec![Value::Integer(id)], after).unwrap();
-        touches.into_iter().map(|t| (t.version, t.change, t.actor)).collect::<Vec<_>>()
+        touches.into_iter().map(|t| (t.version, t.change, t.actor.to_string())).collect::<Vec<_>>()
     };
     let second = (2, update(1, "a", "c"), "actor 2".to_string());
     let third = (3, update(1, "c", "d"), "actor 3".to_string());

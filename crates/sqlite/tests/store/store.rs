@@ -6,7 +6,7 @@ use mainstem::core::event::{Event, Version};
 use mainstem::core::schema::{Schema, SchemaChange, Table};
 use mainstem::core::value::Value;
 use mainstem::ledger::Appended;
-use mainstem::store::{DirectWrite, Store, Transaction};
+use mainstem::store::{Store, Transaction};
 use mainstem::tables::Wrote;
 use mainstem_sqlite::connection::{open_primary, open_user_waiting};
 use mainstem_sqlite::ledger::create;
@@ -28,7 +28,12 @@ impl Watcher for Counts {
     fn has_direct(&self, connection: &Connection, _schema: &Schema) -> Result<bool> {
         Ok(connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap())
     }
-    fn take_direct(&self, _connection: &Connection, _schema: &Schema) -> Result<(Vec<SchemaChange>, Vec<DirectWrite>)> {
+    fn take_direct(
+        &self,
+        _connection: &Connection,
+        _schema: &Schema,
+        _visit: mainstem_sqlite::store::VisitWatched<'_>,
+    ) -> Result<Vec<SchemaChange>> {
         Ok(Default::default())
     }
 }
