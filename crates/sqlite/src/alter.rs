@@ -252,7 +252,8 @@ fn make_room(connection: &Connection, name: &str) -> Result<()> {
 fn in_the_way(name: &str) -> Error {
     let message = format!("table {name} here holds contents that never travelled, and stands in the way of the new one");
     let sql = format!("DROP TABLE {}", quote(name));
-    Error::new(ErrorKind::Conflict, "schema_refused", message).hint(format!("copy what you need of it, then: sqlite3 FILE '{sql}'"))
+    Error::new(ErrorKind::Conflict, "schema_refused", message)
+        .hint(format!("run your program's migration on this copy too, or copy what you need, then: sqlite3 FILE '{sql}'"))
 }
 
 fn unknown_kind(kind: &str) -> Error {

@@ -62,6 +62,13 @@ fn a_search_index_that_triggers_keep_finds_everything_on_every_copy() {
     pair[1].sql("UPDATE note SET body = 'a slip' WHERE id = 1;");
     pair[1].ok(&["restore", "note"]);
     assert_searchable(&pair);
+    pair[1].sql("UPDATE note SET body = 'put aside' WHERE id = 1;");
+    pair[1].ok(&["stash"]);
+    assert_eq!(search(pair[1], "aside"), "");
+    assert_searchable(&pair);
+    pair[1].ok(&["stash", "pop"]);
+    assert_eq!(search(pair[1], "aside"), "1");
+    assert_searchable(&pair);
     pair[1].ok(&["deinit", "--force"]);
     assert_eq!(pair[1].sql("SELECT count(*) FROM sqlite_master WHERE name LIKE 'mainstem%';"), "0\n");
     pair[1].sql("INSERT INTO note VALUES (9, 'after', 'afterwards');");
@@ -272,7 +279,7 @@ fn a_table_without_a_key_is_there_on_every_copy_and_is_tracked_when_it_gets_one(
     let desk = Desk::new();
     let sql = "CREATE TABLE item (id INTEGER PRIMARY KEY, v TEXT); CREATE TABLE audit (at TEXT, what TEXT);
         CREATE INDEX audit_at ON audit (at);
-        CREATE TRIGGER item_ai AFTER INSERT ON item BEGIN INSERT INTO audit VALUES ('now', 'new ' || new.id); END;
+        CREATE TRIGGER item_ai AFTER INSERT ON item BEGIN INSERT INTO audit (at, what) VALUES ('now', 'new ' || new.id); END;
         INSERT INTO item VALUES (1, 'one');";
     desk.sql("ada.db", sql);
     let said = desk.run(&["--as", "ada", "init", "ada.db"]);
@@ -288,19 +295,24 @@ fn a_table_without_a_key_is_there_on_every_copy_and_is_tracked_when_it_gets_one(
     ada.sql("ALTER TABLE audit ADD COLUMN who TEXT DEFAULT '?';");
     until_quiet(&[&ada, &bob]);
     assert_eq!(bob.sql("SELECT what, who FROM audit;"), "new 2|?\n", "declared anew, its rows kept");
-    // Ada gives it a key. Bob's rows never travelled and are not thrown away for it.
-    ada.sql(
-        "DROP TRIGGER item_ai; CREATE TABLE audit_new (n INTEGER PRIMARY KEY, at TEXT, what TEXT, who TEXT);
-         INSERT INTO audit_new (at, what, who) SELECT * FROM audit; DROP TABLE audit; ALTER TABLE audit_new RENAME TO audit;",
-    );
+    desk.ok(&["--as", "cyd", "clone", PRIMARY, "cyd.db"]);
+    let cyd = Member::new(&desk, "cyd", "cyd.db");
+    cyd.sql("INSERT INTO item VALUES (3, 'three');");
+    // Ada's program gives it a key, and so does Cyd's. Bob's rows never travelled and are not thrown away for it.
+    let migration = "DROP TRIGGER item_ai; CREATE TABLE audit_new (n INTEGER PRIMARY KEY, at TEXT, what TEXT, who TEXT);
+        INSERT INTO audit_new (at, what, who) SELECT * FROM audit; DROP TABLE audit; ALTER TABLE audit_new RENAME TO audit;
+        INSERT INTO audit (what) SELECT 'moved by ' || count(*) FROM audit;";
+    ada.sql(migration);
+    cyd.sql(migration);
     ada.sync();
     let said = bob.run(&["sync"]);
     said.refuses(5, "audit");
     assert!(said.err.contains("DROP TABLE"), "the way out is named: {said:?}");
     assert_eq!(bob.sql("SELECT what FROM audit;"), "new 2\n");
     bob.sql("CREATE TABLE audit_before AS SELECT * FROM audit; DROP TABLE audit;");
-    until_quiet(&[&bob, &ada]);
+    until_quiet(&[&bob, &cyd, &ada]);
     assert_eq!(bob.sql("SELECT n, what FROM audit;"), ada.sql("SELECT n, what FROM audit;"));
+    assert_eq!(bob.sql("SELECT count(*) FROM audit WHERE what IN ('new 1', 'new 3', 'moved by 1');"), "3\n", "Ada's rows and Cyd's");
     ada.sql("INSERT INTO audit VALUES (NULL, 'later', 'tracked now', 'ada');");
     until_quiet(&[&bob, &ada]);
     assert!(bob.sql("SELECT what FROM audit;").contains("tracked now"));

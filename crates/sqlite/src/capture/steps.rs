@@ -47,7 +47,10 @@ impl Rehearsal {
         let is_alone = |o: &&Object| !old.objects.contains(o);
         let untold: Vec<String> = all.schema.objects.iter().filter(is_alone).map(|o| o.name.clone()).collect();
         for object in &old.objects {
-            if !new.objects.iter().any(|o| o.name.eq_ignore_ascii_case(&object.name) && o.kind == object.kind) {
+            if object.kind == "table" && new.table(&object.name).is_some() {
+                // It has a key now; the tracked table takes its place.
+                let _ = self.conn.execute_batch(&drop_sql(object));
+            } else if !new.objects.iter().any(|o| o.name.eq_ignore_ascii_case(&object.name) && o.kind == object.kind) {
                 self.take(drop_sql(object), SchemaChange::DropObject { kind: object.kind.clone(), name: object.name.clone() });
             }
         }

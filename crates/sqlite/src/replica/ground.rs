@@ -18,7 +18,7 @@ use rusqlite::{Connection, params};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// Rows of a tracked file inside a transaction, triggers off.
+/// Rows of a tracked file inside a transaction, triggers off. Whoever writes through it ends with [`ReplicaGround::renew_indexes`].
 pub struct ReplicaGround<'c> {
     db: &'c Connection,
     tables: SqliteTables<'c>,

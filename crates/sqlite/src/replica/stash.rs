@@ -137,7 +137,7 @@ fn put_back(db: &Connection, front: &Front) -> Result<()> {
     let (_, clashes) = writer.finish(&mut ground)?;
     match clashes.first() {
         Some((write, what)) => Err(stands_against(&schema.tables[write.table].name, what)),
-        None => Ok(()),
+        None => ground.renew_indexes(),
     }
 }
 
