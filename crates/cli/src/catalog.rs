@@ -33,6 +33,14 @@ impl Catalog {
         let names = statement.query_map([table], |row| row.get(0)).map_err(unreadable)?;
         names.collect::<rusqlite::Result<_>>().map_err(unreadable)
     }
+    /// The user's tables.
+    fn tables(&self) -> Result<Vec<String>> {
+        let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+                   AND name NOT LIKE 'mainstem\\_%' ESCAPE '\\' ORDER BY name";
+        let mut statement = self.db.prepare_cached(sql).map_err(unreadable)?;
+        let names = statement.query_map([], |row| row.get(0)).map_err(unreadable)?;
+        names.collect::<rusqlite::Result<_>>().map_err(unreadable)
+    }
     /// The table's name as declared. Refuses what is not a table, saying what it is.
     pub fn table(&self, typed: &str) -> Result<String> {
         let sql = "SELECT name, type FROM sqlite_master WHERE lower(name) = lower(?1) AND type IN ('table', 'view', 'index')";
@@ -45,7 +53,10 @@ impl Catalog {
                 let article = if kind == "index" { "an" } else { "a" };
                 Err(Error::invalid(format!("{name} is {article} {kind}, not a table")).hint("mainstem status"))
             }
-            None => Err(Error::not_found(format!("no table is called {typed}")).hint("mainstem status")),
+            None => {
+                let tables = self.tables()?.join(", ");
+                Err(Error::not_found(format!("no table is called {typed}; the tables are {tables}")).hint("mainstem status"))
+            }
         }
     }
 }

@@ -101,7 +101,7 @@ pub fn read(path: &Path) -> Result<Changeset> {
 
 /// Opens a file for reading. Never a database: those are opened through SQLite only.
 pub fn file(path: &Path) -> Result<File> {
-    if crate::wiring::is_named_like_a_database(path) {
+    if crate::wiring::is_named_like_a_database(path) || (path.exists() && crate::wiring::is_tracked(path)) {
         let message = format!("{} is a database, not a changeset file", path.display());
         return Err(Error::invalid(message).hint("mainstem changeset export ID -o FILE.msc"));
     }
@@ -111,7 +111,7 @@ pub fn file(path: &Path) -> Result<File> {
 fn unreadable(path: &Path, e: std::io::Error) -> Error {
     let message = format!("{} cannot be read: {e}", path.display());
     match e.kind() {
-        std::io::ErrorKind::NotFound => Error::not_found(format!("there is no file {}", path.display())).because(e),
+        std::io::ErrorKind::NotFound => Error::not_found(format!("there is no file {}", path.display())).hint("ls -l").because(e),
         _ => Error::new(ErrorKind::Unavailable, "file_unreadable", message).because(e),
     }
 }

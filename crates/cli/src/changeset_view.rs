@@ -98,7 +98,7 @@ fn about_header(header: &Header) -> Vec<String> {
 }
 
 /// A schema step in one line.
-fn schema_line(step: &SchemaChange) -> String {
+pub fn schema_line(step: &SchemaChange) -> String {
     let what = match step {
         SchemaChange::CreateTable { table } => format!("table {} made", name(&table.name)),
         SchemaChange::DropTable { name: table } => format!("table {} dropped", name(table)),

@@ -140,7 +140,8 @@ fn tables(replica: &SqliteReplica) -> Result<Vec<Finding>> {
         Finding::fine("tables", what)
     }];
     for (table, why, advice) in replica.refused()? {
-        findings.push(Finding::warn("not tracked", format!("{table}: {why}"), advice));
+        let what = format!("{table}: {why}");
+        findings.push(if advice.is_empty() { Finding::fine("not tracked", what) } else { Finding::warn("not tracked", what, advice) });
     }
     Ok(findings)
 }
@@ -181,7 +182,7 @@ fn of_primary(session: &Session, opened: &Opened) -> Finding {
     let (Some(address), Some(known)) = (&standing.remote, &standing.known) else {
         return Finding::warn("primary", "none: this database was not published", "mainstem publish FOLDER");
     };
-    let description = match session.primary_at(address).and_then(|mut p| p.describe()) {
+    let description = match session.primary_of(standing).and_then(|mut p| p.describe()) {
         Ok(description) => description,
         Err(e) => return Finding::fail("primary", &e),
     };

@@ -7,6 +7,7 @@ use mainstem_core::conflict::{Claim, Conflict, Side};
 use mainstem_core::event::{Renumbered, Version};
 use mainstem_core::stamp::Time;
 use mainstem_core::value::{Key, Row, Value};
+use mainstem_sqlite::replica::RefusedTable;
 use serde_json::{Map, Value as Json, json};
 
 /// A value: null, number, string, `{"blob": hex}`, `{"text_hex": hex}`, `{"real": "inf"}`.
@@ -33,6 +34,11 @@ pub fn named<'a>(columns: impl IntoIterator<Item = &'a str>, values: &[Value]) -
 /// A change's key by column name.
 pub fn key(shape: &Shape, key: &Key) -> Json {
     named(key_columns(shape), key)
+}
+
+/// The tables whose rows do not travel: `table`, `reason`, `advice`.
+pub fn refused(refused: &[RefusedTable]) -> Vec<Json> {
+    refused.iter().map(|(table, why, advice)| json!({ "table": table, "reason": why, "advice": advice })).collect()
 }
 
 /// The names of a shape's key columns.

@@ -24,7 +24,10 @@ impl KeyArgument {
         }
         let pieces = split(&self.0);
         if pieces.len() != columns.len() {
-            return Err(self.unfit(columns, format!("{} parts were given", pieces.len())));
+            return Err(self.unfit(
+                columns,
+                if pieces.len() == 1 { "1 part was given".to_string() } else { format!("{} parts were given", pieces.len()) },
+            ));
         }
         let is_named = pieces.iter().all(|p| columns.iter().any(|c| strip_name(p, c).is_some()));
         if !is_named {

@@ -5,7 +5,7 @@ use crate::plain_text::shell_word;
 use std::path::Path;
 
 /// The commands that work on a replica, and so need to know which.
-const OF_A_REPLICA: [&str; 18] = [
+const OF_A_REPLICA: [&str; 20] = [
     "status",
     "diff",
     "log",
@@ -21,6 +21,8 @@ const OF_A_REPLICA: [&str; 18] = [
     "pending",
     "verify",
     "policy",
+    "begin",
+    "stash",
     "bundle",
     "changeset",
     "config",

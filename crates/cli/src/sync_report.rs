@@ -12,11 +12,14 @@ use serde_json::{Value as Json, json};
 pub type Exchange = fn(&mut dyn Replica, &mut dyn Primary, &str, Progress<'_>) -> Result<Report>;
 
 /// Runs an exchange between the replica and its primary, and tells what it did.
-pub fn run(session: &mut Session, exchange: Exchange) -> Result<Report> {
+pub fn run(session: &mut Session, exchange: Exchange, may_delete_many: bool) -> Result<Report> {
     let mut opened = session.replica()?;
     let actor = session.actor(&opened.standing)?;
     let mut primary = session.primary_of(&opened.standing)?;
     opened.replica.lock(&actor)?;
+    if may_delete_many {
+        opened.replica.accept_deletions();
+    }
     let mut bar = session.bar();
     let outcome = exchange(&mut opened.replica, primary.as_mut(), &actor, &mut |what, done, of| {
         bar.report(what, done, of);

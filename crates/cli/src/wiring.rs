@@ -79,7 +79,10 @@ impl Session {
     /// Opens the primary that the replica belongs to.
     pub fn primary_of(&self, standing: &Standing) -> Result<Box<dyn Primary>> {
         match &standing.remote {
-            Some(address) => self.primary_at(address),
+            Some(address) => self.primary_at(address).map_err(|e| match e.code {
+                "no_primary" => e.hint("mainstem config remote FOLDER, where it was moved"),
+                _ => e,
+            }),
             None => Err(Error::new(ErrorKind::Invalid, "no_primary", format!("{} has no primary yet", standing.dataset))
                 .hint("mainstem publish FOLDER")),
         }
@@ -137,7 +140,7 @@ pub enum Address {
 impl Address {
     /// Reads an address as typed. A relative folder is taken from the current one.
     pub fn parse(typed: &str) -> Result<Self> {
-        let supported = "give the path of a folder, such as ../shared-primary";
+        let supported = "mainstem help publish";
         if typed.is_empty() {
             return Err(Error::invalid("the address is empty").hint(supported));
         }

@@ -4,12 +4,12 @@
 use crate::value::{Key, Row};
 use alloc::{string::String, vec::Vec};
 
-/// Tables with a row key, and the other objects (indexes, views, triggers) by their SQL.
+/// Tables with a row key, and the other objects (indexes, views, triggers, tables without rows that travel) by their SQL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schema {
     /// Tracked tables, in creation order.
     pub tables: Vec<Table>,
-    /// Indexes, views and triggers of the user's, in creation order.
+    /// The user's other objects, in an order in which they can be made.
     pub objects: Vec<Object>,
 }
 
@@ -20,14 +20,14 @@ impl Schema {
     }
 }
 
-/// An index, view or trigger.
+/// An index, view or trigger; or a table of which only the declaration travels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
-    /// `index`, `view` or `trigger`.
+    /// `index`, `view` or `trigger`; `table` for a table without a key, `virtual` for a virtual table.
     pub kind: String,
     /// Its name.
     pub name: String,
-    /// The table it belongs to (its own name for a view).
+    /// The table it belongs to (its own name for a view or a table).
     pub table: String,
     /// The statement that makes it.
     pub sql: String,
@@ -155,14 +155,14 @@ pub enum SchemaChange {
         /// The table as it is now.
         table: Table,
     },
-    /// An index, view or trigger was made, or made again with other SQL.
+    /// An object was made, or made again with other SQL.
     PutObject {
         /// The object.
         object: Object,
     },
-    /// An index, view or trigger was dropped.
+    /// An object was dropped.
     DropObject {
-        /// `index`, `view` or `trigger`.
+        /// Its kind, as in [`Object`].
         kind: String,
         /// Its name.
         name: String,

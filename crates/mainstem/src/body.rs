@@ -86,6 +86,21 @@ impl Digests {
         }
     }
 
+    /// A row changed to one of which only the digest is known.
+    pub fn row_to(&mut self, table: &Table, before: Option<&Row>, after: Option<&Digest>) {
+        self.row(table, before, None);
+        let tally = self.tally(table);
+        if let Some(digest) = after {
+            tally.sum.add(digest);
+            tally.rows = tally.rows.wrapping_add(1);
+        }
+    }
+
+    /// The digest of one row.
+    pub fn digest(&mut self, table: &Table, row: &Row) -> Digest {
+        self.tally(table).digester.digest(row)
+    }
+
     /// Reads tables again, after their columns changed, and forgets tables that are gone.
     pub fn recount<G: Tables + ?Sized>(&mut self, ground: &mut G, names: &[String]) -> Result<()> {
         let schema = ground.schema();
@@ -228,7 +243,9 @@ pub fn change_of(table: &Table, shape: usize, effect: &Effect<'_>) -> Option<Cha
         (None, None) => return None,
     };
     let row = effect.after.or(effect.before)?;
-    Some(Change { table: shape, key: table.key_of(row), edit, at: effect.at, moved_from: effect.moved_from.cloned() })
+    // A move that met a row under its new key is an update of that row.
+    let moved_from = effect.moved_from.filter(|_| matches!(edit, Edit::Insert(_))).cloned();
+    Some(Change { table: shape, key: table.key_of(row), edit, at: effect.at, moved_from })
 }
 
 /// The cells that differ by storage class or bytes.

@@ -355,8 +355,15 @@ impl Pages for Checked<'_> {
         for change in &page {
             let shape = self.front.shapes.get(change.table).ok_or_else(|| Error::corrupt("a change refers to no table"))?;
             if self.reviewed[change.table] {
-                return Err(Error::new(ErrorKind::Denied, "review_required", format!("table {} takes changes by review only", shape.table))
-                    .hint("proposals come with a later version of Mainstem; until then: mainstem policy set TABLE.mode direct, or mainstem restore TABLE"));
+                return Err(Error::new(
+                    ErrorKind::Denied,
+                    "review_required",
+                    format!("table {} takes changes by review only", shape.table),
+                )
+                .hint(format!(
+                    "mainstem policy set '\"{}\".mode' direct (proposals come with a later version of Mainstem)",
+                    shape.table.replace('"', "\\\"").replace('\'', "'\\''")
+                )));
             }
             if change.at > self.front.header.at {
                 return Err(Error::invalid(format!("a change of table {} is stamped later than its changeset", shape.table)));

@@ -24,6 +24,7 @@ use mainstem_core::schema::{Schema, SchemaChange, Table};
 use mainstem_core::stamp::{ReplicaId, Stamp, Time};
 use mainstem_core::three_way::{self, Ours, Theirs, Touch, Verdict};
 use mainstem_core::value::{Key, Row, Value};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// How deep a chain of deleted parents is followed when one is brought back.
@@ -114,6 +115,13 @@ struct Rebase<'a, G: Ground + ?Sized> {
     renumbering: Renumbering,
     writer: Writer<Tag>,
     orphans: Vec<Orphan>,
+    /// Deletes of rows that others point to, and changes of what they point to, judged when all else is in.
+    departing: Vec<(usize, Change)>,
+    is_last_call: bool,
+    /// Rows whose delete was kept back for their children.
+    held: HashSet<(usize, Key)>,
+    /// Parents that were brought back: table, columns, values, who deleted them.
+    revived: Vec<(usize, Vec<usize>, Vec<Value>, Side)>,
     out: Outcome,
 }
 
@@ -137,8 +145,23 @@ pub fn rebase<G: Ground + ?Sized>(
             renumbering.add_earlier(row);
         }
     }
-    let mut run =
-        Rebase { ground, schema, policy, front, place, effects, lanes, renumbering, writer: Writer::default(), orphans: Vec::new(), out };
+    let mut run = Rebase {
+        ground,
+        schema,
+        policy,
+        front,
+        place,
+        effects,
+        lanes,
+        renumbering,
+        writer: Writer::default(),
+        orphans: Vec::new(),
+        departing: Vec::new(),
+        is_last_call: false,
+        held: HashSet::new(),
+        revived: Vec::new(),
+        out,
+    };
     run.renumber_colliding(pages)?;
     while let Some(page) = pages.next()? {
         for change in page {
@@ -247,22 +270,41 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 return Ok(());
             }
             Verdict::Delete => {
-                if self.children_stand_against(table, &change, row.as_ref())? {
-                    return Ok(());
+                if let (true, Some(row)) = (self.is_moved_on(), row.as_ref()) {
+                    if !self.is_last_call && self.is_pointed_to(table, row)? {
+                        self.departing.push((index, change));
+                        return Ok(());
+                    }
+                    if self.children_stand_against(table, &change, row)? {
+                        self.held.insert((table, change.key.clone()));
+                        self.out.conflicts.extend(decision.conflicts);
+                        return Ok(());
+                    }
                 }
                 None
             }
-            Verdict::Insert(after) | Verdict::Update(after) => {
-                if let Some((parent, parent_key)) = self.missing_parent(table, row.as_ref(), &after)? {
-                    match self.parent_is_back(table, &change, &after, parent, &parent_key)? {
+            Verdict::Insert(mut after) | Verdict::Update(mut after) => {
+                if let (true, Some(row)) = (self.is_moved_on(), row.as_ref())
+                    && self.hold_linked(table, &change, row, &mut after)?
+                {
+                    self.departing.push((index, change));
+                    return Ok(());
+                }
+                let revived = self.revived_for(table, &change, row.as_ref(), &after);
+                while let Some(parent) = self.missing_parent(table, row.as_ref(), &after)? {
+                    match self.parent_is_back(table, &change, &after, &parent)? {
                         Parent::Back => {}
-                        Parent::Refused => return Ok(()),
+                        Parent::Refused => {
+                            self.out.conflicts.extend(decision.conflicts);
+                            return Ok(());
+                        }
                         Parent::Unknown => {
-                            self.orphans.push(Orphan { lane: index, change, parent, parent_key });
+                            self.orphans.push(Orphan { lane: index, change, parent: parent.table, parent_key: parent.values });
                             return Ok(());
                         }
                     }
                 }
+                self.out.conflicts.extend(revived);
                 Some(after)
             }
         };
@@ -293,20 +335,13 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
 
     /// After the last page: what was kept back gets in, waits, or is a conflict.
     fn finish(&mut self) -> Result<()> {
-        loop {
-            let settled = self.writer.retry(self.ground)?;
-            for write in &settled {
-                self.done(write)?;
-            }
-            let before = self.orphans.len();
-            for orphan in std::mem::take(&mut self.orphans) {
-                let table = self.lanes[orphan.lane].table.ok_or_else(|| Error::internal("an orphan has no table"))?;
-                self.decide(orphan.lane, table, orphan.change)?;
-            }
-            if settled.is_empty() && self.orphans.len() == before {
-                break;
-            }
+        self.settle()?;
+        self.is_last_call = true;
+        for (lane, change) in std::mem::take(&mut self.departing) {
+            let table = self.lanes[lane].table.ok_or_else(|| Error::internal("a delete has no table"))?;
+            self.decide(lane, table, change)?;
         }
+        self.settle()?;
         self.settle_circles()?;
         let (done, clashes) = self.writer.finish(self.ground)?;
         for write in &done {
@@ -328,6 +363,24 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             });
         }
         Ok(())
+    }
+
+    /// Tries again what was kept back, as long as that helps.
+    fn settle(&mut self) -> Result<()> {
+        loop {
+            let settled = self.writer.retry(self.ground)?;
+            for write in &settled {
+                self.done(write)?;
+            }
+            let before = self.orphans.len();
+            for orphan in std::mem::take(&mut self.orphans) {
+                let table = self.lanes[orphan.lane].table.ok_or_else(|| Error::internal("an orphan has no table"))?;
+                self.decide(orphan.lane, table, orphan.change)?;
+            }
+            if settled.is_empty() && self.orphans.len() == before {
+                return Ok(());
+            }
+        }
     }
 
     /// Rows that are each other's parents: those whose parents are all there or among themselves go in together.

@@ -143,6 +143,9 @@ pub trait Replica {
     /// Finds writes that capture missed, by comparing every row with the primary's at the version held here, and
     /// records them as local edits. Returns how many rows.
     fn reconcile(&mut self, primary: &mut dyn crate::primary::Primary, progress: Progress<'_>) -> Result<u64>;
+    /// Compares every table's stored rows with what capture believes, by digest, and notes tables that differ, so that a
+    /// write made with triggers off is found before anything is sent.
+    fn check(&mut self) -> Result<()>;
     /// True where capture may have missed writes, so that [`Replica::reconcile`] must run before anything is sent.
     fn needs_reconcile(&mut self) -> Result<bool>;
     /// Gives the changeset and those after it sequence numbers from `first` on.

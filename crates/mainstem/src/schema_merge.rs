@@ -9,7 +9,7 @@ use crate::tables::Tables;
 use mainstem_core::ErrorKind;
 use mainstem_core::change::{Edit, Front};
 use mainstem_core::conflict::{self, Claim, Conflict, ConflictKind, Side};
-use mainstem_core::schema::{Object, SchemaChange, Table};
+use mainstem_core::schema::{Column, Object, SchemaChange, Table};
 use mainstem_core::stamp::Stamp;
 use mainstem_core::three_way::Touch;
 use mainstem_core::value::{Key, Row, Value};
@@ -82,6 +82,12 @@ fn find<'a>(tables: &'a [Table], name: &str) -> Option<&'a Table> {
     tables.iter().find(|t| t.name.eq_ignore_ascii_case(name))
 }
 
+impl Stand {
+    fn same_if(is_same: bool) -> Stand {
+        if is_same { Stand::Same } else { Stand::Free }
+    }
+}
+
 fn stand(tables: &[Table], objects: &[Object], step: &SchemaChange, theirs: &[SchemaChange]) -> Stand {
     match step {
         SchemaChange::CreateTable { table } => match find(tables, &table.name) {
@@ -89,53 +95,19 @@ fn stand(tables: &[Table], objects: &[Object], step: &SchemaChange, theirs: &[Sc
             Some(there) if is_alike(there, table) => Stand::Same,
             Some(_) => Stand::Against(format!("another table {} was made", table.name)),
         },
-        SchemaChange::DropTable { name } => {
-            if find(tables, name).is_some() {
-                Stand::Free
-            } else {
-                Stand::Same
-            }
-        }
+        SchemaChange::DropTable { name } => Stand::same_if(find(tables, name).is_none()),
         SchemaChange::RenameTable { from, to } => match (find(tables, from), find(tables, to)) {
             (Some(_), None) => Stand::Free,
             (None, Some(_)) => Stand::Same,
             (Some(_), Some(_)) => Stand::Against(format!("there is a table {to} already")),
             (None, None) => Stand::Against(format!("the table {from} was dropped or renamed")),
         },
-        SchemaChange::AddColumn { table, column, .. } => match find(tables, table) {
+        SchemaChange::DropColumn { table, column } => {
+            Stand::same_if(find(tables, table).is_none_or(|there| there.column(column).is_none()))
+        }
+        SchemaChange::AddColumn { table, .. } | SchemaChange::RenameColumn { table, .. } => match find(tables, table) {
             None => Stand::Against(format!("the table {table} was dropped or renamed")),
-            Some(there) => match there.column(&column.name).map(|i| &there.columns[i]) {
-                None => Stand::Free,
-                Some(same)
-                    if same.declared_type.eq_ignore_ascii_case(&column.declared_type)
-                        && same.default == column.default
-                        && same.not_null == column.not_null =>
-                {
-                    Stand::Same
-                }
-                Some(_) => Stand::Against(format!("another column {} was added", column.name)),
-            },
-        },
-        SchemaChange::DropColumn { table, column } => match find(tables, table) {
-            Some(there) if there.column(column).is_some() => Stand::Free,
-            _ => Stand::Same,
-        },
-        SchemaChange::RenameColumn { table, from, to } => match find(tables, table) {
-            None => Stand::Against(format!("the table {table} was dropped or renamed")),
-            Some(there) => match (there.column(from), there.column(to)) {
-                (Some(_), None) => Stand::Free,
-                (None, Some(_)) => Stand::Same,
-                // A change of case only: one column answers to both names.
-                (Some(a), Some(b)) if a == b => {
-                    if there.columns[a].name == *to {
-                        Stand::Same
-                    } else {
-                        Stand::Free
-                    }
-                }
-                (Some(_), Some(_)) => Stand::Against(format!("there is a column {to} already")),
-                (None, None) => Stand::Against(format!("the column {from} was dropped or renamed")),
-            },
+            Some(there) => column_stand(there, step),
         },
         SchemaChange::Rebuild { before_sql, table } => match find(tables, &table.name) {
             None => Stand::Against(format!("the table {} was dropped or renamed", table.name)),
@@ -144,18 +116,34 @@ fn stand(tables: &[Table], objects: &[Object], step: &SchemaChange, theirs: &[Sc
             Some(_) => Stand::Against(format!("the table {} was declared anew on both sides", table.name)),
         },
         SchemaChange::PutObject { object } => {
-            match objects.iter().find(|o| o.kind == object.kind && o.name.eq_ignore_ascii_case(&object.name)) {
-                Some(there) if there.sql == object.sql => Stand::Same,
-                _ => Stand::Free,
-            }
+            let is_it = |o: &&Object| o.kind == object.kind && o.name.eq_ignore_ascii_case(&object.name);
+            Stand::same_if(objects.iter().find(is_it).is_some_and(|there| there.sql == object.sql))
         }
         SchemaChange::DropObject { kind, name } => {
-            if objects.iter().any(|o| o.kind == *kind && o.name.eq_ignore_ascii_case(name)) {
-                Stand::Free
-            } else {
+            Stand::same_if(!objects.iter().any(|o| o.kind == *kind && o.name.eq_ignore_ascii_case(name)))
+        }
+    }
+}
+
+/// What stands against adding or renaming a column of a table that is there.
+fn column_stand(there: &Table, step: &SchemaChange) -> Stand {
+    match step {
+        SchemaChange::AddColumn { column, .. } => match there.column(&column.name).map(|i| &there.columns[i]) {
+            None => Stand::Free,
+            Some(same) if is_alike_column(same, column) && same.default == column.default && same.not_null == column.not_null => {
                 Stand::Same
             }
-        }
+            Some(_) => Stand::Against(format!("another column {} was added", column.name)),
+        },
+        SchemaChange::RenameColumn { from, to, .. } => match (there.column(from), there.column(to)) {
+            (Some(_), None) => Stand::Free,
+            (None, Some(_)) => Stand::Same,
+            // A change of case only: one column answers to both names.
+            (Some(a), Some(b)) if a == b => Stand::same_if(there.columns[a].name == *to),
+            (Some(_), Some(_)) => Stand::Against(format!("there is a column {to} already")),
+            (None, None) => Stand::Against(format!("the column {from} was dropped or renamed")),
+        },
+        _ => Stand::Free,
     }
 }
 
@@ -166,10 +154,11 @@ fn touches_table(steps: &[SchemaChange], name: &str) -> bool {
 fn is_alike(a: &Table, b: &Table) -> bool {
     a.key == b.key
         && a.columns.len() == b.columns.len()
-        && a.columns
-            .iter()
-            .zip(&b.columns)
-            .all(|(x, y)| x.name.eq_ignore_ascii_case(&y.name) && x.declared_type.eq_ignore_ascii_case(&y.declared_type))
+        && a.columns.iter().zip(&b.columns).all(|(x, y)| x.name.eq_ignore_ascii_case(&y.name) && is_alike_column(x, y))
+}
+
+fn is_alike_column(a: &Column, b: &Column) -> bool {
+    a.declared_type.eq_ignore_ascii_case(&b.declared_type)
 }
 
 /// The table whose rows' digests a step changes, by its name after the step.

@@ -81,10 +81,14 @@ fn known(replica: &mut dyn Replica) -> Result<Acquaintance> {
 
 fn push_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, progress: Progress<'_>, report: &mut Report) -> Result<()> {
     let known = known(replica)?;
+    replica.commit(actor, None, "")?;
+    if replica.standing()?.unsent > 0 {
+        replica.check()?;
+    }
     if replica.needs_reconcile()? {
         report.reconciled += replica.reconcile(primary, progress)?;
+        replica.commit(actor, None, "")?;
     }
-    replica.commit(actor, None, "")?;
     let total = replica.unsent()?.len() as u64;
     let mut next = 0;
     while let Some(front) = replica.unsent()?.into_iter().nth(next) {

@@ -5,6 +5,7 @@
 //! Invariant: a step keeps the rows, and the user's indexes, triggers and views by their text. Mainstem's own triggers
 //! on a table whose columns go or are declared anew are removed; whoever installed them installs them again.
 use crate::connection::QuotedLiterals;
+use crate::derived::{Virtual, is_expendable, is_keyless};
 use crate::errors::{Explain, code_of, message_of};
 use crate::sql::{Created, created, quote, quote_all, user_name, with_column};
 use crate::tables::SqliteTables;
@@ -40,7 +41,10 @@ pub(crate) fn alter(tables: &mut SqliteTables<'_>, step: &SchemaChange) -> Resul
 
 fn apply(connection: &Connection, step: &SchemaChange) -> Result<()> {
     match step {
-        SchemaChange::CreateTable { table } => create(connection, "table", &table.name, &table.name, &table.sql),
+        SchemaChange::CreateTable { table } => {
+            make_room(connection, &table.name)?;
+            create(connection, "table", &table.name, &table.name, &table.sql)
+        }
         SchemaChange::DropTable { name } => {
             existing(connection, name)?;
             run(connection, &format!("DROP TABLE {}", quote(name)), name)
@@ -178,11 +182,81 @@ fn keep_sequence(connection: &Connection, table: &str, sequence: i64) -> Result<
 }
 
 fn put_object(connection: &Connection, object: &Object) -> Result<()> {
-    if !["index", "view", "trigger"].contains(&object.kind.as_str()) {
-        return Err(Error::invalid(format!("there is no kind of object called {:?}", object.kind)));
+    match object.kind.as_str() {
+        "virtual" => put_virtual(connection, object),
+        "table" => put_keyless(connection, object),
+        "index" | "view" | "trigger" => {
+            drop_object(connection, &object.kind, &object.name)?;
+            create(connection, &object.kind, &object.name, &object.table, &object.sql)
+        }
+        kind => Err(unknown_kind(kind)),
     }
-    drop_object(connection, &object.kind, &object.name)?;
-    create(connection, &object.kind, &object.name, &object.table, &object.sql)
+}
+
+/// Makes a virtual table. One with other SQL makes way where that loses nothing.
+fn put_virtual(connection: &Connection, object: &Object) -> Result<()> {
+    user_name(&object.name)?;
+    let made = Virtual::declared(&object.sql)?;
+    if !made.name.eq_ignore_ascii_case(&object.name) || !object.table.eq_ignore_ascii_case(&object.name) {
+        return Err(Error::invalid(format!("the statement for virtual table {} makes {}", object.name, made.name)));
+    }
+    if let Some((_, there)) = declared(connection, "table", &object.name)? {
+        if there == object.sql {
+            return Ok(());
+        }
+        if Virtual::declared(&there).is_err() || !is_expendable(connection, &object.name, &there)? {
+            return Err(in_the_way(&object.name));
+        }
+        run(connection, &format!("DROP TABLE {}", quote(&object.name)), &object.name)?;
+    }
+    let before = visible_objects(connection)?;
+    run(connection, &object.sql, &object.name)?;
+    let is_there = declared(connection, "table", &object.name)?.is_some();
+    match is_there && visible_objects(connection)? == before + 1 {
+        true => Ok(()),
+        false => Err(Error::invalid(format!("the statement for virtual table {} makes something else", object.name))),
+    }
+}
+
+/// Makes a table without a key, or declares one anew that keeps its rows.
+fn put_keyless(connection: &Connection, object: &Object) -> Result<()> {
+    let name = &object.name;
+    match declared(connection, "table", name)? {
+        Some((_, there)) if there == object.sql => return Ok(()),
+        Some((_, there)) if is_plain(&there) && is_keyless(connection, name)? => rebuild(connection, name, &object.sql)?,
+        Some(_) => return Err(Error::new(ErrorKind::Conflict, "schema_refused", format!("there is a tracked table {name} already"))),
+        None => create(connection, "table", name, &object.table, &object.sql)?,
+    }
+    match is_keyless(connection, name)? {
+        true => Ok(()),
+        false => Err(Error::invalid(format!("table {name} has a key, so it cannot come as a declaration alone"))),
+    }
+}
+
+fn is_plain(sql: &str) -> bool {
+    created(sql).is_ok()
+}
+
+/// Lets a tracked table have the name of one without a key, where that one is empty.
+fn make_room(connection: &Connection, name: &str) -> Result<()> {
+    let Some((_, there)) = declared(connection, "table", user_name(name)?)? else { return Ok(()) };
+    if is_plain(&there) && is_keyless(connection, name)? {
+        if !is_expendable(connection, name, &there)? {
+            return Err(in_the_way(name));
+        }
+        run(connection, &format!("DROP TABLE {}", quote(name)), name)?;
+    }
+    Ok(())
+}
+
+fn in_the_way(name: &str) -> Error {
+    let message = format!("table {name} here holds contents that never travelled, and stands in the way of the new one");
+    let sql = format!("DROP TABLE {}", quote(name));
+    Error::new(ErrorKind::Conflict, "schema_refused", message).hint(format!("copy what you need of it, then: sqlite3 FILE '{sql}'"))
+}
+
+fn unknown_kind(kind: &str) -> Error {
+    Error::invalid(format!("there is no kind of object called {kind:?}"))
 }
 
 fn drop_object(connection: &Connection, kind: &str, name: &str) -> Result<()> {
@@ -191,12 +265,27 @@ fn drop_object(connection: &Connection, kind: &str, name: &str) -> Result<()> {
         "index" => "INDEX",
         "view" => "VIEW",
         "trigger" => "TRIGGER",
-        _ => {
-            return Err(Error::invalid(format!("there is no kind of object called {kind:?}")));
-        }
+        "table" | "virtual" => return drop_declared(connection, kind, name),
+        _ => return Err(unknown_kind(kind)),
     };
     // It may be gone already with the table it belonged to.
     run(connection, &format!("DROP {kind} IF EXISTS {}", quote(name)), name)
+}
+
+/// Drops a table of which only the declaration travelled. One that holds contents of this copy's own stays.
+fn drop_declared(connection: &Connection, kind: &str, name: &str) -> Result<()> {
+    let Some((_, there)) = declared(connection, "table", name)? else { return Ok(()) };
+    let is_it = match kind {
+        "virtual" => Virtual::declared(&there).is_ok(),
+        _ => is_plain(&there) && is_keyless(connection, name)?,
+    };
+    if !is_it {
+        return Err(Error::invalid(format!("{name} is a table of another kind")));
+    }
+    match is_expendable(connection, name, &there)? {
+        true => run(connection, &format!("DROP TABLE {}", quote(name)), name),
+        false => Ok(()),
+    }
 }
 
 /// Runs a CREATE statement that came from elsewhere, if it makes what it should and nothing more.
@@ -222,6 +311,13 @@ fn objects(connection: &Connection) -> Result<i64> {
     let sql = "SELECT (SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\') \
                + (SELECT count(*) FROM sqlite_temp_schema)";
     connection.query_row(sql, [], |row| row.get(0)).on(connection)
+}
+
+/// The same without what virtual tables keep inside.
+fn visible_objects(connection: &Connection) -> Result<i64> {
+    let sql = "SELECT count(*) FROM pragma_table_list WHERE type = 'shadow'";
+    let shadows: i64 = connection.query_row(sql, [], |row| row.get(0)).on(connection)?;
+    Ok(objects(connection)? - shadows)
 }
 
 /// The table an object belongs to and its SQL.

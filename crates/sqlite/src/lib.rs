@@ -4,7 +4,9 @@
 mod alter;
 pub mod capture;
 pub mod connection;
+mod derived;
 pub mod errors;
+mod kept;
 pub mod ledger;
 pub mod lock;
 mod plan;

@@ -3,7 +3,8 @@
 //! Invariant: a file without a first event is no primary; founding it again starts anew.
 use crate::capture;
 use crate::connection;
-use crate::errors::Explain;
+use crate::errors::{Explain, shell_word};
+use crate::kept;
 use crate::ledger;
 use crate::store::{SqliteStore, VisitWatched, Watcher};
 use mainstem::core::ErrorKind;
@@ -34,7 +35,8 @@ impl Watcher for CaptureWatcher {
         Ok(capture::is_installed(db)? && (capture::has_records(db)? || !capture::is_current(db)?))
     }
     fn take_direct(&self, db: &Connection, _schema: &Schema, visit: VisitWatched<'_>) -> Result<Vec<SchemaChange>> {
-        let healed = capture::heal(db)?;
+        let old = capture::declarations(db)?;
+        let steps = kept::follow(db, &old, capture::heal(db)?.steps)?;
         let end = capture::end(db)?;
         let schema = read_schema(db)?;
         capture::condense(db, None, &mut |table, net| {
@@ -50,12 +52,12 @@ impl Watcher for CaptureWatcher {
             })
         })?;
         capture::clear(db, end)?;
-        Ok(healed.steps)
+        Ok(steps)
     }
 }
 
 fn read_schema(db: &Connection) -> Result<Schema> {
-    Ok(crate::schema::read(db)?.schema)
+    Ok(kept::with_kept(crate::schema::read(db)?.schema, kept::read(db)?))
 }
 
 fn store(db: Connection) -> Result<SqliteStore> {
@@ -66,7 +68,7 @@ fn store(db: Connection) -> Result<SqliteStore> {
 pub fn open_primary(folder: &Path, around: Around) -> Result<Box<dyn Primary>> {
     let none = || {
         Error::new(ErrorKind::NotFound, "no_primary", format!("there is no primary in {}", folder.display()))
-            .hint(format!("mainstem publish {}, or check the address", folder.display()))
+            .hint(format!("ls {}", shell_word(&folder.to_string_lossy())))
     };
     let file = folder.join(PRIMARY_FILE);
     if !file.is_file() {

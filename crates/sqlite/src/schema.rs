@@ -1,9 +1,10 @@
 //! Reads what a user's file declares: the tables that can be tracked, the other objects, and what is refused and why.
 //!
-//! Invariant: everything of the user's in the main database is either in the schema or refused by name; nothing is
-//! skipped silently. Attached and temporary objects belong to a connection, not to the file, and are not looked at.
+//! Invariant: everything of the user's in the main database is either in the schema or refused by name; what is inside a
+//! virtual table goes by that table's name. Attached and temporary objects belong to a connection, not to the file, and are not looked at.
+use crate::derived::{self, Virtual};
 use crate::errors::Explain;
-use crate::sql::{is_internal, quote, quote_all};
+use crate::sql::{is_internal, quote, quote_all, words};
 use mainstem::Result;
 use mainstem::core::schema::{Column, ForeignKey, Object, Schema, Table};
 use rusqlite::Connection;
@@ -15,13 +16,43 @@ pub const COLUMNS_MAX: usize = 1_900;
 /// The most key columns a tracked table may have; a record holds an old key and a new one.
 pub const KEY_COLUMNS_MAX: usize = 32;
 
+const NO_KEY: &str = "it has no primary key, so its rows have no identity and do not travel; it is empty on other copies";
+
 /// A file's schema, split into what can be tracked and what cannot.
 #[derive(Clone, Debug, Default)]
 pub struct ReadSchema {
-    /// Tables that can be tracked, and every index, view and trigger of the user's.
+    /// Tables that can be tracked, and every other object that travels: tables without a key and virtual tables by
+    /// their declarations alone, then the user's indexes, views and triggers.
     pub schema: Schema,
-    /// Tables that cannot.
+    /// Tables whose rows do not travel.
     pub refused: Vec<Refused>,
+}
+
+impl ReadSchema {
+    /// The tracked tables, and the other objects that need no table but those.
+    ///
+    /// What needs another table has no footing on a primary or in another replica, where there are only the tracked tables
+    /// and those of which the declaration travels.
+    pub fn tracked(mut self, is_tracked: &dyn Fn(&str) -> bool) -> Schema {
+        let is_same = |a: &String, b: &String| a.eq_ignore_ascii_case(b);
+        let (kept, left_out): (Vec<Table>, Vec<Table>) = self.schema.tables.into_iter().partition(|t| is_tracked(&t.name));
+        let mut absent: Vec<String> = left_out.into_iter().map(|t| t.name).collect();
+        let mut objects = self.schema.objects;
+        let travels = |name: &String| objects.iter().any(|o| matches!(o.kind.as_str(), "table" | "virtual") && is_same(&o.name, name));
+        absent.extend(self.refused.drain(..).map(|r| r.table).filter(|name| !travels(name)));
+        // What is left out may be what others need: a trigger on a view.
+        while let Some(at) = objects.iter().position(|o| names_in(o).iter().any(|n| absent.iter().any(|a| is_same(n, a)))) {
+            absent.push(objects.remove(at).name);
+        }
+        Schema { tables: kept, objects }
+    }
+}
+
+/// Every name that an object's declaration mentions, but its own.
+fn names_in(object: &Object) -> Vec<String> {
+    let all = words(&object.sql).unwrap_or_default();
+    let named = all.iter().filter_map(|word| word.name(&object.sql));
+    named.filter(|name| !name.eq_ignore_ascii_case(&object.name)).chain([object.table.clone()]).collect()
 }
 
 /// A table that cannot be tracked.
@@ -31,7 +62,7 @@ pub struct Refused {
     pub table: String,
     /// Why, as a lowercase fragment.
     pub why: String,
-    /// What to do about it.
+    /// What to do about it; empty where nothing has to be done.
     pub hint: String,
 }
 
@@ -49,16 +80,18 @@ pub fn read(conn: &Connection) -> Result<ReadSchema> {
     for listed in listed(conn)? {
         let sql = "SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?1";
         let sql: String = conn.query_row(sql, [&listed.name], |r| r.get(0)).on(conn)?;
-        match refusal(conn, &listed)? {
-            Some((why, hint)) => read.refused.push(Refused { table: listed.name, why, hint }),
-            None => match table(conn, &listed, sql)? {
-                Ok(table) => read.schema.tables.push(table),
-                Err((why, hint)) => read.refused.push(Refused { table: listed.name, why, hint }),
-            },
+        let found = match listed.kind.as_str() {
+            "virtual" => Err(virtual_refusal(conn, &listed.name, &sql)?),
+            _ => table(conn, &listed, sql)?,
+        };
+        match found {
+            Ok(table) => read.schema.tables.push(table),
+            Err((why, hint)) => read.refused.push(Refused { table: listed.name, why, hint }),
         }
     }
     resolve_parents(&mut read.schema.tables);
-    read.schema.objects = objects(conn)?;
+    read.schema.objects = declared_alone(conn)?;
+    read.schema.objects.extend(objects(conn)?);
     Ok(read)
 }
 
@@ -96,22 +129,29 @@ fn listed(conn: &Connection) -> Result<Vec<Listed>> {
     let mut statement = conn.prepare_cached(sql).on(conn)?;
     let rows = statement.query_map([], |r| Ok(Listed { name: r.get(0)?, kind: r.get(1)?, is_without_rowid: r.get(2)? }));
     let all: Vec<Listed> = rows.on(conn)?.collect::<rusqlite::Result<_>>().on(conn)?;
-    Ok(all.into_iter().filter(|l| !is_internal(&l.name)).collect())
+    let mut found = Vec::with_capacity(all.len());
+    for listed in all.into_iter().filter(|l| !is_internal(&l.name)) {
+        if !is_inside(conn, &listed)? {
+            found.push(listed);
+        }
+    }
+    Ok(found)
 }
 
-/// Why a table cannot be tracked, and what to do, from what kind of thing it is.
-fn refusal(conn: &Connection, listed: &Listed) -> Result<Option<(String, String)>> {
-    let refused = |why: &str, hint: &str| Ok(Some((why.to_string(), hint.to_string())));
-    match listed.kind.as_str() {
-        "virtual" => {
-            return refused("it is a virtual table, which no trigger can watch", "track the table it is built from");
-        }
-        "shadow" => {
-            return refused("it is the inside of a virtual table", "it is rebuilt with its virtual table");
-        }
-        _ => {}
+/// Why a virtual table is not tracked, and what to do.
+fn virtual_refusal(conn: &Connection, name: &str, sql: &str) -> Result<Unfit> {
+    match derived::refusal(conn, name, sql) {
+        Some(refused) => Ok(refused),
+        None => Virtual::declared(sql).map(|declared| declared.told()),
     }
-    // FTS and R-Tree tables may be unknown to this SQLite; then their inside looks like plain tables.
+}
+
+/// True for what a virtual table keeps inside itself.
+fn is_inside(conn: &Connection, listed: &Listed) -> Result<bool> {
+    if listed.kind != "table" {
+        return Ok(listed.kind == "shadow");
+    }
+    // A module may be unknown to this SQLite; then its inside looks like plain tables.
     let sql = "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND rootpage = 0";
     let mut statement = conn.prepare_cached(sql).on(conn)?;
     let parents = statement.query_map([], |r| r.get::<_, String>(0)).on(conn)?;
@@ -120,10 +160,10 @@ fn refusal(conn: &Connection, listed: &Listed) -> Result<Option<(String, String)
         let rest = listed.name.strip_prefix(&parent).and_then(|r| r.strip_prefix('_'));
         let known = ["data", "idx", "content", "docsize", "config", "node", "parent", "rowid", "segments", "segdir", "stat"];
         if rest.is_some_and(|r| known.contains(&r)) {
-            return refused("it is the inside of a virtual table", "it is rebuilt with its virtual table");
+            return Ok(true);
         }
     }
-    Ok(None)
+    Ok(false)
 }
 
 type Unfit = (String, String);
@@ -172,10 +212,9 @@ fn table(conn: &Connection, listed: &Listed, sql: String) -> Result<std::result:
 /// Why a table with these columns cannot be tracked.
 fn unfit(table: &Table) -> Option<Unfit> {
     let unfit = |why: String, hint: &str| Some((why, hint.to_string()));
-    let name = &table.name;
     if table.key.is_empty() {
-        let hint = format!("give it a PRIMARY KEY, or leave it out: mainstem init --exclude {name}");
-        return Some(("it has no primary key, so its rows have no identity".into(), hint));
+        let hint = "declare it anew with a PRIMARY KEY, and it is tracked from then on";
+        return unfit(NO_KEY.into(), hint);
     }
     if table.key.len() > KEY_COLUMNS_MAX {
         return unfit(
@@ -244,6 +283,26 @@ fn resolve_parents(tables: &mut [Table]) {
         // A link to a table that is not tracked, or not there, cannot be followed.
         table.foreign_keys.retain(|key| key.parent_columns.len() == key.columns.len());
     }
+}
+
+/// Tables that travel by their declarations alone: those without a key, then virtual ones, which may be over them.
+fn declared_alone(conn: &Connection) -> Result<Vec<Object>> {
+    let mut found = Vec::new();
+    for listed in listed(conn)? {
+        let kind = match listed.kind.as_str() {
+            "virtual" => "virtual",
+            "table" if derived::is_keyless(conn, &listed.name)? => "table",
+            _ => continue,
+        };
+        let sql: String = conn
+            .query_row("SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?1", [&listed.name], |r| r.get(0))
+            .on(conn)?;
+        if kind == "table" || derived::refusal(conn, &listed.name, &sql).is_none() {
+            found.push(Object { kind: kind.into(), name: listed.name.clone(), table: listed.name, sql });
+        }
+    }
+    found.sort_by_key(|object| object.kind == "virtual");
+    Ok(found)
 }
 
 fn objects(conn: &Connection) -> Result<Vec<Object>> {

@@ -3,20 +3,23 @@
 //! Invariant: our own connection fires no trigger, neither the user's nor those that notice what other programs
 //! write. A write transaction takes the lock when it begins; one that is dropped leaves nothing.
 use crate::connection::{begin_read, begin_write, commit, roll_back, triggers_off};
+use crate::derived::{self, Stale};
 use crate::errors::Explain;
+use crate::kept;
 use crate::ledger::SqliteLedger;
 use crate::tables::SqliteTables;
 use mainstem::Result;
 use mainstem::core::change::{Change, Shape};
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Event, Renumbered, TableDigest, Version, Waiting};
-use mainstem::core::schema::{Schema, SchemaChange};
+use mainstem::core::schema::{Object, Schema, SchemaChange};
 use mainstem::core::stamp::ReplicaId;
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::ledger::{Appended, Head, Ledger, Touch};
 use mainstem::store::{DirectWrite, Store, Transaction, VisitDirect};
 use mainstem::tables::{Tables, Wrote};
 use rusqlite::Connection;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Reads the schema of a dataset's tables, Mainstem's own left out.
@@ -38,12 +41,19 @@ pub trait Watcher {
     fn take_direct(&self, connection: &Connection, schema: &Schema, visit: VisitWatched<'_>) -> Result<Vec<SchemaChange>>;
 }
 
+/// A schema as it was read, and what tells whether it is still the same.
+struct Known {
+    version: i64,
+    kept: Vec<Object>,
+    schema: Arc<Schema>,
+}
+
 /// A primary's file.
 pub struct SqliteStore {
     connection: Connection,
     read_schema: SchemaReader,
     watcher: Box<dyn Watcher>,
-    known: Option<(i64, Arc<Schema>)>,
+    known: Option<Known>,
 }
 
 impl SqliteStore {
@@ -68,17 +78,18 @@ impl SqliteStore {
         };
         let tables = SqliteTables::new(&self.connection, schema, Box::new(self.read_schema));
         let ledger = SqliteLedger::new(&self.connection);
-        Ok(StoreTransaction { connection: &self.connection, tables, ledger, watcher: &*self.watcher })
+        Ok(StoreTransaction { connection: &self.connection, tables, ledger, watcher: &*self.watcher, written: BTreeSet::new() })
     }
 
     /// The schema at the beginning of a transaction, read again only where it changed since the last.
     fn schema(&mut self) -> Result<Arc<Schema>> {
         let version: i64 = self.connection.query_row("PRAGMA schema_version", [], |row| row.get(0)).on(&self.connection)?;
-        if let Some((_, schema)) = self.known.as_ref().filter(|(known, _)| *known == version) {
-            return Ok(schema.clone());
+        let kept = kept::read(&self.connection)?;
+        if let Some(known) = self.known.as_ref().filter(|known| known.version == version && known.kept == kept) {
+            return Ok(known.schema.clone());
         }
         let schema = Arc::new((self.read_schema)(&self.connection)?);
-        self.known = Some((version, schema.clone()));
+        self.known = Some(Known { version, kept, schema: schema.clone() });
         Ok(schema)
     }
 
@@ -107,6 +118,7 @@ pub struct StoreTransaction<'s> {
     tables: SqliteTables<'s>,
     ledger: SqliteLedger<'s>,
     watcher: &'s dyn Watcher,
+    written: BTreeSet<usize>,
 }
 
 impl Drop for StoreTransaction<'_> {
@@ -116,7 +128,14 @@ impl Drop for StoreTransaction<'_> {
 }
 
 impl Transaction for StoreTransaction<'_> {
-    fn commit(self: Box<Self>) -> Result<()> {
+    fn commit(mut self: Box<Self>) -> Result<()> {
+        if !self.written.is_empty() {
+            // Only a search index that another program made in this very file; those that came by push are kept as text.
+            self.tables.forget_statements();
+            let schema = self.tables.schema();
+            let tables = self.written.iter().filter_map(|&at| schema.tables.get(at));
+            derived::rebuild(self.connection, &Stale::Of(&tables.map(|t| t.name.to_ascii_lowercase()).collect()))?;
+        }
         commit(self.connection)
     }
     fn version_event(&mut self, version: u64) -> Result<Option<(Vec<u8>, Digest)>> {
@@ -142,12 +161,15 @@ impl Tables for StoreTransaction<'_> {
         self.tables.get(table, key)
     }
     fn insert(&mut self, table: usize, row: &Row) -> Result<Wrote> {
+        self.written.insert(table);
         self.tables.insert(table, row)
     }
     fn update(&mut self, table: usize, before: &Row, row: &Row) -> Result<Wrote> {
+        self.written.insert(table);
         self.tables.update(table, before, row)
     }
     fn delete(&mut self, table: usize, key: &Key) -> Result<()> {
+        self.written.insert(table);
         self.tables.delete(table, key)
     }
     fn find(&mut self, table: usize, columns: &[usize], values: &[Value], limit: usize) -> Result<Vec<Row>> {
@@ -163,7 +185,7 @@ impl Tables for StoreTransaction<'_> {
         self.tables.next_number(table)
     }
     fn alter(&mut self, step: &SchemaChange) -> Result<()> {
-        self.tables.alter(step)?;
+        kept::alter(self.connection, &mut self.tables, step)?;
         self.watcher.altered(self.connection)
     }
 }

@@ -307,12 +307,15 @@ fn wrote(connection: &Connection, outcome: rusqlite::Result<usize>) -> Result<Wr
         return Err(error).on(connection);
     };
     let said = message_of(&error).unwrap_or("a constraint");
-    let names = said.split_once(" constraint failed: ").map_or(said, |(_, names)| names).to_string();
+    let (rule, names) = said.split_once(" constraint failed: ").unwrap_or(("", said));
+    let broken = || Ok(Wrote::Constraint(format!("{rule} {names}").trim_start().to_string()));
     match code {
-        ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID => Ok(Wrote::Unique(names)),
+        ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID => {
+            Ok(Wrote::Unique(names.to_string()))
+        }
         // An expression of a CHECK, an index or a generated column may fail instead of saying no.
-        ffi::SQLITE_ERROR | ffi::SQLITE_MISMATCH => Ok(Wrote::Constraint(names)),
-        code if code & 0xff == ffi::SQLITE_CONSTRAINT => Ok(Wrote::Constraint(names)),
+        ffi::SQLITE_ERROR | ffi::SQLITE_MISMATCH => broken(),
+        code if code & 0xff == ffi::SQLITE_CONSTRAINT => broken(),
         _ => Err(error).on(connection),
     }
 }

@@ -5,13 +5,14 @@ use crate::commands::show::{Id, unsent, version};
 use crate::diff::FormArguments;
 use crate::exit_codes::Exit;
 use crate::json;
+use crate::output::note;
 use crate::plain_text::{count, name};
-use crate::wiring::{Session, output_file};
+use crate::wiring::{Opened, Session, output_file};
 use mainstem::primary::Pages;
-use mainstem::replica::Replica;
+use mainstem::replica::{Replica, Since};
 use mainstem::{Error, Result};
 use mainstem::{changeset_file, changeset_json};
-use mainstem_core::change::{Changeset as Whole, Choice, Front};
+use mainstem_core::change::{Change, Changeset as Whole, Choice, Front};
 use mainstem_core::condense;
 use mainstem_core::stamp::Time;
 use serde_json::json;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 /// A file is binary (.msc, compressed, with a digest) or, with --json, text. Both can be read by every command here.
 ///
 /// Examples:
+///   mainstem changeset export -o today.msc
 ///   mainstem changeset export u3 -o fix.msc
 ///   mainstem changeset export 12 --json > version12.json
 ///   mainstem changeset show fix.msc
@@ -40,9 +42,10 @@ pub struct Changeset {
 enum Action {
     /// Write a version or an unsent changeset to a file
     Export {
-        /// A version such as 12, or an unsent changeset such as u3
+        /// A version such as 12, or an unsent changeset such as u3 [default: what was not committed yet, or else the
+        /// only unsent changeset]
         #[arg(value_name = "ID")]
-        id: Id,
+        id: Option<Id>,
         /// The file to write
         #[arg(short = 'o', long = "output", value_name = "FILE", required_unless_present = "json")]
         file: Option<PathBuf>,
@@ -105,8 +108,15 @@ impl Changeset {
     }
 }
 
-fn export(session: &mut Session, id: Id, file: Option<&Path>) -> Result<Exit> {
+fn export(session: &mut Session, id: Option<Id>, file: Option<&Path>) -> Result<Exit> {
     let mut opened = session.replica()?;
+    let id = match id {
+        Some(id) => id,
+        None => match the_only_unsent(session, &mut opened)? {
+            Some(id) => id,
+            None => return export_working(session, &mut opened, file),
+        },
+    };
     if let Id::Version(number) = id {
         let (version, mut pages) = version(session, &opened, number)?;
         return write(session, &front_of(&version), &mut pages, file);
@@ -114,6 +124,51 @@ fn export(session: &mut Session, id: Id, file: Option<&Path>) -> Result<Exit> {
     let front = unsent(&mut opened, id)?;
     let mut pages = opened.replica.pages(front.header.write_id)?;
     write(session, &front, pages.as_mut(), file)
+}
+
+/// Which changeset is meant without an id: the only unsent one; none where changes are not committed yet, which are meant then.
+fn the_only_unsent(session: &Session, opened: &mut Opened) -> Result<Option<Id>> {
+    let mut is_changed = !opened.replica.schema_steps()?.is_empty();
+    opened.replica.changes(Since::Commit, &mut |_, _| {
+        is_changed = true;
+        Ok(())
+    })?;
+    if is_changed {
+        note("these are the changes since the last commit");
+        return Ok(None);
+    }
+    let unsent = opened.replica.unsent()?;
+    match unsent.as_slice() {
+        [only] => {
+            let id = only.header.sequence;
+            note(format!("this is u{id}, the only changeset that was not sent"));
+            Ok(Some(Id::Unsent(id)))
+        }
+        [] => Err(Error::not_found("nothing changed here that was not sent").hint(session.out.suggest("mainstem log"))),
+        several => Err(Error::invalid(format!("{} changesets were not sent", several.len()))
+            .hint(format!("mainstem changeset export u{} -o FILE.msc (mainstem log lists them)", several[0].header.sequence))),
+    }
+}
+
+/// Writes the changes since the last commit, which stay uncommitted.
+fn export_working(session: &mut Session, opened: &mut Opened, file: Option<&Path>) -> Result<Exit> {
+    let standing = &opened.standing;
+    let mut whole = Whole::default();
+    whole.front.schema = opened.replica.schema_steps()?;
+    let header = &mut whole.front.header;
+    header.lineage = standing.known.as_ref().map_or(0, |k| k.lineage);
+    header.replica = standing.replica;
+    header.base_version = standing.base_version;
+    opened.replica.changes(Since::Commit, &mut |shape, change| {
+        let shapes = &mut whole.front.shapes;
+        let table = shapes.iter().position(|s| s == shape).unwrap_or_else(|| {
+            shapes.push(shape.clone());
+            shapes.len() - 1
+        });
+        whole.changes.push(Change { table, ..change.clone() });
+        Ok(())
+    })?;
+    write_new(session, whole, file)
 }
 
 /// Writes a changeset that was made here out of others: it is a changeset of its own.

@@ -1,4 +1,5 @@
 //! `mainstem clone`.
+use crate::commands::init::not_tracked;
 use crate::exit_codes::Exit;
 use crate::json;
 use crate::plain_text::{count, name};
@@ -36,10 +37,11 @@ impl Clone {
         let actor = session.named_actor()?;
         let mut primary = session.primary_at(&remembered)?;
         let mut bar = session.bar();
-        let around = session.around.clone();
+        let (around, opening) = (session.around.clone(), session.around.clone());
         let mut report = |what: &str, done: u64, of: u64| bar.report(what, done, of);
         let made = SqliteReplica::clone_from(primary.as_mut(), &remembered, &self.file, actor.as_deref(), around, &mut report)?;
         drop(bar);
+        let refused = SqliteReplica::open(&self.file, opening)?.refused()?;
         let rows: u64 = made.tables.iter().map(|t| t.rows).sum();
         let file = self.file.display().to_string();
         if session.out.is_json() {
@@ -51,10 +53,12 @@ impl Clone {
                 "version": made.head.version,
                 "tables": made.tables.len(),
                 "rows": rows,
+                "refused": json::refused(&refused),
             }))?;
         } else {
             let (file, dataset, rows) = (name(&file), name(&made.dataset), count(rows, "row", "rows"));
             session.out.line(format_args!("{file} is a replica of {dataset} at version {}: {rows}", made.head.version))?;
+            not_tracked(session, &refused)?;
             session.name_where_needed(&self.file);
             let next = session.out.suggest("mainstem sync");
             session.out.line(format_args!("next: edit it with any program, then: {next}"))?;

@@ -2,7 +2,7 @@
 use crate::exit_codes::Exit;
 use crate::json;
 use crate::plain_text::count;
-use crate::wiring::Session;
+use crate::wiring::{Opened, Session};
 use mainstem::Result;
 use mainstem::replica::Replica;
 
@@ -17,22 +17,26 @@ use mainstem::replica::Replica;
 #[command(verbatim_doc_comment)]
 pub struct Commit {
     /// The title; again for paragraphs of the description
-    #[arg(short = 'm', long = "message", value_name = "TEXT", required = true)]
+    #[arg(short = 'm', long = "message", value_name = "TEXT")]
     messages: Vec<String>,
 }
 
 impl Commit {
+    /// The title and description typed, or else those given by `mainstem begin`.
+    fn naming(&self, opened: &Opened) -> Result<(String, String)> {
+        let typed = self.messages.split_first().map(|(title, rest)| (title.trim().to_owned(), rest.join("\n\n")));
+        match typed.or(opened.replica.begun()?) {
+            Some((title, description)) if !title.is_empty() => Ok((title, description)),
+            _ => Err(mainstem::Error::invalid("the title is empty").hint("mainstem commit -m \"what you did\"")),
+        }
+    }
+
     /// Runs the command.
     pub fn run(&self, session: &mut Session) -> Result<Exit> {
-        let title = self.messages[0].trim();
-        if title.is_empty() {
-            let error = mainstem::Error::invalid("the title is empty");
-            return Err(error.hint("mainstem commit -m \"what you did\""));
-        }
         let mut opened = session.replica()?;
+        let (title, description) = self.naming(&opened)?;
         let actor = session.actor(&opened.standing)?;
-        let description = self.messages[1..].join("\n\n");
-        let front = opened.replica.commit(&actor, Some(title), &description)?;
+        let front = opened.replica.commit(&actor, Some(&title), &description)?;
         let out = &mut session.out;
         match front {
             front if out.is_json() => out.json(&serde_json::json!({ "committed": front.as_ref().map(json::unsent) }))?,

@@ -1,5 +1,6 @@
 //! `mainstem diff`.
 use crate::catalog::Catalog;
+use crate::changeset_view::schema_line;
 use crate::diff::{FormArguments, RowFilter};
 use crate::exit_codes::Exit;
 use crate::key_argument::KeyArgument;
@@ -44,6 +45,9 @@ impl Diff {
         let mut file = self.form.sink(is_json)?;
         let out = file.as_mut().unwrap_or(&mut session.out);
         let mut rendering = self.form.rendering(is_json, &format!("Changes in {}", opened.standing.dataset));
+        if !is_json && !self.form.is_bare() && filter.table.is_none() {
+            opened.replica.schema_steps()?.iter().try_for_each(|step| out.line(schema_line(step)))?;
+        }
         rendering.begin(out)?;
         opened.replica.changes(since, &mut |shape, change| {
             if filter.keeps(shape, change)? { rendering.change(out, shape, change) } else { Ok(()) }

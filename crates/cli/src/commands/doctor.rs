@@ -53,7 +53,7 @@ fn tell(session: &mut Session, finding: &Finding) -> Result<()> {
     let state = out.paint(paint, format!("{:4}", finding.state.name()));
     out.line(format_args!("{state}  {:12} {}", finding.name, name(&finding.what)))?;
     match &finding.advice {
-        Some(advice) => out.line(format_args!("      do: {}", name(advice))),
+        Some(advice) => out.line(format_args!("      do: {}", name(&out.suggest(advice)))),
         None => Ok(()),
     }
 }

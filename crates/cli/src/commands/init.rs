@@ -1,10 +1,11 @@
 //! `mainstem init`.
 use crate::exit_codes::Exit;
+use crate::json;
 use crate::plain_text::{count, name};
 use crate::wiring::Session;
 use mainstem::{Error, Result};
 use mainstem_sqlite::SqliteReplica;
-use mainstem_sqlite::replica::{InitOptions, InitReport};
+use mainstem_sqlite::replica::{InitOptions, InitReport, RefusedTable};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -53,14 +54,19 @@ impl Init {
         let tables = count(report.tracked.len() as u64, "table", "tables");
         let path = name(path);
         if report.already {
-            session.out.line(format_args!("{path} is tracked already: {tables}; nothing changed"))?;
+            let fresh: Vec<String> = report.fresh.iter().map(|t| name(t)).collect();
+            let what = if fresh.is_empty() { "nothing changed".to_string() } else { format!("new: {}", fresh.join(", ")) };
+            session.out.line(format_args!("{path} is tracked already: {tables}; {what}"))?;
         } else {
             let rows: u64 = report.tracked.iter().map(|(_, rows)| rows).sum();
             let rows = count(rows, "row", "rows");
             session.out.line(format_args!("tracking {path}: {tables}, {rows}"))?;
         }
-        for (table, why, advice) in &report.refused {
-            session.out.line(format_args!("not tracked: {}: {} ({})", name(table), name(why), name(advice)))?;
+        not_tracked(session, &report.refused)?;
+        for (child, parent) in &report.loose_links {
+            let (child, parent) = (name(child), name(parent));
+            let what = "a clone will not have it, and can write such rows only with foreign keys off";
+            session.out.line(format_args!("{child} points to {parent}, which is not tracked: {what}"))?;
         }
         for (key, value) in &report.proposed_policy {
             let (key, value) = (name(key), name(value));
@@ -74,16 +80,25 @@ impl Init {
     }
 }
 
+/// Names the tables whose rows do not travel.
+pub fn not_tracked(session: &mut Session, refused: &[RefusedTable]) -> Result<()> {
+    for (table, why, advice) in refused {
+        let advice = if advice.is_empty() { String::new() } else { format!(" ({})", name(advice)) };
+        session.out.line(format_args!("not tracked: {}: {}{advice}", name(table), name(why)))?;
+    }
+    Ok(())
+}
+
 fn shown(report: &InitReport) -> serde_json::Value {
     let tracked = report.tracked.iter().map(|(table, rows)| json!({ "table": table, "rows": rows }));
-    let refused = report.refused.iter();
-    let refused = refused.map(|(table, why, advice)| json!({ "table": table, "reason": why, "advice": advice }));
     let proposed = report.proposed_policy.iter();
     let proposed = proposed.map(|(key, value)| json!({ "key": key, "value": value }));
     json!({
         "already": report.already,
+        "fresh": report.fresh,
         "tracked": tracked.collect::<Vec<_>>(),
-        "refused": refused.collect::<Vec<_>>(),
+        "refused": json::refused(&report.refused),
+        "loose_links": report.loose_links.iter().map(|(child, parent)| json!({ "table": child, "parent": parent })).collect::<Vec<_>>(),
         "proposed_policy": proposed.collect::<Vec<_>>(),
     })
 }

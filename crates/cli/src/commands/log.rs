@@ -54,6 +54,9 @@ impl Log {
         } else {
             unsent.iter().try_for_each(|front| out.line(unsent_line(out, front)))?;
             versions.iter().try_for_each(|version| out.line(version_line(out, version)))?;
+            if unsent.is_empty() && versions.is_empty() && self.limit > 0 {
+                out.line("nothing was committed yet")?;
+            }
         }
         Ok(Exit::Done)
     }

@@ -1,4 +1,5 @@
 //! One file per command: it reads what was typed, calls one use case, shows the outcome.
+pub mod begin;
 pub mod bundle;
 pub mod changeset;
 pub mod clone;
@@ -21,6 +22,7 @@ pub mod push;
 pub mod resolve;
 pub mod restore;
 pub mod show;
+pub mod stash;
 pub mod status;
 pub mod sync;
 pub mod verify;
@@ -43,7 +45,9 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         Command::Log(c) => c.run(session),
         Command::Show(c) => c.run(session),
         Command::Commit(c) => c.run(session),
+        Command::Begin(c) => c.run(session),
         Command::Restore(c) => c.run(session),
+        Command::Stash(c) => c.run(session),
         Command::Publish(c) => c.run(session),
         Command::Clone(c) => c.run(session),
         Command::Push(c) => c.run(session),

@@ -1,15 +1,26 @@
 //! `mainstem policy`.
 use crate::exit_codes::Exit;
-use crate::output::Output;
+use crate::output::{Output, note};
 use crate::policy_edit;
-use crate::wiring::Session;
+use crate::wiring::{Opened, Session};
 use mainstem::policy_text;
+use mainstem::primary::Primary;
+use mainstem::replica::Standing;
 use mainstem::{Error, Result};
 use serde_json::json;
 
 /// Shows or changes the rules by which edits combine
 ///
-/// A key names the dataset, a table or a column; the nearest one wins. docs/commands.md lists keys and values.
+/// A key names the dataset, a table or a column; the nearest one wins. Before publish the policy is kept in this file.
+///
+/// Keys:
+///   strategy         how two edits of a cell combine: last-write-wins (as it comes), primary-wins, replica-wins,
+///                    manual, priority, text, counter, max, min, set, list, json, strict
+///   deletes          a delete against an edit: manual (as it comes), delete-wins, update-wins, last-write-wins
+///   mode             direct (as it comes) or review
+///   delimiter        what separates the parts of a set or list that is not JSON (columns)
+///   priority_column  the column that ranks rows for priority (dataset and tables)
+///   priority_actors, priority_replicas, clock_skew_ms_max    (dataset)
 ///
 /// Examples:
 ///   mainstem policy show
@@ -25,7 +36,7 @@ pub struct Policy {
 
 #[derive(clap::Subcommand, Debug)]
 enum Action {
-    /// Show the policy in force on the primary
+    /// Show the policy in force
     Show,
     /// Set one key: strategy, recipe.strategy, recipe.title.strategy; also deletes, mode, priority_column and others
     Set {
@@ -43,14 +54,16 @@ enum Action {
 impl Policy {
     /// Runs the command.
     pub fn run(&self, session: &mut Session) -> Result<Exit> {
-        let opened = session.replica()?;
-        let action = self.action.as_ref().unwrap_or(&Action::Show);
-        if let (Action::Show, None) = (action, &opened.standing.remote) {
-            return show(&mut session.out, &opened.standing.policy);
-        }
-        let mut primary = session.primary_of(&opened.standing)?;
-        let before = primary.describe()?.policy;
-        let after = match action {
+        let mut opened = session.replica()?;
+        let mut primary = match &opened.standing.remote {
+            Some(_) => reach(session, &opened.standing, self.action.is_none() || matches!(self.action, Some(Action::Show)))?,
+            None => None,
+        };
+        let before = match &mut primary {
+            Some(primary) => primary.describe()?.policy,
+            None => opened.standing.policy.clone(),
+        };
+        let after = match self.action.as_ref().unwrap_or(&Action::Show) {
             Action::Show => return show(&mut session.out, &before),
             Action::Set { key, value } => policy_text::set(&before, key, value).map_err(hinted)?,
             Action::Edit => policy_edit::edit(&before)?,
@@ -58,9 +71,48 @@ impl Policy {
         if after == before {
             return tell(session, &after, "the policy is as it was");
         }
-        primary.set_policy(&after, &session.actor(&opened.standing)?)?;
-        tell(session, &after, "the policy is set; replicas hear of it with their next sync")
+        note_unknown_names(&opened, &before, &after)?;
+        match primary {
+            Some(mut primary) => {
+                primary.set_policy(&after, &session.actor(&opened.standing)?)?;
+                tell(session, &after, "the policy is set; replicas hear of it with their next sync")
+            }
+            None => {
+                opened.replica.set_policy(&after)?;
+                tell(session, &after, "the policy is set; publish takes it along")
+            }
+        }
     }
+}
+
+/// The primary; none, with a word about it, where it cannot be reached and what was last heard of it is enough.
+fn reach(session: &Session, standing: &Standing, is_enough: bool) -> Result<Option<Box<dyn Primary>>> {
+    match session.primary_of(standing) {
+        Ok(primary) => Ok(Some(primary)),
+        Err(e) if is_enough => {
+            note(format!("{}; this is the policy as of version {}", e.message, standing.base_version));
+            Ok(None)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// Says which names that were not in the policy before are not in the database: they may be of the future, or mistyped.
+fn note_unknown_names(opened: &Opened, before: &str, after: &str) -> Result<()> {
+    let schema = opened.replica.schema()?;
+    let known = policy_text::parse(before)?.entries();
+    let entries = policy_text::parse(after)?.entries();
+    for entry in entries.iter().filter(|e| !known.iter().any(|k| k.path == e.path)) {
+        let Some(table) = entry.path.first() else { continue };
+        match (schema.table(table), entry.path.get(1)) {
+            (None, _) => note(format!("no tracked table is called {table}; the rule waits for one")),
+            (Some(found), Some(column)) if found.column(column).is_none() => {
+                note(format!("table {table} has no column {column}; the rule waits for one"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// What is wrong with a key or a value is said by the policy; where to look it up is known here.

@@ -18,7 +18,7 @@ pub struct Pull {}
 impl Pull {
     /// Runs the command.
     pub fn run(&self, session: &mut Session) -> Result<Exit> {
-        sync_report::run(session, mainstem::sync::pull)?;
+        sync_report::run(session, mainstem::sync::pull, false)?;
         Ok(Exit::Done)
     }
 }

@@ -13,12 +13,16 @@ use mainstem::Result;
 ///   mainstem push --json
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
-pub struct Push {}
+pub struct Push {
+    /// Take many rows that are gone without capture having seen it for deletions
+    #[arg(long)]
+    accept_deletions: bool,
+}
 
 impl Push {
     /// Runs the command.
     pub fn run(&self, session: &mut Session) -> Result<Exit> {
-        sync_report::run(session, mainstem::sync::push)?;
+        sync_report::run(session, mainstem::sync::push, self.accept_deletions)?;
         Ok(Exit::Done)
     }
 }

@@ -82,6 +82,11 @@ impl Resolve {
     }
 
     fn answering(&self, conflict: &Conflict) -> Result<Answering> {
+        if self.base && conflict.kind == ConflictKind::Unique && conflict.base == Claim::Row(None) {
+            let message = format!("conflict {} is about two new rows: there is nothing to go back to", conflict_id(conflict.id));
+            let hint = format!("mainstem resolve {} --ours (or {})", conflict_id(conflict.id), other_choices(conflict));
+            return Err(Error::invalid(message).hint(hint));
+        }
         let Some(typed) = &self.value else {
             return Ok(Answering { choice: self.choice(), value: None });
         };

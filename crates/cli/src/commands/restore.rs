@@ -55,7 +55,10 @@ impl Restore {
             session.out.json(&serde_json::json!({ "restored": rows }))?;
         } else {
             let point = if self.from_base { "the base version" } else { "the last commit" };
-            session.out.line(format_args!("put {} back to {point}", count(rows, "row", "rows")))?;
+            match rows {
+                0 => session.out.line(format_args!("nothing to put back: everything meant is as at {point}"))?,
+                _ => session.out.line(format_args!("put {} back to {point}", count(rows, "row", "rows")))?,
+            }
         }
         Ok(Exit::Done)
     }

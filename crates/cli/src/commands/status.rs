@@ -1,4 +1,5 @@
 //! `mainstem status`.
+use crate::changeset_view::schema_line;
 use crate::diff::headline;
 use crate::exit_codes::Exit;
 use crate::json;
@@ -71,6 +72,7 @@ impl Status {
             "unsent": standing.unsent,
             "conflicts_open": standing.conflicts_open,
             "pending": standing.pending,
+            "schema_steps": opened.replica.schema_steps()?.iter().map(schema_line).collect::<Vec<_>>(),
             "notices": standing.notices,
         });
         // The list of changes may not fit in memory, so the object around it is written by hand.
@@ -89,8 +91,13 @@ impl Status {
             Ok(())
         })?;
         show_standing(out, opened, actor)?;
-        show_changes(out, &tables)?;
-        show_next(out, &opened.standing, !tables.is_empty())
+        let steps: Vec<String> = opened.replica.schema_steps()?.iter().map(schema_line).collect();
+        show_changes(out, &tables, &steps)?;
+        if opened.replica.needs_reconcile()? {
+            let next = opened.standing.remote.as_ref().map_or("mainstem verify", |_| "mainstem sync");
+            out.line(format_args!("writes may have been missed; what compares every row: {}", out.suggest(next)))?;
+        }
+        show_next(out, &opened.standing, !tables.is_empty() || !steps.is_empty())
     }
 }
 
@@ -124,11 +131,12 @@ fn show_standing(out: &mut Output, opened: &Opened, actor: &str) -> Result<()> {
     Ok(())
 }
 
-fn show_changes(out: &mut Output, tables: &BTreeMap<String, TableSummary>) -> Result<()> {
-    if tables.is_empty() {
+fn show_changes(out: &mut Output, tables: &BTreeMap<String, TableSummary>, steps: &[String]) -> Result<()> {
+    if tables.is_empty() && steps.is_empty() {
         return out.line("nothing changed since the last commit");
     }
     out.line("\nchanged since the last commit:")?;
+    steps.iter().try_for_each(|step| out.line(format_args!("  {step}")))?;
     for (table, summary) in tables {
         let parts = [(summary.inserted, "inserted"), (summary.updated, "updated"), (summary.deleted, "deleted")];
         let parts: Vec<String> = parts.iter().filter(|p| p.0 > 0).map(|(n, what)| format!("{n} {what}")).collect();

@@ -14,12 +14,16 @@ use mainstem::Result;
 ///   mainstem sync --json
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
-pub struct Sync {}
+pub struct Sync {
+    /// Take many rows that are gone without capture having seen it for deletions
+    #[arg(long)]
+    accept_deletions: bool,
+}
 
 impl Sync {
     /// Runs the command.
     pub fn run(&self, session: &mut Session) -> Result<Exit> {
-        let report = sync_report::run(session, mainstem::sync::sync)?;
+        let report = sync_report::run(session, mainstem::sync::sync, self.accept_deletions)?;
         Ok(if report.conflicts_open > 0 { Exit::ConflictsOpen } else { Exit::Done })
     }
 }

@@ -272,3 +272,49 @@ fn a_changeset_file_that_is_damaged_anywhere_is_refused() {
     assert_same(&desk.rows("ada.db"), &before, "rows after all the refused files");
     assert_eq!(members[0].status()["changes"], json!([]));
 }
+
+#[test]
+fn changes_are_put_aside_and_laid_on_again() {
+    let desk = Desk::new();
+    let members = found_from_sql(&desk, START, &["ada", "bob"]);
+    let pair = [&members[0], &members[1]];
+    let before = desk.rows("ada.db");
+    pair[0].sql("UPDATE song SET title = 'uno' WHERE id = 1; DELETE FROM song WHERE id = 3; INSERT INTO song VALUES (40, 'forty', 4);");
+    let after = desk.rows("ada.db");
+    pair[0].ok(&["stash", "-m", "half done"]);
+    assert_same(&desk.rows("ada.db"), &before, "after putting aside");
+    assert_eq!(pair[0].status()["changes"], json!([]));
+    assert!(pair[0].ok(&["stash", "list"]).contains("half done"));
+    assert!(pair[0].ok(&["stash", "show"]).contains("uno"));
+    // Somebody else's work comes in between.
+    pair[1].sql("UPDATE song SET plays = 99 WHERE id = 2;");
+    until_quiet(&pair);
+    pair[0].ok(&["stash", "pop"]);
+    assert_eq!(pair[0].json(&["stash", "list"]), json!([]));
+    assert_eq!(pair[0].sql("SELECT plays FROM song WHERE id = 2;"), "99\n");
+    pair[0].sql("UPDATE song SET plays = 20 WHERE id = 2;");
+    assert_same(&desk.rows("ada.db"), &after, "after laying it on again");
+    // What clashes stays aside, whole.
+    pair[0].ok(&["restore", "--all"]);
+    pair[0].sql("UPDATE song SET title = 'eins' WHERE id = 1;");
+    pair[0].ok(&["stash"]);
+    pair[0].sql("UPDATE song SET title = 'one!' WHERE id = 1;");
+    pair[0].run(&["stash", "pop"]).refuses(5, "song");
+    assert_eq!(pair[0].sql("SELECT title FROM song WHERE id = 1;"), "one!\n");
+    pair[0].ok(&["stash", "drop", "1"]);
+    until_quiet(&pair);
+    assert_together(&pair);
+}
+
+#[test]
+fn a_title_given_beforehand_is_the_commits() {
+    let desk = Desk::new();
+    let members = found_from_sql(&desk, START, &["ada", "bob"]);
+    let pair = [&members[0], &members[1]];
+    pair[0].ok(&["begin", "Autumn songs", "-m", "As decided."]);
+    pair[0].sql("UPDATE song SET title = 'uno' WHERE id = 1;");
+    until_quiet(&pair);
+    assert!(pair[1].ok(&["log"]).contains("Autumn songs"));
+    pair[0].sql("UPDATE song SET title = 'due' WHERE id = 2;");
+    pair[0].run(&["commit"]).refuses(2, "title");
+}

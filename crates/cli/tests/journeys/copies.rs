@@ -112,3 +112,24 @@ fn a_copy_that_was_away_for_a_long_time() {
     assert_eq!(pair[1].sql("SELECT count(*) FROM t;"), "6\n", "start, three rounds, two of three");
     assert_eq!(pair[1].sql("SELECT count(*) FROM t WHERE id = 'round 2';"), "0\n", "nothing returned from the dead");
 }
+
+#[test]
+fn a_clock_that_ran_ahead_poisons_nothing_once_it_is_right() {
+    let desk = Desk::new();
+    let sql = "CREATE TABLE note (id INTEGER PRIMARY KEY, body TEXT); INSERT INTO note VALUES (1, 'first'), (2, 'second');";
+    let members = found_from_sql(&desk, sql, &["ada", "bob"]);
+    let pair = [&members[0], &members[1]];
+    // What capture noted while the clock said ten years later: before a commit, and in the replica's own clock.
+    pair[0].sql("UPDATE note SET body = 'from the future' WHERE id = 1; UPDATE mainstem_log SET at = at + 3650;");
+    pair[0].ok(&["commit", "-m", "early"]);
+    let ahead = (4_000_000_000_000_u64 << 16).to_string();
+    pair[0].sql(&format!("UPDATE mainstem_meta SET value = {ahead} WHERE name = 'clock';"));
+    pair[0].sql("UPDATE note SET body = 'also' WHERE id = 2;");
+    until_quiet(&pair);
+    assert_together(&pair);
+    // A later edit wins over it.
+    pair[1].sql("UPDATE note SET body = 'later' WHERE id = 1;");
+    until_quiet(&[pair[1], pair[0]]);
+    assert_together(&pair);
+    assert_eq!(pair[0].sql("SELECT body FROM note;"), "later\nalso\n");
+}

@@ -275,3 +275,26 @@ fn replace_in_all_its_spellings_travels() {
         assert_together(&[&members[0], &members[1]]);
     }
 }
+
+#[test]
+fn a_link_to_a_new_row_that_is_refused_waits_on_every_copy() {
+    for is_pulled_first in [false, true] {
+        let desk = Desk::new();
+        let start = "CREATE TABLE place (id INTEGER PRIMARY KEY, code TEXT UNIQUE, up INTEGER REFERENCES place);
+                     INSERT INTO place VALUES (1, 'w', NULL), (3, 'i', 1);";
+        let members = found_from_sql(&desk, start, &["ada", "bob"]);
+        let pair = [&members[0], &members[1]];
+        pair[0].sql("INSERT INTO place VALUES (4, 'wanted', 1);");
+        until_quiet(&[pair[0]]);
+        // Bob's new row gets another number, then its code turns out to be taken; what points to it has to wait.
+        pair[1].sql("INSERT INTO place VALUES (4, 'wanted', 3); UPDATE place SET up = 4 WHERE id = 3;");
+        if is_pulled_first {
+            pair[1].run(&["pull"]);
+            desk.assert_sound("bob.db");
+        }
+        until_quiet(&[pair[1], pair[0]]);
+        assert_together(&pair);
+        assert_eq!(pair[0].json(&["pending"]).as_array().map(Vec::len), Some(1));
+        assert_eq!(pair[0].open_conflicts().len(), 1);
+    }
+}

@@ -129,3 +129,38 @@ fn a_table_that_goes_and_comes_back_with_other_columns() {
     assert_together(&pair);
     assert_nothing_lost(&pair, &["Edited offline"]);
 }
+
+#[test]
+fn what_needs_an_untracked_table_stays_in_its_file() {
+    let desk = Desk::new();
+    let start = "CREATE TABLE secret (id INTEGER PRIMARY KEY, word TEXT); CREATE TABLE loose (word TEXT);
+        CREATE INDEX loose_words ON loose (word); CREATE INDEX secret_words ON secret (word); CREATE INDEX by_town ON person (town);
+        CREATE VIEW told AS SELECT name, word FROM person JOIN secret USING (id); CREATE VIEW towns AS SELECT town FROM person;
+        CREATE TRIGGER told_to INSTEAD OF INSERT ON told BEGIN INSERT INTO person (name) VALUES (NEW.name); END;
+        CREATE TRIGGER noted AFTER INSERT ON person BEGIN INSERT INTO loose VALUES (NEW.name); END;";
+    desk.sql("ada.db", START);
+    desk.sql("ada.db", start);
+    let members = found(&desk, "ada.db", &["ada", "bob"], &["--exclude", "secret"]);
+    let objects = "SELECT name FROM sqlite_master WHERE type <> 'table' AND name NOT LIKE '%mainstem%' ORDER BY name;";
+    assert_eq!(members[1].sql(objects), "by_town\ntowns\n");
+    members[1].sql("INSERT INTO person VALUES (4, 'Dan', 'Jena');");
+    members[0].sql("INSERT INTO person VALUES (5, 'Eve', 'Trier'); CREATE INDEX loose_again ON loose (word); DROP VIEW told; CREATE VIEW names AS SELECT name FROM person;");
+    until_quiet(&[&members[0], &members[1]]);
+    assert_eq!(members[1].sql("SELECT group_concat(id) FROM person;"), members[0].sql("SELECT group_concat(id) FROM person;"));
+    assert_eq!(members[1].sql(objects), "by_town\nnames\ntowns\n");
+    assert_eq!(members[0].sql("SELECT word FROM loose;"), "Eve\n", "the app's own trigger goes on in its file");
+    // The table gets a key, and comes along with everything that needs only it.
+    members[0].sql(
+        "DROP TRIGGER noted; CREATE TABLE new_loose (id INTEGER PRIMARY KEY, word TEXT); INSERT INTO new_loose (word) SELECT word FROM loose;
+         DROP TABLE loose; ALTER TABLE new_loose RENAME TO loose; CREATE INDEX loose_words ON loose (word);
+         CREATE TRIGGER noted AFTER INSERT ON person BEGIN INSERT INTO loose (word) VALUES (NEW.name); END;",
+    );
+    until_quiet(&[&members[0], &members[1]]);
+    assert_eq!(members[1].sql("SELECT * FROM loose;"), "1|Eve\n");
+    let everywhere = members[1].sql(objects);
+    assert!(everywhere.contains("loose_words") && everywhere.contains("noted") && !everywhere.contains("secret"), "{everywhere}");
+    members[1].sql("INSERT INTO loose VALUES (2, 'Bob was here');");
+    until_quiet(&[&members[0], &members[1]]);
+    assert_eq!(members[0].sql("SELECT word FROM loose WHERE id = 2;"), "Bob was here\n");
+    assert_eq!(members[0].sql("SELECT count(*) FROM secret;"), "0\n");
+}

@@ -52,6 +52,10 @@ impl<'a> Member<'a> {
         assert!(said.code == 0 || said.code == 5, "{args:?}: {said:?}");
         said.json()
     }
+    /// Runs a reading command with `--json` whatever its exit code.
+    pub fn json_of_failing(&self, args: &[&str]) -> Json {
+        self.run(&[args, &["--json"]].concat()).json()
+    }
     /// Runs SQL in the plain shell.
     pub fn sql(&self, sql: &str) -> String {
         self.desk.sql(&self.db, sql)

@@ -47,6 +47,11 @@ fn on_a_stick() {
 }
 
 #[test]
+fn second_thoughts() {
+    play("second_thoughts");
+}
+
+#[test]
 fn for_scripts() {
     play("for_scripts");
 }

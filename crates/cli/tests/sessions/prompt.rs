@@ -45,7 +45,8 @@ impl Prompt {
             "mainstem" => self.mainstem(arguments),
             "sqlite3" => self.sql(&arguments[0], &arguments[1]),
             "write" => self.write(&arguments[0], &arguments[1]),
-            other => panic!("a session knows mainstem, sqlite3 and write, not {other}"),
+            "move" => self.rename(&arguments[0], &arguments[1]),
+            other => panic!("a session knows mainstem, sqlite3, write and move, not {other}"),
         };
         if let Some(id) = said.split(|c: char| !c.is_ascii_hexdigit()).find(|w| w.len() == 16) {
             self.conflict.borrow_mut().get_or_insert(id.to_string());
@@ -92,6 +93,11 @@ impl Prompt {
             said += &format!("{}\n", cells.join("|"));
         }
         said
+    }
+
+    fn rename(&self, from: &str, to: &str) -> String {
+        std::fs::rename(self.folder.path().join(from), self.folder.path().join(to)).expect("moved");
+        String::new()
     }
 
     fn write(&self, file: &str, text: &str) -> String {

@@ -5,10 +5,12 @@ use super::links::links_to;
 use super::{Effect, Ground, Rebase, Tag, image, stamp_of};
 use crate::error::{Error, Result};
 use crate::lane::Lane;
+use crate::tables::Wrote;
 use crate::writer::{Tried, Write, Writer};
 use mainstem_core::change::{Change, Edit};
 use mainstem_core::conflict::{self, Claim, Conflict, ConflictKind, Side};
-use mainstem_core::schema::Schema;
+use mainstem_core::schema::{Schema, Table};
+use mainstem_core::stamp::Stamp;
 use mainstem_core::three_way::Touch;
 use mainstem_core::value::{Row, Value};
 
@@ -16,6 +18,29 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
     /// A unique index or a constraint stands against ours. The side with the earlier stamp holds, so that the order of
     /// arrival does not matter; theirs gives way only where nothing else hangs on it.
     pub(super) fn refused(&mut self, write: &Write<Tag>, kind: ConflictKind, what: String) -> Result<()> {
+        let columns = named_in(&self.schema.tables[write.table], &what);
+        // A row that comes back holds its unique value since before both sides.
+        let is_written = match &write.tag.change.edit {
+            Edit::Update(cells) if kind == ConflictKind::Unique => cells.iter().any(|c| columns.contains(&c.column)),
+            _ => true,
+        };
+        let (stamp, actor) = match is_written {
+            true => (self.stamp(write.tag.change.at), self.front.header.actor.clone()),
+            false => (Stamp::default(), String::new()),
+        };
+        self.stand_off(write, kind, what, stamp, actor, false).map(drop)
+    }
+
+    /// Two rows want one place. True where ours has it now; where it must and cannot, nothing is said.
+    pub(super) fn stand_off(
+        &mut self,
+        write: &Write<Tag>,
+        kind: ConflictKind,
+        what: String,
+        stamp: Stamp,
+        actor: String,
+        must_win: bool,
+    ) -> Result<bool> {
         let schema = self.schema.clone();
         let table = &schema.tables[write.table];
         let Some(after) = &write.after else { return Err(Error::internal("a delete was refused")) };
@@ -25,11 +50,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             None => None,
         };
         let own = former.as_ref().map_or_else(|| after.clone(), |row| laid_on(row, &write.tag.change));
-        let ours = Side {
-            claim: Claim::Row(Some(image(table, &own))),
-            stamp: self.stamp(write.tag.change.at),
-            actor: self.front.header.actor.clone(),
-        };
+        let ours = Side { claim: Claim::Row(Some(image(table, &own))), stamp, actor };
         let rival = match kind {
             ConflictKind::Unique => self.ground.rivals(write.table, after)?.into_iter().next(),
             _ => write.before.clone(),
@@ -41,14 +62,27 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             Some(_) => write.tag.touches.clone(),
             None => Vec::new(),
         };
+        let claimed = match kind {
+            ConflictKind::Unique => claimed_by(&rival_touches, table, &named_in(table, &what)),
+            _ => rival_touches.last(),
+        };
         let theirs = Side {
             claim: Claim::Row(rival.as_ref().map(|r| image(table, r))),
-            stamp: rival_touches.last().map(stamp_of).unwrap_or_default(),
-            actor: rival_touches.last().map(|t| t.actor.to_string()).unwrap_or_default(),
+            stamp: claimed.map(stamp_of).unwrap_or_default(),
+            actor: claimed.map(|t| t.actor.to_string()).unwrap_or_default(),
         };
-        let is_ours_first = !rival_touches.is_empty() && ours.stamp < theirs.stamp;
-        if is_ours_first && let Some(rival) = &rival {
-            self.displace(write, rival, &rival_touches)?;
+        let is_ours_first = claimed.is_some() && ours.stamp < theirs.stamp;
+        // Another clash of this changeset may have moved the row since; then it stays as that one left it.
+        let is_current = self.ground.get(write.table, &write.tag.change.key)? == write.before;
+        let is_ours = match &rival {
+            Some(rival) if is_ours_first && is_current => self.displace(write, rival, &rival_touches, kind, &what)?,
+            _ => false,
+        };
+        if must_win && !is_ours {
+            return Ok(false);
+        }
+        if !is_ours && is_current && kind == ConflictKind::Unique {
+            self.write_the_rest(write, &what)?;
         }
         // A unique clash is about two rows; it is filed under the smaller key, whichever side that is.
         let other = rival.filter(|row| kind == ConflictKind::Unique && table.key_of(row) < write.tag.change.key);
@@ -71,22 +105,51 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             version: self.place.version,
             answer: None,
         });
+        Ok(is_ours)
+    }
+
+    /// What a unique index refuses of an update is its value; the other cells are written.
+    fn write_the_rest(&mut self, write: &Write<Tag>, what: &str) -> Result<()> {
+        let (Edit::Update(_), Some(before), Some(after)) = (&write.tag.change.edit, &write.before, &write.after) else { return Ok(()) };
+        let table = &self.schema.clone().tables[write.table];
+        let rest = only(after, before, &named_in(table, what));
+        if rest == *before || self.would_dangle(write.table, before, Some(&rest))? {
+            return Ok(());
+        }
+        if self.ground.update(write.table, before, &rest)? == Wrote::Done {
+            self.done(&Write { after: Some(rest), ..write.clone() })?;
+        }
         Ok(())
+    }
+
+    /// True where a row that is put back to what it was, or taken out, leaves a link without its row.
+    pub(super) fn would_dangle(&mut self, table: usize, now: &Row, former: Option<&Row>) -> Result<bool> {
+        for (child, link, columns) in links_to(&self.schema.clone(), table) {
+            let values: Vec<Value> = columns.iter().map(|&c| now[c].clone()).collect();
+            let is_same = former.is_some_and(|f| columns.iter().all(|&c| f[c] == now[c]));
+            if !is_same && !self.ground.find(child, &link.columns, &values, 1)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        match former {
+            Some(former) => Ok(self.missing_parent(table, Some(now), former)?.is_some()),
+            None => Ok(false),
+        }
     }
 
     /// Takes back what theirs did to the rival row after our base and puts ours in. False, with nothing changed, where
     /// that cannot be done cleanly.
-    fn displace(&mut self, write: &Write<Tag>, rival: &Row, touches: &[Touch]) -> Result<bool> {
+    fn displace(&mut self, write: &Write<Tag>, rival: &Row, touches: &[Touch], kind: ConflictKind, what: &str) -> Result<bool> {
         let schema = self.schema.clone();
         let table = &schema.tables[write.table];
-        let Some(former) = undone(&schema, write.table, rival, touches) else { return Ok(false) };
-        if former.is_none() {
-            for (child, link, columns) in links_to(&schema, write.table) {
-                let values: Vec<Value> = columns.iter().map(|&c| rival[c].clone()).collect();
-                if !self.ground.find(child, &link.columns, &values, 1)?.is_empty() {
-                    return Ok(false);
-                }
-            }
+        let Some(mut former) = undone(&schema, write.table, rival, touches) else { return Ok(false) };
+        if let (ConflictKind::Unique, Some(former)) = (kind, &mut former) {
+            // Only the unique value gives way; what else theirs did to the row stays.
+            let columns = named_in(table, what);
+            *former = only(rival, former, &columns);
+        }
+        if self.would_dangle(write.table, rival, former.as_ref())? {
+            return Ok(false);
         }
         let rival_key = table.key_of(rival);
         let is_same_row = write.before.as_ref().is_some_and(|b| table.key_of(b) == rival_key);
@@ -127,8 +190,35 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
     }
 }
 
+/// The columns of a unique index as a refusal names them; all where it names none, as for an index on an expression.
+fn named_in(table: &Table, what: &str) -> Vec<usize> {
+    let named: Option<Vec<usize>> = what.split(", ").map(|name| table.column(name.rsplit('.').next().unwrap_or(name))).collect();
+    named.unwrap_or_else(|| (0..table.columns.len()).collect())
+}
+
+/// A row with some cells of another.
+fn only(row: &Row, other: &Row, columns: &[usize]) -> Row {
+    let mut row = row.clone();
+    for &column in columns {
+        row[column].clone_from(&other[column]);
+    }
+    row
+}
+
+/// The latest touch by which a row came to hold what it has in these columns.
+fn claimed_by<'t>(touches: &'t [Touch], table: &Table, columns: &[usize]) -> Option<&'t Touch> {
+    touches.iter().rfind(|touch| match &touch.change.edit {
+        Edit::Insert(_) => true,
+        Edit::Update(cells) => cells.iter().any(|cell| {
+            let name = &touch.shape.columns[cell.column];
+            columns.iter().any(|&c| table.columns[c].name.eq_ignore_ascii_case(name))
+        }),
+        Edit::Delete(_) => false,
+    })
+}
+
 /// A row before the touches: absent where they made it. None where they say nothing that can be undone.
-fn undone(schema: &Schema, table: usize, row: &Row, touches: &[Touch]) -> Option<Option<Row>> {
+pub(super) fn undone(schema: &Schema, table: usize, row: &Row, touches: &[Touch]) -> Option<Option<Row>> {
     let mut now = Some(row.clone());
     for touch in touches.iter().rev() {
         let lane = Lane::between(schema, Some(table), &touch.shape, &[]);

@@ -1,17 +1,26 @@
 //! What a foreign key means while two sides meet: deleted parents, new children, rows that wait.
 //!
 //! Invariant: no row is written whose parent is missing, unless it was missing where the row was made.
+use super::clash::undone;
 use super::{Effect, Ground, Orphan, REVIVE_DEPTH_MAX, Rebase, Tag, image, stamp_of};
 use crate::error::Result;
 use crate::lane::Lane;
-use crate::writer::{Tried, Write};
+use crate::tables::Wrote;
+use crate::writer::Write;
 use mainstem_core::change::{Change, Choice, Edit};
 use mainstem_core::conflict::{self, Answer, Claim, Conflict, ConflictKind, Side};
 use mainstem_core::policy::Deletes;
 use mainstem_core::schema::{ForeignKey, Schema, Table};
-use mainstem_core::stamp::Time;
+use mainstem_core::stamp::{Stamp, Time};
 use mainstem_core::three_way::Touch;
 use mainstem_core::value::{Key, Row, Value};
+
+/// A parent that is not there: the values of its columns that a link names.
+pub(super) struct Missing {
+    pub table: usize,
+    pub columns: Vec<usize>,
+    pub values: Vec<Value>,
+}
 
 pub(super) enum Parent {
     Back,
@@ -22,7 +31,7 @@ pub(super) enum Parent {
 impl<G: Ground + ?Sized> Rebase<'_, G> {
     /// The first parent that `after` needs and that is not there. Links that did not change are not looked at: where
     /// they dangle, they dangled before.
-    pub(super) fn missing_parent(&mut self, table: usize, before: Option<&Row>, after: &Row) -> Result<Option<(usize, Vec<Value>)>> {
+    pub(super) fn missing_parent(&mut self, table: usize, before: Option<&Row>, after: &Row) -> Result<Option<Missing>> {
         let schema = self.schema.clone();
         let child = &schema.tables[table];
         for link in &child.foreign_keys {
@@ -34,19 +43,22 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             let Some((parent, columns)) = parent_of(&schema, link) else { continue };
             let is_itself = parent == table && columns.iter().zip(&values).all(|(&c, v)| after[c] == *v);
             if !is_itself && self.ground.find(parent, &columns, &values, 1)?.is_empty() {
-                return Ok(Some((parent, values)));
+                return Ok(Some(Missing { table: parent, columns, values }));
             }
         }
         Ok(None)
     }
 
     /// Theirs deleted the parent that ours needs: by the parent table's policy it comes back, or ours gives way.
-    pub(super) fn parent_is_back(&mut self, table: usize, change: &Change, after: &Row, parent: usize, values: &[Value]) -> Result<Parent> {
+    pub(super) fn parent_is_back(&mut self, table: usize, change: &Change, after: &Row, parent: &Missing) -> Result<Parent> {
         let schema = self.schema.clone();
-        let Some(key) = key_from(&schema, table, parent, values) else { return Ok(Parent::Unknown) };
-        let name = schema.tables[parent].name.clone();
-        let touches = if self.is_moved_on() { self.ground.touches(&name, &key, self.front.header.base_version)? } else { Vec::new() };
-        let Some(gone) = touches.iter().rev().find(|t| matches!(t.change.edit, Edit::Delete(_))) else { return Ok(Parent::Unknown) };
+        let name = schema.tables[parent.table].name.clone();
+        let touches = self.touches_of(parent)?;
+        let Some(gone) = touches.iter().rfind(|t| parent.is_deleted_by(&schema, t)) else { return Ok(Parent::Unknown) };
+        if gone.replica == self.front.header.replica {
+            // Who deletes a parent and then makes a child of it means no clash with anybody.
+            return Ok(Parent::Unknown);
+        }
         let ours = Side {
             claim: Claim::Row(Some(image(&schema.tables[table], after))),
             stamp: self.stamp(change.at),
@@ -54,28 +66,111 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         };
         let theirs = Side { claim: Claim::Row(None), stamp: stamp_of(gone), actor: gone.actor.to_string() };
         let rule = self.policy.table(&name).deletes;
-        let is_kept = match rule {
-            Deletes::Manual | Deletes::UpdateWins => true,
-            Deletes::DeleteWins => false,
-            Deletes::LastWriteWins => ours.stamp > theirs.stamp,
-        };
-        let answer = (rule != Deletes::Manual).then_some(Answer {
-            choice: if is_kept { Choice::Ours } else { Choice::Theirs },
-            actor: None,
-            at: change.at,
-        });
-        if is_kept && !self.revive(parent, &key, &touches, REVIVE_DEPTH_MAX)? {
+        let is_kept = is_child_kept(rule, &ours, &theirs);
+        if is_kept && !self.revive(parent, REVIVE_DEPTH_MAX)? {
             return Ok(Parent::Unknown);
         }
-        self.link_conflict(&schema.tables[table], &change.key, ours, theirs, rule, answer, &name);
+        if is_kept {
+            self.revived.push((parent.table, parent.columns.clone(), parent.values.clone(), theirs.clone()));
+        }
+        let choice = if is_kept { Choice::Ours } else { Choice::Theirs };
+        let conflict = self.link_conflict(&schema.tables[table], &change.key, ours, theirs, rule, choice, &name);
+        self.out.conflicts.push(conflict);
         Ok(if is_kept { Parent::Back } else { Parent::Refused })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one record")]
-    fn link_conflict(&mut self, table: &Table, key: &Key, ours: Side, theirs: Side, rule: Deletes, answer: Option<Answer>, parent: &str) {
-        let kind = ConflictKind::MissingParent;
-        let id = conflict::id_of(&table.name, key, None, kind, &ours, &theirs);
+    /// A parent that another row of this changeset brought back: each that needs it clashes with its deletion.
+    pub(super) fn revived_for(&self, table: usize, change: &Change, before: Option<&Row>, after: &Row) -> Vec<Conflict> {
+        let schema = self.schema.clone();
+        let mut found = Vec::new();
+        for link in &schema.tables[table].foreign_keys {
+            let Some((parent, columns)) = parent_of(&schema, link) else { continue };
+            let is_same = before.is_some_and(|b| link.columns.iter().all(|&c| b[c] == after[c]));
+            let is_it = |(t, c, v, _): &&(usize, Vec<usize>, Vec<Value>, Side)| {
+                *t == parent && *c == columns && link.columns.iter().zip(v).all(|(&at, v)| after[at] == *v)
+            };
+            if is_same {
+                continue;
+            }
+            let Some(deleted) = self.revived.iter().find(is_it).map(|(.., side)| side.clone()) else { continue };
+            let ours = Side {
+                claim: Claim::Row(Some(image(&schema.tables[table], after))),
+                stamp: self.stamp(change.at),
+                actor: self.front.header.actor.clone(),
+            };
+            let name = schema.tables[parent].name.clone();
+            let rule = self.policy.table(&name).deletes;
+            found.push(self.link_conflict(&schema.tables[table], &change.key, ours, deleted, rule, Choice::Ours, &name));
+        }
+        found
+    }
+
+    /// Ours changes columns of a parent by which rows of theirs point to it: those columns stay, and the change is kept
+    /// in a conflict. True where it must wait until it is known which rows still do.
+    pub(super) fn hold_linked(&mut self, table: usize, change: &Change, row: &Row, after: &mut Row) -> Result<bool> {
+        let schema = self.schema.clone();
+        for (child, link, columns) in links_to(&schema, table) {
+            if columns.iter().all(|&c| row[c] == after[c]) {
+                continue;
+            }
+            let values: Vec<Value> = columns.iter().map(|&c| row[c].clone()).collect();
+            if values.iter().any(Value::is_null) {
+                continue;
+            }
+            for child_row in self.ground.find(child, &link.columns, &values, usize::MAX)? {
+                let key = schema.tables[child].key_of(&child_row);
+                let touches = self.ground.touches(&schema.tables[child].name, &key, self.front.header.base_version)?;
+                let Some(touch) = touches.iter().find(|t| self.is_foreign(t)) else { continue };
+                if !self.is_last_call {
+                    return Ok(true);
+                }
+                for &column in columns.iter().filter(|&&c| row[c] != after[c]).collect::<Vec<_>>() {
+                    self.linked_conflict(table, change, column, (row, after), touch, &schema.tables[child].name);
+                    after[column] = row[column].clone();
+                }
+                break;
+            }
+        }
+        Ok(false)
+    }
+
+    fn linked_conflict(&mut self, table: usize, change: &Change, column: usize, rows: (&Row, &Row), touch: &Touch, child: &str) {
+        let table = &self.schema.clone().tables[table];
+        let at = match &change.edit {
+            Edit::Update(cells) => cells.iter().find(|c| c.column == column).map_or(change.at, |c| c.at),
+            _ => change.at,
+        };
+        let ours = Side { claim: Claim::Cell(rows.1[column].clone()), stamp: self.stamp(at), actor: self.front.header.actor.clone() };
+        let theirs = Side { claim: Claim::Cell(rows.0[column].clone()), stamp: stamp_of(touch), actor: touch.actor.to_string() };
+        let (kind, name) = (ConflictKind::UpdateUpdate, table.columns[column].name.clone());
         self.out.conflicts.push(Conflict {
+            id: conflict::id_of(&table.name, &change.key, Some(&name), kind, &ours, &theirs),
+            kind,
+            table: table.name.clone(),
+            key: change.key.clone(),
+            column: Some(name),
+            base: Claim::Cell(rows.0[column].clone()),
+            ours,
+            theirs,
+            strategy: Deletes::Manual.name().into(),
+            detail: format!("rows of {child} point to it"),
+            version: self.place.version,
+            answer: None,
+        });
+    }
+
+    fn is_foreign(&self, touch: &Touch) -> bool {
+        touch.replica != self.front.header.replica && !matches!(touch.change.edit, Edit::Delete(_))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one record")]
+    fn link_conflict(&self, table: &Table, key: &Key, ours: Side, theirs: Side, rule: Deletes, choice: Choice, parent: &str) -> Conflict {
+        let kind = ConflictKind::MissingParent;
+        // The later of the two times, which is the same in both orders of arrival.
+        let at = ours.stamp.time.max(theirs.stamp.time);
+        let answer = (rule != Deletes::Manual).then_some(Answer { choice, actor: None, at });
+        let id = conflict::id_of(&table.name, key, None, kind, &ours, &theirs);
+        Conflict {
             id,
             kind,
             table: table.name.clone(),
@@ -88,89 +183,122 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             detail: format!("parent in {parent}"),
             version: self.place.version,
             answer,
-        });
+        }
     }
 
-    /// Puts a deleted row back as it was, and before it the deleted parents it needs.
-    fn revive(&mut self, table: usize, key: &Key, touches: &[Touch], depth: usize) -> Result<bool> {
-        let Some(gone) = touches.iter().rev().find(|t| matches!(t.change.edit, Edit::Delete(_))) else { return Ok(false) };
-        let Edit::Delete(image) = &gone.change.edit else { return Ok(false) };
+    /// What happened lately to the row that would be the parent; nothing where the link does not name its key.
+    fn touches_of(&mut self, parent: &Missing) -> Result<Vec<Touch>> {
         let schema = self.schema.clone();
-        let lane = Lane::between(&schema, Some(table), &gone.shape, &[]);
-        let row = lane.local_row(image);
-        if let Some((parent, values)) = self.missing_parent(table, None, &row)? {
-            let Some(parent_key) = key_from(&schema, table, parent, &values) else { return Ok(false) };
-            let above = self.ground.touches(&schema.tables[parent].name, &parent_key, self.front.header.base_version)?;
-            if depth == 0 || !self.revive(parent, &parent_key, &above, depth - 1)? {
+        match parent.key(&schema) {
+            Some(key) if self.is_moved_on() => self.ground.touches(&schema.tables[parent.table].name, &key, self.front.header.base_version),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Puts a deleted row back as it was, and before it the deleted parents it needs. False where another row has taken
+    /// its unique value in the meantime and does not give way.
+    fn revive(&mut self, row: &Missing, depth: usize) -> Result<bool> {
+        let schema = self.schema.clone();
+        let touches = self.touches_of(row)?;
+        let Some(gone) = touches.iter().rfind(|t| row.is_deleted_by(&schema, t)) else { return Ok(false) };
+        let Some(after) = deleted_row(&schema, row.table, gone) else { return Ok(false) };
+        while let Some(parent) = self.missing_parent(row.table, None, &after)? {
+            if depth == 0 || !self.revive(&parent, depth - 1)? {
                 return Ok(false);
             }
         }
-        let change = Change { table, key: key.clone(), edit: Edit::Insert(row.clone()), at: self.front.header.at, moved_from: None };
-        let write = Write { table, before: None, after: Some(row), tag: Tag { change, touches: Vec::new() } };
-        match self.writer.write(self.ground, write)? {
-            Tried::Done(write) => self.done(&write).map(|()| true),
-            Tried::Kept => Ok(true),
-            Tried::Refused(..) => Ok(false),
-        }
-    }
-
-    /// Ours deletes a row that theirs gave children: by policy the row stays, or the children go with it.
-    pub(super) fn children_stand_against(&mut self, table: usize, change: &Change, row: Option<&Row>) -> Result<bool> {
-        let (true, Some(row)) = (self.is_moved_on(), row) else { return Ok(false) };
-        let children = self.new_children(table, row)?;
-        if children.is_empty() {
-            return Ok(false);
-        }
-        let schema = self.schema.clone();
-        let name = &schema.tables[table].name;
-        let rule = self.policy.table(name).deletes;
-        let stamp = self.stamp(change.at);
-        let is_kept = match rule {
-            Deletes::Manual | Deletes::UpdateWins => true,
-            Deletes::DeleteWins => false,
-            Deletes::LastWriteWins => children.iter().any(|(_, _, touch)| stamp_of(touch) > stamp),
-        };
-        for (child, image_row, touch) in children {
-            let child_table = &schema.tables[child];
-            let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
-            let theirs =
-                Side { claim: Claim::Row(Some(image(child_table, &image_row))), stamp: stamp_of(&touch), actor: touch.actor.to_string() };
-            let answer = (rule != Deletes::Manual).then_some(Answer {
-                choice: if is_kept { Choice::Theirs } else { Choice::Ours },
-                actor: None,
-                at: change.at,
-            });
-            let key = child_table.key_of(&image_row);
-            self.link_conflict(child_table, &key, ours, theirs, rule, answer, name);
-            if !is_kept {
-                self.remove_with_children(child, image_row, change.at, REVIVE_DEPTH_MAX)?;
+        let (table, key) = (row.table, schema.tables[row.table].key_of(&after));
+        let change = Change { table, key, edit: Edit::Insert(after.clone()), at: self.front.header.at, moved_from: None };
+        let write = Write { table, before: None, after: Some(after), tag: Tag { change, touches: Vec::new() } };
+        match write.after.as_ref().map(|row| self.ground.insert(table, row)).transpose()? {
+            Some(Wrote::Done) => self.done(&write).map(|()| true),
+            // A row that both sides knew is the earlier one; what was made since gives way, as it would have in the other order.
+            Some(Wrote::Unique(what)) if !touches.iter().any(|t| matches!(t.change.edit, Edit::Insert(_))) => {
+                self.stand_off(&write, ConflictKind::Unique, what, Stamp::default(), String::new(), true)
             }
+            _ => Ok(false),
         }
-        Ok(is_kept)
     }
 
-    /// Rows that point to `row` because theirs made or pointed them there after our base.
-    fn new_children(&mut self, table: usize, row: &Row) -> Result<Vec<(usize, Row, Touch)>> {
+    /// True where rows point to this one.
+    pub(super) fn is_pointed_to(&mut self, table: usize, row: &Row) -> Result<bool> {
+        Ok(!self.children(table, row, 1)?.is_empty())
+    }
+
+    /// Rows other than `row` itself that point to it, each with the columns by which it does; at most `limit` by each link.
+    fn children(&mut self, table: usize, row: &Row, limit: usize) -> Result<Vec<(usize, Row)>> {
         let schema = self.schema.clone();
-        let mut found = Vec::new();
+        let mut found: Vec<(usize, Row)> = Vec::new();
         for (child, link, columns) in links_to(&schema, table) {
             let values: Vec<Value> = columns.iter().map(|&c| row[c].clone()).collect();
             if values.iter().any(Value::is_null) {
                 continue;
             }
-            for child_row in self.ground.find(child, &link.columns, &values, usize::MAX)? {
-                let key = schema.tables[child].key_of(&child_row);
-                if child == table && child_row == *row {
-                    continue;
-                }
-                let touches = self.ground.touches(&schema.tables[child].name, &key, self.front.header.base_version)?;
-                let names: Vec<&str> = link.columns.iter().map(|&c| schema.tables[child].columns[c].name.as_str()).collect();
-                if let Some(touch) = touches.into_iter().rev().find(|t| points_anew(t, &names)) {
-                    found.push((child, child_row, touch));
+            for child_row in self.ground.find(child, &link.columns, &values, limit.saturating_add(1))? {
+                let is_itself = child == table && schema.tables[table].key_of(&child_row) == schema.tables[table].key_of(row);
+                if !is_itself && !found.iter().any(|(t, r)| *t == child && *r == child_row) {
+                    found.push((child, child_row));
                 }
             }
         }
         Ok(found)
+    }
+
+    /// Ours deletes a row to which rows still point that theirs wrote: by policy it stays, or they go with it. So it
+    /// stays where a row that points to it was itself kept for its children.
+    pub(super) fn children_stand_against(&mut self, table: usize, change: &Change, row: &Row) -> Result<bool> {
+        let schema = self.schema.clone();
+        let name = &schema.tables[table].name;
+        let rule = self.policy.table(name).deletes;
+        let stamp = self.stamp(change.at);
+        let mut stays = false;
+        let mut leaving = Vec::new();
+        for (child, child_row) in self.children(table, row, usize::MAX)? {
+            let child_table = &schema.tables[child];
+            let key = child_table.key_of(&child_row);
+            stays |= self.held.contains(&(child, key.clone()));
+            let touches = self.ground.touches(&child_table.name, &key, self.front.header.base_version)?;
+            let Some(at) = touches.iter().position(|t| self.is_foreign(t)) else { continue };
+            let claimed = undone(&schema, child, &child_row, &touches[at + 1..]).flatten().unwrap_or_else(|| child_row.clone());
+            let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
+            let theirs = Side {
+                claim: Claim::Row(Some(image(child_table, &claimed))),
+                stamp: stamp_of(&touches[at]),
+                actor: touches[at].actor.to_string(),
+            };
+            let is_kept = is_child_kept(rule, &theirs, &ours);
+            let choice = if is_kept { Choice::Theirs } else { Choice::Ours };
+            let conflict = self.link_conflict(child_table, &key, ours, theirs, rule, choice, name);
+            self.out.conflicts.push(conflict);
+            stays |= is_kept;
+            if !is_kept {
+                leaving.push((child, child_row, touches[at..].to_vec()));
+            }
+        }
+        for (child, child_row, touches) in leaving {
+            if !self.points_elsewhere_again((table, row), child, &child_row, &touches, change.at)? {
+                self.remove_with_children(child, child_row, change.at, REVIVE_DEPTH_MAX)?;
+            }
+        }
+        Ok(stays)
+    }
+
+    /// A row that theirs only pointed here is put back to what it was, as in the other order. False where it cannot be.
+    fn points_elsewhere_again(&mut self, gone: (usize, &Row), child: usize, row: &Row, touches: &[Touch], at: Time) -> Result<bool> {
+        let schema = self.schema.clone();
+        let Some(former) = undone(&schema, child, row, touches).flatten() else { return Ok(false) };
+        let still_points = links_to(&schema, gone.0)
+            .iter()
+            .any(|(t, link, columns)| *t == child && link.columns.iter().zip(columns).all(|(&c, &p)| former[c] == gone.1[p]));
+        if still_points || self.would_dangle(child, row, Some(&former))? {
+            return Ok(false);
+        }
+        if self.ground.update(child, row, &former)? != Wrote::Done {
+            return Ok(false);
+        }
+        let effect = Effect { table: child, before: Some(row), after: Some(&former), at, cell_at: &[], moved_from: None };
+        self.effects.effect(self.ground, &self.schema, &effect)?;
+        Ok(true)
     }
 
     fn remove_with_children(&mut self, table: usize, row: Row, at: Time, depth: usize) -> Result<()> {
@@ -192,6 +320,15 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         self.ground.delete(table, &key)?;
         let effect = Effect { table, before: Some(&row), after: None, at, cell_at: &[], moved_from: None };
         self.effects.effect(self.ground, &self.schema, &effect)
+    }
+}
+
+/// True where the child holds against the deletion of its parent.
+fn is_child_kept(rule: Deletes, child: &Side, deletion: &Side) -> bool {
+    match rule {
+        Deletes::Manual | Deletes::UpdateWins => true,
+        Deletes::DeleteWins => false,
+        Deletes::LastWriteWins => child.stamp > deletion.stamp,
     }
 }
 
@@ -217,16 +354,22 @@ pub(super) fn links_to(schema: &Schema, table: usize) -> Vec<(usize, ForeignKey,
     found
 }
 
-/// The parent's key, where a link points to exactly its key columns.
-fn key_from(schema: &Schema, child: usize, parent: usize, values: &[Value]) -> Option<Key> {
-    let key = &schema.tables[parent].key;
-    schema.tables[child].foreign_keys.iter().find_map(|link| {
-        let (found, columns) = parent_of(schema, link)?;
-        if found != parent || columns.len() != values.len() || columns.len() != key.len() {
-            return None;
-        }
-        key.iter().map(|k| columns.iter().position(|c| c == k).map(|i| values[i].clone())).collect()
-    })
+/// A row as a touch deleted it.
+fn deleted_row(schema: &Schema, table: usize, touch: &Touch) -> Option<Row> {
+    let Edit::Delete(image) = &touch.change.edit else { return None };
+    Some(Lane::between(schema, Some(table), &touch.shape, &[]).local_row(image))
+}
+
+impl Missing {
+    /// The parent's key, where the link names all its columns.
+    fn key(&self, schema: &Schema) -> Option<Key> {
+        let key = &schema.tables[self.table].key;
+        key.iter().map(|k| self.columns.iter().position(|c| c == k).map(|at| self.values[at].clone())).collect()
+    }
+
+    fn is_deleted_by(&self, schema: &Schema, touch: &Touch) -> bool {
+        deleted_row(schema, self.table, touch).is_some_and(|row| self.columns.iter().zip(&self.values).all(|(&c, v)| row[c] == *v))
+    }
 }
 
 pub(super) fn is_parent(schema: &Schema, child: Option<usize>, orphan: &Orphan, table: usize, row: &Row) -> bool {
@@ -239,13 +382,4 @@ pub(super) fn is_parent(schema: &Schema, child: Option<usize>, orphan: &Orphan, 
                     && columns.iter().zip(&orphan.parent_key).all(|(&c, v)| row[c] == *v)
             })
         })
-}
-
-/// True where theirs made the row or pointed it elsewhere by one of these columns.
-fn points_anew(touch: &Touch, columns: &[&str]) -> bool {
-    match &touch.change.edit {
-        Edit::Insert(_) => true,
-        Edit::Update(cells) => cells.iter().any(|c| columns.iter().any(|n| touch.shape.columns[c.column].eq_ignore_ascii_case(n))),
-        Edit::Delete(_) => false,
-    }
 }

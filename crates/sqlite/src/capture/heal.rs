@@ -51,6 +51,8 @@ struct Healing<'c> {
     old: Vec<Seen>,
     new: ReadSchema,
     captures: Vec<Capture>,
+    /// Tables that were to be left out.
+    left_out: Vec<String>,
     healed: Healed,
 }
 
@@ -75,6 +77,7 @@ impl<'c> Healing<'c> {
             old: registry::remembered(conn)?,
             new: schema::read(conn)?,
             captures: registry::captures(conn)?,
+            left_out: registry::left_out(conn)?,
             healed: Healed::default(),
         })
     }
@@ -87,15 +90,22 @@ impl<'c> Healing<'c> {
         }
         let follows = registry::get(self.conn, "follows_new_tables")?.as_deref() == Some("1");
         let was_there = |name: &str| self.old.iter().any(|s| s.kind == "table" && s.name.eq_ignore_ascii_case(name));
-        let is_followed = |name: &str| follows && !was_there(name);
+        let is_left_out = |name: &str| self.left_out.iter().any(|n| n.eq_ignore_ascii_case(name));
+        let is_followed = |name: &str| follows && !is_left_out(name);
         let is_captured = |name: &str| fates.iter().any(|f| f.to.as_deref().is_some_and(|t| t.eq_ignore_ascii_case(name)));
-        let fresh: Vec<Table> = self.new.schema.tables.iter().filter(|t| is_followed(&t.name) && !is_captured(&t.name)).cloned().collect();
+        let mut fresh: Vec<Table> = Vec::new();
+        for table in self.new.schema.tables.iter().filter(|t| is_followed(&t.name) && !is_captured(&t.name)) {
+            if schema::null_keys(self.conn, table)? == 0 {
+                fresh.push(table.clone());
+            }
+        }
         // A captured table that was rebuilt without its key counts as dropped, and the user is told why.
         let was_captured = |name: &str| current.iter().any(|c| c.table.eq_ignore_ascii_case(name));
-        let is_told = |name: &str| is_followed(name) || was_captured(name);
+        let is_told = |name: &str| (is_followed(name) && !was_there(name)) || was_captured(name);
         self.healed.refused = self.new.refused.iter().filter(|r| is_told(&r.table)).cloned().collect();
         let is_fresh = |name: &str| fresh.iter().any(|t| t.name == name);
-        self.healed.steps = Rehearsal::new(&self.old)?.steps(&self.new.schema, &fates, &is_fresh)?;
+        let travelling = self.new.clone().tracked(&|name| is_captured(name) || is_fresh(name));
+        self.healed.steps = Rehearsal::new(&self.old)?.steps(&travelling, &fates, &is_fresh)?;
         registry::create(self.conn, &self.new.schema.tables)?;
         self.rename_captures(&fates)?;
         for (capture, fate) in current.iter().zip(&fates) {

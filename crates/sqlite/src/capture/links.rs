@@ -80,6 +80,7 @@ impl<'a> Links<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failure is what the test is to show")]
 mod tests {
     use super::*;
 

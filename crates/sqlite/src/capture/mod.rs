@@ -23,7 +23,7 @@ mod unique;
 pub use condense::{Condensed, NetChange, condense};
 pub use heal::{Healed, heal, is_unchanged as is_current};
 pub use operations::operations;
-pub use record::{Done, adopt, has_records, is_installed, record, tracked};
+pub use record::{Done, adopt, has_records, is_installed, record, record_first, tracked};
 pub use scan::scan;
 
 use crate::errors::Explain;
@@ -47,6 +47,16 @@ pub fn install(conn: &Connection, tables: &[Table], follows_new_tables: bool) ->
     })
 }
 
+/// Remembers tables that are not to be captured, so that healing does not take them for new ones.
+pub fn leave_out(conn: &Connection, tables: &[String]) -> Result<()> {
+    tables.iter().try_for_each(|name| registry::set(conn, &format!("left_out {name}"), "1"))
+}
+
+/// Has the next heal look at every table again: rows may stand against capture no more, which the schema does not show.
+pub fn look_again(conn: &Connection) -> Result<()> {
+    registry::set(conn, "schema", "")
+}
+
 /// Stops tracking: drops every `mainstem_` trigger, index, view and table there is.
 pub fn remove(conn: &Connection) -> Result<()> {
     atomically(conn, |conn| {
@@ -61,6 +71,12 @@ pub fn remove(conn: &Connection) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// The statements that made the user's schema as capture last saw it, in an order in which they can be run.
+pub(crate) fn declarations(conn: &Connection) -> Result<Vec<String>> {
+    let seen = registry::remembered(conn)?;
+    Ok(steps::in_order(&seen).into_iter().map(String::from).collect())
 }
 
 /// The sequence of the last record; zero where nothing was ever captured.

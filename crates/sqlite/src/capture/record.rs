@@ -53,6 +53,17 @@ impl<'a> Done<'a> {
 
 /// Records what was done to a row at `at_ms`. Zero stands for an unknown time.
 pub fn record(conn: &Connection, table: &Table, key: &Key, done: Done<'_>, at_ms: u64) -> Result<()> {
+    record_at(conn, table, key, done, at_ms, None)
+}
+
+/// Records what was done to a row, at an unknown time, before everything that is in the log.
+pub fn record_first(conn: &Connection, table: &Table, key: &Key, done: Done<'_>) -> Result<()> {
+    let pieces = table.columns.len().div_ceil(RECORD_WIDTH) as i64;
+    let first: i64 = conn.query_row(&format!("SELECT ifnull(min(seq), 1) FROM main.{LOG}"), [], |r| r.get(0)).on(conn)?;
+    record_at(conn, table, key, done, 0, Some(first - pieces))
+}
+
+fn record_at(conn: &Connection, table: &Table, key: &Key, done: Done<'_>, at_ms: u64, sequence: Option<i64>) -> Result<()> {
     let capture = conn
         .prepare_cached("SELECT id FROM main.mainstem_capture WHERE is_current AND name = ?1 COLLATE NOCASE")
         .on(conn)?
@@ -61,25 +72,26 @@ pub fn record(conn: &Connection, table: &Table, key: &Key, done: Done<'_>, at_ms
         .on(conn)?
         .ok_or_else(|| Error::internal(format!("table {} is not tracked", table.name)))?;
     let (first, row) = match done {
-        Done::Inserted => return write(conn, capture, op::INSERTED, at_ms, &key.iter().collect::<Vec<_>>()),
+        Done::Inserted => return write(conn, sequence, capture, op::INSERTED, at_ms, &key.iter().collect::<Vec<_>>()),
         Done::Updated(row) => (op::UPDATE, row),
         Done::Deleted(row) => (op::DELETE, row),
     };
     let values: Vec<&Value> = slots(table).into_iter().map(|i| &row[i]).collect();
     for (n, chunk) in values.chunks(RECORD_WIDTH).enumerate() {
-        write(conn, capture, if n == 0 { first } else { op::MORE }, at_ms, chunk)?;
+        write(conn, sequence.map(|s| s + n as i64), capture, if n == 0 { first } else { op::MORE }, at_ms, chunk)?;
     }
     Ok(())
 }
 
-fn write(conn: &Connection, capture: i64, op: u8, at_ms: u64, values: &[&Value]) -> Result<()> {
+fn write(conn: &Connection, sequence: Option<i64>, capture: i64, op: u8, at_ms: u64, values: &[&Value]) -> Result<()> {
     let places: Vec<String> = (0..values.len()).map(|n| format!("c{n}")).collect();
-    let marks: Vec<String> = (0..values.len()).map(|n| format!("?{}", n + 4)).collect();
-    let sql = format!("INSERT INTO main.{LOG}(t, op, at, {}) VALUES (?1, ?2, ?3, {})", places.join(", "), marks.join(", "));
+    let marks: Vec<String> = (0..values.len()).map(|n| format!("?{}", n + 5)).collect();
+    let sql = format!("INSERT INTO main.{LOG}(seq, t, op, at, {}) VALUES (?1, ?2, ?3, ?4, {})", places.join(", "), marks.join(", "));
     let at = if at_ms == 0 { Value::Null } else { Value::Real(at_ms as f64 / 86_400_000.0 + 2_440_587.5) };
     let op = Value::Text(vec![op]);
     let capture = Value::Integer(capture);
-    let all: Vec<ToSqlOutput<'_>> = [&capture, &op, &at].into_iter().chain(values.iter().copied()).map(bound).collect();
+    let sequence = sequence.map_or(Value::Null, Value::Integer);
+    let all: Vec<ToSqlOutput<'_>> = [&sequence, &capture, &op, &at].into_iter().chain(values.iter().copied()).map(bound).collect();
     conn.prepare_cached(&sql).on(conn)?.execute(rusqlite::params_from_iter(all)).on(conn).map(drop)
 }
 

@@ -184,6 +184,14 @@ pub(super) fn digest(seen: &[Seen]) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
+/// Tables that are never captured, however new.
+pub(super) fn left_out(conn: &Connection) -> Result<Vec<String>> {
+    let sql = "SELECT substr(name, 10) FROM main.mainstem_capture_state WHERE name LIKE 'left_out %'";
+    let mut statement = conn.prepare_cached(sql).on(conn)?;
+    let names = statement.query_map([], |r| r.get(0)).on(conn)?;
+    names.collect::<rusqlite::Result<_>>().on(conn)
+}
+
 /// A remembered setting of capture.
 pub(super) fn get(conn: &Connection, name: &str) -> Result<Option<String>> {
     let sql = "SELECT value FROM main.mainstem_capture_state WHERE name = ?1";

@@ -3,6 +3,7 @@
 //! Invariant: steps are proven before they are given: run on the old declarations in a database in memory, they lead to
 //! the new declarations word for word. What they cannot reach is a rebuild.
 use super::registry::Seen;
+use crate::derived::Virtual;
 use crate::errors::Explain;
 use crate::schema;
 use crate::sql::{first_bracket, quote, words};
@@ -32,18 +33,19 @@ impl Rehearsal {
         let conn = Connection::open_in_memory().map_err(|e| Error::internal("no database in memory").because(e))?;
         crate::connection::triggers_off(&conn)?;
         conn.execute_batch("PRAGMA foreign_keys = OFF").on(&conn)?;
-        for kind in ["table", "index", "view", "trigger"] {
-            for sql in old.iter().filter(|s| s.kind == kind).filter_map(|s| s.sql.as_ref()) {
-                // What only the app's SQLite can declare is left out; its tables then count as rebuilt.
-                let _ = conn.execute_batch(sql);
-            }
+        for sql in in_order(old) {
+            // What only the app's SQLite can declare is left out; its tables then count as rebuilt.
+            let _ = conn.execute_batch(sql);
         }
         Ok(Rehearsal { conn, steps: Vec::new() })
     }
 
     /// The steps from the old schema to `new`. `tracked` tells whether a table of that name counts.
     pub fn steps(mut self, new: &Schema, fates: &[Fate], is_tracked: &dyn Fn(&str) -> bool) -> Result<Vec<SchemaChange>> {
-        let old = schema::read(&self.conn)?.schema;
+        let all = schema::read(&self.conn)?;
+        let old = all.clone().tracked(&|name| fates.iter().any(|f| f.from.eq_ignore_ascii_case(name)));
+        let is_alone = |o: &&Object| !old.objects.contains(o);
+        let untold: Vec<String> = all.schema.objects.iter().filter(is_alone).map(|o| o.name.clone()).collect();
         for object in &old.objects {
             if !new.objects.iter().any(|o| o.name.eq_ignore_ascii_case(&object.name) && o.kind == object.kind) {
                 self.take(drop_sql(object), SchemaChange::DropObject { kind: object.kind.clone(), name: object.name.clone() });
@@ -61,11 +63,12 @@ impl Rehearsal {
         for table in new.tables.iter().filter(|t| is_tracked(&t.name)) {
             let is_old = fates.iter().any(|f| f.to.as_deref().is_some_and(|to| to.eq_ignore_ascii_case(&table.name)));
             if !is_old {
-                let _ = self.conn.execute_batch(&table.sql);
+                // A table of that name that could not be tracked may be there.
+                let _ = self.conn.execute_batch(&format!("DROP TABLE IF EXISTS {}; {}", quote(&table.name), table.sql));
                 self.steps.push(SchemaChange::CreateTable { table: table.clone() });
             }
         }
-        self.objects(new)?;
+        self.objects(new, &untold)?;
         Ok(self.steps)
     }
 
@@ -113,8 +116,10 @@ impl Rehearsal {
         Ok(())
     }
 
-    fn objects(&mut self, new: &Schema) -> Result<()> {
-        let reached = schema::read(&self.conn)?.schema;
+    /// Puts what is not reached, or was there before but could not be told: it needed a table that was not tracked.
+    fn objects(&mut self, new: &Schema, untold: &[String]) -> Result<()> {
+        let mut reached = schema::read(&self.conn)?.schema;
+        reached.objects.retain(|o| !untold.contains(&o.name));
         for object in &new.objects {
             let same = |o: &&Object| o.kind == object.kind && o.name == object.name;
             if !reached.objects.iter().find(same).is_some_and(|o| is_same_sql(&o.sql, &object.sql)) {
@@ -126,7 +131,20 @@ impl Rehearsal {
 }
 
 fn drop_sql(object: &Object) -> String {
-    format!("DROP {} {}", object.kind, quote(&object.name))
+    let kind = if object.kind == "virtual" { "table" } else { &object.kind };
+    format!("DROP {kind} {}", quote(&object.name))
+}
+
+/// The statements that make a schema, in an order in which they can be run. After VACUUM, SQLite itself lists what is
+/// inside virtual tables before them.
+pub(super) fn in_order(seen: &[Seen]) -> Vec<&str> {
+    let is_virtual = |s: &&Seen| s.sql.as_deref().is_some_and(|sql| Virtual::declared(sql).is_ok());
+    let virtuals: Vec<&Seen> = seen.iter().filter(is_virtual).collect();
+    let is_inside = |s: &Seen| virtuals.iter().any(|v| s.name.strip_prefix(&v.name).is_some_and(|rest| rest.starts_with('_')));
+    let plain = |kind: &'static str| seen.iter().filter(move |s| s.kind == kind && !is_virtual(s));
+    let tables = plain("table").filter(|s| !is_inside(s)).chain(virtuals.iter().copied()).chain(plain("table").filter(|s| is_inside(s)));
+    let others = plain("index").chain(plain("view")).chain(plain("trigger"));
+    tables.chain(others).filter_map(|s| s.sql.as_deref()).collect()
 }
 
 /// Renames one after the other so that each new name is free by then.

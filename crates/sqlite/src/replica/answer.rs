@@ -1,7 +1,8 @@
 //! Answers conflicts as local edits, with a note that travels with them.
-use super::edit::{LocalEdit, now, write};
+use super::clock;
+use super::edit::{LocalEdit, write};
 use super::ground::ReplicaGround;
-use super::storage;
+use super::{links, storage};
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Choice, Resolution};
 use mainstem::core::conflict::{Answer, Claim, Conflict, ConflictKind, Image};
@@ -9,6 +10,7 @@ use mainstem::core::stamp::{ReplicaId, Stamp, Time};
 use mainstem::core::strategy::{self, CellOutcome, CellSide, Context, Strategy};
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
+use mainstem::rebase::parent_of;
 use mainstem::replica::Answering;
 use mainstem::tables::Tables;
 use mainstem::wiring::Around;
@@ -16,7 +18,7 @@ use rusqlite::Connection;
 
 /// Answers conflicts by id.
 pub fn resolve(db: &Connection, around: &Around, actor: &str, answers: &[(u64, Answering)]) -> Result<()> {
-    let at = now(db, around)?;
+    let at = clock::now(db, around)?;
     let mut ground = ReplicaGround::new(db)?;
     for (id, answering) in answers {
         let mut conflict =
@@ -26,12 +28,13 @@ pub fn resolve(db: &Connection, around: &Around, actor: &str, answers: &[(u64, A
                 .hint("mainstem conflicts --state resolved (to change the answer, edit the row)"));
         }
         let edits = edits(&mut ground, &conflict, answering)?;
+        let edits = links::follow(&mut ground, edits, true)?;
         write(db, &mut ground, edits, at).map_err(|e| choose_another(e, &conflict))?;
         storage::add_resolution(db, &Resolution { conflict: *id, choice: answering.choice, actor: actor.to_owned(), at })?;
         conflict.answer = Some(Answer { choice: answering.choice, actor: Some(actor.to_owned()), at });
         storage::put_conflict(db, &conflict)?;
     }
-    Ok(())
+    ground.renew_indexes()
 }
 
 /// An answer that the database refuses: another one may do.
@@ -146,8 +149,31 @@ fn row(ground: &mut ReplicaGround<'_>, table: usize, conflict: &Conflict, answer
     let before = ground.get(table, &key)?;
     edits.push(LocalEdit { table, before, after: wanted });
     if conflict.kind == ConflictKind::MissingParent && *claim == Claim::Row(None) {
-        // Letting the deletion stand takes the row away; the parent that was kept for it goes in an edit of its own.
+        // Letting the deletion stand takes the row away, and with the last such row the parent that was kept for it.
         edits.retain(|e| e.before.is_some());
+        if let Some(child) = edits.first().and_then(|e| e.before.clone()) {
+            edits.extend(kept_parents(ground, table, &child, conflict)?);
+        }
+    }
+    Ok(edits)
+}
+
+/// The parents that were kept for a row alone.
+fn kept_parents(ground: &mut ReplicaGround<'_>, table: usize, child: &Row, conflict: &Conflict) -> Result<Vec<LocalEdit>> {
+    let schema = ground.schema();
+    let mut edits = Vec::new();
+    for link in &schema.tables[table].foreign_keys {
+        let Some((parent, columns)) = parent_of(&schema, link) else { continue };
+        let is_it = conflict.detail.strip_prefix("parent in ").is_some_and(|name| name.eq_ignore_ascii_case(&link.parent));
+        let values: Vec<Value> = link.columns.iter().map(|&c| child[c].clone()).collect();
+        if !is_it || values.iter().any(Value::is_null) {
+            continue;
+        }
+        for row in ground.find(parent, &columns, &values, 1)? {
+            if !links::is_pointed_to(ground, parent, &row, table, child)? {
+                edits.push(LocalEdit { table: parent, before: Some(row), after: None });
+            }
+        }
     }
     Ok(edits)
 }

@@ -1,20 +1,22 @@
 //! Rows as they are in the base version, kept for as long as they deviate from it here.
 //!
 //! Invariant: for every row that deviates from the base version, `mainstem_base` has that row's image in the base
-//! version (NULL: there was none), or capture's log has it.
+//! version (NULL: there was none) and the digest of the row that capture left there, or capture's log has it.
 //! Invariant: an image says which columns it has, by a row of `mainstem_shape`; a shape is never changed.
 use crate::errors::Explain;
+use mainstem::body::Digests;
+use mainstem::core::event::Digest;
 use mainstem::core::format::row as row_format;
 use mainstem::core::schema::Table;
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use std::rc::Rc;
 
 /// The tables, made with the replica's others.
 pub const TABLES: &str = "
 CREATE TABLE mainstem_shape(id INTEGER PRIMARY KEY, columns BLOB NOT NULL UNIQUE);
-CREATE TABLE mainstem_base(tbl TEXT COLLATE NOCASE, key BLOB, shape INTEGER, image BLOB, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
+CREATE TABLE mainstem_base(tbl TEXT COLLATE NOCASE, key BLOB, shape INTEGER, image BLOB, now BLOB, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
 ";
 
 /// A row of the base version with the names its columns had.
@@ -49,28 +51,35 @@ fn is_of(names: &[String], table: &Table) -> bool {
 /// Keeps images, and remembers the number of the shape it wrote last.
 pub struct Keeper<'c> {
     db: &'c Connection,
-    insert: Option<CachedStatement<'c>>,
     last: Option<(i64, Vec<String>)>,
+    digests: Digests,
 }
 
 impl<'c> Keeper<'c> {
     /// A keeper inside a write transaction of the caller's.
     pub fn new(db: &'c Connection) -> Self {
-        Keeper { db, insert: None, last: None }
+        Keeper { db, last: None, digests: Digests::default() }
     }
 
-    /// Keeps a row's image in the base version, unless it is kept already.
-    pub fn keep(&mut self, table: &Table, key: &Key, row: Option<&Row>) -> Result<()> {
-        let shape = row.map(|_| self.shape(table)).transpose()?;
-        let image = row.map(|row| row_format::encode_row(row));
-        let insert = match &mut self.insert {
-            Some(insert) => insert,
-            none => {
-                let sql = "INSERT INTO mainstem_base(tbl, key, shape, image) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
-                none.insert(self.db.prepare_cached(sql).on(self.db)?)
-            }
-        };
-        insert.execute(params![table.name, row_format::encode_key(key), shape, image]).on(self.db).map(drop)
+    /// Keeps a row's image in the base version, unless it is kept already, and the digest of the row that is there now.
+    pub fn keep(&mut self, table: &Table, key: &Key, base: Option<&Row>, now: Option<&Row>) -> Result<()> {
+        let sql = "INSERT INTO mainstem_base(tbl, key, shape, image, now) VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET now = excluded.now";
+        self.write(sql, table, key, base, now)
+    }
+
+    /// Corrects a kept row's base image, and says that it was just that at the last commit: what it became since is in
+    /// capture's log.
+    pub fn correct(&mut self, table: &Table, key: &Key, base: Option<&Row>) -> Result<()> {
+        let sql = "UPDATE mainstem_base SET shape = ?3, image = ?4, now = ?5 WHERE tbl = ?1 AND key = ?2";
+        self.write(sql, table, key, base, base)
+    }
+
+    fn write(&mut self, sql: &str, table: &Table, key: &Key, base: Option<&Row>, now: Option<&Row>) -> Result<()> {
+        let shape = base.map(|_| self.shape(table)).transpose()?;
+        let image = base.map(|row| row_format::encode_row(row));
+        let now = now.map(|row| self.digests.digest(table, row));
+        self.db.prepare_cached(sql).on(self.db)?.execute(params![table.name, row_format::encode_key(key), shape, image, now]).on(self.db)?;
+        Ok(())
     }
 
     fn shape(&mut self, table: &Table) -> Result<i64> {
@@ -110,19 +119,30 @@ pub fn find(db: &Connection, table: &Table, key: &Key) -> Result<Option<Option<I
     }
 }
 
-/// Takes a kept base image: table name, key, image.
-pub type Visit<'a> = &'a mut dyn FnMut(&str, Key, Option<Image>) -> Result<()>;
+/// A row that deviates from the base version by what is kept.
+pub struct Kept {
+    /// The row.
+    pub key: Key,
+    /// Its image in the base version; none where it was not there.
+    pub image: Option<Image>,
+    /// The digest of the row that capture left there; none where it left none.
+    pub now: Option<Digest>,
+}
+
+/// Takes a table's name and a kept row of it.
+pub type Visit<'a> = &'a mut dyn FnMut(&str, Kept) -> Result<()>;
 
 /// Visits every kept base image.
 pub fn each(db: &Connection, visit: Visit<'_>) -> Result<()> {
     let shapes = Shapes::read(db)?;
-    let mut statement = db.prepare_cached("SELECT tbl, key, shape, image FROM mainstem_base ORDER BY tbl, key").on(db)?;
+    let mut statement = db.prepare_cached("SELECT tbl, key, shape, image, now FROM mainstem_base ORDER BY tbl, key").on(db)?;
     let mut rows = statement.query([]).on(db)?;
     while let Some(row) = rows.next().on(db)? {
         let table = row.get_ref(0).on(db)?.as_str().map_err(|_| damaged())?;
         let key = row_format::decode_key(row.get_ref(1).on(db)?.as_blob().map_err(|_| damaged())?)?;
         let image = row.get_ref(3).on(db)?.as_blob_or_null().map_err(|_| damaged())?;
-        visit(table, key, image_of(row.get(2).on(db)?, image, &shapes)?)?;
+        let image = image_of(row.get(2).on(db)?, image, &shapes)?;
+        visit(table, Kept { key, image, now: row.get(4).on(db)? })?;
     }
     Ok(())
 }

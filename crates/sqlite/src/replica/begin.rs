@@ -2,7 +2,8 @@
 use super::{SqliteReplica, compare, receive, reidentify, storage, tracked_schema, transact, working};
 use crate::capture;
 use crate::connection::{self, FileIdentity};
-use crate::errors::{Explain, display_name};
+use crate::derived::{self, Stale};
+use crate::errors::{Explain, display_name, shell_word};
 use crate::primary::{PRIMARY_FILE, found_primary};
 use crate::tables::SqliteTables;
 use mainstem::core::ErrorKind;
@@ -16,7 +17,7 @@ use mainstem::primary::{Description, Primary, SnapshotSink, SnapshotStart};
 use mainstem::replica::{Progress, Replica};
 use mainstem::tables::{Tables, Wrote};
 use mainstem::wiring::Around;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ pub struct InitOptions {
     pub actor: Option<String>,
 }
 
-/// A table that cannot be tracked: its name, why, what to do.
+/// A table whose rows do not travel: its name, why, what to do.
 pub type RefusedTable = (String, String, String);
 
 /// What init found and did.
@@ -39,12 +40,16 @@ pub type RefusedTable = (String, String, String);
 pub struct InitReport {
     /// Tables tracked, with their row counts.
     pub tracked: Vec<(String, u64)>,
-    /// Tables that cannot be tracked: name, why, what to do.
+    /// Tables whose rows do not travel: name, why, what to do.
     pub refused: Vec<RefusedTable>,
     /// Policy lines proposed from column names (`updated_at` as `max`).
     pub proposed_policy: Vec<(String, String)>,
-    /// True where the file was tracked before and nothing changed.
+    /// Foreign keys from a tracked table to one that is in the file and not tracked: child, parent.
+    pub loose_links: Vec<(String, String)>,
+    /// True where the file was tracked before.
     pub already: bool,
+    /// Of a file that was tracked before: tables that were not yet, and are now.
+    pub fresh: Vec<String>,
 }
 
 /// The name a dataset gets from its file.
@@ -57,6 +62,7 @@ fn choose(db: &Connection, options: &InitOptions) -> Result<(Vec<Table>, Vec<Ref
     let read = crate::schema::read(db)?;
     let mut refused: Vec<RefusedTable> = read.refused.into_iter().map(|r| (r.table, r.why, r.hint)).collect();
     let mut chosen = Vec::new();
+    let all: Vec<String> = read.schema.tables.iter().map(|t| t.name.clone()).collect();
     let is_in = |list: &[String], name: &str| list.iter().any(|n| n.eq_ignore_ascii_case(name));
     for table in read.schema.tables {
         if is_in(&options.exclude, &table.name) || (!options.tables.is_empty() && !is_in(&options.tables, &table.name)) {
@@ -68,14 +74,15 @@ fn choose(db: &Connection, options: &InitOptions) -> Result<(Vec<Table>, Vec<Ref
             refused.push((
                 table.name.clone(),
                 format!("{nulls} of its rows have NULL in the key ({})", key.join(", ")),
-                "give those rows a key, then mainstem init again".into(),
+                "give those rows a key, then: mainstem init FILE".into(),
             ));
         } else {
             chosen.push(table);
         }
     }
+    let is_there = |name: &str| all.iter().chain(refused.iter().map(|(n, ..)| n)).any(|n| n.eq_ignore_ascii_case(name));
     for name in options.tables.iter().chain(&options.exclude) {
-        if chosen.iter().any(|t| t.name.eq_ignore_ascii_case(name)) || is_in(&options.exclude, name) {
+        if chosen.iter().any(|t| t.name.eq_ignore_ascii_case(name)) || (is_in(&options.exclude, name) && is_there(name)) {
             continue;
         }
         let what = match refused.iter().find(|(n, ..)| n.eq_ignore_ascii_case(name)) {
@@ -83,13 +90,49 @@ fn choose(db: &Connection, options: &InitOptions) -> Result<(Vec<Table>, Vec<Ref
             None if read.schema.objects.iter().any(|o| o.kind == "view" && o.name.eq_ignore_ascii_case(name)) => {
                 Error::invalid(format!("{name} is a view, not a table")).hint("name the tables the view reads from")
             }
-            None => {
-                Error::not_found(format!("there is no table {name}")).hint("mainstem init without --table tracks every table that can be")
-            }
+            None => Error::not_found(format!("there is no table {name}; the tables are {}", all.join(", ")))
+                .hint("mainstem init FILE, without --table or --exclude, tracks every table that can be"),
         };
         return Err(what);
     }
+    refused.retain(|(name, ..)| !is_in(&options.exclude, name));
     Ok((chosen, refused))
+}
+
+fn loose_links(db: &Connection, tracked: &[Table]) -> Result<Vec<(String, String)>> {
+    let sql = "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND lower(name) = lower(?1)";
+    let mut found = Vec::new();
+    for (child, link) in tracked.iter().flat_map(|t| t.foreign_keys.iter().map(move |k| (t, k))) {
+        if !tracked.iter().any(|t| t.name.eq_ignore_ascii_case(&link.parent)) {
+            let parent: Option<String> = db.query_row(sql, [&link.parent], |r| r.get(0)).optional().on(db)?;
+            found.extend(parent.map(|parent| (child.name.clone(), parent)));
+        }
+    }
+    Ok(found)
+}
+
+/// Init of a file that is tracked: takes the tables that can be tracked now and could not before.
+fn again(
+    db: &Connection,
+    path: &Path,
+    options: &InitOptions,
+    around: Around,
+    refused: Vec<(String, String, String)>,
+) -> Result<InitReport> {
+    let before = capture::tracked(db)?;
+    transact(db, || capture::look_again(db))?;
+    SqliteReplica::open(path, around)?;
+    let now = capture::tracked(db)?;
+    let is_in = |list: &[String], name: &str| list.iter().any(|n| n.eq_ignore_ascii_case(name));
+    let is_otherwise = |name: &&String| is_in(&options.tables, name) != is_in(&now, name);
+    if let Some(name) = options.tables.iter().chain(&options.exclude).find(is_otherwise) {
+        let (file, option) = if is_in(&now, name) { ("with", "--exclude") } else { ("without", "--table") };
+        let shown = shell_word(&path.to_string_lossy());
+        return Err(Error::new(ErrorKind::Conflict, "tracked", format!("{} is tracked already, {file} table {name}", display_name(path)))
+            .hint(format!("mainstem deinit {shown}, then: mainstem init {shown} {option} {}", shell_word(name))));
+    }
+    let fresh = now.iter().filter(|t| !is_in(&before, t)).cloned().collect();
+    Ok(InitReport { tracked: now.into_iter().map(|t| (t, 0)).collect(), refused, already: true, fresh, ..InitReport::default() })
 }
 
 impl SqliteReplica {
@@ -98,8 +141,15 @@ impl SqliteReplica {
         let db = connection::open_user(path)?;
         let (tables, refused) = choose(&db, options)?;
         if storage::is_tracked(&db)? {
-            let tracked = capture::tracked(&db)?.into_iter().map(|t| (t, 0)).collect();
-            return Ok(InitReport { tracked, refused, already: true, ..InitReport::default() });
+            return again(&db, path, options, around, refused);
+        }
+        if let Some(first) = crate::schema::reserved(&db)?.into_iter().next() {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "reserved",
+                format!("{} cannot be tracked: {} ({})", display_name(path), first.why, first.table),
+            )
+            .hint(first.hint));
         }
         if tables.is_empty() {
             let why = refused.first().map_or_else(|| "it has no tables".to_owned(), |(n, w, _)| format!("table {n}: {w}"));
@@ -116,6 +166,7 @@ impl SqliteReplica {
         let tracked = transact(&db, || {
             storage::create(&db)?;
             capture::install(&db, &tables, options.tables.is_empty())?;
+            capture::leave_out(&db, &options.exclude)?;
             reidentify(&db, &around)?;
             storage::put(&db, "place", format!("{}:{}", place.device, place.inode))?;
             storage::put(&db, "dataset", dataset_name(path))?;
@@ -128,17 +179,17 @@ impl SqliteReplica {
             Ok(digests)
         })?;
         let tracked = tables.iter().map(|t| (t.name.clone(), tracked.iter().find(|d| d.table == t.name).map_or(0, |d| d.rows))).collect();
-        Ok(InitReport { tracked, refused, proposed_policy, already: false })
+        Ok(InitReport { tracked, refused, proposed_policy, loose_links: loose_links(&db, &tables)?, ..InitReport::default() })
     }
 
     /// Stops tracking: removes every `mainstem_` object. Refuses to drop unsent work unless `force`.
     pub fn deinit(path: &Path, force: bool, around: Around) -> Result<()> {
         let mut replica = SqliteReplica::open(path, around)?;
         let standing = replica.standing()?;
-        let unsent = standing.unsent + u64::from(working::has_work(&replica.db)?);
+        let unsent = standing.unsent + u64::from(working::is_changed(&replica.db)?);
         if !force && standing.remote.is_some() && unsent > 0 {
             return Err(Error::new(ErrorKind::Conflict, "unsent", format!("{} has changes the primary does not have", display_name(path)))
-                .hint("mainstem sync first, or mainstem deinit --force to keep them in this file only"));
+                .hint("mainstem sync (or, to keep them in this file only: mainstem deinit --force)"));
         }
         transact(&replica.db, || capture::remove(&replica.db))
     }
@@ -153,7 +204,7 @@ impl SqliteReplica {
                 "published",
                 format!("{} has a primary already: {remote}", display_name(&self.path)),
             )
-            .hint("mainstem sync, or mainstem clone to another file"));
+            .hint("mainstem sync"));
         }
         let lineage = match storage::get_wide(&self.db, "publishing")? {
             Some(lineage) => lineage,
@@ -202,7 +253,16 @@ impl SqliteReplica {
         progress: Progress<'_>,
     ) -> Result<(Option<i64>, Description)> {
         if folder.join(PRIMARY_FILE).exists() {
-            let there = crate::primary::open_primary(folder, self.around.clone()).and_then(|mut p| p.describe());
+            let policy = super::kept_policy(&self.db)?;
+            let there = crate::primary::open_primary(folder, self.around.clone()).and_then(|mut p| {
+                let found = p.describe()?;
+                // The policy may have been set here after an earlier try made the primary.
+                if found.lineage != lineage || found.policy == policy {
+                    return Ok(found);
+                }
+                p.set_policy(&policy, actor)?;
+                p.describe()
+            });
             match there {
                 Ok(description) if description.lineage == lineage => return Ok((None, description)),
                 Ok(description) => {
@@ -221,7 +281,7 @@ impl SqliteReplica {
         connection::begin_read(db)?;
         let made = (|| {
             let schema = tracked_schema(db)?;
-            let founding = Founding { dataset, actor, lineage, schema: &schema, policy: &super::policy_text(db)? };
+            let founding = Founding { dataset, actor, lineage, schema: &schema, policy: &super::kept_policy(db)? };
             let total: u64 = storage::digests(db)?.iter().map(|d| d.rows).sum();
             let mut done = 0;
             found_primary(folder, self.around.clone(), &founding, &mut |take| {
@@ -330,7 +390,9 @@ fn fill_clone(
             tables.alter(&SchemaChange::PutObject { object: object.clone() })?;
         }
         drop(tables);
+        let broken = derived::rebuild(&db, &Stale::All)?;
         storage::create(&db)?;
+        storage::set_broken(&db, &broken)?;
         let schema = crate::schema::read(&db)?.schema;
         capture::install(&db, &schema.tables, true)?;
         attach(&db, &start.description, address, start.description.head.version, &start.hash)?;
@@ -349,8 +411,11 @@ fn fill_clone(
         let mut quiet = |_: &str, _: u64, _: u64| {};
         let digests = compare::count(&db, &mut quiet)?;
         if state_digest(&digests) != state_digest(&start.description.tables) {
-            return Err(Error::corrupt("the snapshot's rows are not what the primary's digest says")
-                .hint(format!("mainstem clone {address} {} again", path.display())));
+            return Err(Error::corrupt("the snapshot's rows are not what the primary's digest says").hint(format!(
+                "mainstem clone {} {}",
+                shell_word(address),
+                shell_word(&path.to_string_lossy())
+            )));
         }
         storage::set_digests(&db, &digests)?;
         Ok(start.description)

@@ -6,9 +6,10 @@ use super::{base_version, bases, storage, tracked_schema, working};
 use crate::capture::{self, Done};
 use crate::errors::Explain;
 use mainstem::body::Digests;
+use mainstem::core::ErrorKind;
 use mainstem::core::change::Shape;
 use mainstem::core::digest::state_digest;
-use mainstem::core::event::TableDigest;
+use mainstem::core::event::{Digest, TableDigest};
 use mainstem::core::format::row as row_format;
 use mainstem::core::schema::{Schema, SchemaChange, Table};
 use mainstem::core::value::{Key, Row};
@@ -19,14 +20,17 @@ use mainstem::replica::{Difference, Progress, Verified};
 use mainstem::schema_merge::table_of;
 use mainstem::tables::Tables;
 use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::HashSet;
 
 /// Between two reports of progress, rows.
 const PROGRESS_ROWS: u64 = 10_000;
+/// Missing rows of one table that are taken for deletions without asking.
+const UNSEEN_DELETIONS_MAX: usize = 50;
 /// Differences that are named for one table.
 const NAMED_MAX: usize = 1_000;
 
 const SCRATCH: &str = "
-CREATE TEMP TABLE IF NOT EXISTS mainstem_logged(tbl TEXT, key BLOB, is_partial INTEGER, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
+CREATE TEMP TABLE IF NOT EXISTS mainstem_logged(tbl TEXT, key BLOB, before BLOB, is_partial INTEGER, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
 CREATE TEMP TABLE IF NOT EXISTS mainstem_seen(key BLOB PRIMARY KEY) WITHOUT ROWID;
 DELETE FROM temp.mainstem_logged;
 ";
@@ -59,22 +63,30 @@ fn stored(db: &Connection, schema: &Schema, progress: Progress<'_>) -> Result<Di
 fn believed(db: &Connection, schema: &Schema) -> Result<Digests> {
     let mut digests = Digests::new(schema, &storage::digests(db)?);
     db.execute_batch(SCRATCH).on(db)?;
-    let mut now = working::rows_now(db, schema);
-    bases::each(db, &mut |name, key, image| {
-        let Some(position) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
-        let table = &schema.tables[position];
-        let after = now.get(position, &key)?;
-        let before = image.map(|image| image.row(table, None));
-        digests.row(table, before.as_ref(), after.as_ref());
+    bases::each(db, &mut |name, kept| {
+        let Some(table) = schema.table(name) else { return Ok(()) };
+        let before = kept.image.map(|image| image.row(table, None));
+        digests.row_to(table, before.as_ref(), kept.now.as_ref());
         Ok(())
     })?;
     capture::condense(db, None, &mut |table, net| {
-        if !bases::is_kept(db, table, &net.key)? {
-            digests.row(table, net.before.as_ref(), net.after.as_ref());
-        }
+        digests.row(table, net.before.as_ref(), net.after.as_ref());
         Ok(())
     })?;
     Ok(digests)
+}
+
+/// Tables whose stored rows are not what capture believes, inside a read transaction. Tables whose columns changed since the
+/// base version cannot be told by digest.
+pub fn suspects(db: &Connection) -> Result<Vec<String>> {
+    let schema = tracked_schema(db)?;
+    let steps = local_steps(db)?;
+    let mut quiet = |_: &str, _: u64, _: u64| {};
+    let now = stored(db, &schema, &mut quiet)?.list();
+    let believed = believed(db, &schema)?.list();
+    let is_altered = |name: &str| steps.iter().filter_map(table_of).any(|t| t.eq_ignore_ascii_case(name));
+    let differs = |table: &&Table| !is_altered(&table.name) && find(&now, table) != find(&believed, table);
+    Ok(schema.tables.iter().filter(differs).map(|t| t.name.clone()).collect())
 }
 
 /// Compares every table, inside a read transaction.
@@ -143,19 +155,49 @@ fn against_version(db: &Connection, schema: &Schema, primary: &mut dyn Primary, 
     Ok(())
 }
 
-/// Takes a row that differs: its key, the base row, the row here.
-type VisitDifference<'a> = &'a mut dyn FnMut(&Key, Option<&Row>, Option<&Row>) -> Result<()>;
+/// A row that is not what capture believes it was at the last commit.
+struct Unseen<'a> {
+    key: &'a Key,
+    /// The row in the base version.
+    base: Option<&'a Row>,
+    /// The row here.
+    here: Option<&'a Row>,
+    /// True where capture saw a later write to it.
+    is_logged: bool,
+}
 
-/// One table's rows compared with the primary's at the base version. `visit` gets each row that differs and is not a
-/// known change: its key, the base row, the row here.
-fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[SchemaChange], visit: VisitDifference<'_>) -> Result<()> {
+type VisitUnseen<'a> = &'a mut dyn FnMut(Unseen<'_>) -> Result<()>;
+
+/// One table's rows compared with the primary's at the base version, with what is known to have changed since left out.
+struct Comparing<'c> {
+    db: &'c Connection,
+    table: &'c Table,
+    now: crate::tables::SqliteTables<'c>,
+    digests: Digests,
+}
+
+impl Comparing<'_> {
+    /// Reports a row whose state at the last commit is not `expected`.
+    fn settle(&mut self, key: &Key, expected: Option<Digest>, base: Option<&Row>, visit: VisitUnseen<'_>) -> Result<()> {
+        let here = self.now.get(0, key)?;
+        let logged = logged(self.db, self.table, key)?;
+        let actual = match &logged {
+            Some(Logged { is_partial: true, .. }) => expected,
+            Some(logged) => logged.before,
+            None => here.as_ref().map(|row| self.digests.digest(self.table, row)),
+        };
+        if actual == expected { Ok(()) } else { visit(Unseen { key, base, here: here.as_ref(), is_logged: logged.is_some() }) }
+    }
+}
+
+fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[SchemaChange], visit: VisitUnseen<'_>) -> Result<()> {
     let schema = Schema { tables: vec![table.clone()], objects: Vec::new() };
-    let mut here = working::rows_now(db, &schema);
+    let mut comparing = Comparing { db, table, now: working::rows_now(db, &schema), digests: Digests::default() };
     db.execute("DELETE FROM temp.mainstem_seen", []).on(db)?;
     let former = former_name(&table.name, steps);
     let mut lane: Option<(Vec<String>, Lane)> = None;
-    let version = base_version(db)?;
-    let compared = primary.rows(&former, version, &mut |names, row| {
+    let mut wrong: HashSet<Key> = HashSet::new();
+    let compared = primary.rows(&former, base_version(db)?, &mut |names, row| {
         if lane.as_ref().is_none_or(|(known, _)| known != names) {
             let shape = Shape { table: former.clone(), columns: names.to_vec(), key: key_in(names, table, steps), ..Shape::default() };
             lane = Some((names.to_vec(), Lane::between(&schema, Some(0), &shape, steps)));
@@ -167,16 +209,24 @@ fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[S
             .on(db)?
             .execute([row_format::encode_key(&key)])
             .on(db)?;
-        let there = here.get(0, &key)?;
-        if there.as_ref() != Some(&base) && !is_known(db, table, &key)? {
-            visit(&key, Some(&base), there.as_ref())?;
+        if let Some(image) = bases::find(db, table, &key)? {
+            let image = image.map(|image| image.row(table, None));
+            if image.as_ref() != Some(&base) {
+                // An unseen write came before the first that was seen, so that its outcome was taken for the base.
+                wrong.insert(key.clone());
+                let (here, is_logged) = (comparing.now.get(0, &key)?, logged(db, table, &key)?.is_some());
+                visit(Unseen { key: &key, base: Some(&base), here: here.as_ref(), is_logged })?;
+            }
+            return Ok(());
         }
-        Ok(())
+        let expected = comparing.digests.digest(table, &base);
+        comparing.settle(&key, Some(expected), Some(&base), visit)
     });
     match compared {
-        Err(e) if e.kind == mainstem::core::ErrorKind::NotFound => {}
+        Err(e) if e.kind == ErrorKind::NotFound => {}
         other => other?,
     }
+    let mut extra: Vec<Key> = Vec::new();
     capture::scan(db, table, &mut |row| {
         let key = table.key_of(&row);
         let seen = db
@@ -185,33 +235,50 @@ fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[S
             .query_row([row_format::encode_key(&key)], |_| Ok(()))
             .optional()
             .on(db)?;
-        if seen.is_none() && !is_known(db, table, &key)? {
-            visit(&key, None, Some(&row))?;
+        if seen.is_none() && !bases::is_kept(db, table, &key)? {
+            extra.push(key);
         }
         Ok(())
+    })?;
+    for key in extra {
+        comparing.settle(&key, None, None, visit)?;
+    }
+    bases::each(db, &mut |name, kept| {
+        if !name.eq_ignore_ascii_case(&table.name) || wrong.contains(&kept.key) {
+            return Ok(());
+        }
+        let base = kept.image.map(|image| image.row(table, None));
+        comparing.settle(&kept.key, kept.now, base.as_ref(), visit)
     })
 }
 
-fn is_known(db: &Connection, table: &Table, key: &Key) -> Result<bool> {
-    if bases::is_kept(db, table, key)? {
-        return Ok(true);
-    }
-    let found = db
-        .prepare_cached("SELECT 1 FROM temp.mainstem_logged WHERE tbl = ?1 AND key = ?2")
-        .on(db)?
-        .query_row(params![table.name, row_format::encode_key(key)], |_| Ok(()))
-        .optional()
-        .on(db)?;
-    Ok(found.is_some())
+/// What capture's log says of a row.
+struct Logged {
+    /// The digest of its first image; none where the row was not there.
+    before: Option<Digest>,
+    /// True where that image is known only in part.
+    is_partial: bool,
 }
 
-/// Notes which rows capture's log speaks of.
+fn logged(db: &Connection, table: &Table, key: &Key) -> Result<Option<Logged>> {
+    let found: Option<(Option<[u8; 32]>, bool)> = db
+        .prepare_cached("SELECT before, is_partial FROM temp.mainstem_logged WHERE tbl = ?1 AND key = ?2")
+        .on(db)?
+        .query_row(params![table.name, row_format::encode_key(key)], |r| Ok((r.get(0)?, r.get(1)?)))
+        .optional()
+        .on(db)?;
+    Ok(found.map(|(before, is_partial)| Logged { before, is_partial }))
+}
+
+/// Notes which rows capture's log speaks of, and what they were at the last commit.
 fn note_logged(db: &Connection) -> Result<()> {
     db.execute_batch(SCRATCH).on(db)?;
+    let mut digests = Digests::default();
     capture::condense(db, None, &mut |table, net| {
-        db.prepare_cached("INSERT OR REPLACE INTO temp.mainstem_logged(tbl, key, is_partial) VALUES(?1, ?2, ?3)")
+        let before = net.before.as_ref().map(|row| digests.digest(table, row));
+        db.prepare_cached("INSERT OR REPLACE INTO temp.mainstem_logged(tbl, key, before, is_partial) VALUES(?1, ?2, ?3, ?4)")
             .on(db)?
-            .execute(params![table.name, row_format::encode_key(&net.key), !net.unknown_before.is_empty()])
+            .execute(params![table.name, row_format::encode_key(&net.key), before, !net.unknown_before.is_empty()])
             .on(db)?;
         Ok(())
     })
@@ -255,25 +322,18 @@ fn name_rows(
 ) -> Result<()> {
     note_logged(db)?;
     let mut named = 0;
-    compare(db, table, primary, steps, &mut |key, base, here| {
+    compare(db, table, primary, steps, &mut |unseen| {
         named += 1;
         if named <= NAMED_MAX {
-            let what = match (base, here) {
-                (Some(_), None) => "the row is gone, and capture did not see it go".to_owned(),
+            let what = match (unseen.base, unseen.here) {
+                (_, None) => "the row is gone, and capture did not see it go".to_owned(),
                 (None, Some(_)) => "the row came, and capture did not see it come".to_owned(),
                 (Some(base), Some(here)) => {
-                    let columns: Vec<&str> = table
-                        .columns
-                        .iter()
-                        .zip(base.iter().zip(here))
-                        .filter(|(_, (b, h))| b != h)
-                        .map(|(c, _)| c.name.as_str())
-                        .collect();
-                    format!("changed without capture: {}", columns.join(", "))
+                    let cells = table.columns.iter().zip(base.iter().zip(here)).filter(|(_, (b, h))| b != h);
+                    format!("changed without capture: {}", cells.map(|(c, _)| c.name.as_str()).collect::<Vec<_>>().join(", "))
                 }
-                (None, None) => return Ok(()),
             };
-            differences.push(Difference { table: table.name.clone(), key: Some(key.clone()), what });
+            differences.push(Difference { table: table.name.clone(), key: Some(unseen.key.clone()), what });
         }
         Ok(())
     })?;
@@ -284,7 +344,7 @@ fn name_rows(
 }
 
 /// Records what capture missed as local edits, inside a write transaction.
-pub fn reconcile(db: &Connection, primary: &mut dyn Primary, progress: Progress<'_>) -> Result<u64> {
+pub fn reconcile(db: &Connection, primary: &mut dyn Primary, may_delete_many: bool, progress: Progress<'_>) -> Result<u64> {
     let schema = tracked_schema(db)?;
     let gaps = storage::gaps(db)?;
     let steps = local_steps(db)?;
@@ -295,10 +355,33 @@ pub fn reconcile(db: &Connection, primary: &mut dyn Primary, progress: Progress<
             continue;
         }
         progress("comparing tables", done as u64, schema.tables.len() as u64);
-        compare(db, table, primary, &steps, &mut |key, base, here| {
-            found += 1;
-            capture::record(db, table, key, Done::between(base, here), 0)
+        let mut missed = Vec::new();
+        compare(db, table, primary, &steps, &mut |unseen| {
+            missed.push((unseen.key.clone(), unseen.base.cloned(), unseen.here.cloned(), unseen.is_logged));
+            Ok(())
         })?;
+        let gone = missed.iter().filter(|(_, _, here, _)| here.is_none()).count();
+        if gone > UNSEEN_DELETIONS_MAX && !may_delete_many {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "many_deletions",
+                format!("{gone} rows of {} are missing, and capture did not see them go; nothing was sent", table.name),
+            )
+            .hint("restore the file if that was not meant; else: mainstem sync --accept-deletions"));
+        }
+        let mut keeper = bases::Keeper::new(db);
+        for (key, base, here, is_logged) in &missed {
+            let done = Done::between(base.as_ref(), here.as_ref());
+            // What capture saw later began from a state it had not seen come about: the record of that goes before.
+            if *is_logged {
+                capture::record_first(db, table, key, done)?
+            } else {
+                capture::record(db, table, key, done, 0)?
+            }
+            // From here on it is the log that says what became of the row.
+            keeper.correct(table, key, base.as_ref())?;
+        }
+        found += missed.len() as u64;
         complete_partial(db, table, primary, &steps)?;
     }
     db.execute("DELETE FROM mainstem_gap", []).on(db)?;
@@ -314,7 +397,7 @@ fn complete_partial(db: &Connection, table: &Table, primary: &mut dyn Primary, s
     }
     let former = former_name(&table.name, steps);
     let schema = Schema { tables: vec![table.clone()], objects: Vec::new() };
-    let mut keeper = bases::Keeper::new(db);
+    let (mut now, mut keeper) = (working::rows_now(db, &schema), bases::Keeper::new(db));
     primary.rows(&former, base_version(db)?, &mut |names, row| {
         let shape = Shape { table: former.clone(), columns: names.to_vec(), key: key_in(names, table, steps), ..Shape::default() };
         let base = Lane::between(&schema, Some(0), &shape, steps).local_row(row);
@@ -325,7 +408,10 @@ fn complete_partial(db: &Connection, table: &Table, primary: &mut dyn Primary, s
             .query_row(params![table.name, row_format::encode_key(&key)], |_| Ok(()))
             .optional()
             .on(db)?;
-        if is_partial.is_some() { keeper.keep(table, &key, Some(&base)) } else { Ok(()) }
+        if is_partial.is_none() {
+            return Ok(());
+        }
+        keeper.keep(table, &key, Some(&base), now.get(0, &key)?.as_ref())
     })
 }
 

@@ -1,6 +1,6 @@
 //! Local edits that Mainstem itself makes: putting rows back, and taking a changeset from a file.
 use super::ground::{Record, ReplicaGround};
-use super::{base_version, receive, storage, tracked_schema, working};
+use super::{base_version, clock, links, storage, tracked_schema, working};
 use crate::capture::{self, Done};
 use mainstem::core::change::{Change, Edit, Front, Shape};
 use mainstem::core::conflict::Conflict;
@@ -59,11 +59,6 @@ fn stands_against(table: &str, what: &str) -> Error {
         .hint("mainstem diff, and change the row that stands against it first")
 }
 
-/// The time of a local edit made now.
-pub fn now(db: &Connection, around: &Around) -> Result<Time> {
-    Ok(receive::clock(db)?.tick(around.now_ms()))
-}
-
 /// Puts rows or cells back.
 pub fn restore(db: &Connection, around: &Around, since: Since, target: &RestoreTarget) -> Result<u64> {
     let schema = tracked_schema(db)?;
@@ -74,10 +69,13 @@ pub fn restore(db: &Connection, around: &Around, since: Since, target: &RestoreT
         }
     }
     let mut chosen: Vec<(Shape, Change)> = Vec::new();
+    let mut gone: Vec<(String, Row)> = Vec::new();
     working::changes(db, since, &mut |shape, change| {
         let is_table = target.table.as_ref().is_none_or(|t| t.eq_ignore_ascii_case(&shape.table));
         if is_table && target.key.as_ref().is_none_or(|k| *k == change.key) {
             chosen.push((shape.clone(), change.clone()));
+        } else if let Edit::Delete(row) = &change.edit {
+            gone.push((shape.table.clone(), row.clone()));
         }
         Ok(())
     })?;
@@ -103,19 +101,23 @@ pub fn restore(db: &Connection, around: &Around, since: Since, target: &RestoreT
         };
         edits.push(LocalEdit { table, before, after });
     }
-    let at = now(db, around)?;
-    write(db, &mut ground, edits, at)
+    let at = clock::now(db, around)?;
+    let edits = links::follow(&mut ground, edits, false)?;
+    links::refuse_orphans(&schema, &edits, &gone)?;
+    let rows = write(db, &mut ground, edits, at)?;
+    ground.renew_indexes()?;
+    Ok(rows)
 }
 
 /// Takes a changeset as local edits, by the rules of a push onto what is here.
 pub fn import(db: &Connection, around: &Around, front: &Front, pages: &mut dyn Pages) -> Result<(u64, Vec<Conflict>)> {
-    let policy = policy_text::parse(&super::policy_text(db)?)?;
+    let policy = policy_text::parse(&super::kept_policy(db)?)?;
     let mut ground = ReplicaGround::new(db)?;
     let here = base_version(db)?;
     let mut local = front.clone();
     // The rows here are what it meets, whatever version it was made on.
     local.header.base_version = here;
-    let mut effects = Record { at: now(db, around)?, rows: 0 };
+    let mut effects = Record { at: clock::now(db, around)?, rows: 0 };
     let place = Place { head: here, version: here, primary: ReplicaId(front.header.lineage) };
     let outcome = rebase(&mut ground, &policy, &local, pages, place, &mut effects)?;
     if let Some(waiting) = outcome.waiting.first() {
@@ -129,5 +131,6 @@ pub fn import(db: &Connection, around: &Around, front: &Front, pages: &mut dyn P
     for step in &outcome.schema {
         storage::add_step(db, step)?;
     }
+    ground.renew_indexes()?;
     Ok((effects.rows, outcome.conflicts))
 }

@@ -1,6 +1,7 @@
 //! A replica's rows as ground to rebase onto, with what the versions just received did to them.
 use super::{bases, storage};
 use crate::capture::{self, Done};
+use crate::derived::{self, Stale};
 use crate::errors::Explain;
 use crate::tables::SqliteTables;
 use mainstem::core::change::{Change, Shape};
@@ -14,7 +15,7 @@ use mainstem::error::{Error, Result};
 use mainstem::rebase::{Effect, Effects, Ground};
 use mainstem::tables::{Tables, Wrote};
 use rusqlite::{Connection, params};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Rows of a tracked file inside a transaction, triggers off.
@@ -22,6 +23,8 @@ pub struct ReplicaGround<'c> {
     db: &'c Connection,
     tables: SqliteTables<'c>,
     versions: HashMap<u64, Origin>,
+    written: BTreeSet<usize>,
+    is_altered: bool,
 }
 
 /// Whose a version is, and what its changes refer to.
@@ -45,7 +48,27 @@ impl<'c> ReplicaGround<'c> {
                 super::tracked_schema(db)
             }),
         );
-        Ok(ReplicaGround { db, tables, versions: HashMap::new() })
+        Ok(ReplicaGround { db, tables, versions: HashMap::new(), written: BTreeSet::new(), is_altered: false })
+    }
+
+    /// Makes the search indexes again whose rows were written here, since the app's triggers did not fire.
+    pub fn renew_indexes(&mut self) -> Result<()> {
+        if !self.is_altered && self.written.is_empty() {
+            return Ok(());
+        }
+        self.tables.forget_statements();
+        let before = storage::broken_indexes(self.db)?;
+        let schema = self.tables.schema();
+        let tables = self.written.iter().filter_map(|&at| schema.tables.get(at)).map(|t| &t.name);
+        let names = tables.chain(before.iter().map(|(index, _)| index)).map(|name| name.to_ascii_lowercase()).collect();
+        let stale = if self.is_altered { Stale::All } else { Stale::Of(&names) };
+        let broken = derived::rebuild(self.db, &stale)?;
+        if broken != before {
+            storage::set_broken(self.db, &broken)?;
+        }
+        self.written.clear();
+        self.is_altered = false;
+        Ok(())
     }
 
     /// Remembers what a version did to a row, for as long as work made on an earlier version is not accepted.
@@ -85,12 +108,15 @@ impl Tables for ReplicaGround<'_> {
         self.tables.get(table, key)
     }
     fn insert(&mut self, table: usize, row: &Row) -> Result<Wrote> {
+        self.written.insert(table);
         self.tables.insert(table, row)
     }
     fn update(&mut self, table: usize, before: &Row, row: &Row) -> Result<Wrote> {
+        self.written.insert(table);
         self.tables.update(table, before, row)
     }
     fn delete(&mut self, table: usize, key: &Key) -> Result<()> {
+        self.written.insert(table);
         self.tables.delete(table, key)
     }
     fn find(&mut self, table: usize, columns: &[usize], values: &[Value], limit: usize) -> Result<Vec<Row>> {
@@ -106,6 +132,7 @@ impl Tables for ReplicaGround<'_> {
         self.tables.next_number(table)
     }
     fn alter(&mut self, step: &SchemaChange) -> Result<()> {
+        self.is_altered = true;
         self.tables.alter(step)
     }
 }
@@ -140,6 +167,16 @@ impl Ground for ReplicaGround<'_> {
     }
 }
 
+/// Tries again to make the search indexes that could not be made, after the app changed its schema.
+pub fn retry_broken(db: &Connection) -> Result<()> {
+    let before = storage::broken_indexes(db)?;
+    if before.is_empty() {
+        return Ok(());
+    }
+    let names = before.into_iter().map(|(index, _)| index.to_ascii_lowercase()).collect();
+    storage::set_broken(db, &derived::rebuild(db, &Stale::Of(&names))?)
+}
+
 /// Keeps the base image of each row that local work makes deviate.
 pub struct KeepBases<'c>(pub bases::Keeper<'c>);
 
@@ -147,7 +184,7 @@ impl Effects<ReplicaGround<'_>> for KeepBases<'_> {
     fn effect(&mut self, _ground: &mut ReplicaGround<'_>, schema: &Schema, effect: &Effect<'_>) -> Result<()> {
         let table = &schema.tables[effect.table];
         let Some(row) = effect.before.or(effect.after) else { return Ok(()) };
-        self.0.keep(table, &table.key_of(row), effect.before)
+        self.0.keep(table, &table.key_of(row), effect.before, effect.after)
     }
     fn altered(&mut self, _ground: &mut ReplicaGround<'_>, _tables: &[String]) -> Result<()> {
         Ok(())

@@ -5,10 +5,14 @@
 mod answer;
 mod bases;
 mod begin;
+mod clock;
 mod compare;
 mod edit;
 mod ground;
+mod links;
 mod receive;
+mod refused;
+mod stash;
 mod storage;
 mod working;
 
@@ -16,15 +20,16 @@ pub use begin::{InitOptions, InitReport, RefusedTable};
 
 use crate::capture;
 use crate::connection;
-use crate::errors::{Explain, display_name};
+use crate::errors::{Explain, display_name, shell_word};
 use crate::lock::SyncLock;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Front, Shape};
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Version, Waiting};
-use mainstem::core::schema::Schema;
+use mainstem::core::schema::{Schema, SchemaChange};
 use mainstem::core::stamp::ReplicaId;
 use mainstem::error::{Error, Result};
+use mainstem::policy_text;
 use mainstem::primary::{Acquaintance, Cursor, Pages, Primary, Pull, RowVisitor};
 use mainstem::replica::{Answering, Operation, Progress, Received, Replica, RestoreTarget, Since, Standing, Verified};
 use mainstem::wiring::Around;
@@ -38,6 +43,7 @@ pub struct SqliteReplica {
     around: Around,
     notices: Vec<String>,
     lock: Option<SyncLock>,
+    may_delete_many: bool,
 }
 
 /// Runs `work` in one write transaction with triggers off. An error leaves the file as it was.
@@ -62,12 +68,10 @@ fn observe<T>(db: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
     result
 }
 
-/// The tracked tables as they are now.
+/// The tracked tables as they are now, and the objects that travel with them.
 fn tracked_schema(db: &Connection) -> Result<Schema> {
-    let mut schema = crate::schema::read(db)?.schema;
     let tracked = capture::tracked(db)?;
-    schema.tables.retain(|t| tracked.iter().any(|name| name.eq_ignore_ascii_case(&t.name)));
-    Ok(schema)
+    Ok(crate::schema::read(db)?.tracked(&|name| tracked.iter().any(|t| t.eq_ignore_ascii_case(name))))
 }
 
 impl SqliteReplica {
@@ -77,9 +81,8 @@ impl SqliteReplica {
         let db = connection::open_user(path)?;
         if !storage::is_tracked(&db)? {
             let name = display_name(path);
-            return Err(
-                Error::new(ErrorKind::Invalid, "not_tracked", format!("{name} is not tracked")).hint(format!("mainstem init {name}"))
-            );
+            return Err(Error::new(ErrorKind::Invalid, "not_tracked", format!("{name} is not tracked"))
+                .hint(format!("mainstem init {}", shell_word(&path.to_string_lossy()))));
         }
         let layout = storage::get::<i64>(&db, "layout")?.unwrap_or_default();
         if layout != storage::LAYOUT {
@@ -90,9 +93,12 @@ impl SqliteReplica {
             )
             .hint("use the version of Mainstem that wrote it, or a later one"));
         }
-        let mut replica = SqliteReplica { db, path: path.to_owned(), around, notices: Vec::new(), lock: None };
+        let mut replica = SqliteReplica { db, path: path.to_owned(), around, notices: Vec::new(), lock: None, may_delete_many: false };
         replica.notice_copy()?;
         replica.heal()?;
+        for (index, why) in storage::broken_indexes(&replica.db)? {
+            replica.notices.push(format!("search index {index} misses rows: it could not be made again ({why})"));
+        }
         Ok(replica)
     }
 
@@ -104,9 +110,27 @@ impl SqliteReplica {
         Ok(())
     }
 
+    /// Lets a comparison take many missing rows for deletions, which it otherwise refuses.
+    pub fn accept_deletions(&mut self) {
+        self.may_delete_many = true;
+    }
+
     /// Configures the actor in the replica.
     pub fn set_actor(&mut self, actor: &str) -> Result<()> {
         storage::put(&self.db, "actor", actor)
+    }
+
+    /// Sets the policy that publish will give the primary. From then on the policy is the primary's.
+    pub fn set_policy(&mut self, text: &str) -> Result<()> {
+        policy_text::parse(text)?;
+        let db = &self.db;
+        transact(db, || {
+            if storage::get::<String>(db, "remote")?.is_some() {
+                return Err(Error::new(ErrorKind::Conflict, "published", "the policy is the primary's, as this file was published")
+                    .hint("mainstem policy"));
+            }
+            storage::put(db, "policy", text)
+        })
     }
 
     /// Sets or changes the primary's address.
@@ -117,6 +141,11 @@ impl SqliteReplica {
     /// The tables that are tracked, and every object of the user's.
     pub fn schema(&self) -> Result<Schema> {
         tracked_schema(&self.db)
+    }
+
+    /// Schema steps since the last commit, in the order in which they happened.
+    pub fn schema_steps(&self) -> Result<Vec<SchemaChange>> {
+        storage::steps(&self.db)
     }
 
     /// Tables that cannot be tracked: name, why, what to do.
@@ -167,10 +196,14 @@ impl SqliteReplica {
             for table in &healed.gap {
                 storage::add_gap(db, table)?;
             }
+            ground::retry_broken(db)?;
             Ok(healed)
         })?;
         for step in &healed.steps {
             self.notices.push(format!("noticed: {}", mainstem::schema_merge::describe(step)));
+        }
+        for refused in &healed.refused {
+            self.notices.push(format!("{} is not tracked: {} ({})", refused.table, refused.why, refused.hint));
         }
         for table in &healed.gap {
             self.notices.push(format!("capture of {table} was interrupted; the next push or verify compares its rows with the primary's"));
@@ -211,7 +244,7 @@ fn base_version(db: &Connection) -> Result<u64> {
     Ok(storage::get::<i64>(db, "version")?.unwrap_or_default() as u64)
 }
 
-fn policy_text(db: &Connection) -> Result<String> {
+fn kept_policy(db: &Connection) -> Result<String> {
     Ok(storage::get::<String>(db, "policy")?.unwrap_or_default())
 }
 
@@ -229,7 +262,7 @@ impl Replica for SqliteReplica {
                 unsent: storage::changesets(db)?.len() as u64,
                 conflicts_open: storage::conflicts_open(db)?,
                 pending: storage::waiting(db)?.len() as u64,
-                policy: policy_text(db)?,
+                policy: kept_policy(db)?,
                 notices: self.notices.clone(),
             })
         })
@@ -245,7 +278,7 @@ impl Replica for SqliteReplica {
     fn commit(&mut self, actor: &str, title: Option<&str>, description: &str) -> Result<Option<Front>> {
         let (db, around) = (&self.db, &self.around);
         if title.is_none() && !working::has_work(db)? {
-            return Ok(None);
+            return if clock::is_ahead(db, around)? { transact(db, || clock::set_right(db, around)).map(|()| None) } else { Ok(None) };
         }
         transact(db, || {
             let front = working::close(db, around, &working::Naming { actor, title, description })?;
@@ -269,7 +302,13 @@ impl Replica for SqliteReplica {
     }
     fn reconcile(&mut self, primary: &mut dyn Primary, progress: Progress<'_>) -> Result<u64> {
         let db = &self.db;
-        transact(db, || compare::reconcile(db, primary, progress))
+        let may_delete_many = self.may_delete_many;
+        transact(db, || compare::reconcile(db, primary, may_delete_many, progress))
+    }
+    fn check(&mut self) -> Result<()> {
+        let db = &self.db;
+        let suspects = observe(db, || compare::suspects(db))?;
+        suspects.iter().try_for_each(|table| storage::add_gap(db, table))
     }
     fn needs_reconcile(&mut self) -> Result<bool> {
         Ok(!storage::gaps(&self.db)?.is_empty())

@@ -3,7 +3,7 @@
 //! Invariant: cursor, rows, conflicts, acknowledgements and digests move together.
 //! Invariant: a row that is not what the base version says is never overwritten; that is drift, and nothing is applied.
 use super::ground::{KeepBases, ReplicaGround};
-use super::{base_version, bases, replica_id, storage, working};
+use super::{base_version, bases, clock, refused, replica_id, storage, working};
 use crate::capture;
 use crate::errors::Explain;
 use mainstem::body::Digests;
@@ -13,8 +13,8 @@ use mainstem::core::event::{Digest, Renumbered, Version, Waiting};
 use mainstem::core::format::page;
 use mainstem::core::renumber::Renumbering;
 use mainstem::core::schema::Schema;
-use mainstem::core::stamp::{ReplicaId, Time};
-use mainstem::core::value::{Key, Row};
+use mainstem::core::stamp::ReplicaId;
+use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
 use mainstem::lane::Lane;
 use mainstem::policy_text;
@@ -187,9 +187,7 @@ impl<'c> Taking<'c> {
         self.version = version.version;
         storage::put(self.db, "version", version.version as i64)?;
         storage::put(self.db, "hash", hash)?;
-        let clock = storage::get::<i64>(self.db, "clock")?.unwrap_or_default() as u64;
-        let heard = version.accepted_at.max(version.header.at).0;
-        storage::put(self.db, "clock", clock.max(heard) as i64)?;
+        clock::hear(self.db, version.accepted_at.max(version.header.at))?;
         received.versions += 1;
         received.changes += version.count;
         received.acknowledged += u64::from(is_ours);
@@ -214,10 +212,10 @@ impl<'c> Taking<'c> {
     fn adopt_local_state(&mut self) -> Result<()> {
         let schema = self.ground.schema();
         let (ground, digests) = (&mut self.ground, &mut self.digests);
-        bases::each(self.db, &mut |name, key, image| {
+        bases::each(self.db, &mut |name, kept| {
             let Some(at) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
-            let after = ground.get(at, &key)?;
-            let before = image.map(|image| image.row(&schema.tables[at], None));
+            let after = ground.get(at, &kept.key)?;
+            let before = kept.image.map(|image| image.row(&schema.tables[at], None));
             digests.row(&schema.tables[at], before.as_ref(), after.as_ref());
             Ok(())
         })?;
@@ -232,11 +230,14 @@ impl<'c> Taking<'c> {
         self.is_undone = true;
         let schema = self.ground.schema();
         let mut writer = Writer::default();
-        let ground = &mut self.ground;
-        bases::each(self.db, &mut |name, key, image| {
+        let (ground, digests) = (&mut self.ground, &mut self.digests);
+        bases::each(self.db, &mut |name, kept| {
             let Some(table) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
-            let before = ground.get(table, &key)?;
-            let after = image.map(|image| image.row(&schema.tables[table], before.as_ref()));
+            let before = ground.get(table, &kept.key)?;
+            if before.as_ref().map(|row| digests.digest(&schema.tables[table], row)) != kept.now {
+                return Err(unseen(&schema.tables[table].name, &kept.key));
+            }
+            let after = kept.image.map(|image| image.row(&schema.tables[table], before.as_ref()));
             match writer.write(ground, Write { table, before, after, tag: () })? {
                 Tried::Refused(write, what) => Err(drift(&schema, &write, &what)),
                 _ => Ok(()),
@@ -319,7 +320,7 @@ impl<'c> Taking<'c> {
                         theirs.table, version.version, here.rows, theirs.rows
                     ),
                 )
-                .hint("mainstem verify names the rows"));
+                .hint("mainstem verify"));
             }
         }
         Ok(())
@@ -357,6 +358,11 @@ impl<'c> Taking<'c> {
     fn end(mut self) -> Result<()> {
         if self.is_undone {
             for (version, waiting) in our_waiting(self.db)? {
+                let columns = |w: &Waiting| version.shapes.get(w.change.table).map(|s| s.columns.clone()).unwrap_or_default();
+                let absent = refused::without_parent(&self.ground.schema(), &version.conflicts, &version.waiting, &columns);
+                if absent.contains(&(waiting.table.clone(), waiting.key.clone())) {
+                    continue;
+                }
                 let front = Front { header: version.header.clone(), shapes: version.shapes.clone(), count: 1, ..Front::default() };
                 self.lay_alone(&front, &waiting.change)?;
             }
@@ -371,20 +377,27 @@ impl<'c> Taking<'c> {
         if storage::changesets(self.db)?.is_empty() && our_waiting(self.db)?.is_empty() {
             self.db.execute("DELETE FROM mainstem_touch", []).on(self.db)?;
         }
+        self.ground.renew_indexes()?;
         storage::set_digests(self.db, &self.digests.list())
     }
 
     /// Rebases one changeset of ours on top, by the very rules of the primary.
     fn lay(&mut self, front: &Front) -> Result<Vec<Renumbered>> {
-        let policy = policy_text::parse(&super::policy_text(self.db)?)?;
+        let policy = policy_text::parse(&super::kept_policy(self.db)?)?;
         let primary = ReplicaId(front.header.lineage);
         let place = Place { head: self.version, version: self.version + 1, primary };
         let mut rows_only = front.clone();
         rows_only.schema.clear();
         let mut pages = storage::StoredPages { db: self.db, front: front.clone(), next: 0 };
         let outcome = rebase(&mut self.ground, &policy, &rows_only, &mut pages, place, &mut KeepBases(bases::Keeper::new(self.db)))?;
+        let schema = self.ground.schema();
+        let columns = |w: &Waiting| schema.tables[w.change.table].column_names();
+        let absent = refused::without_parent(&schema, &outcome.conflicts, &outcome.waiting, &columns);
         for waiting in outcome.waiting {
-            let table = self.ground.schema().tables[waiting.change.table].clone();
+            if absent.contains(&(waiting.table.clone(), waiting.key.clone())) {
+                continue;
+            }
+            let table = schema.tables[waiting.change.table].clone();
             let shape = mainstem::lane::shape_of(&table);
             let mut change = waiting.change;
             change.table = 0;
@@ -411,7 +424,8 @@ impl<'c> Taking<'c> {
             _ => return Ok(()),
         };
         if let Tried::Done(write) = Writer::default().write(&mut self.ground, Write { table, before, after, tag: () })? {
-            bases::Keeper::new(self.db).keep(&schema.tables[table], &local.key, write.before.as_ref())?;
+            let mut keeper = bases::Keeper::new(self.db);
+            keeper.keep(&schema.tables[table], &local.key, write.before.as_ref(), write.after.as_ref())?;
         }
         Ok(())
     }
@@ -479,28 +493,29 @@ fn drift(schema: &Schema, write: &Write<()>, what: &str) -> Error {
         "drift",
         format!("a row of {} cannot be put in its place ({what}): rows here are not what the base version says", table.name),
     )
-    .hint("mainstem verify names the rows")
+    .hint("mainstem verify")
 }
 
-fn drift_at(table: &str, key: &Key) -> Error {
+fn unseen(table: &str, key: &Key) -> Error {
     Error::new(
         ErrorKind::Conflict,
         "drift",
-        format!("row {:?} of {table} is not what the base version says", key.iter().map(working_text).collect::<Vec<_>>()),
+        format!("row {} of {table} was changed after its last commit without capture seeing it", key_text(key)),
     )
-    .hint("mainstem verify names the rows")
+    .hint("mainstem sync, which compares the rows with the primary's and keeps what it finds as an edit")
 }
 
-fn working_text(value: &mainstem::core::value::Value) -> String {
-    match value {
-        mainstem::core::value::Value::Integer(i) => i.to_string(),
+fn drift_at(table: &str, key: &Key) -> Error {
+    Error::new(ErrorKind::Conflict, "drift", format!("row {} of {table} is not what the base version says", key_text(key)))
+        .hint("mainstem verify")
+}
+
+fn key_text(key: &Key) -> String {
+    let text = |value: &Value| match value {
+        Value::Integer(i) => i.to_string(),
         other => other.as_text().map_or_else(|| other.type_name().to_owned(), |t| t.into_owned()),
-    }
-}
-
-/// The latest stamp heard or given.
-pub fn clock(db: &Connection) -> Result<Time> {
-    Ok(Time(storage::get::<i64>(db, "clock")?.unwrap_or_default() as u64))
+    };
+    key.iter().map(text).collect::<Vec<_>>().join(",")
 }
 
 /// Forgets what was captured up to now; used where the rows are known to be the base version.

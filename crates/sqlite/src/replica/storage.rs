@@ -17,6 +17,7 @@ const TABLES: &str = "
 CREATE TABLE mainstem_meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE mainstem_changeset(ordinal INTEGER PRIMARY KEY, write_id BLOB NOT NULL, front BLOB NOT NULL);
 CREATE TABLE mainstem_page(write_id BLOB, page INTEGER, body BLOB NOT NULL, PRIMARY KEY(write_id, page)) WITHOUT ROWID;
+CREATE TABLE mainstem_stash(ordinal INTEGER PRIMARY KEY, write_id BLOB NOT NULL, front BLOB NOT NULL);
 CREATE TABLE mainstem_inbox(ordinal INTEGER PRIMARY KEY, hash BLOB, body BLOB NOT NULL);
 CREATE TABLE mainstem_version(version INTEGER PRIMARY KEY, hash BLOB NOT NULL, body BLOB NOT NULL);
 CREATE TABLE mainstem_conflict(id INTEGER PRIMARY KEY, is_open INTEGER NOT NULL, body BLOB NOT NULL);
@@ -59,6 +60,20 @@ pub fn get<T: rusqlite::types::FromSql>(db: &Connection, name: &str) -> Result<O
         .optional()
         .on(db)
         .map(Option::flatten)
+}
+
+/// Remembers which search indexes could not be made again, and why.
+pub fn set_broken(db: &Connection, broken: &[(String, String)]) -> Result<()> {
+    db.execute("DELETE FROM mainstem_meta WHERE name LIKE 'broken:%'", []).on(db)?;
+    broken.iter().try_for_each(|(index, why)| put(db, &format!("broken:{index}"), why))
+}
+
+/// The search indexes that could not be made again, with why.
+pub fn broken_indexes(db: &Connection) -> Result<Vec<(String, String)>> {
+    let mut statement =
+        db.prepare_cached("SELECT substr(name, 8), value FROM mainstem_meta WHERE name LIKE 'broken:%' ORDER BY name").on(db)?;
+    let rows = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?))).on(db)?;
+    rows.collect::<rusqlite::Result<_>>().on(db)
 }
 
 /// Reads a 128-bit value.

@@ -1,5 +1,5 @@
 //! The working changeset: what changed since the last commit, and closing it.
-use super::{base_version, bases, replica_id, storage, tracked_schema};
+use super::{base_version, bases, clock, replica_id, storage, tracked_schema};
 use crate::capture::{self, NetChange};
 use mainstem::body::{PAGE_CHANGES_MAX, cells, weight};
 use mainstem::core::change::{Change, Edit, Front, Header, Shape};
@@ -27,17 +27,44 @@ pub struct Naming<'a> {
     pub description: &'a str,
 }
 
+/// The stamps that local edits may have: none before what was heard already, none from a clock that ran ahead.
+#[derive(Clone, Copy)]
+pub struct Span {
+    /// They are later than this.
+    pub after: Time,
+    /// They are at most this.
+    pub until: Time,
+}
+
+impl Span {
+    /// No bounds, for showing changes.
+    const ANY: Span = Span { after: Time(0), until: Time(u64::MAX) };
+
+    /// From the latest stamp heard until now.
+    pub fn until_now(db: &Connection, around: &Around) -> Result<Span> {
+        clock::set_right(db, around)?;
+        Ok(Span { after: clock::latest(db)?, until: clock::now(db, around)? })
+    }
+}
+
 /// True where there may be something to close.
 pub fn has_work(db: &Connection) -> Result<bool> {
     Ok(capture::has_records(db)? || !storage::steps(db)?.is_empty() || !storage::resolutions(db)?.is_empty())
 }
 
+/// True where closing would give something: records alone may come to nothing, as after a restore.
+pub fn is_changed(db: &Connection) -> Result<bool> {
+    let mut is_changed = !storage::steps(db)?.is_empty() || !storage::resolutions(db)?.is_empty();
+    changes(db, Since::Commit, &mut |_, _| {
+        is_changed = true;
+        Ok(())
+    })?;
+    Ok(is_changed)
+}
+
 /// The change that a net change amounts to, with stamps not before `floor`; none where nothing differs.
-pub fn change_of(table: &Table, shape: usize, net: &NetChange, floor: Time) -> Option<Change> {
-    let stamped = |ms: u64| {
-        let time = Time::from_ms(ms);
-        if time > floor { time } else { Time(floor.0.saturating_add(1)) }
-    };
+pub fn change_of(table: &Table, shape: usize, net: &NetChange, span: Span) -> Option<Change> {
+    let stamped = |ms: u64| Time::from_ms(ms).max(Time(span.after.0.saturating_add(1))).min(span.until);
     let at = stamped(net.at_ms);
     let edit = match (&net.before, &net.after) {
         (None, Some(row)) => Edit::Insert(row.clone()),
@@ -65,18 +92,25 @@ pub fn change_of(table: &Table, shape: usize, net: &NetChange, floor: Time) -> O
 
 /// Visits net changes since the last commit, or since the base version.
 pub fn changes(db: &Connection, since: Since, visit: &mut dyn FnMut(&Shape, &Change) -> Result<()>) -> Result<()> {
-    let floor = Time(0);
     if since == Since::Base {
         let schema = tracked_schema(db)?;
         let mut now = rows_now(db, &schema);
-        bases::each(db, &mut |name, key, image| {
+        bases::each(db, &mut |name, kept| {
             let Some(position) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
             let table = &schema.tables[position];
-            let after = now.get(position, &key)?;
-            let before = image.map(|image| image.row(table, after.as_ref()));
-            let net =
-                NetChange { table: 0, key, before, after, unknown_before: Vec::new(), at_ms: 0, cell_at_ms: Vec::new(), moved_from: None };
-            match change_of(table, 0, &net, floor) {
+            let after = now.get(position, &kept.key)?;
+            let before = kept.image.map(|image| image.row(table, after.as_ref()));
+            let net = NetChange {
+                table: 0,
+                key: kept.key,
+                before,
+                after,
+                unknown_before: Vec::new(),
+                at_ms: 0,
+                cell_at_ms: Vec::new(),
+                moved_from: None,
+            };
+            match change_of(table, 0, &net, Span::ANY) {
                 Some(change) => visit(&shape_of(table), &change),
                 None => Ok(()),
             }
@@ -86,7 +120,7 @@ pub fn changes(db: &Connection, since: Since, visit: &mut dyn FnMut(&Shape, &Cha
         if since == Since::Base && bases::is_kept(db, table, &net.key)? {
             return Ok(());
         }
-        match change_of(table, 0, &net, floor) {
+        match change_of(table, 0, &net, Span::ANY) {
             Some(change) => visit(&shape_of(table), &change),
             None => Ok(()),
         }
@@ -149,25 +183,33 @@ impl Closing<'_> {
     }
 }
 
-/// Closes what changed since the last commit as a changeset, inside a transaction. None where nothing did.
-pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Option<Front>> {
-    let floor = Time(storage::get::<i64>(db, "clock")?.unwrap_or_default() as u64);
-    let write_id = around.random();
+/// Writes what changed since the last commit into pages under an id, and gives them their front, whose header is not
+/// filled in yet. `keeps_bases`: the rows are committed, so that their base images are kept.
+pub fn gather(db: &Connection, write_id: u128, span: Span, keeps_bases: bool) -> Result<Front> {
     let mut closing = Closing { db, write_id, front: Front::default(), shapes: HashMap::new(), page: Vec::new(), weight: 0, pages: 0 };
-    let end = capture::end(db)?;
     let mut keeper = bases::Keeper::new(db);
     capture::condense(db, None, &mut |table, mut net| {
         if !net.unknown_before.is_empty() {
             complete(db, table, &mut net)?;
         }
         let shape = closing.shape(table);
-        let Some(change) = change_of(table, shape, &net, floor) else { return Ok(()) };
-        keeper.keep(table, &net.key, net.before.as_ref())?;
+        let Some(change) = change_of(table, shape, &net, span) else { return Ok(()) };
+        if keeps_bases {
+            keeper.keep(table, &net.key, net.before.as_ref(), net.after.as_ref())?;
+        }
         closing.add(change)
     })?;
     closing.close_page()?;
+    closing.front.header.write_id = write_id;
+    Ok(closing.front)
+}
+
+/// Closes what changed since the last commit as a changeset, inside a transaction. None where nothing did.
+pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Option<Front>> {
+    let end = capture::end(db)?;
+    let span = Span::until_now(db, around)?;
+    let mut front = gather(db, around.random(), span, true)?;
     capture::clear(db, end)?;
-    let mut front = closing.front;
     front.schema = storage::steps(db)?;
     front.resolutions = storage::resolutions(db)?;
     if front.count == 0 && front.schema.is_empty() && front.resolutions.is_empty() {
@@ -176,22 +218,38 @@ pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Op
     db.execute_batch("DELETE FROM mainstem_step; DELETE FROM mainstem_resolution;")
         .map_err(|e| crate::errors::explain(e, "the replica", 0))?;
     let sequence = storage::get::<i64>(db, "sequence")?.unwrap_or_default() + 1;
-    let at = front.header.at.max(floor).tick(around.now_ms()).max(front.resolutions.iter().map(|r| r.at).max().unwrap_or_default());
+    let begun = begun(db)?;
+    let title = naming.title.map(str::to_owned).or_else(|| begun.as_ref().map(|b| b.0.clone()));
+    let description = if naming.title.is_some() { naming.description.to_owned() } else { begun.map(|b| b.1).unwrap_or_default() };
+    begin(db, None)?;
+    let at = front.header.at.max(span.until).max(front.resolutions.iter().map(|r| r.at).max().unwrap_or_default());
     front.header = Header {
-        write_id,
+        write_id: front.header.write_id,
         lineage: storage::get_wide(db, "lineage")?.unwrap_or_default(),
         replica: replica_id(db)?,
         sequence: sequence as u64,
         base_version: base_version(db)?,
         actor: naming.actor.to_owned(),
-        title: naming.title.map(str::to_owned),
-        description: naming.description.to_owned(),
+        title,
+        description,
         at,
     };
     storage::put(db, "sequence", sequence)?;
-    storage::put(db, "clock", at.0 as i64)?;
+    clock::hear(db, at)?;
     storage::add_changeset(db, &front)?;
     Ok(Some(front))
+}
+
+/// Names the working changeset ahead of its commit, or takes the name away.
+pub fn begin(db: &Connection, name: Option<(&str, &str)>) -> Result<()> {
+    storage::put(db, "begun_title", name.map(|n| n.0))?;
+    storage::put(db, "begun_description", name.map(|n| n.1))
+}
+
+/// The title and description that the working changeset was given ahead of its commit.
+pub fn begun(db: &Connection) -> Result<Option<(String, String)>> {
+    let title: Option<String> = storage::get(db, "begun_title")?;
+    title.map(|t| storage::get(db, "begun_description").map(|d| (t, d.unwrap_or_default()))).transpose()
 }
 
 /// Takes cells whose value before is not known from the row's base image, where a comparison has put one; else the

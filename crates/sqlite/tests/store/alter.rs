@@ -159,6 +159,36 @@ fn tables_and_objects_come_and_go() {
 }
 
 #[test]
+fn declarations_come_and_go_but_not_what_a_copy_holds_itself() {
+    let db = database(START);
+    let index = "CREATE VIRTUAL TABLE words USING fts5(name, content='item', content_rowid='id')";
+    step(&db, object("virtual", "words", "words", index)).unwrap();
+    step(&db, object("virtual", "words", "words", index)).unwrap();
+    step(&db, object("virtual", "words", "words", "CREATE VIRTUAL TABLE words USING fts4(name, content='item')")).unwrap();
+    step(&db, object("virtual", "area", "area", "CREATE VIRTUAL TABLE area USING rtree(id, x0, x1)")).unwrap();
+    step(&db, object("table", "seen", "seen", "CREATE TABLE seen(n, at)")).unwrap();
+    let rows = count(&db, "seen");
+    assert!(rows > 0, "a table without a key keeps its rows when it is declared anew");
+    db.execute_batch("INSERT INTO area VALUES (1, 2, 3)").unwrap();
+    let drop = |kind: &str, name: &str| SchemaChange::DropObject { kind: kind.into(), name: name.into() };
+    for (kind, name) in [("virtual", "words"), ("virtual", "area"), ("table", "seen"), ("table", "gone"), ("virtual", "gone")] {
+        step(&db, drop(kind, name)).unwrap();
+    }
+    assert_eq!((count(&db, "area"), count(&db, "seen")), (1, rows));
+    assert!(!dump(&db).iter().any(|s| s.contains("words")), "an index over a table is made again from it");
+    let other = object("virtual", "area", "area", "CREATE VIRTUAL TABLE area USING rtree(id, x0, x1, y0, y1)");
+    let keyed = SchemaChange::CreateTable { table: table("seen", "CREATE TABLE seen(n PRIMARY KEY)") };
+    for change in [other, keyed] {
+        let refused = step(&db, change).unwrap_err();
+        assert_eq!((refused.kind, refused.code), (ErrorKind::Conflict, "schema_refused"));
+        assert!(refused.hint.is_some_and(|h| h.contains("DROP TABLE")));
+    }
+    db.execute_batch("DELETE FROM area; DELETE FROM seen").unwrap();
+    step(&db, drop("virtual", "area")).unwrap();
+    step(&db, SchemaChange::CreateTable { table: table("seen", "CREATE TABLE seen(n PRIMARY KEY)") }).unwrap();
+}
+
+#[test]
 fn hostile_steps_make_nothing() {
     let make = |name: &str, sql: &str| SchemaChange::CreateTable { table: table(name, sql) };
     let steps = [
@@ -185,6 +215,20 @@ fn hostile_steps_make_nothing() {
         object("trigger", "i", "item", "CREATE TEMP TRIGGER i AFTER INSERT ON item BEGIN SELECT 1; END"),
         object("trigger", "i", "item", "CREATE TRIGGER i AFTER INSERT ON item BEGIN SELECT 1; END; DELETE FROM item"),
         object("table", "i", "item", "CREATE TABLE i(a)"),
+        object("table", "i", "i", "CREATE TABLE i(a PRIMARY KEY)"),
+        object("table", "item", "item", "CREATE TABLE item(a)"),
+        object("table", "mainstem_i", "mainstem_i", "CREATE TABLE mainstem_i(a)"),
+        object("table", "i", "i", "CREATE VIRTUAL TABLE i USING fts5(a)"),
+        object("virtual", "i", "i", "CREATE TABLE i(a)"),
+        object("virtual", "i", "i", "CREATE VIRTUAL TABLE j USING fts5(a)"),
+        object("virtual", "i", "item", "CREATE VIRTUAL TABLE i USING fts5(a)"),
+        object("virtual", "i", "i", "CREATE VIRTUAL TABLE i USING fts5(a); DROP TABLE item"),
+        object("virtual", "i", "i", "CREATE VIRTUAL TABLE i USING fts5(a, tokenize = 'only the app has it')"),
+        object("virtual", "i", "i", "CREATE VIRTUAL TABLE i USING fts5(a, content = 'mainstem_event')"),
+        object("virtual", "i", "i", "CREATE VIRTUAL TABLE i USING dbstat(main)"),
+        object("virtual", "item", "item", "CREATE VIRTUAL TABLE item USING fts5(a)"),
+        object("virtual", "mainstem", "mainstem", "CREATE VIRTUAL TABLE mainstem USING fts5(a)"),
+        SchemaChange::DropObject { kind: "virtual".into(), name: "item".into() },
         object("view", "mainstem_v", "mainstem_v", "CREATE VIEW mainstem_v AS SELECT 1"),
         add("note TEXT; DROP TABLE item"),
         add("note TEXT, more TEXT"),

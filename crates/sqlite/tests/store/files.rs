@@ -1,11 +1,14 @@
 //! Opening files: what stands against it is said in one line with a hint, and no byte changes. And the sync lock.
 use mainstem::core::ErrorKind;
+use mainstem_sqlite::SqliteReplica;
 use mainstem_sqlite::connection::{
     FileIdentity, begin_read, begin_write, commit, create_user, open_primary, open_user, open_user_read_only, open_user_waiting,
     place_warning, roll_back, triggers_off, triggers_on,
 };
 use mainstem_sqlite::errors::Explain;
 use mainstem_sqlite::lock::{SyncLock, lock_path};
+use mainstem_sqlite::replica::InitOptions;
+use mainstem_testkit::Seeded;
 use rusqlite::Connection;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -300,4 +303,63 @@ fn a_lock_of_a_killed_process_vanishes() {
     assert!(lock_path(&path).exists(), "a killed process cannot tidy up");
     drop(SyncLock::take(&path, "alice", NOON).unwrap());
     assert!(!lock_path(&path).exists());
+}
+
+/// Tries to write from another process, without waiting. True where it got in.
+fn shell_gets_in(path: &Path) -> bool {
+    let said = Command::new("sqlite3")
+        .args(["-batch", "-cmd", ".timeout 0"])
+        .arg(path)
+        .arg("INSERT INTO t(v) VALUES ('theirs')")
+        .output()
+        .unwrap();
+    let is_locked = String::from_utf8_lossy(&said.stderr).contains("locked");
+    assert!(said.status.success() != is_locked, "{said:?}");
+    said.status.success()
+}
+
+fn many_rows(path: &Path, mode: &str) {
+    let db = Connection::open(path).unwrap();
+    db.query_row(&format!("PRAGMA journal_mode = {mode}"), [], |_| Ok(())).unwrap();
+    db.execute_batch(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, v);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000) INSERT INTO t SELECT i, 'x' FROM n;",
+    )
+    .unwrap();
+}
+
+#[test]
+fn nothing_of_ours_lets_another_process_into_a_write_that_is_under_way() {
+    // J1: closing any descriptor of a file drops all locks that the process holds on it.
+    for mode in ["delete", "wal"] {
+        let dir = folder();
+        let path = dir.path().join("app.db");
+        many_rows(&path, mode);
+        let mut tries = 0;
+        let mut during = |_: &str, _: u64, _: u64| {
+            FileIdentity::of(&path).unwrap();
+            let _ = place_warning(&path);
+            drop(SyncLock::take(&path, "ada", NOON).unwrap());
+            drop(open_user_read_only(&path).unwrap());
+            drop(open_user(&path).unwrap());
+            create_user(&path).expect_err("it is there");
+            assert!(!shell_gets_in(&path), "{mode}: another process got in");
+            tries += 1;
+        };
+        SqliteReplica::init(&path, &InitOptions::default(), Seeded::around(1), &mut during).unwrap();
+        assert!(tries > 0, "the work was looked at while it was under way");
+        assert!(shell_gets_in(&path), "and it is over");
+    }
+}
+
+#[test]
+fn a_plain_close_would_let_another_process_in() {
+    let dir = folder();
+    let path = dir.path().join("app.db");
+    many_rows(&path, "delete");
+    let db = Connection::open(&path).unwrap();
+    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(!shell_gets_in(&path));
+    drop(std::fs::File::open(&path).unwrap());
+    assert!(shell_gets_in(&path), "the trap that CAP-10 is about is there no more");
 }

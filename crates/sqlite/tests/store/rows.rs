@@ -154,7 +154,7 @@ fn an_insert_never_replaces_whatever_the_schema_says() {
     assert_eq!(t.insert(0, &row(1, "z", 0.into())).unwrap(), Wrote::Unique("t.id".into()));
     assert_eq!(t.insert(0, &row(3, "a", 0.into())).unwrap(), Wrote::Unique("t.u".into()));
     assert_eq!(t.update(0, &row(1, "a", 0.into()), &row(1, "b", 5.into())).unwrap(), Wrote::Unique("t.u".into()));
-    assert_eq!(t.insert(0, &row(3, "c", Value::Null)).unwrap(), Wrote::Constraint("t.n".into()));
+    assert_eq!(t.insert(0, &row(3, "c", Value::Null)).unwrap(), Wrote::Constraint("NOT NULL t.n".into()));
     assert_eq!(t.get(0, &vec![1.into()]).unwrap(), Some(row(1, "a", 0.into())));
     assert_eq!(t.rivals(0, &row(1, "b", 0.into())).unwrap(), vec![row(2, "b", 0.into())]);
     let count: i64 = db.query_row("SELECT count(*) FROM t", [], |r| r.get(0)).unwrap();
@@ -168,7 +168,7 @@ fn checks_and_failing_expressions_are_constraints() {
          CREATE TABLE s(id INTEGER PRIMARY KEY, a INT) STRICT",
     );
     let mut t = tables(&db);
-    assert_eq!(t.insert(0, &vec![1.into(), 11.into(), Value::Null]).unwrap(), Wrote::Constraint("small".into()));
+    assert_eq!(t.insert(0, &vec![1.into(), 11.into(), Value::Null]).unwrap(), Wrote::Constraint("CHECK small".into()));
     assert!(matches!(t.insert(0, &vec![1.into(), 1.into(), "{".into()]).unwrap(), Wrote::Constraint(_)));
     assert!(matches!(t.insert(1, &vec![1.into(), "x".into()]).unwrap(), Wrote::Constraint(_)));
     assert_eq!(t.insert(1, &vec!["x".into(), 1.into()]).unwrap_err().kind, ErrorKind::Invalid);

@@ -1,0 +1,161 @@
+//! Puts working changes aside, and lays them on again later.
+//!
+//! Invariant: what is put aside is stored before the rows go back, in one transaction; it is forgotten only when all of it
+//! is in the rows again, or when its owner says so.
+use super::ground::ReplicaGround;
+use super::{SqliteReplica, base_version, clock, edit, replica_id, storage, transact, working};
+use crate::capture;
+use crate::errors::Explain;
+use mainstem::core::ErrorKind;
+use mainstem::core::change::{Change, Edit, Front, Header};
+use mainstem::core::format;
+use mainstem::error::{Error, Result};
+use mainstem::primary::Pages;
+use mainstem::tables::Tables;
+use mainstem::writer::{Tried, Write, Writer};
+use rusqlite::{Connection, params};
+
+impl SqliteReplica {
+    /// Puts the changes since the last commit aside. None where there are none.
+    pub fn stash(&mut self, actor: &str, title: Option<&str>) -> Result<Option<Front>> {
+        let (db, around) = (&self.db, &self.around);
+        transact(db, || {
+            if !storage::steps(db)?.is_empty() {
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    "schema_changed",
+                    "the tables themselves were changed, which cannot be put aside",
+                )
+                .hint("mainstem commit -m TITLE first"));
+            }
+            let end = capture::end(db)?;
+            let mut front = working::gather(db, around.random(), working::Span::until_now(db, around)?, false)?;
+            if front.count == 0 {
+                return Ok(None);
+            }
+            put_back(db, &front)?;
+            capture::clear(db, end)?;
+            front.header = Header {
+                write_id: front.header.write_id,
+                lineage: storage::get_wide(db, "lineage")?.unwrap_or_default(),
+                replica: replica_id(db)?,
+                sequence: 0,
+                base_version: base_version(db)?,
+                actor: actor.to_owned(),
+                title: title.map(str::to_owned),
+                description: String::new(),
+                at: front.header.at.max(clock::now(db, around)?),
+            };
+            let sql = "INSERT INTO mainstem_stash(write_id, front) VALUES(?1, ?2)";
+            db.execute(sql, params![front.header.write_id.to_be_bytes(), format::front::encode(&front)]).on(db)?;
+            Ok(Some(front))
+        })
+    }
+
+    /// What was put aside, newest first.
+    pub fn stashes(&self) -> Result<Vec<Front>> {
+        stashes(&self.db)
+    }
+
+    /// The rows of one of them.
+    pub fn stash_pages(&self, front: &Front) -> Box<dyn Pages + '_> {
+        Box::new(storage::StoredPages { db: &self.db, front: front.clone(), next: 0 })
+    }
+
+    /// Lays what was put aside onto the rows as they are, and forgets it. Nothing happens where it clashes.
+    pub fn unstash(&mut self, front: &Front) -> Result<u64> {
+        let (db, around) = (&self.db, &self.around);
+        transact(db, || {
+            let mut pages = storage::StoredPages { db, front: front.clone(), next: 0 };
+            let (rows, conflicts) = edit::import(db, around, front, &mut pages)?;
+            if let Some(conflict) = conflicts.first() {
+                let message = format!(
+                    "{} of its changes clash with what the rows are now, the first in {}; nothing was changed",
+                    conflicts.len(),
+                    conflict.table
+                );
+                return Err(Error::new(ErrorKind::Conflict, "stash_clash", message)
+                    .hint("mainstem stash show, then commit or restore what stands against it"));
+            }
+            forget(db, front)?;
+            Ok(rows)
+        })
+    }
+
+    /// Forgets what was put aside.
+    pub fn drop_stash(&mut self, front: &Front) -> Result<()> {
+        let db = &self.db;
+        transact(db, || forget(db, front))
+    }
+
+    /// Names the working changeset ahead of its commit.
+    pub fn begin(&mut self, title: &str, description: &str) -> Result<()> {
+        working::begin(&self.db, Some((title, description)))
+    }
+
+    /// The title that the working changeset was given ahead of its commit.
+    pub fn begun(&self) -> Result<Option<(String, String)>> {
+        working::begun(&self.db)
+    }
+}
+
+fn stashes(db: &Connection) -> Result<Vec<Front>> {
+    let mut statement = db.prepare_cached("SELECT front FROM mainstem_stash ORDER BY ordinal DESC").on(db)?;
+    let mut rows = statement.query([]).on(db)?;
+    let mut fronts = Vec::new();
+    while let Some(row) = rows.next().on(db)? {
+        let bytes: Vec<u8> = row.get(0).on(db)?;
+        fronts.push(format::front::decode(&bytes)?);
+    }
+    Ok(fronts)
+}
+
+fn forget(db: &Connection, front: &Front) -> Result<()> {
+    let id = front.header.write_id.to_be_bytes();
+    db.execute("DELETE FROM mainstem_stash WHERE write_id = ?1", [id]).on(db)?;
+    db.execute("DELETE FROM mainstem_page WHERE write_id = ?1", [id]).on(db).map(drop)
+}
+
+/// Makes the rows what they were before the changes.
+fn put_back(db: &Connection, front: &Front) -> Result<()> {
+    let mut ground = ReplicaGround::new(db)?;
+    let schema = ground.schema();
+    let mut writer = Writer::default();
+    let mut pages = storage::StoredPages { db, front: front.clone(), next: 0 };
+    while let Some(page) = pages.next()? {
+        for change in page {
+            let name = &front.shapes[change.table].table;
+            let Some(table) = schema.tables.iter().position(|t| t.name == *name) else { continue };
+            let now = ground.get(table, &change.key)?;
+            let before = before(&change, now.as_ref());
+            match writer.write(&mut ground, Write { table, before: now, after: before, tag: () })? {
+                Tried::Refused(write, what) => return Err(stands_against(&schema.tables[write.table].name, &what)),
+                Tried::Done(_) | Tried::Kept => {}
+            }
+        }
+    }
+    let (_, clashes) = writer.finish(&mut ground)?;
+    match clashes.first() {
+        Some((write, what)) => Err(stands_against(&schema.tables[write.table].name, what)),
+        None => Ok(()),
+    }
+}
+
+fn before(change: &Change, now: Option<&Vec<mainstem::core::value::Value>>) -> Option<Vec<mainstem::core::value::Value>> {
+    match &change.edit {
+        Edit::Insert(_) => None,
+        Edit::Delete(row) => Some(row.clone()),
+        Edit::Update(cells) => now.map(|row| {
+            let mut row = row.clone();
+            for cell in cells {
+                row[cell.column].clone_from(&cell.before);
+            }
+            row
+        }),
+    }
+}
+
+fn stands_against(table: &str, what: &str) -> Error {
+    Error::new(ErrorKind::Conflict, "constraint", format!("a row of {table} cannot be put back: {what}"))
+        .hint("mainstem commit -m TITLE instead")
+}
