@@ -205,12 +205,12 @@ mod tests {
         for (key, table, image) in
             [(1, &early, Some(row(&[1, 10]))), (2, &late, Some(row(&[2, 5, 20]))), (3, &early, None), (4, &early, Some(row(&[4, 40])))]
         {
-            keeper.keep(table, &row(&[key]), image.as_ref()).expect("it is new");
-            keeper.keep(table, &row(&[key]), Some(&row(&[0, 0]))).expect("the first one stays");
+            keeper.keep(table, &row(&[key]), image.as_ref(), None).expect("it is new");
+            keeper.keep(table, &row(&[key]), Some(&row(&[0, 0])), None).expect("the first image stays");
         }
         let mut found = Vec::new();
-        each(&db, &mut |name, key, image| {
-            found.push((name.to_owned(), key, image.map(|i| i.row(&late, None))));
+        each(&db, &mut |name, kept| {
+            found.push((name.to_owned(), kept.key, kept.image.map(|i| i.row(&late, None))));
             Ok(())
         })
         .expect("they are whole");
