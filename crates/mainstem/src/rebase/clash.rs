@@ -51,17 +51,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         };
         let own = former.as_ref().map_or_else(|| after.clone(), |row| laid_on(row, &write.tag.change));
         let ours = Side { claim: Claim::Row(Some(image(table, &own))), stamp, actor };
-        let rival = match kind {
-            ConflictKind::Unique => self.ground.rivals(write.table, after)?.into_iter().next(),
-            _ => write.before.clone(),
-        };
-        let rival_touches = match &rival {
-            Some(row) if kind == ConflictKind::Unique && self.is_moved_on() => {
-                self.ground.touches(&table.name, &table.key_of(row), self.front.header.base_version)?
-            }
-            Some(_) => write.tag.touches.clone(),
-            None => Vec::new(),
-        };
+        let (rival, rival_touches) = self.rival_of(write, after, kind)?;
         let claimed = match kind {
             ConflictKind::Unique => claimed_by(&rival_touches, table, &named_in(table, &what)),
             _ => rival_touches.last(),
@@ -135,6 +125,24 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             Some(former) => Ok(self.missing_parent(table, Some(now), former)?.is_some()),
             None => Ok(false),
         }
+    }
+
+    /// The row that stands against ours, and what happened to it since our base.
+    fn rival_of(&mut self, write: &Write<Tag>, after: &Row, kind: ConflictKind) -> Result<(Option<Row>, Vec<Touch>)> {
+        let schema = self.schema.clone();
+        let table = &schema.tables[write.table];
+        let rival = match kind {
+            ConflictKind::Unique => self.ground.rivals(write.table, after)?.into_iter().next(),
+            _ => write.before.clone(),
+        };
+        let rival_touches = match &rival {
+            Some(row) if kind == ConflictKind::Unique && self.is_moved_on() => {
+                self.ground.touches(&table.name, &table.key_of(row), self.front.header.base_version)?
+            }
+            Some(_) => write.tag.touches.clone(),
+            None => Vec::new(),
+        };
+        Ok((rival, rival_touches))
     }
 
     /// Takes back what theirs did to the rival row after our base and puts ours in. False, with nothing changed, where

@@ -86,18 +86,33 @@ mod tests {
 
     #[test]
     fn moves_are_followed_in_memory_and_beyond() {
-        let conn = Connection::open_in_memory().unwrap();
+        let conn = Connection::open_in_memory().expect("memory");
         for held_max in [0, 1, 3, 1_000] {
             let mut links = Links { held_max, ..Links::new(&conn) };
             for round in 0..4u8 {
                 for row in 0..10u8 {
-                    links.add(&[row, round], &[row, round + 1]).unwrap();
+                    links.add(&[row, round], &[row, round + 1]).expect("a place for temporary tables");
                 }
             }
+            let origin = |key: [u8; 2]| links.origin(&key).expect("a place for temporary tables");
             for row in 0..10u8 {
-                assert_eq!(links.origin(&[row, 4]).unwrap().as_deref(), Some(&[row, 0][..]), "{held_max}");
-                assert_eq!(links.origin(&[row, 2]).unwrap(), None);
+                assert_eq!(origin([row, 4]).as_deref(), Some(&[row, 0][..]), "{held_max}");
+                assert_eq!(origin([row, 2]), None, "{held_max}");
             }
+        }
+    }
+
+    #[test]
+    fn a_key_that_was_reached_twice_is_the_later_rows() {
+        let conn = Connection::open_in_memory().expect("memory");
+        for held_max in [0, 1, 1_000] {
+            let mut links = Links { held_max, ..Links::new(&conn) };
+            for (from, to) in [(b"x", b"k"), (b"a", b"b"), (b"z", b"k"), (b"k", b"w")] {
+                links.add(from, to).expect("a place for temporary tables");
+            }
+            let origin = |key: &[u8]| links.origin(key).expect("a place for temporary tables");
+            assert_eq!(origin(b"w").as_deref(), Some(&b"z"[..]), "{held_max}");
+            assert_eq!(origin(b"k"), None, "{held_max}");
         }
     }
 }

@@ -180,3 +180,44 @@ fn damaged() -> Error {
     Error::corrupt("a row kept in the replica's own tables is damaged")
         .hint("mainstem clone ADDRESS NEW.db, and move unsent work there by a bundle")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mainstem::core::schema::Column;
+
+    fn table(columns: &[(&str, Option<&str>)]) -> Table {
+        let column = |(name, default): &(&str, Option<&str>)| Column {
+            name: (*name).into(),
+            default: default.map(str::to_owned),
+            ..Column::default()
+        };
+        Table { name: "t".into(), columns: columns.iter().map(column).collect(), key: vec![0], ..Table::default() }
+    }
+
+    #[test]
+    fn images_come_back_in_the_columns_of_now() {
+        let db = Connection::open_in_memory().expect("memory");
+        db.execute_batch(TABLES).expect("new tables");
+        let row = |values: &[i64]| values.iter().map(|&i| Value::Integer(i)).collect::<Row>();
+        let (early, late) = (table(&[("k", None), ("a", None)]), table(&[("k", None), ("b", Some("7")), ("a", None)]));
+        let mut keeper = Keeper::new(&db);
+        for (key, table, image) in
+            [(1, &early, Some(row(&[1, 10]))), (2, &late, Some(row(&[2, 5, 20]))), (3, &early, None), (4, &early, Some(row(&[4, 40])))]
+        {
+            keeper.keep(table, &row(&[key]), image.as_ref(), None).expect("it is new");
+            keeper.keep(table, &row(&[key]), Some(&row(&[0, 0])), None).expect("the first image stays");
+        }
+        let mut found = Vec::new();
+        each(&db, &mut |name, kept| {
+            found.push((name.to_owned(), kept.key, kept.image.map(|i| i.row(&late, None))));
+            Ok(())
+        })
+        .expect("they are whole");
+        let expected = [Some(row(&[1, 7, 10])), Some(row(&[2, 5, 20])), None, Some(row(&[4, 7, 40]))];
+        assert_eq!(found, (1..=4).zip(expected).map(|(k, image)| ("t".to_owned(), row(&[k]), image)).collect::<Vec<_>>());
+        let filled = find(&db, &early, &row(&[1])).expect("it is whole").flatten().map(|i| i.row(&late, Some(&row(&[1, 9, 0]))));
+        assert_eq!(filled, Some(row(&[1, 9, 10])));
+        assert!(is_kept(&db, &early, &row(&[3])).expect("a plain table") && !is_kept(&db, &early, &row(&[5])).expect("a plain table"));
+    }
+}

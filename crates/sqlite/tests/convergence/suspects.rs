@@ -133,3 +133,16 @@ fn a_table_is_not_restored_without_its_parents() {
     let rows = crate::copies::rows(&world.copies[0].path);
     assert_eq!((rows["task"].len(), rows["note"].len()), (2, 1), "{rows:?}");
 }
+
+#[test]
+fn a_column_added_after_a_commit_is_no_drift() {
+    let steps = vec![
+        sql(2, "INSERT INTO tag VALUES ('c', 'w9.')"),
+        Step::Commit(2, false),
+        sql(2, "ALTER TABLE tag ADD COLUMN more INTEGER DEFAULT 7"),
+        sql(0, "UPDATE tag SET note = 'w75.' WHERE code = 'a'"),
+        Step::Push(0),
+        Step::Pull(2),
+    ];
+    run(&tape(TAGS, &[], steps)).unwrap();
+}

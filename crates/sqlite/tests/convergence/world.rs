@@ -284,7 +284,10 @@ impl World {
             let fail = |e: Error| format!("a small pull failed: {} {e}", e.code);
             let known = replica.standing().map_err(fail)?.known.ok_or("no primary")?;
             let pull = primary.pull(&known, replica.cursor().map_err(fail)?, 1).map_err(fail)?;
-            replica.receive(&pull).map_err(fail)?;
+            match replica.receive(&pull) {
+                Err(e) if e.code == "drift" => replica.reconcile(&mut *primary, &mut quiet).map(|_| ()).map_err(fail)?,
+                received => received.map(|_| ()).map_err(fail)?,
+            }
         }
         Ok(())
     }
