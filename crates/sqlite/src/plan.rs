@@ -4,7 +4,7 @@
 use crate::errors::Explain;
 use crate::sql::{quote, quote_all};
 use crate::unique::UniqueIndex;
-use mainstem::core::schema::Table;
+use mainstem::core::schema::{Schema, Table};
 use mainstem::core::value::Value;
 use mainstem::{Error, Result};
 use rusqlite::{Connection, Statement};
@@ -91,10 +91,14 @@ impl<'c> Plan<'c> {
         Ok(self.updates.get_mut(changed).expect("it was made above"))
     }
 
-    /// The statement that finds rows by these columns.
-    pub fn find(&mut self, connection: &'c Connection, table: &Table, columns: &[usize]) -> Result<&mut Statement<'c>> {
+    /// The statement that finds rows by these columns. Where they are a link they are compared as SQLite compares it: by the
+    /// parent's collation, not the child's.
+    pub fn find(&mut self, connection: &'c Connection, schema: &Schema, table: &Table, columns: &[usize]) -> Result<&mut Statement<'c>> {
         if !self.finds.contains_key(columns) {
-            let term = |(n, &i): (usize, &usize)| format!("{} = ?{}", quote(&table.columns[i].name), n + 1);
+            let term = |(n, &i): (usize, &usize)| {
+                let collation = link_collation(schema, table, columns, n).map(|c| format!(" COLLATE {}", quote(c)));
+                format!("{} = ?{}{}", quote(&table.columns[i].name), n + 1, collation.unwrap_or_default())
+            };
             let terms = columns.iter().enumerate().map(term).collect::<Vec<_>>().join(" AND ");
             let order = quote_all(table.key.iter().map(|&i| table.columns[i].name.as_str()));
             let sql = format!("{} WHERE {terms} ORDER BY {order} LIMIT ?{}", self.select, columns.len() + 1);
@@ -135,4 +139,11 @@ fn affinity(declared_type: &str) -> Affinity {
     } else {
         Affinity::Numeric
     }
+}
+
+/// The collation of the parent's column that the `n`th of these columns points to, where they are a link.
+fn link_collation<'s>(schema: &'s Schema, table: &Table, columns: &[usize], n: usize) -> Option<&'s str> {
+    let link = table.foreign_keys.iter().find(|link| link.columns == columns)?;
+    let parent = schema.table(&link.parent)?;
+    parent.columns[parent.column(&link.parent_columns[n])?].collation.as_deref()
 }

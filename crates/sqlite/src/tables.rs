@@ -169,7 +169,7 @@ impl Tables for SqliteTables<'_> {
         if values.iter().any(Value::is_null) {
             return Ok(Vec::new());
         }
-        let statement = plan.find(connection, table, columns)?;
+        let statement = plan.find(connection, &schema, table, columns)?;
         let limit = Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX));
         bind(statement, values.iter().chain([&limit])).on(connection)?;
         let mut rows = statement.raw_query();

@@ -298,3 +298,20 @@ fn a_link_to_a_new_row_that_is_refused_waits_on_every_copy() {
         assert_eq!(pair[0].open_conflicts().len(), 1);
     }
 }
+
+#[test]
+fn a_link_that_the_parents_collation_makes_is_a_link() {
+    let start = "CREATE TABLE tag (name TEXT PRIMARY KEY COLLATE NOCASE, note TEXT);
+                 CREATE TABLE labelled (id INTEGER PRIMARY KEY, tag TEXT REFERENCES tag (name));
+                 INSERT INTO tag VALUES ('a', 'one'), ('b', 'two');";
+    let desk = Desk::new();
+    let members = found_from_sql(&desk, start, &["ada", "bob"]);
+    let pair = [&members[0], &members[1]];
+    pair[0].sql("PRAGMA foreign_keys = ON; INSERT INTO labelled VALUES (1, 'A');");
+    pair[1].sql("PRAGMA foreign_keys = ON; DELETE FROM tag WHERE name = 'a';");
+    until_quiet(&pair);
+    assert_together(&pair);
+    let kinds: Vec<String> = pair[0].open_conflicts().iter().map(|c| c["kind"].to_string()).collect();
+    assert_eq!(kinds, ["\"missing_parent\""]);
+    assert_eq!(pair[1].sql("SELECT note FROM tag JOIN labelled ON name = tag;"), "one\n");
+}
