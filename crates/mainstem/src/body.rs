@@ -3,6 +3,7 @@ use crate::error::Result;
 use crate::lane::shape_of;
 use crate::ledger::Ledger;
 use crate::rebase::{Effect, Effects};
+use crate::store::DirectWrite;
 use crate::tables::Tables;
 use mainstem_core::change::{Cell, Change, Edit, Shape};
 use mainstem_core::digest::{self, RowDigester, Sum};
@@ -192,6 +193,23 @@ impl Body {
             self.close_page(ledger)?;
         }
         Ok(())
+    }
+
+    /// Adds a row that another program wrote straight into the tables. A cell whose value before nobody knows is written as
+    /// one that was already what it is, which whoever applies it takes as it comes.
+    pub fn direct<G: Ledger + Tables + ?Sized>(&mut self, ground: &mut G, schema: &Schema, write: &DirectWrite) -> Result<()> {
+        let effect = write.effect();
+        let (Some(before), Some(after), false) = (effect.before, effect.after, write.unknown.is_empty()) else {
+            return self.effect(ground, schema, &effect);
+        };
+        let table = &schema.tables[effect.table];
+        let mut cells = cells(before, after, effect.at, effect.cell_at);
+        cells.retain(|cell| !write.unknown.contains(&cell.column));
+        let known = |&column: &usize| Cell { column, before: after[column].clone(), after: after[column].clone(), at: effect.at };
+        cells.extend(write.unknown.iter().map(known));
+        let change =
+            Change { table: self.shape(table), key: table.key_of(after), edit: Edit::Update(cells), at: effect.at, moved_from: None };
+        self.add(ground, change)
     }
 
     fn close_page<L: Ledger + ?Sized>(&mut self, ledger: &mut L) -> Result<()> {

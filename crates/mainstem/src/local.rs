@@ -191,7 +191,7 @@ fn absorb_in(tx: &mut dyn Transaction, around: &Around) -> Result<()> {
     let known = tx.digests()?;
     let schema = tx.schema();
     let mut body = Body::new(head.version + 1, &schema, &known);
-    let steps = tx.take_direct(&mut |tx, write| body.effect(tx, &schema, &write.effect()))?;
+    let steps = tx.take_direct(&mut |tx, write| body.direct(tx, &schema, &write))?;
     if !steps.is_empty() {
         let all: Vec<String> = schema.tables.iter().map(|t| t.name.clone()).collect();
         body.altered(tx, &all)?;

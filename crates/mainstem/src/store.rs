@@ -41,6 +41,8 @@ pub struct DirectWrite {
     pub table: usize,
     /// The row before.
     pub before: Option<Row>,
+    /// Columns whose value in `before` is not known, because they were renamed before the write.
+    pub unknown: Vec<usize>,
     /// The row now.
     pub after: Option<Row>,
     /// When it was last written.

@@ -45,6 +45,7 @@ impl Watcher for CaptureWatcher {
             visit(DirectWrite {
                 table: position,
                 before: net.before,
+                unknown: net.unknown_before,
                 after: net.after,
                 at: Time::from_ms(net.at_ms),
                 cell_at,

@@ -52,3 +52,19 @@ fn a_schema_change_on_the_primary_reaches_the_copies() {
     assert_together(&pair);
     assert_eq!(pair[1].sql("SELECT cents, note FROM account WHERE id = 2;"), "250|noted\n");
 }
+
+#[test]
+fn a_column_renamed_and_written_in_the_primary_at_once_reaches_everybody() {
+    let desk = Desk::new();
+    let sql = "CREATE TABLE note (id INTEGER PRIMARY KEY, body TEXT, stars INTEGER); INSERT INTO note VALUES (1, 'one', 1), (2, 'two', 2), (3, 'three', NULL);";
+    let members = found_from_sql(&desk, sql, &["ada", "bob"]);
+    let pair = [&members[0], &members[1]];
+    desk.sql(
+        PRIMARY_DB,
+        "ALTER TABLE note RENAME COLUMN body TO words; UPDATE note SET words = 'eins' WHERE id = 1; UPDATE note SET words = NULL WHERE id = 2; UPDATE note SET stars = 3 WHERE id = 3;",
+    );
+    pair[0].sql("UPDATE note SET stars = 10 WHERE id = 1;");
+    until_quiet(&pair);
+    assert_together(&pair);
+    assert_eq!(pair[1].sql("SELECT id, words, stars FROM note;"), "1|eins|10\n2||2\n3|three|3\n");
+}

@@ -471,7 +471,8 @@ fn exact(change: Change, before: Option<&Row>) -> std::result::Result<Option<Row
     match (change.edit, before) {
         (Edit::Insert(row), None) => Ok(Some(row)),
         (Edit::Delete(row), Some(there)) if row == *there => Ok(None),
-        (Edit::Update(cells), Some(there)) if cells.iter().all(|c| there[c.column] == c.before) => {
+        // A cell that is said to have been what it is was renamed and written straight in the primary: nobody knows more.
+        (Edit::Update(cells), Some(there)) if cells.iter().all(|c| there[c.column] == c.before || c.before == c.after) => {
             let mut row = there.clone();
             for cell in cells {
                 row[cell.column] = cell.after;
