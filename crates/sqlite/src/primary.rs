@@ -72,7 +72,7 @@ pub fn open_primary(folder: &Path, around: Around) -> Result<Box<dyn Primary>> {
             .hint(format!("ls {}", shell_word(&folder.to_string_lossy())))
     };
     let file = folder.join(PRIMARY_FILE);
-    if !file.is_file() {
+    if !std::fs::metadata(&file).is_ok_and(|status| status.is_file() && status.len() > 0) {
         return Err(none());
     }
     let db = connection::open_primary(&file, false)?;
@@ -101,8 +101,8 @@ pub fn found_primary(folder: &Path, around: Around, founding: &Founding<'_>, fil
         return Err(Error::new(ErrorKind::Conflict, "occupied", format!("{} is not empty", folder.display()))
             .hint("choose a folder that is empty or not there yet"));
     }
-    // A file that is there already is what a crash left of an earlier attempt, or somebody else's.
-    let db = connection::open_primary(&file, !file.exists())?;
+    // A file that is there already is what a crash left of an earlier attempt, be it empty, or somebody else's.
+    let db = connection::open_primary(&file, true)?;
     connection::begin_write(&db)?;
     let made = (|| {
         let count = |what: &str| -> Result<i64> {

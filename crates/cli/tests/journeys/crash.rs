@@ -132,3 +132,16 @@ fn commit_push_pull_and_sync() {
         }
     }
 }
+
+#[test]
+fn a_primary_that_is_an_empty_file_is_founded_anew() {
+    // What a kill leaves between making the file and writing its first page.
+    let desk = Desk::new();
+    desk.sql("a.db", START);
+    desk.ok(&["--as", "ada", "init", "a.db"]);
+    std::fs::create_dir(desk.path("primary")).expect("made");
+    std::fs::write(desk.path("primary/primary.db"), b"").expect("written");
+    desk.run(&["clone", "primary", "b.db"]).refuses(4, "no primary");
+    desk.ok(&["--db", "a.db", "--as", "ada", "publish", "primary"]);
+    desk.ok(&["clone", "primary", "b.db"]);
+}
