@@ -192,6 +192,13 @@ pub fn output_file(path: &Path) -> Result<std::fs::File> {
     })
 }
 
+/// Says so where locks may not hold on a database's disk (J4). A place that cannot be looked at says so itself, in time.
+pub fn warn_of_place(database: &Path) {
+    if let Ok(Some(warning)) = mainstem_sqlite::connection::place_warning(database) {
+        crate::output::note(warning);
+    }
+}
+
 /// Files in a folder whose name and size suggest a SQLite database.
 fn candidates(folder: &Path) -> Result<Vec<PathBuf>> {
     let unreadable =

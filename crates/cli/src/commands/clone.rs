@@ -3,7 +3,7 @@ use crate::commands::init::not_tracked;
 use crate::exit_codes::Exit;
 use crate::json;
 use crate::plain_text::{count, name};
-use crate::wiring::{Address, Session};
+use crate::wiring::{Address, Session, warn_of_place};
 use mainstem::{Error, Result};
 use mainstem_core::ErrorKind;
 use mainstem_sqlite::SqliteReplica;
@@ -41,6 +41,7 @@ impl Clone {
         let mut report = |what: &str, done: u64, of: u64| bar.report(what, done, of);
         let made = SqliteReplica::clone_from(primary.as_mut(), &remembered, &self.file, actor.as_deref(), around, &mut report)?;
         drop(bar);
+        warn_of_place(&self.file);
         let refused = SqliteReplica::open(&self.file, opening)?.refused()?;
         let rows: u64 = made.tables.iter().map(|t| t.rows).sum();
         let file = self.file.display().to_string();

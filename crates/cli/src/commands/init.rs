@@ -2,7 +2,7 @@
 use crate::exit_codes::Exit;
 use crate::json;
 use crate::plain_text::{count, name};
-use crate::wiring::Session;
+use crate::wiring::{Session, warn_of_place};
 use mainstem::{Error, Result};
 use mainstem_sqlite::SqliteReplica;
 use mainstem_sqlite::replica::{InitOptions, InitReport, RefusedTable};
@@ -41,6 +41,7 @@ impl Init {
         let around = session.around.clone();
         let report = SqliteReplica::init(&path, &options, around, &mut |what, done, of| bar.report(what, done, of))?;
         drop(bar);
+        warn_of_place(&path);
         session.name_where_needed(&path);
         if session.out.is_json() {
             session.out.json(&shown(&report))?;

@@ -2,7 +2,7 @@
 use crate::exit_codes::Exit;
 use crate::json;
 use crate::plain_text::{count, name, shell_word};
-use crate::wiring::{Address, Session};
+use crate::wiring::{Address, Session, warn_of_place};
 use mainstem::Result;
 use serde_json::json;
 
@@ -35,6 +35,7 @@ impl Publish {
             bar.report(what, done, of);
         })?;
         drop(bar);
+        warn_of_place(&address.folder().join(mainstem_sqlite::primary::PRIMARY_FILE));
         let rows: u64 = description.tables.iter().map(|t| t.rows).sum();
         let tables = description.tables.len() as u64;
         let version = description.head.version;
