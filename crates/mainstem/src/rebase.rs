@@ -294,10 +294,13 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 while let Some(parent) = self.missing_parent(table, row.as_ref(), &after)? {
                     match self.parent_is_back(table, &change, &after, &parent)? {
                         Parent::Back => {}
-                        Parent::Refused => {
-                            self.out.conflicts.extend(decision.conflicts);
-                            return Ok(());
-                        }
+                        Parent::Refused => match self.lets_go(table, &after, &parent) {
+                            Some(freed) => after = freed,
+                            None => {
+                                self.out.conflicts.extend(decision.conflicts);
+                                return Ok(());
+                            }
+                        },
                         Parent::Unknown => {
                             self.orphans.push(Orphan { lane: index, change, parent: parent.table, parent_key: parent.values });
                             return Ok(());

@@ -315,3 +315,24 @@ fn a_link_that_the_parents_collation_makes_is_a_link() {
     assert_eq!(kinds, ["\"missing_parent\""]);
     assert_eq!(pair[1].sql("SELECT note FROM tag JOIN labelled ON name = tag;"), "one\n");
 }
+
+#[test]
+fn a_child_lets_go_of_a_deleted_parent_where_its_link_says_so() {
+    let start = "CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT);
+                 CREATE TABLE team (id INTEGER PRIMARY KEY, label TEXT, lead INTEGER REFERENCES person (id) ON DELETE SET NULL);
+                 INSERT INTO person VALUES (2, 'p'); INSERT INTO team VALUES (1, 'first', NULL);";
+    for order in [[0, 1], [1, 0]] {
+        let desk = Desk::new();
+        let members = found_from_sql(&desk, start, &["ada", "bob"]);
+        let pair = [&members[0], &members[1]];
+        pair[0].ok(&["policy", "set", "person.deletes", "delete-wins"]);
+        until_quiet(&pair);
+        pair[0].sql("UPDATE team SET label = 'led', lead = 2 WHERE id = 1; INSERT INTO team VALUES (5, 'new', 2);");
+        pair[1].sql("PRAGMA foreign_keys = ON; DELETE FROM person WHERE id = 2;");
+        until_quiet(&[pair[order[0]], pair[order[1]]]);
+        assert_together(&pair);
+        assert_eq!(pair[1].sql("SELECT * FROM person; SELECT id, label, lead FROM team;"), "1|led|\n5|new|\n");
+        let kinds: Vec<String> = pair[0].conflicts().iter().map(|c| format!("{} {}", c["kind"], c["state"])).collect();
+        assert_eq!(kinds, ["\"missing_parent\" \"resolved\"", "\"missing_parent\" \"resolved\""]);
+    }
+}

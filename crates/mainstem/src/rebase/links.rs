@@ -79,6 +79,14 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         Ok(if is_kept { Parent::Back } else { Parent::Refused })
     }
 
+    /// Ours without its links to the parent whose deletion holds, where the links say that it lets go.
+    pub(super) fn lets_go(&self, table: usize, after: &Row, parent: &Missing) -> Option<Row> {
+        let names = |link: &ForeignKey, columns: &[usize]| {
+            columns == parent.columns && link.columns.iter().zip(&parent.values).all(|(&c, value)| after[c] == *value)
+        };
+        let_go(&self.schema, table, after, parent.table, names)
+    }
+
     /// A parent that another row of this changeset brought back: each that needs it clashes with its deletion.
     pub(super) fn revived_for(&self, table: usize, change: &Change, before: Option<&Row>, after: &Row) -> Vec<Conflict> {
         let schema = self.schema.clone();
@@ -276,6 +284,15 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             }
         }
         for (child, child_row, touches) in leaving {
+            let names = |link: &ForeignKey, columns: &[usize]| link.columns.iter().zip(columns).all(|(&c, &p)| child_row[c] == row[p]);
+            if let Some(freed) = let_go(&schema, child, &child_row, table, names)
+                && self.ground.update(child, &child_row, &freed)? == Wrote::Done
+            {
+                let effect =
+                    Effect { table: child, before: Some(&child_row), after: Some(&freed), at: change.at, cell_at: &[], moved_from: None };
+                self.effects.effect(self.ground, &self.schema, &effect)?;
+                continue;
+            }
             if !self.points_elsewhere_again((table, row), child, &child_row, &touches, change.at)? {
                 self.remove_with_children(child, child_row, change.at, REVIVE_DEPTH_MAX)?;
             }
@@ -321,6 +338,24 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         let effect = Effect { table, before: Some(&row), after: None, at, cell_at: &[], moved_from: None };
         self.effects.effect(self.ground, &self.schema, &effect)
     }
+}
+
+/// A row without its links to a parent that is gone, where each of them says ON DELETE SET NULL and can be NULL.
+fn let_go(schema: &Schema, child: usize, row: &Row, parent: usize, names: impl Fn(&ForeignKey, &[usize]) -> bool) -> Option<Row> {
+    let table = &schema.tables[child];
+    let mut freed = row.clone();
+    for link in &table.foreign_keys {
+        let is_it = parent_of(schema, link).is_some_and(|(to, columns)| to == parent && names(link, &columns));
+        if !is_it {
+            continue;
+        }
+        let is_bound = |c: &usize| table.columns[*c].not_null || table.key.contains(c);
+        if !link.on_delete.eq_ignore_ascii_case("SET NULL") || link.columns.iter().any(is_bound) {
+            return None;
+        }
+        link.columns.iter().for_each(|&c| freed[c] = Value::Null);
+    }
+    (freed != *row).then_some(freed)
 }
 
 /// True where the child holds against the deletion of its parent.
