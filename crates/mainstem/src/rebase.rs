@@ -8,7 +8,7 @@ mod clash;
 mod links;
 
 pub use links::parent_of;
-use links::{Parent, is_parent};
+use links::{Parents, is_parent};
 
 use crate::error::{Error, Result};
 use crate::lane::{Lane, lanes};
@@ -291,20 +291,15 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                     return Ok(());
                 }
                 let revived = self.revived_for(table, &change, row.as_ref(), &after);
-                while let Some(parent) = self.missing_parent(table, row.as_ref(), &after)? {
-                    match self.parent_is_back(table, &change, &after, &parent)? {
-                        Parent::Back => {}
-                        Parent::Refused => match self.lets_go(table, &after, &parent) {
-                            Some(freed) => after = freed,
-                            None => {
-                                self.out.conflicts.extend(decision.conflicts);
-                                return Ok(());
-                            }
-                        },
-                        Parent::Unknown => {
-                            self.orphans.push(Orphan { lane: index, change, parent: parent.table, parent_key: parent.values });
-                            return Ok(());
-                        }
+                match self.settle_parents(table, &change, row.as_ref(), &mut after)? {
+                    Parents::There => {}
+                    Parents::Refused => {
+                        self.out.conflicts.extend(decision.conflicts);
+                        return Ok(());
+                    }
+                    Parents::Awaited(parent) => {
+                        self.orphans.push(Orphan { lane: index, change, parent: parent.table, parent_key: parent.values });
+                        return Ok(());
                     }
                 }
                 self.out.conflicts.extend(revived);

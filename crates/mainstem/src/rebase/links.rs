@@ -22,7 +22,17 @@ pub(super) struct Missing {
     pub values: Vec<Value>,
 }
 
-pub(super) enum Parent {
+/// What became of the parents that a row needs.
+pub(super) enum Parents {
+    /// They are there, or the row lets go of them.
+    There,
+    /// The deletion of one of them holds.
+    Refused,
+    /// Nobody knows this one yet.
+    Awaited(Missing),
+}
+
+enum Parent {
     Back,
     Refused,
     Unknown,
@@ -49,8 +59,23 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         Ok(None)
     }
 
+    /// Sees to it that every parent ours needs is there, as far as that can be.
+    pub(super) fn settle_parents(&mut self, table: usize, change: &Change, before: Option<&Row>, after: &mut Row) -> Result<Parents> {
+        while let Some(parent) = self.missing_parent(table, before, after)? {
+            match self.parent_is_back(table, change, after, &parent)? {
+                Parent::Back => {}
+                Parent::Refused => match self.lets_go(table, after, &parent) {
+                    Some(freed) => *after = freed,
+                    None => return Ok(Parents::Refused),
+                },
+                Parent::Unknown => return Ok(Parents::Awaited(parent)),
+            }
+        }
+        Ok(Parents::There)
+    }
+
     /// Theirs deleted the parent that ours needs: by the parent table's policy it comes back, or ours gives way.
-    pub(super) fn parent_is_back(&mut self, table: usize, change: &Change, after: &Row, parent: &Missing) -> Result<Parent> {
+    fn parent_is_back(&mut self, table: usize, change: &Change, after: &Row, parent: &Missing) -> Result<Parent> {
         let schema = self.schema.clone();
         let name = schema.tables[parent.table].name.clone();
         let touches = self.touches_of(parent)?;
@@ -80,7 +105,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
     }
 
     /// Ours without its links to the parent whose deletion holds, where the links say that it lets go.
-    pub(super) fn lets_go(&self, table: usize, after: &Row, parent: &Missing) -> Option<Row> {
+    fn lets_go(&self, table: usize, after: &Row, parent: &Missing) -> Option<Row> {
         let names = |link: &ForeignKey, columns: &[usize]| {
             columns == parent.columns && link.columns.iter().zip(&parent.values).all(|(&c, value)| after[c] == *value)
         };
