@@ -29,18 +29,6 @@ pub fn decode_row(bytes: &[u8]) -> Result<Row> {
     decode_values("row", bytes)
 }
 
-/// Encodes a row by column name.
-pub fn encode_image(image: &Image) -> Vec<u8> {
-    let mut w = Writer::versioned();
-    write_image(&mut w, image);
-    w.0
-}
-
-/// Decodes a row by column name.
-pub fn decode_image(bytes: &[u8]) -> Result<Image> {
-    read_image(&mut Reader::versioned("row image", bytes)?)
-}
-
 fn encode_values(values: &[Value]) -> Vec<u8> {
     let mut w = Writer::versioned();
     write_values(&mut w, values);

@@ -16,7 +16,6 @@ fn decode_all(bytes: &[u8]) {
     let _ = value::decode(bytes);
     let _ = row::decode_row(bytes);
     let _ = row::decode_key(bytes);
-    let _ = row::decode_image(bytes);
     let _ = schema::decode(bytes);
     let _ = schema::decode_change(bytes);
     let _ = front::decode(bytes);
@@ -46,14 +45,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn values_rows_and_images_come_back(values in many(samples::value(), 0..8)) {
+    fn values_and_rows_come_back(values in many(samples::value(), 0..8)) {
         prop_assert_eq!(&row::decode_row(&row::encode_row(&values)).unwrap(), &values);
         prop_assert_eq!(&row::decode_key(&row::encode_key(&values)).unwrap(), &values);
         for v in &values {
             prop_assert_eq!(&value::decode(&value::encode(v)).unwrap(), v);
         }
-        let image = values.into_iter().enumerate().map(|(i, v)| (format!("c\"{i}"), v)).collect();
-        prop_assert_eq!(row::decode_image(&row::encode_image(&image)).unwrap(), image);
     }
 
     #[test]
@@ -338,8 +335,6 @@ fn kept<T: PartialEq + core::fmt::Debug>(kept: &str, fixed: &T, encoded: Vec<u8>
 fn the_bytes_of_version_1_are_kept() {
     let values = fixed::values();
     kept(include_str!("../../fixtures/format-1/row.hex"), &values, row::encode_row(&values), row::decode_row);
-    let image = vec![("id".into(), Value::Integer(1)), ("né".into(), Value::Null)];
-    kept(include_str!("../../fixtures/format-1/image.hex"), &image, row::encode_image(&image), row::decode_image);
     let (shapes, changes) = (fixed::shapes(), fixed::changes());
     kept(include_str!("../../fixtures/format-1/page.hex"), &changes, page::encode(&shapes, &changes), |b| page::decode(b, &shapes));
     let front = fixed::front();
