@@ -49,7 +49,8 @@ fn memory_does_not_grow_with_the_rows() {
     let (few_push, few_pull) = push_and_pull(few);
     let (push, pull) = push_and_pull(many);
     eprintln!("{few} rows: push {few_push} KiB, pull {few_pull} KiB; {many} rows: push {push} KiB, pull {pull} KiB");
-    // What may grow is what SQLite is allowed: the page caches of both files and its sorter, 64 MiB each, and some slack.
+    // What may grow is bounded by constants: the page caches of both files (32 MiB each), what condensing holds (64 MiB) and
+    // settles (as much again), and some slack.
     // Holding the changes themselves would need half a KiB each.
     let bound = (3 * 64 + 16) * 1024;
     for (verb, most, little) in [("push", push, few_push), ("pull", pull, few_pull)] {
