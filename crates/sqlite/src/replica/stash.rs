@@ -54,7 +54,7 @@ impl SqliteReplica {
 
     /// What was put aside, newest first.
     pub fn stashes(&self) -> Result<Vec<Front>> {
-        stashes(&self.db)
+        storage::stashes(&self.db)
     }
 
     /// The rows of one of them.
@@ -97,17 +97,6 @@ impl SqliteReplica {
     pub fn begun(&self) -> Result<Option<(String, String)>> {
         working::begun(&self.db)
     }
-}
-
-fn stashes(db: &Connection) -> Result<Vec<Front>> {
-    let mut statement = db.prepare_cached("SELECT front FROM mainstem_stash ORDER BY ordinal DESC").on(db)?;
-    let mut rows = statement.query([]).on(db)?;
-    let mut fronts = Vec::new();
-    while let Some(row) = rows.next().on(db)? {
-        let bytes: Vec<u8> = row.get(0).on(db)?;
-        fronts.push(format::front::decode(&bytes)?);
-    }
-    Ok(fronts)
 }
 
 fn forget(db: &Connection, front: &Front) -> Result<()> {

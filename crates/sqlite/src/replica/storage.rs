@@ -114,7 +114,16 @@ pub fn set_front(db: &Connection, front: &Front) -> Result<()> {
 
 /// The changesets that are not known to be accepted, oldest first.
 pub fn changesets(db: &Connection) -> Result<Vec<Front>> {
-    let mut statement = db.prepare_cached("SELECT front FROM mainstem_changeset ORDER BY ordinal").on(db)?;
+    fronts(db, "SELECT front FROM mainstem_changeset ORDER BY ordinal")
+}
+
+/// What was put aside, newest first.
+pub fn stashes(db: &Connection) -> Result<Vec<Front>> {
+    fronts(db, "SELECT front FROM mainstem_stash ORDER BY ordinal DESC")
+}
+
+fn fronts(db: &Connection, sql: &str) -> Result<Vec<Front>> {
+    let mut statement = db.prepare_cached(sql).on(db)?;
     let mut rows = statement.query([]).on(db)?;
     let mut fronts = Vec::new();
     while let Some(row) = rows.next().on(db)? {
