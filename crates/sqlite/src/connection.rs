@@ -71,7 +71,6 @@ pub fn open_primary(path: &Path, create: bool) -> Result<Connection> {
         return Err(Error::new(ErrorKind::Unavailable, "no_wal", format!("{name} cannot use a write-ahead log here"))
             .hint("keep the primary on a local disk"));
     }
-    connection.pragma_update(None, "synchronous", "FULL").on(&connection)?;
     Ok(connection)
 }
 
@@ -303,6 +302,9 @@ fn prepare(connection: &Connection, wait_ms: u64) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "cell_size_check", true)?;
+    // FULL leaves the deletion of a rollback journal to chance: a power cut would bring it back, and it undoes a commit
+    // that a primary may have by then.
+    connection.pragma_update(None, "synchronous", "EXTRA")?;
     // This pragma reads the file, so it is the first to fail on one that is no database.
     connection.query_row("PRAGMA mmap_size=0", [], |_| Ok(())).or_else(no_row)?;
     connection.query_row("SELECT 1 FROM sqlite_schema LIMIT 1", [], |_| Ok(())).or_else(no_row)
