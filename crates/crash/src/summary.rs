@@ -22,7 +22,7 @@ pub struct Looking {
 const JOURNALS: [&str; 2] = ["-wal", "-journal"];
 
 fn is_database(name: &str) -> bool {
-    !JOURNALS.iter().any(|end| name.ends_with(end))
+    !JOURNALS.iter().any(|end| name.ends_with(end)) && !name.ends_with("-mainstem-lock")
 }
 
 /// A number for the bytes of a database and its journals.

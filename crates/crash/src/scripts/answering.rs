@@ -47,7 +47,7 @@ fn answer(replica: &mut SqliteReplica, choice: Choice) -> Result<()> {
 }
 
 fn resolve(stage: &Stage, choice: Choice) -> Result<()> {
-    answer(&mut stage.replica("a.db")?, choice)
+    answer(&mut *stage.replica("a.db")?, choice)
 }
 
 fn resolve_and_sync(stage: &Stage) -> Result<()> {
