@@ -14,6 +14,7 @@ mod derived;
 mod desk;
 mod direct;
 mod geodiff;
+mod hazards;
 mod merging;
 mod northwind;
 mod random;

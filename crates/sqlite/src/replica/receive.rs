@@ -8,7 +8,7 @@ use crate::capture;
 use crate::errors::Explain;
 use mainstem::body::Digests;
 use mainstem::core::ErrorKind;
-use mainstem::core::change::{Change, Edit, Front};
+use mainstem::core::change::{Change, Edit, Front, Shape};
 use mainstem::core::event::{Digest, Renumbered, Version, Waiting};
 use mainstem::core::format::page;
 use mainstem::core::renumber::Renumbering;
@@ -16,7 +16,7 @@ use mainstem::core::schema::Schema;
 use mainstem::core::stamp::ReplicaId;
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
-use mainstem::lane::Lane;
+use mainstem::lane::{Lane, redeclares, reform, reform_key};
 use mainstem::policy_text;
 use mainstem::primary::{Cursor, Item, Pages, Pull};
 use mainstem::rebase::{Place, rebase};
@@ -257,13 +257,14 @@ impl<'c> Taking<'c> {
             self.digests.recount(&mut self.ground, &altered)?;
         }
         let schema = self.ground.schema();
-        let lanes: Vec<Lane> = version
-            .shapes
-            .iter()
-            .map(|shape| {
-                Lane::between(&schema, schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&shape.table)), shape, &version.schema)
-            })
-            .collect();
+        let ahead = super::compare::local_steps(self.db)?;
+        let lane = |shape: &Shape| {
+            let table = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&shape.table));
+            let mut lane = Lane::between(&schema, table, shape, &version.schema);
+            lane.is_redeclared = ahead.iter().any(|step| redeclares(step, &shape.table));
+            lane
+        };
+        let lanes: Vec<Lane> = version.shapes.iter().map(lane).collect();
         let mut writer = Writer::default();
         for _ in 0..version.pages {
             for change in page::decode(&incoming.page()?, &version.shapes)? {
@@ -284,11 +285,20 @@ impl<'c> Taking<'c> {
     fn apply_one(&mut self, schema: &Schema, lanes: &[Lane], change: Change, writer: &mut Writer<()>) -> Result<()> {
         let lane = &lanes[change.table];
         let Some(table) = lane.table else { return Ok(()) };
-        let before = match lane.is_straight {
+        let before = match lane.is_straight && !lane.is_redeclared {
             true => self.ground.get(table, &change.key)?,
-            false => self.ground.get(table, &lane.local_key(&change.key))?,
+            false => {
+                let mut key = lane.local_key(&change.key);
+                if lane.is_redeclared {
+                    reform_key(&mut self.ground, table, &mut key)?;
+                }
+                self.ground.get(table, &key)?
+            }
         };
-        let (local, _) = lane.localise(change, before.as_ref());
+        let (mut local, _) = lane.localise(change, before.as_ref());
+        if lane.is_redeclared {
+            reform(&mut self.ground, table, &mut local)?;
+        }
         let after = exact(local, before.as_ref()).map_err(|key| drift_at(&schema.tables[table].name, &key))?;
         self.digests.row(&schema.tables[table], before.as_ref(), after.as_ref());
         if before == after {
