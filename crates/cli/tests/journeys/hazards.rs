@@ -251,3 +251,76 @@ fn j6_a_long_reader_stops_nobody() {
     let size = |file: &str| std::fs::metadata(desk.path(file)).map_or(0, |m| m.len());
     assert!(size("shared-primary/primary.db-wal") < 16 << 20, "{}", size("shared-primary/primary.db-wal"));
 }
+
+#[test]
+fn b13_text_that_looks_like_a_time_stays_text() {
+    let start = "CREATE TABLE t (id INTEGER PRIMARY KEY, at DATETIME, day DATE, v TEXT);
+                 INSERT INTO t VALUES (1, '2026-01-02T03:04:05.123456789Z', 'infinity', '0012'), (2, '2026-01-02 03:04:05', '', '1e3');";
+    let desk = Desk::new();
+    let members = found_from_sql(&desk, start, &["ada", "bob"]);
+    let pair = [&members[0], &members[1]];
+    pair[0].sql("UPDATE t SET day = '-infinity', at = '2026-01-02T03:04:05.987654321+14:00' WHERE id = 2;");
+    until_quiet(&pair);
+    assert_together(&pair);
+    assert_eq!(
+        pair[1].sql("SELECT * FROM t ORDER BY id;"),
+        "1|2026-01-02T03:04:05.123456789Z|infinity|0012\n2|2026-01-02T03:04:05.987654321+14:00|-infinity|1e3\n"
+    );
+}
+
+/// A push that a wrong clock made impossible changes nothing at the primary, its clock included.
+#[test]
+fn g3_a_push_that_was_refused_leaves_the_clock_where_it_was() {
+    let desk = Desk::new();
+    let members =
+        found_from_sql(&desk, "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'one');", &["ada", "bob"]);
+    // The stamps of captured writes are the app's clock: here one that is a century ahead.
+    members[0].sql("UPDATE t SET v = 'from the future' WHERE id = 1; UPDATE mainstem_log SET at = at + 36525;");
+    let before = desk.fingerprint(&[PRIMARY_DB]);
+    let said = members[0].run(&["sync"]);
+    if said.code != 0 {
+        said.refuses(2, "clock");
+        assert_eq!(desk.fingerprint(&[PRIMARY_DB]), before, "nothing was taken");
+    }
+    members[1].sql("UPDATE t SET v = 'from today' WHERE id = 1;");
+    members[1].sync();
+    let log = members[1].json(&["log"]);
+    let text = log.to_string();
+    assert!(!text.contains("\"21") && !text.contains("\"22"), "no stamp of another century: {text}");
+}
+
+/// What travels on a stick names who made it, not who carried it.
+#[test]
+fn g5_a_bundle_carries_the_author() {
+    let desk = Desk::new();
+    let members =
+        found_from_sql(&desk, "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'one');", &["ada", "bob", "cat"]);
+    members[0].sql("UPDATE t SET v = 'by Ada' WHERE id = 1;");
+    members[0].sync();
+    members[1].sync();
+    members[1].ok(&["bundle", "create", "stick.msb"]);
+    members[2].run(&["bundle", "apply", "stick.msb"]);
+    members[2].sync();
+    let log = members[2].json(&["log"]).to_string();
+    assert!(log.contains("\"ada\""), "{log}");
+    assert_eq!(members[2].sql("SELECT v FROM t;"), "by Ada\n");
+}
+
+/// Only with MAINSTEM_BIG, for it takes minutes and 6 GB.
+#[test]
+fn j7_a_database_above_one_gibibyte() {
+    if volume("MAINSTEM_BIG", 0) == 0 {
+        eprintln!("skipped: set MAINSTEM_BIG=1 for a database of 1.2 GiB");
+        return;
+    }
+    let start = "CREATE TABLE t (id INTEGER PRIMARY KEY, v BLOB);
+                 WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 1300) INSERT INTO t SELECT x, zeroblob(1000000) FROM n;";
+    let desk = Desk::new();
+    let members = found_from_sql(&desk, start, &["ada", "bob"]);
+    let pair = [&members[0], &members[1]];
+    pair[0]
+        .sql("UPDATE t SET v = x'01' WHERE id % 100 = 0; INSERT INTO t VALUES (2000, randomblob(2000000)); DELETE FROM t WHERE id = 1073;");
+    until_quiet(&pair);
+    assert_together(&pair);
+    assert_eq!(pair[1].sql("SELECT count(*) FROM t;"), "1300\n");
+}

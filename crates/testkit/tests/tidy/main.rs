@@ -2,6 +2,7 @@
 //!
 //! Invariant: an exception is written down with its reason, and one that is not needed any more is a failure, so the
 //! lists only shrink.
+mod hazards;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
