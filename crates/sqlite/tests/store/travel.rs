@@ -1,6 +1,6 @@
 //! The way between a replica and its primary: answers that are lost, writes in the middle, pages of any size.
 use mainstem::core::ErrorKind;
-use mainstem::error::{Error, Result};
+use mainstem::error::Error;
 use mainstem::primary::Primary;
 use mainstem::replica::Replica;
 use mainstem::sync;
@@ -120,7 +120,6 @@ fn i1_i4_whatever_is_lost_arrives_once() {
                 }
             });
             let was_lost = sync::sync(&mut pair.replica(0), &mut lossy, "ada", &mut quiet).is_err();
-            drop(lossy);
             pair.settle();
             pair.assert_equal();
             let count = |name: &str| rows(&pair.file(1)).iter().filter(|(_, v)| v.starts_with(name)).count() as u64;
@@ -151,7 +150,6 @@ fn i3_a_program_writes_while_a_sync_is_under_way() {
             Ok(())
         });
         sync::sync(&mut pair.replica(0), &mut busy, "ada", &mut quiet).unwrap();
-        drop(busy);
         assert!(writes > 3, "{mode}: {writes} writes");
         pair.settle();
         pair.assert_equal();
