@@ -2,6 +2,7 @@
 use crate::error::Result;
 use crate::tables::Tables;
 use mainstem_core::change::{Cell, Change, Edit, Front, Shape};
+use mainstem_core::planted::{self, Bug};
 use mainstem_core::schema::{Schema, SchemaChange, Table};
 use mainstem_core::value::{Key, Row, Value};
 
@@ -104,13 +105,16 @@ impl Lane {
             };
         };
         let there = &schema.tables[index];
-        let columns: Vec<Option<usize>> = from.columns.iter().map(|name| there.column(&renamed(&from.table, name, steps))).collect();
+        let mut columns: Vec<Option<usize>> = from.columns.iter().map(|name| there.column(&renamed(&from.table, name, steps))).collect();
+        if planted::is(Bug::D3) {
+            columns = (0..from.columns.len()).map(|n| Some(n).filter(|n| *n < there.columns.len())).collect();
+        }
         let is_straight = columns.len() == there.columns.len()
             && columns.iter().enumerate().all(|(n, column)| *column == Some(n))
             && from.key == there.key;
         let defaults = there.columns.iter().map(|c| constant_default(c.default.as_deref())).collect();
         // A number that is a link follows its parent's and is never changed by itself.
-        let shape = Shape { is_numbered: there.gives_numbers(), ..shape_of(there) };
+        let shape = Shape { is_numbered: there.gives_numbers() && !planted::is(Bug::C3), ..shape_of(there) };
         let is_redeclared = steps.iter().any(|step| redeclares(step, &from.table) || redeclares(step, &there.name));
         Lane { table, shape, columns, names: from.columns.clone(), key: from.key.clone(), defaults, is_straight, is_redeclared }
     }

@@ -18,6 +18,7 @@ use crate::writer::{Tried, Write, Writer};
 use mainstem_core::change::{Change, Edit, Front};
 use mainstem_core::conflict::{Claim, Conflict, ConflictKind, Image, Side};
 use mainstem_core::event::{Renumbered, Waiting};
+use mainstem_core::planted::{self, Bug};
 use mainstem_core::policy::Policy;
 use mainstem_core::renumber::Renumbering;
 use mainstem_core::schema::{Schema, SchemaChange, Table};
@@ -163,7 +164,8 @@ pub fn rebase<G: Ground + ?Sized>(
         out,
     };
     run.renumber_colliding(pages)?;
-    while let Some(page) = pages.next()? {
+    let are_rows_merged = !(planted::is(Bug::D1) && !front.schema.is_empty() && !steps.is_empty());
+    while let Some(page) = pages.next()?.filter(|_| are_rows_merged) {
         for change in page {
             run.change(change)?;
         }
@@ -307,6 +309,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                         self.out.conflicts.extend(decision.conflicts);
                         return Ok(());
                     }
+                    Parents::Awaited(_) if planted::is(Bug::E3) => {}
                     Parents::Awaited(parent) => {
                         self.orphans.push(Orphan { lane: index, change, parent: parent.table, parent_key: parent.values });
                         return Ok(());
@@ -452,6 +455,9 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
     }
 
     fn column_is_gone(&mut self, index: usize, key: &Key, at: Time, column: &str, cell: (Value, Value)) -> Result<()> {
+        if planted::is(Bug::D2) {
+            return Ok(());
+        }
         let table = self.front.shapes[index].table.clone();
         self.schema_conflict(&table, key, Some(column), Claim::Cell(cell.0), Claim::Cell(cell.1), at, "the column was dropped");
         Ok(())

@@ -8,6 +8,7 @@ use mainstem::core::change::{Change, Shape};
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Event, Renumbered, TableDigest, Version, Waiting};
 use mainstem::core::format;
+use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::SchemaChange;
 use mainstem::core::stamp::ReplicaId;
 use mainstem::core::value::Key;
@@ -262,7 +263,10 @@ impl Ledger for SqliteLedger<'_> {
         let sql = "SELECT version, page, slot FROM mainstem_touch WHERE table_id = ?1 AND key = ?2 AND version > ?3 \
                    ORDER BY version, page, slot";
         let values = (id, format::row::encode_key(key), number(after)?);
-        let places = self.all(sql, values, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let mut places = self.all(sql, values, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        if planted::is(Bug::H3) {
+            places.drain(..places.len().saturating_sub(3));
+        }
         let mut touches = Vec::with_capacity(places.len());
         for (version, page, slot) in places {
             let (version, page, slot): (i64, i64, i64) = (version, page, slot);

@@ -11,6 +11,7 @@ use mainstem::core::change::Shape;
 use mainstem::core::digest::{RowDigester, Sum, state_digest};
 use mainstem::core::event::{Digest, TableDigest};
 use mainstem::core::format::row as row_format;
+use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Schema, SchemaChange, Table};
 use mainstem::core::value::{Key, Row};
 use mainstem::error::{Error, Result};
@@ -82,7 +83,7 @@ pub fn suspects(db: &Connection) -> Result<Vec<String>> {
     let schema = tracked_schema(db)?;
     let steps = local_steps(db)?;
     let mut quiet = |_: &str, _: u64, _: u64| {};
-    let now = stored(db, &schema, &mut quiet)?.list();
+    let now = if planted::is(Bug::F10) { believed(db, &schema) } else { stored(db, &schema, &mut quiet) }?.list();
     let believed = believed(db, &schema)?.list();
     let is_altered = |name: &str| steps.iter().filter_map(table_of).any(|t| t.eq_ignore_ascii_case(name));
     let differs = |table: &&Table| !is_altered(&table.name) && find(&now, table) != find(&believed, table);
@@ -92,7 +93,7 @@ pub fn suspects(db: &Connection) -> Result<Vec<String>> {
 /// Compares every table, inside a read transaction.
 pub fn verify(db: &Connection, reference: Option<&mut dyn Primary>, progress: Progress<'_>) -> Result<Verified> {
     let schema = tracked_schema(db)?;
-    let now = stored(db, &schema, progress)?.list();
+    let now = if planted::is(Bug::F10) { believed(db, &schema) } else { stored(db, &schema, progress) }?.list();
     let steps = local_steps(db)?;
     let believed = believed(db, &schema)?.list();
     let mut differences = Vec::new();
@@ -386,7 +387,7 @@ pub fn reconcile(db: &Connection, primary: &mut dyn Primary, may_delete_many: bo
             Ok(())
         })?;
         let gone = missed.iter().filter(|(_, _, here, _)| here.is_none()).count();
-        if gone > UNSEEN_DELETIONS_MAX && !may_delete_many {
+        if gone > UNSEEN_DELETIONS_MAX && !may_delete_many && !planted::is(Bug::F4) {
             return Err(Error::new(
                 ErrorKind::Conflict,
                 "many_deletions",

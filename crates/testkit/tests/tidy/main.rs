@@ -20,6 +20,7 @@ const LONG_FILES: &[(&str, &str)] = &[];
 /// Files that open files themselves, and why none is a tracked one.
 const FILE_OPENERS: &[(&str, &str)] = &[
     ("crates/sqlite/src/lock.rs", "the lock file beside a database, under a name of its own"),
+    ("crates/sqlite/src/replica/mod.rs", "only where the bug J1 is planted, which is that very mistake"),
     ("crates/sqlite/src/replica/begin.rs", "the folder of a clone, to make its rename last"),
     ("crates/cli/src/policy_edit.rs", "the text that the user's editor writes, a new file"),
     ("crates/cli/src/wiring.rs", "output files; a database is refused before"),
@@ -281,6 +282,20 @@ fn core_depends_on_pure_crates_alone() {
     let allowed = ["blake3", "thiserror", "zstd"];
     let stray = dependencies("crates/core/Cargo.toml", "dependencies").into_iter().filter(|d| !allowed.contains(&d.as_str()));
     assert_none("dependencies of core that are not on the list", stray.collect());
+}
+
+#[test]
+fn planted_bugs_are_never_shipped() {
+    let mut found = Vec::new();
+    for manifest in files().into_iter().filter(|f| f.ends_with("Cargo.toml")) {
+        let text = read(&manifest);
+        let is_forwarded = |line: &str| line.trim_start().starts_with("planted = [");
+        let lines = text.lines().filter(|l| l.contains("planted") && !l.trim_start().starts_with('#') && !is_forwarded(l));
+        found.extend(lines.filter(|l| !l.contains("required-features")).map(|l| format!("{manifest}: {l}")));
+    }
+    assert_none("the feature `planted` may only be forwarded by a feature of that name, or required", found);
+    assert!(!read("crates/cli/Cargo.toml").contains("planted"), "the program has no such feature");
+    assert!(read("crates/cli/src/main.rs").contains("assert!(!mainstem_core::planted::CAN_BE"), "the program cannot be built with it");
 }
 
 #[test]
