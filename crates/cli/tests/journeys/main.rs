@@ -20,6 +20,7 @@ mod northwind;
 mod random;
 mod refusals;
 mod schema;
+mod session;
 mod strategies;
 mod team;
 mod unseen;
