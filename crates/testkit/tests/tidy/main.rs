@@ -29,6 +29,7 @@ const FILE_OPENERS: &[(&str, &str)] = &[
 /// Files that start other programs, and why.
 const PROGRAM_STARTERS: &[(&str, &str)] = &[
     ("crates/bench/src/memory.rs", "peak memory is a process's, so each command is measured in one of its own"),
+    ("crates/bench/src/peers.rs", "peers are other people's programs"),
     ("crates/cli/src/policy_edit.rs", "`policy edit` opens the editor that the user configured"),
 ];
 
