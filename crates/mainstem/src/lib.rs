@@ -7,6 +7,7 @@ pub mod body;
 pub mod changeset_file;
 pub mod changeset_json;
 pub mod error;
+pub mod history;
 pub mod lane;
 pub mod ledger;
 pub mod local;
