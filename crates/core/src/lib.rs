@@ -14,6 +14,7 @@ pub mod digest;
 pub mod error;
 pub mod event;
 pub mod format;
+pub mod planted;
 pub mod policy;
 pub mod renumber;
 pub mod schema;

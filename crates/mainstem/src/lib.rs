@@ -6,6 +6,7 @@
 pub mod body;
 pub mod changeset_file;
 pub mod changeset_json;
+pub mod changeset_session;
 pub mod error;
 pub mod history;
 pub mod lane;

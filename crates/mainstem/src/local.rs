@@ -18,6 +18,7 @@ use mainstem_core::chronicle::Chronicle;
 use mainstem_core::conflict::Conflict;
 use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Version, Waiting};
 use mainstem_core::format::event as event_format;
+use mainstem_core::planted::{self, Bug};
 use mainstem_core::policy::{Mode, Policy};
 use mainstem_core::schema::{Schema, SchemaChange};
 use mainstem_core::stamp::{ReplicaId, Time};
@@ -161,6 +162,9 @@ fn describe(tx: &mut dyn Transaction) -> Result<Description> {
 /// Refuses a replica that belongs elsewhere, or that knows a version this primary never had.
 fn check_known(tx: &mut dyn Transaction, known: &Acquaintance) -> Result<()> {
     let genesis = genesis(tx)?;
+    if planted::is(Bug::F5) {
+        return Ok(());
+    }
     if genesis.lineage != known.lineage {
         return Err(Error::new(
             ErrorKind::Conflict,
@@ -169,7 +173,7 @@ fn check_known(tx: &mut dyn Transaction, known: &Acquaintance) -> Result<()> {
         )
         .hint("mainstem clone ADDRESS NEW.db to work on that dataset, or check the address with mainstem config remote"));
     }
-    let is_known = genesis.epoch == known.epoch && tx.version_hash(known.version)? == Some(known.hash);
+    let is_known = genesis.epoch == known.epoch && tx.version_hash(known.version)? == Some(known.hash) || planted::is(Bug::F3);
     if !is_known {
         return Err(Error::new(
             ErrorKind::Conflict,
@@ -380,14 +384,17 @@ impl Pages for Checked<'_> {
 
 impl<S: Store> LocalPrimary<S> {
     fn recognise(tx: &mut dyn Transaction, front: &Front) -> Result<Option<Pushed>> {
-        if let Some(version) = tx.find_write(front.header.write_id)? {
+        if let Some(version) = tx.find_write(front.header.write_id)?.filter(|_| !planted::is(Bug::I1)) {
             return Ok(Some(Pushed::Already { version }));
         }
         let last = tx.last_sequence(front.header.replica)?;
-        if front.header.sequence <= last {
+        if planted::is(Bug::F2) && front.header.sequence <= last {
+            return Ok(Some(Pushed::Already { version: tx.head()?.version }));
+        }
+        if front.header.sequence <= last && !planted::is(Bug::F1) {
             return Ok(Some(Pushed::Reused));
         }
-        if front.header.sequence > last + 1 {
+        if front.header.sequence > last + 1 && !planted::is(Bug::I9) {
             return Ok(Some(Pushed::Gap { expected: last + 1 }));
         }
         Ok(None)
@@ -395,7 +402,7 @@ impl<S: Store> LocalPrimary<S> {
 
     fn check_clock(now: u64, policy: &Policy, front: &Front) -> Result<()> {
         let ahead = policy.clock_skew_ms_max();
-        if front.header.at.ms() > now.saturating_add(ahead) {
+        if front.header.at.ms() > now.saturating_add(ahead) && !planted::is(Bug::G2) {
             let seconds = (front.header.at.ms() - now) / 1000;
             return Err(Error::new(
                 ErrorKind::Invalid,
@@ -505,7 +512,7 @@ impl<S: Store> Primary for LocalPrimary<S> {
                 }
                 Ok(())
             })?;
-            if !page.is_empty() {
+            if !page.is_empty() && !planted::is(Bug::I5) {
                 sink.rows(table, &page)?;
             }
         }

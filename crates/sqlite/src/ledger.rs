@@ -9,6 +9,7 @@ use mainstem::core::chronicle::{Chronicle, TableId};
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Event, Renumbered, TableDigest, Version, Waiting};
 use mainstem::core::format;
+use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::SchemaChange;
 use mainstem::core::stamp::ReplicaId;
 use mainstem::core::value::Key;
@@ -267,7 +268,10 @@ impl Ledger for SqliteLedger<'_> {
         let sql = "SELECT version, page, slot FROM mainstem_touch WHERE table_id = ?1 AND key = ?2 AND version > ?3 \
                    ORDER BY version, page, slot";
         let values = (id, format::row::encode_key(key), number(after)?);
-        let places = self.all(sql, values, past::place)?;
+        let mut places = self.all(sql, values, past::place)?;
+        if planted::is(Bug::H3) {
+            places.drain(..places.len().saturating_sub(3));
+        }
         places.into_iter().map(|place| self.touch(key, place)).collect()
     }
 

@@ -186,6 +186,9 @@ impl Tables for StoreTransaction<'_> {
     fn next_number(&mut self, table: usize) -> Result<i64> {
         self.tables.next_number(table)
     }
+    fn stored_form(&mut self, table: usize, row: &Row) -> Result<Row> {
+        self.tables.stored_form(table, row)
+    }
     fn alter(&mut self, step: &SchemaChange) -> Result<()> {
         kept::alter(self.connection, &mut self.tables, step)?;
         self.watcher.altered(self.connection)

@@ -1,0 +1,70 @@
+//! A primary behind something that may fail, write, or wait: asked before and after each call.
+//!
+//! Invariant: what happens between is the test's; the calls themselves are the real primary's.
+use mainstem::core::change::Front;
+use mainstem::core::conflict::Conflict;
+use mainstem::core::event::{Digest, Version};
+use mainstem::error::Result;
+use mainstem::primary::{Acquaintance, Cursor, Description, Pages, Primary, Pull, Pushed, RowVisitor, SnapshotSink};
+
+/// Where in a call, and which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The call has not been made.
+    Before(&'static str),
+    /// It was made, and its answer is on the way.
+    After(&'static str),
+}
+
+/// A primary with something in between. An error from it is what the caller gets: before a call as if it was never
+/// made, after it as if its answer was lost.
+pub struct Between<'p, F> {
+    primary: &'p mut dyn Primary,
+    meddle: F,
+}
+
+impl<'p, F: FnMut(Moment) -> Result<()>> Between<'p, F> {
+    /// Puts something in between.
+    pub fn new(primary: &'p mut dyn Primary, meddle: F) -> Self {
+        Between { primary, meddle }
+    }
+    fn call<T>(&mut self, name: &'static str, call: impl FnOnce(&mut dyn Primary) -> Result<T>) -> Result<T> {
+        (self.meddle)(Moment::Before(name))?;
+        let answer = call(self.primary);
+        (self.meddle)(Moment::After(name))?;
+        answer
+    }
+}
+
+impl<F: FnMut(Moment) -> Result<()>> Primary for Between<'_, F> {
+    fn describe(&mut self) -> Result<Description> {
+        self.call("describe", |p| p.describe())
+    }
+    fn push(&mut self, known: &Acquaintance, front: &Front, pages: &mut dyn Pages) -> Result<Pushed> {
+        self.call("push", |p| p.push(known, front, pages))
+    }
+    fn pull(&mut self, known: &Acquaintance, from: Cursor, bytes_max: usize) -> Result<Pull> {
+        self.call("pull", |p| p.pull(known, from, bytes_max))
+    }
+    fn snapshot(&mut self, sink: &mut dyn SnapshotSink) -> Result<()> {
+        self.call("snapshot", |p| p.snapshot(sink))
+    }
+    fn version_hash(&mut self, version: u64) -> Result<Option<Digest>> {
+        self.call("version_hash", |p| p.version_hash(version))
+    }
+    fn version(&mut self, version: u64) -> Result<Option<Version>> {
+        self.call("version", |p| p.version(version))
+    }
+    fn page(&mut self, version: u64, page: u64) -> Result<Option<Vec<u8>>> {
+        self.call("page", |p| p.page(version, page))
+    }
+    fn rows(&mut self, table: &str, version: u64, visit: RowVisitor<'_>) -> Result<()> {
+        self.call("rows", |p| p.rows(table, version, visit))
+    }
+    fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>> {
+        self.call("conflicts", |p| p.conflicts(open_only))
+    }
+    fn set_policy(&mut self, text: &str, actor: &str) -> Result<()> {
+        self.call("set_policy", |p| p.set_policy(text, actor))
+    }
+}
