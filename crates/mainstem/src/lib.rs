@@ -8,6 +8,7 @@ pub mod changeset_file;
 pub mod changeset_json;
 pub mod changeset_session;
 pub mod error;
+pub mod history;
 pub mod lane;
 pub mod ledger;
 pub mod local;

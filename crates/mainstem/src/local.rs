@@ -4,6 +4,7 @@
 //! Deliberately absent: who may do what (the server's matter), and how rows and events are stored.
 use crate::body::{Body, Digests, Written};
 use crate::error::{Error, Result};
+use crate::history::{self, Blame, RowHistory, RowPlace};
 use crate::ledger::{Appended, Head, Ledger};
 use crate::policy_text;
 use crate::primary::{Acquaintance, Cursor, Description, Item, Pages, Primary, Pull, Pushed, RowVisitor, SnapshotSink, SnapshotStart};
@@ -12,7 +13,8 @@ use crate::store::{Store, Transaction};
 use crate::tables::Wrote;
 use crate::wiring::Around;
 use mainstem_core::ErrorKind;
-use mainstem_core::change::{Change, Edit, Front, Header};
+use mainstem_core::change::{Change, Front, Header};
+use mainstem_core::chronicle::Chronicle;
 use mainstem_core::conflict::Conflict;
 use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Version, Waiting};
 use mainstem_core::format::event as event_format;
@@ -530,31 +532,19 @@ impl<S: Store> Primary for LocalPrimary<S> {
     }
 
     fn rows(&mut self, table: &str, version: u64, visit: RowVisitor<'_>) -> Result<()> {
-        let mut tx = self.store.begin_read()?;
-        let schema = tx.schema();
-        let Some(index) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(table)) else {
-            return Err(Error::not_found(format!("the primary has no table {table}")));
-        };
-        let names = schema.tables[index].column_names();
-        let mut touched = Vec::new();
-        if tx.head()?.version > version {
-            tx.touched(table, version, &mut |key| {
-                touched.push(key.clone());
-                Ok(())
-            })?;
-        }
-        let changed: std::collections::HashSet<&Key> = touched.iter().collect();
-        tx.scan(index, &mut |row| {
-            if changed.contains(&schema.tables[index].key_of(row)) { Ok(()) } else { visit(&names, row) }
-        })?;
-        for key in &touched {
-            let touches = Ledger::touches(&mut *tx, table, key, version)?;
-            let now = tx.get(index, key)?;
-            if let Some(row) = before(&schema, index, now, &touches) {
-                visit(&names, &row)?;
-            }
-        }
-        Ok(())
+        history::rows_at(&mut *self.store.begin_read()?, table, version, visit)
+    }
+
+    fn row_history(&mut self, from: &RowPlace, limit: usize) -> Result<RowHistory> {
+        history::row_history(&mut *self.store.begin_read()?, from, limit)
+    }
+
+    fn blame(&mut self, place: &RowPlace) -> Result<Blame> {
+        history::blame(&mut *self.store.begin_read()?, place)
+    }
+
+    fn chronicle(&mut self) -> Result<Chronicle> {
+        Ok((*self.store.begin_read()?.chronicle()?).clone())
     }
 
     fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>> {
@@ -568,26 +558,4 @@ impl<S: Store> Primary for LocalPrimary<S> {
         append(&mut *tx, &Event::Policy(PolicySet { text: text.to_owned(), actor: actor.to_owned(), at }))?;
         tx.commit()
     }
-}
-
-/// A row as it was before the touches.
-fn before(schema: &Schema, table: usize, now: Option<Row>, touches: &[Touch]) -> Option<Row> {
-    let mut row = now;
-    for touch in touches.iter().rev() {
-        let lane = crate::lane::Lane::between(schema, Some(table), &touch.shape, &[]);
-        row = match (&touch.change.edit, row) {
-            (Edit::Insert(_), _) => None,
-            (Edit::Delete(image), _) => Some(lane.local_row(image)),
-            (Edit::Update(cells), Some(mut row)) => {
-                for cell in cells {
-                    if let Some(column) = lane.columns[cell.column] {
-                        row[column] = cell.before.clone();
-                    }
-                }
-                Some(row)
-            }
-            (Edit::Update(_), None) => None,
-        };
-    }
-    row
 }

@@ -10,6 +10,7 @@ use crate::ledger::SqliteLedger;
 use crate::tables::SqliteTables;
 use mainstem::Result;
 use mainstem::core::change::{Change, Shape};
+use mainstem::core::chronicle::{Chronicle, TableId};
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Event, Renumbered, TableDigest, Version, Waiting};
 use mainstem::core::schema::{Object, Schema, SchemaChange};
@@ -20,6 +21,7 @@ use mainstem::store::{DirectWrite, Store, Transaction, VisitDirect};
 use mainstem::tables::{Tables, Wrote};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// Reads the schema of a dataset's tables, Mainstem's own left out.
@@ -247,5 +249,20 @@ impl Ledger for StoreTransaction<'_> {
     }
     fn policy_text(&mut self) -> Result<String> {
         self.ledger.policy_text()
+    }
+    fn chronicle(&mut self) -> Result<Arc<Chronicle>> {
+        self.ledger.chronicle()
+    }
+    fn past(&mut self, table: TableId, key: &Key, versions: RangeInclusive<u64>, limit: usize) -> Result<Vec<Touch>> {
+        self.ledger.past(table, key, versions, limit)
+    }
+    fn touched_since(&mut self, table: TableId, after: u64, visit: &mut dyn FnMut(&Key) -> Result<()>) -> Result<()> {
+        self.ledger.touched_since(table, after, visit)
+    }
+    fn policy_at(&mut self, version: u64) -> Result<String> {
+        self.ledger.policy_at(version)
+    }
+    fn renumberings(&mut self) -> Result<Vec<u64>> {
+        self.ledger.renumberings()
     }
 }
