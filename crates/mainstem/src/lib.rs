@@ -6,6 +6,7 @@
 pub mod body;
 pub mod changeset_file;
 pub mod changeset_json;
+pub mod cleanup;
 pub mod error;
 pub mod lane;
 pub mod ledger;
@@ -18,6 +19,7 @@ pub mod schema_merge;
 pub mod store;
 pub mod sync;
 pub mod tables;
+pub mod tombstones;
 pub mod wiring;
 pub mod writer;
 

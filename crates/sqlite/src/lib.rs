@@ -13,6 +13,7 @@ mod plan;
 pub mod primary;
 pub mod replica;
 pub mod schema;
+mod seen;
 pub mod sql;
 pub mod store;
 pub mod tables;
