@@ -11,9 +11,9 @@ use mainstem::core::event::{Digest, Event, Renumbered, TableDigest, Version, Wai
 use mainstem::core::format;
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::SchemaChange;
-use mainstem::core::stamp::ReplicaId;
+use mainstem::core::stamp::{ReplicaId, Time};
 use mainstem::core::value::Key;
-use mainstem::ledger::{Appended, Head, Ledger, Touch};
+use mainstem::ledger::{Appended, Buried, BuriedCount, Head, Ledger, Touch};
 use mainstem::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, Params};
 use std::collections::{HashMap, VecDeque};
@@ -23,6 +23,9 @@ use std::sync::Arc;
 
 mod fold;
 mod past;
+mod tombstone;
+
+pub use tombstone::{has_tombstones, upgrade};
 
 const TABLES: &str = "
 CREATE TABLE mainstem_event(position INTEGER PRIMARY KEY, hash BLOB NOT NULL, version INTEGER, body BLOB NOT NULL);
@@ -51,7 +54,8 @@ const VERSIONS_KEPT: usize = 64;
 
 /// Makes the ledger's tables in a database that has none.
 pub fn create(connection: &Connection) -> Result<()> {
-    connection.execute_batch(TABLES).on(connection)
+    connection.execute_batch(TABLES).on(connection)?;
+    connection.execute_batch(tombstone::TABLES).on(connection)
 }
 
 /// True where the ledger's tables are there.
@@ -68,6 +72,8 @@ pub struct SqliteLedger<'c> {
     names: HashMap<String, i64>,
     origins: VecDeque<(u64, Rc<Origin>)>,
     pages: VecDeque<(u64, u64, Rc<Vec<Change>>)>,
+    /// Rows of the version in the making that left their key for another: table and key.
+    moved: Vec<(i64, Key)>,
 }
 
 /// Whose a version is, and what its changes refer to.
@@ -81,7 +87,7 @@ impl<'c> SqliteLedger<'c> {
     /// The ledger as this transaction sees it.
     pub fn new(connection: &'c Connection) -> Self {
         let (names, origins, pages) = (HashMap::new(), VecDeque::new(), VecDeque::new());
-        SqliteLedger { connection, head: None, chronicle: None, names, origins, pages }
+        SqliteLedger { connection, head: None, chronicle: None, names, origins, pages, moved: Vec::new() }
     }
 
     /// A version's event as its bytes and hash.
@@ -183,7 +189,7 @@ impl Ledger for SqliteLedger<'_> {
         }
         let version: Option<&Version> = match event {
             Event::Version(version) => Some(version),
-            Event::Genesis(_) | Event::Policy(_) => None,
+            Event::Genesis(_) | Event::Policy(_) | Event::Collected(_) => None,
         };
         if let Some(version) = version {
             self.check_next(&head, version)?;
@@ -202,6 +208,7 @@ impl Ledger for SqliteLedger<'_> {
             Event::Policy(policy) => {
                 self.run("INSERT INTO mainstem_policy(position, text) VALUES (?1, ?2)", (position, &policy.text))?;
             }
+            Event::Collected(collected) => self.collect(position, collected)?,
             Event::Genesis(_) => {}
         }
         let version = version.map_or(head.version, |v| v.version);
@@ -253,7 +260,7 @@ impl Ledger for SqliteLedger<'_> {
             let key = format::row::encode_key(&change.key);
             insert.execute((id, key, version, page, slot as i64)).on(connection)?;
         }
-        Ok(())
+        self.bury(version, page, &ids, changes)
     }
 
     fn page(&mut self, version: u64, page: u64) -> Result<Option<Vec<u8>>> {
@@ -372,6 +379,31 @@ impl Ledger for SqliteLedger<'_> {
     fn renumberings(&mut self) -> Result<Vec<u64>> {
         let sql = "SELECT DISTINCT version FROM mainstem_renumbered ORDER BY version";
         self.all(sql, [], |row| row.get::<_, i64>(0).map(i64::cast_unsigned))
+    }
+
+    fn horizon(&mut self) -> Result<u64> {
+        let highest: Option<i64> = self.one("SELECT max(version) FROM mainstem_horizon", [], |row| row.get(0))?.flatten();
+        Ok(highest.unwrap_or(0) as u64)
+    }
+
+    fn tombstones(&mut self, after: (u64, u64), limit: usize) -> Result<Vec<Buried>> {
+        self.buried(after, limit)
+    }
+
+    fn tombstone_counts(&mut self, visit: &mut dyn FnMut(&BuriedCount) -> Result<()>) -> Result<()> {
+        self.buried_counts(visit)
+    }
+
+    fn accepted_until(&mut self, until: Time) -> Result<u64> {
+        let sql = "SELECT coalesce((SELECT min(version) FROM mainstem_accepted WHERE at_ms > ?1) - 1, \
+                                   (SELECT max(version) FROM mainstem_accepted), 0)";
+        Ok(self.one(sql, [number(until.ms())?], |row| row.get::<_, i64>(0))?.unwrap_or(0) as u64)
+    }
+
+    fn page_sizes(&mut self) -> Result<(u64, u64)> {
+        let sql = "SELECT count(*), coalesce(sum(length(body)), 0) FROM mainstem_page";
+        let sizes = self.one(sql, [], |row| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64)))?;
+        Ok(sizes.unwrap_or_default())
     }
 }
 
