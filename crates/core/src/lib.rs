@@ -7,6 +7,7 @@
 extern crate alloc;
 
 pub mod change;
+pub mod chronicle;
 pub mod condense;
 pub mod conflict;
 pub mod digest;

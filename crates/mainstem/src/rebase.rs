@@ -11,7 +11,7 @@ pub use links::parent_of;
 use links::{Parents, is_parent};
 
 use crate::error::{Error, Result};
-use crate::lane::{Lane, lanes};
+use crate::lane::{Lane, Lost, lanes, reform};
 use crate::primary::Pages;
 use crate::tables::Tables;
 use crate::writer::{Tried, Write, Writer};
@@ -192,7 +192,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                     continue;
                 }
                 let Some(table) = self.lanes[lane].table else { continue };
-                let local = self.lanes[lane].localise(change, None).0;
+                let local = self.localise(lane, table, change, None)?.0;
                 if self.renumbering.number(&self.schema.tables[table].name, &local.key).is_some() {
                     continue;
                 }
@@ -236,7 +236,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             _ => None,
         };
         let (key, at) = (change.key.clone(), change.at);
-        let (mut local, lost) = self.lanes[index].localise(change, row.as_ref());
+        let (mut local, lost) = self.localise(index, table, change, row.as_ref())?;
         for (column, cell) in lost {
             self.column_is_gone(index, &key, at, &column, cell)?;
         }
@@ -245,6 +245,16 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         }
         self.renumbering.apply(&self.schema, &self.lanes[index].shape, &mut local);
         self.decide(index, table, local)
+    }
+
+    /// A change in the ground's own columns and the form of its values, and the cells whose column is gone.
+    fn localise(&mut self, lane: usize, table: usize, change: Change, there: Option<&Row>) -> Result<(Change, Vec<Lost>)> {
+        let lane = &self.lanes[lane];
+        let (mut local, lost) = lane.localise(change, there);
+        if lane.is_redeclared {
+            reform(self.ground, table, &mut local)?;
+        }
+        Ok((local, lost))
     }
 
     /// One change in the ground's own columns.

@@ -217,6 +217,10 @@ impl Tables for SqliteTables<'_> {
         Ok(())
     }
 
+    fn stored_form(&mut self, table: usize, row: &Row) -> Result<Row> {
+        crate::form::stored(self.connection, &self.schema.tables[table], row)
+    }
+
     fn next_number(&mut self, table: usize) -> Result<i64> {
         let connection = self.connection;
         let (plan, schema) = self.plan(table)?;

@@ -8,7 +8,7 @@ use crate::errors::Explain;
 use mainstem::body::Digests;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::Shape;
-use mainstem::core::digest::state_digest;
+use mainstem::core::digest::{RowDigester, Sum, state_digest};
 use mainstem::core::event::{Digest, TableDigest};
 use mainstem::core::format::row as row_format;
 use mainstem::core::planted::{self, Bug};
@@ -37,7 +37,7 @@ DELETE FROM temp.mainstem_logged;
 ";
 
 /// Schema steps made here that the base version does not have.
-fn local_steps(db: &Connection) -> Result<Vec<SchemaChange>> {
+pub fn local_steps(db: &Connection) -> Result<Vec<SchemaChange>> {
     let mut steps: Vec<SchemaChange> = storage::changesets(db)?.into_iter().flat_map(|f| f.schema).collect();
     steps.extend(storage::steps(db)?);
     Ok(steps)
@@ -107,8 +107,13 @@ pub fn verify(db: &Connection, reference: Option<&mut dyn Primary>, progress: Pr
     match reference {
         Some(primary) if base_version(db)? > 0 => {
             against_version(db, &schema, primary, &mut differences)?;
-            for table in suspects {
-                name_rows(db, table, primary, &steps, &mut differences)?;
+            // Rows of an older version are worked out from those of the head, which are looked at once they are here.
+            let is_at_head = primary.describe()?.head.version == base_version(db)?;
+            for table in &schema.tables {
+                let is_wrong_there = is_at_head && is_wrong_there(db, &former_name(&table.name, &steps), primary)?;
+                if is_wrong_there || suspects.iter().any(|s| s.name == table.name) {
+                    name_rows(db, table, primary, &steps, is_wrong_there, &mut differences)?;
+                }
             }
         }
         _ => {
@@ -154,6 +159,21 @@ fn against_version(db: &Connection, schema: &Schema, primary: &mut dyn Primary, 
         }
     }
     Ok(())
+}
+
+/// True where the primary's stored rows are not what its own version says, whatever digest it keeps.
+fn is_wrong_there(db: &Connection, table: &str, primary: &mut dyn Primary) -> Result<bool> {
+    let version = base_version(db)?;
+    let Some(said) = primary.version(version)?.and_then(|v| v.tables.into_iter().find(|d| d.table.eq_ignore_ascii_case(table))) else {
+        return Ok(false);
+    };
+    let (mut digester, mut sum, mut rows) = (None, Sum::default(), 0);
+    primary.rows(&said.table, version, &mut |names, row| {
+        sum.add(&digester.get_or_insert_with(|| RowDigester::new(&said.table, names)).digest(row));
+        rows += 1;
+        Ok(())
+    })?;
+    Ok((rows, sum.0) != (said.rows, said.sum))
 }
 
 /// A row that is not what capture believes it was at the last commit.
@@ -204,7 +224,10 @@ fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[S
             lane = Some((names.to_vec(), Lane::between(&schema, Some(0), &shape, steps)));
         }
         let Some((_, lane)) = &lane else { return Ok(()) };
-        let base = lane.local_row(row);
+        let mut base = lane.local_row(row);
+        if lane.is_redeclared {
+            base = comparing.now.stored_form(0, &base)?;
+        }
         let key = table.key_of(&base);
         db.prepare_cached("INSERT OR IGNORE INTO temp.mainstem_seen(key) VALUES(?1)")
             .on(db)?
@@ -319,6 +342,7 @@ fn name_rows(
     table: &Table,
     primary: &mut dyn Primary,
     steps: &[SchemaChange],
+    is_wrong_there: bool,
     differences: &mut Vec<Difference>,
 ) -> Result<()> {
     note_logged(db)?;
@@ -327,6 +351,7 @@ fn name_rows(
         named += 1;
         if named <= NAMED_MAX {
             let what = match (unseen.base, unseen.here) {
+                _ if is_wrong_there => "the primary stores another row than its version says".to_owned(),
                 (_, None) => "the row is gone, and capture did not see it go".to_owned(),
                 (None, Some(_)) => "the row came, and capture did not see it come".to_owned(),
                 (Some(base), Some(here)) => {

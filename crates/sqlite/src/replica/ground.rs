@@ -132,6 +132,9 @@ impl Tables for ReplicaGround<'_> {
     fn next_number(&mut self, table: usize) -> Result<i64> {
         self.tables.next_number(table)
     }
+    fn stored_form(&mut self, table: usize, row: &Row) -> Result<Row> {
+        self.tables.stored_form(table, row)
+    }
     fn alter(&mut self, step: &SchemaChange) -> Result<()> {
         self.is_altered = true;
         self.tables.alter(step)

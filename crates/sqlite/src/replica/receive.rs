@@ -9,7 +9,7 @@ use crate::connection;
 use crate::errors::Explain;
 use mainstem::body::Digests;
 use mainstem::core::ErrorKind;
-use mainstem::core::change::{Change, Edit, Front};
+use mainstem::core::change::{Change, Edit, Front, Shape};
 use mainstem::core::event::{Digest, Renumbered, Version, Waiting};
 use mainstem::core::format::page;
 use mainstem::core::planted::{self, Bug};
@@ -18,7 +18,7 @@ use mainstem::core::schema::Schema;
 use mainstem::core::stamp::ReplicaId;
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
-use mainstem::lane::Lane;
+use mainstem::lane::{Lane, redeclares, reform, reform_key};
 use mainstem::policy_text;
 use mainstem::primary::{Cursor, Item, Pages, Pull};
 use mainstem::rebase::{Place, rebase};
@@ -159,6 +159,8 @@ struct Taking<'c> {
     version: u64,
     /// True once local rows were put back to the base version.
     is_undone: bool,
+    /// True once our own schema steps were taken back as well.
+    are_steps_undone: bool,
     ordinal: u64,
     /// Changesets that the versions of this pull accept: nothing of them is left to be laid on top.
     accepted: HashSet<u128>,
@@ -172,7 +174,7 @@ impl<'c> Taking<'c> {
         }
         let ground = ReplicaGround::new(db)?;
         let digests = Digests::new(&ground.schema(), &storage::digests(db)?);
-        Ok(Taking { db, ground, digests, version: base_version(db)?, is_undone: false, ordinal: 0, accepted })
+        Ok(Taking { db, ground, digests, version: base_version(db)?, is_undone: false, are_steps_undone: false, ordinal: 0, accepted })
     }
 
     fn take(&mut self, version: &Version, body: &[u8], hash: &Digest, incoming: &mut Incoming<'_>, received: &mut Received) -> Result<()> {
@@ -185,6 +187,9 @@ impl<'c> Taking<'c> {
             self.adopt_local_state()?;
         } else {
             self.undo()?;
+            if !version.schema.is_empty() {
+                self.undo_steps(&unsent)?;
+            }
             // Work of ours that stays unaccepted will be laid on top and must know what it meets.
             let is_noted = unsent.iter().any(|f| !self.accepted.contains(&f.header.write_id)) || !our_waiting(self.db)?.is_empty();
             self.apply(version, incoming, is_noted)?;
@@ -259,6 +264,24 @@ impl<'c> Taking<'c> {
         bases::clear(self.db)
     }
 
+    /// Takes our own schema steps back before accepted ones are applied, as the rows were: what was accepted comes first,
+    /// and ours are laid on top again with their changesets. Ends at the first that cannot be taken back.
+    fn undo_steps(&mut self, unsent: &[Front]) -> Result<()> {
+        if std::mem::replace(&mut self.are_steps_undone, true) {
+            return Ok(());
+        }
+        let mut altered = Vec::new();
+        for step in unsent.iter().flat_map(|f| &f.schema).rev() {
+            let Some(inverse) = schema_merge::inverse(step) else { break };
+            match self.ground.alter(&inverse) {
+                Ok(()) => altered.extend(schema_merge::table_of(&inverse)),
+                Err(e) if matches!(e.kind, ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::NotFound) => break,
+                Err(e) => return Err(e),
+            }
+        }
+        self.digests.recount(&mut self.ground, &altered)
+    }
+
     /// Applies a version's rows, each only where the row is what the version says it was.
     fn apply(&mut self, version: &Version, incoming: &mut Incoming<'_>, is_noted: bool) -> Result<()> {
         let altered = schema_merge::apply(&mut self.ground, &version.schema)?;
@@ -266,13 +289,14 @@ impl<'c> Taking<'c> {
             self.digests.recount(&mut self.ground, &altered)?;
         }
         let schema = self.ground.schema();
-        let lanes: Vec<Lane> = version
-            .shapes
-            .iter()
-            .map(|shape| {
-                Lane::between(&schema, schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&shape.table)), shape, &version.schema)
-            })
-            .collect();
+        let ahead = super::compare::local_steps(self.db)?;
+        let lane = |shape: &Shape| {
+            let table = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&shape.table));
+            let mut lane = Lane::between(&schema, table, shape, &version.schema);
+            lane.is_redeclared = ahead.iter().any(|step| redeclares(step, &shape.table));
+            lane
+        };
+        let lanes: Vec<Lane> = version.shapes.iter().map(lane).collect();
         let mut writer = Writer::default();
         for _ in 0..version.pages {
             for change in page::decode(&incoming.page()?, &version.shapes)? {
@@ -293,11 +317,20 @@ impl<'c> Taking<'c> {
     fn apply_one(&mut self, schema: &Schema, lanes: &[Lane], change: Change, writer: &mut Writer<()>) -> Result<()> {
         let lane = &lanes[change.table];
         let Some(table) = lane.table else { return Ok(()) };
-        let before = match lane.is_straight {
+        let before = match lane.is_straight && !lane.is_redeclared {
             true => self.ground.get(table, &change.key)?,
-            false => self.ground.get(table, &lane.local_key(&change.key))?,
+            false => {
+                let mut key = lane.local_key(&change.key);
+                if lane.is_redeclared {
+                    reform_key(&mut self.ground, table, &mut key)?;
+                }
+                self.ground.get(table, &key)?
+            }
         };
-        let (local, _) = lane.localise(change, before.as_ref());
+        let (mut local, _) = lane.localise(change, before.as_ref());
+        if lane.is_redeclared {
+            reform(&mut self.ground, table, &mut local)?;
+        }
         let after = exact(local, before.as_ref()).map_err(|key| drift_at(&schema.tables[table].name, &key))?;
         self.digests.row(&schema.tables[table], before.as_ref(), after.as_ref());
         if before == after {
