@@ -1,11 +1,17 @@
 //! A primary whose calls go wrong: requests and answers are lost, or a request arrives twice.
 use crate::tape::Loss;
 use mainstem::core::ErrorKind;
+use mainstem::cleanup::{Cleanup, Rehearsal};
 use mainstem::core::change::Front;
+use mainstem::core::chronicle::Chronicle;
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Version};
 use mainstem::error::{Error, Result};
-use mainstem::primary::{Acquaintance, Cursor, Description, Pages, Primary, Pull, Pushed, RowVisitor, SnapshotSink};
+use mainstem::history::{Blame, RowHistory, RowPlace};
+use mainstem::primary::{
+    Acquaintance, Cursor, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink,
+};
+use mainstem::tombstones::{Tombstone, Wanted};
 
 /// A primary behind a wire.
 pub struct Wire<'a> {
@@ -68,5 +74,26 @@ impl Primary for Wire<'_> {
     }
     fn set_policy(&mut self, text: &str, actor: &str) -> Result<()> {
         self.inner.set_policy(text, actor)
+    }
+    fn row_history(&mut self, from: &RowPlace, limit: usize) -> Result<RowHistory> {
+        self.inner.row_history(from, limit)
+    }
+    fn blame(&mut self, place: &RowPlace) -> Result<Blame> {
+        self.inner.blame(place)
+    }
+    fn chronicle(&mut self) -> Result<Chronicle> {
+        self.inner.chronicle()
+    }
+    fn seen(&mut self, known: &Acquaintance, seen: &Seen) -> Result<()> {
+        self.inner.seen(known, seen)
+    }
+    fn replicas(&mut self) -> Result<Vec<KnownReplica>> {
+        self.inner.replicas()
+    }
+    fn tombstones(&mut self, wanted: &Wanted, visit: &mut dyn FnMut(&Tombstone) -> Result<()>) -> Result<()> {
+        self.inner.tombstones(wanted, visit)
+    }
+    fn cleanup(&mut self, actor: &str, rehearsal: Rehearsal) -> Result<Cleanup> {
+        self.inner.cleanup(actor, rehearsal)
     }
 }
