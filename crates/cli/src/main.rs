@@ -27,6 +27,8 @@ use clap::Parser;
 use mainstem_core::ErrorKind;
 use std::process::ExitCode;
 
+const _: () = assert!(!mainstem_core::planted::CAN_BE, "a program with planted bugs is not to be built");
+
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(confess));
     let cli = match arguments::Cli::try_parse() {

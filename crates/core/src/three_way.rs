@@ -10,6 +10,7 @@ mod tests;
 
 use crate::change::{Change, Choice, Edit, Shape};
 use crate::conflict::{self, Answer, Claim, Conflict, ConflictKind, Image, Side};
+use crate::planted::{self, Bug};
 use crate::policy::{Deletes, Policy};
 use crate::stamp::{ReplicaId, Stamp};
 use crate::strategy::{CellOutcome, CellSide, Context, Strategy, merge_cell};
@@ -178,6 +179,9 @@ impl Meeting<'_> {
         if row == there {
             return Verdict::Keep.into();
         }
+        if planted::is(Bug::C3) {
+            return Verdict::Update(row.clone()).into();
+        }
         if self.ours.shape.is_numbered {
             return Verdict::Renumber.into();
         }
@@ -206,7 +210,7 @@ impl Meeting<'_> {
         let mut merged = there.clone();
         let mut conflicts = Vec::new();
         for cell in cells {
-            if there[cell.column] == cell.before {
+            if there[cell.column] == cell.before && !(planted::is(Bug::G1) && self.history.cell_written(cell.column).0.time > cell.at) {
                 merged[cell.column] = cell.after.clone();
                 continue;
             }
@@ -214,6 +218,7 @@ impl Meeting<'_> {
             merged[cell.column] = outcome.value().clone();
             let answer = match outcome {
                 CellOutcome::Agreed(_) => continue,
+                CellOutcome::Answered { .. } if planted::is(Bug::X3) => continue,
                 CellOutcome::Answered { choice, .. } => Some(choice),
                 CellOutcome::Open { .. } => None,
             };
@@ -290,6 +295,9 @@ impl Meeting<'_> {
         };
         let base = self.history.before_ours(&image);
         let revived = self.history.ours_on(&base);
+        if planted::is(Bug::H1) {
+            return Verdict::Insert(revived).into();
+        }
         let rule = self.deletes();
         let is_kept = match rule {
             Deletes::Manual | Deletes::UpdateWins => true,

@@ -1,10 +1,13 @@
 //! The primary's append-only record of events, and the pages of row changes that its versions refer to.
 use crate::error::Result;
 use mainstem_core::change::{Change, Shape};
+use mainstem_core::chronicle::{Chronicle, TableId};
 use mainstem_core::conflict::Conflict;
 use mainstem_core::event::{Digest, Event, TableDigest, Version, Waiting};
 use mainstem_core::stamp::{ReplicaId, Time};
 use mainstem_core::value::Key;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 pub use mainstem_core::three_way::Touch;
 
@@ -95,6 +98,18 @@ pub trait Ledger {
     fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<mainstem_core::event::Renumbered>>;
     /// The policy in force, as TOML.
     fn policy_text(&mut self) -> Result<String>;
+    /// What tables and columns were called when, from the first event and every version's steps.
+    fn chronicle(&mut self) -> Result<Arc<Chronicle>>;
+    /// What happened to a row in these versions, newest first: at least `limit` touches where there are as many, and a
+    /// version's never divided. The table may have been dropped since.
+    fn past(&mut self, table: TableId, key: &Key, versions: RangeInclusive<u64>, limit: usize) -> Result<Vec<Touch>>;
+    /// Visits the rows of a table that were touched after a version, each key at least once. The table may have been dropped;
+    /// then keys of other dropped tables may be among them, of which [`Ledger::past`] knows nothing.
+    fn touched_since(&mut self, table: TableId, after: u64, visit: &mut dyn FnMut(&Key) -> Result<()>) -> Result<()>;
+    /// The policy that was in force when a version was appended, as TOML.
+    fn policy_at(&mut self, version: u64) -> Result<String>;
+    /// The versions in which rows were renumbered, oldest first.
+    fn renumberings(&mut self) -> Result<Vec<u64>>;
     /// The oldest version that replicas may hold. Row changes of the versions up to it are gone but for those that a
     /// tombstone keeps, and no row has touches of them.
     fn horizon(&mut self) -> Result<u64>;

@@ -6,8 +6,10 @@
 pub mod body;
 pub mod changeset_file;
 pub mod changeset_json;
+pub mod changeset_session;
 pub mod cleanup;
 pub mod error;
+pub mod history;
 pub mod lane;
 pub mod ledger;
 pub mod local;

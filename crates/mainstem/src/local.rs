@@ -7,6 +7,7 @@ mod pages;
 use crate::body::{Body, Digests, Written};
 use crate::cleanup::{self, Cleanup, Rehearsal, check_horizon};
 use crate::error::{Error, Result};
+use crate::history::{self, Blame, RowHistory, RowPlace};
 use crate::ledger::{Appended, Head, Ledger};
 use crate::policy_text;
 use crate::primary::{
@@ -18,10 +19,12 @@ use crate::tables::Wrote;
 use crate::tombstones::{self, Tombstone, Wanted};
 use crate::wiring::Around;
 use mainstem_core::ErrorKind;
-use mainstem_core::change::{Edit, Front, Header};
+use mainstem_core::change::{Front, Header};
+use mainstem_core::chronicle::Chronicle;
 use mainstem_core::conflict::Conflict;
 use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Version, Waiting};
 use mainstem_core::format::event as event_format;
+use mainstem_core::planted::{self, Bug};
 use mainstem_core::policy::{Mode, Policy};
 use mainstem_core::schema::{Schema, SchemaChange};
 use mainstem_core::stamp::{ReplicaId, Time};
@@ -167,6 +170,9 @@ fn describe(tx: &mut dyn Transaction) -> Result<Description> {
 /// Refuses a replica that belongs elsewhere, or that knows a version this primary never had.
 fn check_known(tx: &mut dyn Transaction, known: &Acquaintance) -> Result<()> {
     let genesis = genesis(tx)?;
+    if planted::is(Bug::F5) {
+        return Ok(());
+    }
     if genesis.lineage != known.lineage {
         return Err(Error::new(
             ErrorKind::Conflict,
@@ -175,7 +181,7 @@ fn check_known(tx: &mut dyn Transaction, known: &Acquaintance) -> Result<()> {
         )
         .hint("mainstem clone ADDRESS NEW.db to work on that dataset, or check the address with mainstem config remote"));
     }
-    let is_known = genesis.epoch == known.epoch && tx.version_hash(known.version)? == Some(known.hash);
+    let is_known = genesis.epoch == known.epoch && tx.version_hash(known.version)? == Some(known.hash) || planted::is(Bug::F3);
     if !is_known {
         return Err(Error::new(
             ErrorKind::Conflict,
@@ -335,14 +341,17 @@ fn parent_is_there(tx: &mut dyn Transaction, waiting: &Waiting) -> Result<bool> 
 
 impl<S: Store> LocalPrimary<S> {
     fn recognise(tx: &mut dyn Transaction, front: &Front) -> Result<Option<Pushed>> {
-        if let Some(version) = tx.find_write(front.header.write_id)? {
+        if let Some(version) = tx.find_write(front.header.write_id)?.filter(|_| !planted::is(Bug::I1)) {
             return Ok(Some(Pushed::Already { version }));
         }
         let last = tx.last_sequence(front.header.replica)?;
-        if front.header.sequence <= last {
+        if planted::is(Bug::F2) && front.header.sequence <= last {
+            return Ok(Some(Pushed::Already { version: tx.head()?.version }));
+        }
+        if front.header.sequence <= last && !planted::is(Bug::F1) {
             return Ok(Some(Pushed::Reused));
         }
-        if front.header.sequence > last + 1 {
+        if front.header.sequence > last + 1 && !planted::is(Bug::I9) {
             return Ok(Some(Pushed::Gap { expected: last + 1 }));
         }
         Ok(None)
@@ -350,7 +359,7 @@ impl<S: Store> LocalPrimary<S> {
 
     fn check_clock(now: u64, policy: &Policy, front: &Front) -> Result<()> {
         let ahead = policy.clock_skew_ms_max();
-        if front.header.at.ms() > now.saturating_add(ahead) {
+        if front.header.at.ms() > now.saturating_add(ahead) && !planted::is(Bug::G2) {
             let seconds = (front.header.at.ms() - now) / 1000;
             return Err(Error::new(
                 ErrorKind::Invalid,
@@ -462,7 +471,7 @@ impl<S: Store> Primary for LocalPrimary<S> {
                 }
                 Ok(())
             })?;
-            if !page.is_empty() {
+            if !page.is_empty() && !planted::is(Bug::I5) {
                 sink.rows(table, &page)?;
             }
         }
@@ -489,30 +498,19 @@ impl<S: Store> Primary for LocalPrimary<S> {
     fn rows(&mut self, table: &str, version: u64, visit: RowVisitor<'_>) -> Result<()> {
         let mut tx = self.store.begin_read()?;
         check_horizon(&mut *tx, version)?;
-        let schema = tx.schema();
-        let Some(index) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(table)) else {
-            return Err(Error::not_found(format!("the primary has no table {table}")));
-        };
-        let names = schema.tables[index].column_names();
-        let mut touched = Vec::new();
-        if tx.head()?.version > version {
-            tx.touched(table, version, &mut |key| {
-                touched.push(key.clone());
-                Ok(())
-            })?;
-        }
-        let changed: std::collections::HashSet<&Key> = touched.iter().collect();
-        tx.scan(index, &mut |row| {
-            if changed.contains(&schema.tables[index].key_of(row)) { Ok(()) } else { visit(&names, row) }
-        })?;
-        for key in &touched {
-            let touches = Ledger::touches(&mut *tx, table, key, version)?;
-            let now = tx.get(index, key)?;
-            if let Some(row) = before(&schema, index, now, &touches) {
-                visit(&names, &row)?;
-            }
-        }
-        Ok(())
+        history::rows_at(&mut *tx, table, version, visit)
+    }
+
+    fn row_history(&mut self, from: &RowPlace, limit: usize) -> Result<RowHistory> {
+        history::row_history(&mut *self.store.begin_read()?, from, limit)
+    }
+
+    fn blame(&mut self, place: &RowPlace) -> Result<Blame> {
+        history::blame(&mut *self.store.begin_read()?, place)
+    }
+
+    fn chronicle(&mut self) -> Result<Chronicle> {
+        Ok((*self.store.begin_read()?.chronicle()?).clone())
     }
 
     fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>> {
@@ -559,26 +557,4 @@ impl<S: Store> Primary for LocalPrimary<S> {
         }
         Ok(done)
     }
-}
-
-/// A row as it was before the touches.
-fn before(schema: &Schema, table: usize, now: Option<Row>, touches: &[Touch]) -> Option<Row> {
-    let mut row = now;
-    for touch in touches.iter().rev() {
-        let lane = crate::lane::Lane::between(schema, Some(table), &touch.shape, &[]);
-        row = match (&touch.change.edit, row) {
-            (Edit::Insert(_), _) => None,
-            (Edit::Delete(image), _) => Some(lane.local_row(image)),
-            (Edit::Update(cells), Some(mut row)) => {
-                for cell in cells {
-                    if let Some(column) = lane.columns[cell.column] {
-                        row[column] = cell.before.clone();
-                    }
-                }
-                Some(row)
-            }
-            (Edit::Update(_), None) => None,
-        };
-    }
-    row
 }

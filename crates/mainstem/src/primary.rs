@@ -1,9 +1,11 @@
 //! Where accepted versions live, near or far.
 use crate::cleanup::{Cleanup, Rehearsal};
 use crate::error::Result;
+use crate::history::{Blame, RowHistory, RowPlace};
 use crate::ledger::Head;
 use crate::tombstones::{Tombstone, Wanted};
 use mainstem_core::change::{Change, Front};
+use mainstem_core::chronicle::Chronicle;
 use mainstem_core::conflict::Conflict;
 use mainstem_core::event::{Digest, TableDigest, Version, Waiting};
 use mainstem_core::schema::Schema;
@@ -187,8 +189,16 @@ pub trait Primary {
     fn version(&mut self, version: u64) -> Result<Option<Version>>;
     /// One page of a version, as bytes.
     fn page(&mut self, version: u64, page: u64) -> Result<Option<Vec<u8>>>;
-    /// Streams the rows of one table as they were at a version, in no particular order.
+    /// Streams the rows of one table as they were at a version, in no particular order, under the columns they had then.
+    /// The table is named as it was at that version or is now.
     fn rows(&mut self, table: &str, version: u64, visit: RowVisitor<'_>) -> Result<()>;
+    /// What happened to a row up to a version, newest first: at least `limit` things where there are as many, a version's
+    /// never divided. The table may be gone since.
+    fn row_history(&mut self, from: &RowPlace, limit: usize) -> Result<RowHistory>;
+    /// Where each cell of a row at a version comes from. `NotFound` where no version up to it ever had such a row.
+    fn blame(&mut self, place: &RowPlace) -> Result<Blame>;
+    /// What tables and columns were called when.
+    fn chronicle(&mut self) -> Result<Chronicle>;
     /// Conflicts, oldest first.
     fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>>;
     /// Replaces the policy.

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::primary::{Acquaintance, Primary, Pushed, Seen};
 use crate::replica::{Progress, Replica};
 use mainstem_core::ErrorKind;
+use mainstem_core::planted::{self, Bug};
 
 /// About how many bytes one pull asks for.
 const PULL_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -97,7 +98,7 @@ fn known(replica: &mut dyn Replica) -> Result<Acquaintance> {
 fn push_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, progress: Progress<'_>, report: &mut Report) -> Result<()> {
     let known = known(replica)?;
     replica.commit(actor, None, "")?;
-    if replica.standing()?.unsent > 0 {
+    if replica.standing()?.unsent > 0 && !planted::is(Bug::A12) {
         replica.check()?;
     }
     if replica.needs_reconcile()? {
@@ -110,7 +111,8 @@ fn push_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, p
         progress("pushing", next as u64, total);
         let answer = {
             let mut pages = replica.pages(front.header.write_id)?;
-            primary.push(&known, &front, &mut *pages)?
+            let answer = primary.push(&known, &front, &mut *pages);
+            if planted::is(Bug::I2) { answer.unwrap_or(Pushed::Already { version: known.version }) } else { answer? }
         };
         match answer {
             Pushed::Accepted { conflicts, renumbered, .. } => {

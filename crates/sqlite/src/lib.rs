@@ -6,6 +6,7 @@ pub mod capture;
 pub mod connection;
 mod derived;
 pub mod errors;
+mod form;
 mod kept;
 pub mod ledger;
 pub mod lock;

@@ -9,6 +9,7 @@ use crate::ledger;
 use crate::seen;
 use crate::store::{SqliteStore, VisitWatched, Watcher};
 use mainstem::core::ErrorKind;
+use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Schema, SchemaChange};
 use mainstem::core::stamp::Time;
 use mainstem::error::{Error, Result};
@@ -33,7 +34,7 @@ impl Watcher for CaptureWatcher {
         if capture::is_installed(db)? { capture::adopt(db) } else { Ok(()) }
     }
     fn has_direct(&self, db: &Connection, _schema: &Schema) -> Result<bool> {
-        Ok(capture::is_installed(db)? && (capture::has_records(db)? || !capture::is_current(db)?))
+        Ok(!planted::is(Bug::X8) && capture::is_installed(db)? && (capture::has_records(db)? || !capture::is_current(db)?))
     }
     fn take_direct(&self, db: &Connection, _schema: &Schema, visit: VisitWatched<'_>) -> Result<Vec<SchemaChange>> {
         let old = capture::declarations(db)?;

@@ -11,6 +11,7 @@ use crate::seen;
 use crate::tables::SqliteTables;
 use mainstem::Result;
 use mainstem::core::change::{Change, Shape};
+use mainstem::core::chronicle::{Chronicle, TableId};
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Event, Renumbered, TableDigest, Version, Waiting};
 use mainstem::core::schema::{Object, Schema, SchemaChange};
@@ -22,6 +23,7 @@ use mainstem::store::{DirectWrite, Store, Transaction, VisitDirect};
 use mainstem::tables::{Tables, Wrote};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// Reads the schema of a dataset's tables, Mainstem's own left out.
@@ -200,6 +202,9 @@ impl Tables for StoreTransaction<'_> {
     fn next_number(&mut self, table: usize) -> Result<i64> {
         self.tables.next_number(table)
     }
+    fn stored_form(&mut self, table: usize, row: &Row) -> Result<Row> {
+        self.tables.stored_form(table, row)
+    }
     fn alter(&mut self, step: &SchemaChange) -> Result<()> {
         kept::alter(self.connection, &mut self.tables, step)?;
         self.watcher.altered(self.connection)
@@ -260,6 +265,21 @@ impl Ledger for StoreTransaction<'_> {
     }
     fn policy_text(&mut self) -> Result<String> {
         self.ledger.policy_text()
+    }
+    fn chronicle(&mut self) -> Result<Arc<Chronicle>> {
+        self.ledger.chronicle()
+    }
+    fn past(&mut self, table: TableId, key: &Key, versions: RangeInclusive<u64>, limit: usize) -> Result<Vec<Touch>> {
+        self.ledger.past(table, key, versions, limit)
+    }
+    fn touched_since(&mut self, table: TableId, after: u64, visit: &mut dyn FnMut(&Key) -> Result<()>) -> Result<()> {
+        self.ledger.touched_since(table, after, visit)
+    }
+    fn policy_at(&mut self, version: u64) -> Result<String> {
+        self.ledger.policy_at(version)
+    }
+    fn renumberings(&mut self) -> Result<Vec<u64>> {
+        self.ledger.renumberings()
     }
     fn horizon(&mut self) -> Result<u64> {
         self.ledger.horizon()

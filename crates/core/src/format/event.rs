@@ -7,6 +7,7 @@ use crate::change::{Change, Shape};
 use crate::digest;
 use crate::error::Result;
 use crate::event::{Collected, CollectedTombstones, Digest, Event, Genesis, PolicySet, Renumbered, TableDigest, Version, Waiting};
+use crate::planted::{self, Bug};
 use crate::stamp::{ReplicaId, Time};
 use crate::value::{Key, Row};
 use alloc::{format, string::String, vec::Vec};
@@ -59,6 +60,7 @@ pub fn decode(bytes: &[u8]) -> Result<Event> {
 
 /// The hash of an event that follows the event whose hash is `prev` (zeros for the first).
 pub fn chain(prev: &Digest, bytes: &[u8]) -> Digest {
+    let prev = if planted::is(Bug::T29) { &Digest::default() } else { prev };
     digest::of("mainstem event 1", &[prev, bytes])
 }
 

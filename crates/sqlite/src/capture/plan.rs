@@ -6,6 +6,7 @@
 use super::unique::{self, ROW, Unique, literal, row_number};
 use crate::sql::{quote, quote_all};
 use mainstem::Result;
+use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::Table;
 use rusqlite::Connection;
 
@@ -65,10 +66,11 @@ pub(super) fn plan(conn: &Connection, table: &Table, id: i64) -> Result<Plan> {
     let slots = slots(table);
     let writer = Writer { id, table, slots: &slots };
     let uniques = unique::all(conn, table)?;
+    let replaceable: &[Unique] = if planted::is(Bug::A1) { &[] } else { &uniques };
     // The newest trigger fires first. An update writes its image, then what it replaces, then its key.
-    let mut triggers = vec![writer.names_trigger(), writer.key_trigger(&uniques)];
-    triggers.extend(writer.insert_triggers(&uniques));
-    triggers.extend(writer.unique_trigger(&uniques));
+    let mut triggers = vec![writer.names_trigger(), writer.key_trigger(replaceable)];
+    triggers.extend(writer.insert_triggers(replaceable));
+    triggers.extend(writer.unique_trigger(replaceable));
     let old_row = writer.old_row(&uniques);
     triggers.push(writer.trigger("delete", "BEFORE DELETE", &writer.image(op::DELETE, &old_row)));
     triggers.push(writer.trigger("update", "BEFORE UPDATE", &writer.image(op::UPDATE, &old_row)));
@@ -123,13 +125,16 @@ impl Writer<'_> {
             let op = if n == 0 { op } else { op::MORE } as char;
             let value = |column: &usize| match self.table.key.iter().position(|k| k == column) {
                 Some(k) => format!("mainstem_k{k}"),
+                None if planted::is(Bug::A8) && op == op::UPDATE as char => format!("OLD.{}", self.name(*column)),
                 None => self.name(*column),
             };
             let values: Vec<String> = chunk.iter().map(value).collect();
             let places: Vec<String> = (0..chunk.len()).map(|c| format!("c{c}")).collect();
             let join = self.stand_in(n, chunk).map_or(String::new(), |(name, _)| format!(" NATURAL LEFT JOIN {name}"));
+            let insert = if planted::is(Bug::A2) { "INSERT OR IGNORE" } else { "INSERT" };
+            let op = if planted::is(Bug::A11) { format!("concat('{op}')") } else { format!("'{op}'") };
             text.push_str(&format!(
-                "INSERT INTO {LOG}(t, op, at, {}) SELECT {}, '{op}', julianday('now'), {} \
+                "{insert} INTO {LOG}(t, op, at, {}) SELECT {}, {op}, julianday('now'), {} \
                  FROM (SELECT {}, * FROM {table} AS {ROW} WHERE {condition}){join}; ",
                 places.join(", "),
                 self.id,
@@ -187,7 +192,7 @@ impl Writer<'_> {
 
     /// A key value as it will be stored, where that is known before the insert; none where SQLite makes it up.
     fn given_key(&self, column: usize) -> Option<String> {
-        if self.table.is_numbered {
+        if self.table.is_numbered && !planted::is(Bug::A18) {
             return None;
         }
         let new = format!("NEW.{}", self.name(column));

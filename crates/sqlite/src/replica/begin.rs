@@ -8,6 +8,7 @@ use crate::primary::{PRIMARY_FILE, found_primary};
 use crate::tables::SqliteTables;
 use mainstem::core::ErrorKind;
 use mainstem::core::digest::state_digest;
+use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Schema, SchemaChange, Table};
 use mainstem::core::value::Row;
 use mainstem::error::{Error, Result};
@@ -69,7 +70,7 @@ fn choose(db: &Connection, options: &InitOptions) -> Result<(Vec<Table>, Vec<Ref
             continue;
         }
         let nulls = crate::schema::null_keys(db, &table)?;
-        if nulls > 0 {
+        if nulls > 0 && !planted::is(Bug::C1) {
             let key: Vec<&str> = table.key.iter().map(|&k| table.columns[k].name.as_str()).collect();
             refused.push((
                 table.name.clone(),
@@ -413,7 +414,7 @@ fn fill_clone(
         }
         let mut quiet = |_: &str, _: u64, _: u64| {};
         let digests = compare::count(&db, &mut quiet)?;
-        if state_digest(&digests) != state_digest(&start.description.tables) {
+        if state_digest(&digests) != state_digest(&start.description.tables) && !planted::is(Bug::I5) {
             return Err(Error::corrupt("the snapshot's rows are not what the primary's digest says").hint(format!(
                 "mainstem clone {} {}",
                 shell_word(address),

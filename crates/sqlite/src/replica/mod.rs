@@ -26,6 +26,7 @@ use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Front, Shape};
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Version, Waiting};
+use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Schema, SchemaChange};
 use mainstem::core::stamp::ReplicaId;
 use mainstem::error::{Error, Result};
@@ -49,8 +50,16 @@ pub struct SqliteReplica {
 /// Runs `work` in one write transaction with triggers off. An error leaves the file as it was.
 fn transact<T>(db: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
     connection::begin_write(db)?;
-    let result = connection::triggers_off(db).and_then(|()| work());
+    if planted::is(Bug::J1) {
+        drop(std::fs::File::open(db.path().unwrap_or_default()));
+    }
+    let prepared = if planted::is(Bug::E1) { connection::triggers_on(db) } else { connection::triggers_off(db) };
+    let result = prepared.and_then(|()| work());
     let ended = match result {
+        Ok(value) if planted::is(Bug::J10) => {
+            let _ = connection::commit(db);
+            Ok(value)
+        }
         Ok(value) => connection::commit(db).map(|()| value),
         Err(e) => Err(e),
     };
@@ -169,7 +178,7 @@ impl SqliteReplica {
         let here = connection::FileIdentity::of(&self.path)?;
         let place = format!("{}:{}", here.device, here.inode);
         let before = storage::get::<String>(&self.db, "place")?;
-        if before.as_deref() == Some(place.as_str()) {
+        if before.as_deref() == Some(place.as_str()) || planted::is(Bug::F1) {
             return Ok(());
         }
         let (around, db) = (self.around.clone(), &self.db);
@@ -266,6 +275,9 @@ impl Replica for SqliteReplica {
                 notices: self.notices.clone(),
             })
         })
+    }
+    fn schema(&mut self) -> Result<Schema> {
+        observe(&self.db, || tracked_schema(&self.db))
     }
     fn changes(&mut self, since: Since, visit: &mut dyn FnMut(&Shape, &Change) -> Result<()>) -> Result<()> {
         let db = &self.db;

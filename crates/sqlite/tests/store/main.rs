@@ -8,3 +8,4 @@ mod ledger;
 mod rows;
 mod schema;
 mod store;
+mod travel;
