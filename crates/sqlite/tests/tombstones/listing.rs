@@ -3,7 +3,7 @@ use crate::world::World;
 use mainstem::core::change::Choice;
 use mainstem::core::value::Value;
 use mainstem::replica::{Answering, Replica};
-use mainstem::tombstones::{State, Wanted, Why, stats};
+use mainstem::tombstones::{State, Wanted, Why, restore, stats};
 use rusqlite::Connection;
 
 fn all() -> Wanted {
@@ -103,7 +103,7 @@ fn rows_that_are_marked_as_deleted_are_listed() {
     assert_eq!(found.len(), 1);
     let marked = &found[0];
     assert_eq!((marked.id, marked.actor.as_str(), marked.version, marked.state), (None, "bob", 2, State::Living));
-    assert_eq!(marked.why, Why::Marked { column: "is_deleted".into() });
+    assert_eq!(marked.why, Why::Marked { column: "is_deleted".into(), before: Some(Value::Integer(0)) });
     let tables = stats(&mut *world.primary(), &all()).unwrap();
     assert_eq!((tables["name"].marked, tables["name"].count, tables["note"].expired), (1, 0, 1));
     world.cleanup();
@@ -128,4 +128,40 @@ fn a_primary_without_tombstones_gets_them_from_its_pages() {
     assert_eq!(world.tombstones(&all()), before);
     world.sync("ann");
     assert_eq!(world.primary().replicas().unwrap().len(), 1, "and hears of its replicas again");
+}
+
+/// TMB-3 and TMB-5: what comes back is an edit, with its links whole; a mark is taken away.
+#[test]
+fn restore_brings_back_either_kind_with_links_whole() {
+    let world = World::new(&[("name.soft_delete", "is_deleted")], &["bob"]);
+    world.sql("ann", "DELETE FROM name WHERE id = 'a'; UPDATE name SET is_deleted = 1 WHERE id = 'c'");
+    world.sync("ann");
+    let found = world.tombstones(&all());
+    let note = found.iter().find(|t| t.table == "note").cloned().unwrap();
+    let early = restore(&mut world.replica("bob"), std::slice::from_ref(&note)).unwrap_err();
+    assert_eq!((early.code, early.hint.as_deref()), ("behind", Some("mainstem sync")), "bob has the row and does not know");
+    world.sync("bob");
+    let alone = restore(&mut world.replica("bob"), &[note]).unwrap_err();
+    assert_eq!(alone.code, "missing_parent");
+    assert_eq!(alone.hint.as_deref(), Some("mainstem tombstones restore 2, which brings back all that version 2 deleted"));
+    assert_eq!(restore(&mut world.replica("bob"), &found).unwrap(), 5, "four rows and one mark");
+    assert_eq!(restore(&mut world.replica("bob"), &found).unwrap(), 0, "once is enough");
+    world.sync("bob");
+    world.sync("ann");
+    let shown = world.read("ann", "SELECT id || is_deleted FROM name ORDER BY id");
+    assert_eq!((shown.as_str(), world.read("ann", "SELECT count(*) FROM note").as_str()), ("a0 b0 c0", "3"));
+    assert_eq!(world.open_conflicts(), []);
+    assert!(world.tombstones(&all()).iter().all(|t| t.is_there && t.id.is_some()), "remembered, and back");
+    world.assert_alike(&["ann", "bob"]);
+}
+
+#[test]
+fn restore_replaces_no_row_that_took_the_key() {
+    let world = World::new(&[], &[]);
+    world.sql("ann", "DELETE FROM note WHERE id = 3");
+    world.sync("ann");
+    world.sql("ann", "INSERT INTO note VALUES(3, 'b', 'another')");
+    let refused = restore(&mut world.replica("ann"), &world.tombstones(&all())).unwrap_err();
+    assert_eq!(refused.code, "taken");
+    assert_eq!(world.read("ann", "SELECT text FROM note WHERE id = 3"), "another");
 }
