@@ -6,6 +6,7 @@ mod bundle_carry;
 mod catalog;
 mod changeset_source;
 mod changeset_view;
+mod cleanup_report;
 mod commands;
 mod conflict_choice;
 mod demo_stage;
@@ -20,6 +21,7 @@ mod policy_edit;
 mod progress;
 mod suggestion;
 mod sync_report;
+mod tombstone_view;
 mod usage;
 mod wiring;
 
