@@ -54,6 +54,7 @@ pub enum Command {
     Conflicts(commands::conflicts::Conflicts),
     Resolve(commands::resolve::Resolve),
     Pending(commands::pending::Pending),
+    Tombstones(commands::tombstones::Tombstones),
     Verify(commands::verify::Verify),
     Policy(commands::policy::Policy),
     Bundle(commands::bundle::Bundle),

@@ -6,6 +6,7 @@ mod bundle_carry;
 mod catalog;
 mod changeset_source;
 mod changeset_view;
+mod cleanup_report;
 mod commands;
 mod conflict_choice;
 mod demo_stage;
@@ -20,12 +21,15 @@ mod policy_edit;
 mod progress;
 mod suggestion;
 mod sync_report;
+mod tombstone_view;
 mod usage;
 mod wiring;
 
 use clap::Parser;
 use mainstem_core::ErrorKind;
 use std::process::ExitCode;
+
+const _: () = assert!(!mainstem_core::planted::CAN_BE, "a program with planted bugs is not to be built");
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(confess));

@@ -6,7 +6,10 @@
 pub mod body;
 pub mod changeset_file;
 pub mod changeset_json;
+pub mod changeset_session;
+pub mod cleanup;
 pub mod error;
+pub mod history;
 pub mod lane;
 pub mod ledger;
 pub mod local;
@@ -18,6 +21,7 @@ pub mod schema_merge;
 pub mod store;
 pub mod sync;
 pub mod tables;
+pub mod tombstones;
 pub mod wiring;
 pub mod writer;
 

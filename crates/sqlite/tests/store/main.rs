@@ -9,3 +9,4 @@ mod replica;
 mod rows;
 mod schema;
 mod store;
+mod travel;

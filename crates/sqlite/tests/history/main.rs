@@ -1,0 +1,5 @@
+//! What the ledger tells of the past: rows at any version, who wrote what, and whether it is still what it was.
+#![allow(clippy::unwrap_used)]
+
+mod rows;
+mod world;
