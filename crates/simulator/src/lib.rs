@@ -20,6 +20,7 @@ mod steps;
 mod tables;
 pub mod tally;
 pub mod tape;
+mod traces;
 mod values;
 mod wire;
 pub mod workload;

@@ -4,6 +4,7 @@
 //! Invariant: every value is known by bytes and storage class, under its table and column, and under its row where
 //! keys stand still.
 use crate::image::{Held, Image, show_value, words};
+use crate::traces::Traces;
 use crate::tally::{Invariant, Situation, Tally, Verdict, Wrong};
 use mainstem::core::policy::Policy;
 use mainstem::core::value::{Key, Value};
@@ -28,6 +29,8 @@ pub struct Model {
     links: BTreeSet<(String, String)>,
     /// Tables whose key is a row number.
     pub numbered: BTreeSet<String>,
+    /// What words say of rows.
+    pub traces: Traces,
 }
 
 /// A fingerprint by which a value is known. `DefaultHasher::new` has fixed keys.
@@ -70,6 +73,7 @@ impl Model {
         }
         // A word that only moved from one cell to another was not taken away.
         let (written, gone) = (&noted.written - &noted.gone, &noted.gone - &noted.written);
+        self.traces.note(before, after, &noted.written, &gone);
         self.written.extend(&written);
         self.gone.extend(&gone);
         (noted.written, noted.gone) = (written, gone);

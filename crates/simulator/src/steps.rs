@@ -428,7 +428,7 @@ impl World {
                 let (version, has_unseen, since_kept) = (original.version, original.has_unseen, BTreeSet::new());
                 let place = Place::new(to, machine);
                 let actor = format!("a{number}");
-                self.copies.push(Copy { place, actor, kept: None, since_kept, committed: None, version, has_unseen });
+                self.copies.push(Copy { place, actor, kept: None, since_kept, taken_since_kept: BTreeSet::new(), committed: None, version, has_unseen });
             }
             Event::Keep(_) => {
                 let kept = self.fresh_path();
@@ -436,6 +436,7 @@ impl World {
                 let copy = &mut self.copies[who];
                 copy.kept = Some(kept);
                 copy.since_kept.clear();
+                copy.taken_since_kept.clear();
             }
             Event::Rewind(_) | Event::Swap(_) => {
                 let Some(kept) = self.copies[who].kept.clone() else { return Ok(()) };
@@ -463,10 +464,12 @@ impl World {
     fn went_back(&mut self, who: usize) {
         let copy = &mut self.copies[who];
         let lost = std::mem::take(&mut copy.since_kept);
+        let taken = std::mem::take(&mut copy.taken_since_kept);
         copy.version = 0;
         copy.place.image = None::<Image>;
         copy.committed = None;
         copy.has_unseen = true;
         self.model.gone.extend(lost);
+        self.model.traces.forget_taken(&taken);
     }
 }

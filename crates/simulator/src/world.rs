@@ -49,6 +49,8 @@ pub struct Copy {
     pub kept: Option<PathBuf>,
     /// Words written here since the file was kept.
     pub since_kept: BTreeSet<u64>,
+    /// Words taken away here since then.
+    pub taken_since_kept: BTreeSet<u64>,
     /// The rows at the last commit; none where that is not known.
     pub committed: Option<Image>,
     /// The latest version it was seen at.
@@ -233,7 +235,9 @@ impl World {
             "SELECT t.name, c.name {tables} pragma_table_info(t.name) AS c WHERE t.type = 'table' AND c.pk = 1 AND c.type = 'INTEGER'"
         );
         self.model.numbered = pairs(&numbers).map_err(unreadable)?.into_iter().map(|(table, _)| table).collect();
-        Ok(())
+        self.model.traces.numbered = self.model.numbered.clone();
+        self.model.traces.is_still = self.model.is_still && self.keeps_links;
+        self.model.traces.learn_links(db).map_err(unreadable)
     }
 
     /// Puts a policy in force.
@@ -304,6 +308,7 @@ impl World {
             actor,
             kept: None,
             since_kept: BTreeSet::new(),
+            taken_since_kept: BTreeSet::new(),
             committed: Some(image),
             version: 0,
             has_unseen: false,
@@ -335,6 +340,7 @@ impl World {
         self.edits += noted.rows as u64;
         if self.copies[who].kept.is_some() {
             self.copies[who].since_kept.extend(noted.written);
+            self.copies[who].taken_since_kept.extend(noted.gone);
         }
     }
 
