@@ -302,7 +302,8 @@ fn planted_bugs_are_never_shipped() {
 #[test]
 fn adapters_do_not_leak() {
     let mut found = Vec::new();
-    let homes = [("rusqlite", &["sqlite", "cli", "bench", "disk", "simulator"][..]), ("clap", &["cli", "simulator"]), ("indicatif", &["cli"])];
+    let homes =
+        [("rusqlite", &["sqlite", "cli", "bench", "disk", "simulator"][..]), ("clap", &["cli", "simulator"]), ("indicatif", &["cli"])];
     for (word, home) in homes {
         for manifest in files().iter().filter(|f| f.starts_with("crates/") && f.ends_with("/Cargo.toml")) {
             let folder = manifest.split('/').nth(1).unwrap_or_default();
