@@ -161,7 +161,8 @@ pub trait Replica {
     /// Where the next pull starts.
     fn cursor(&mut self) -> Result<Cursor>;
     /// Takes what a pull brought: versions that are complete are applied in one transaction with the cursor, with
-    /// local work rebased on top; a version that is not complete yet is kept until it is.
+    /// local work rebased on top; a version that is not complete yet is kept until it is. An answer that does not begin at
+    /// the cursor (it came twice, late, or after a gap) changes nothing.
     fn receive(&mut self, pull: &Pull) -> Result<Received>;
     /// Finds writes that capture missed, by comparing every row with the primary's at the version held here, and
     /// records them as local edits. Returns how many rows.
