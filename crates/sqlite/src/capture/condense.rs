@@ -447,7 +447,8 @@ impl Out<'_> {
             before,
             after,
             unknown_before,
-            at_ms: settled.touched.last_at,
+            // The clock may have gone back between two writes; no cell is later than its row.
+            at_ms: cell_at_ms.iter().copied().fold(settled.touched.last_at, u64::max),
             cell_at_ms,
             moved_from,
         })
