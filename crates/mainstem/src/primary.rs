@@ -1,4 +1,5 @@
 //! Where accepted versions live, near or far.
+use crate::audit::{Findings, Link};
 use crate::error::Result;
 use crate::history::{Blame, RowHistory, RowPlace};
 use crate::ledger::Head;
@@ -164,6 +165,11 @@ pub trait Primary {
     fn row_history(&mut self, from: &RowPlace, limit: usize) -> Result<RowHistory>;
     /// Where each cell of a row at a version comes from. `NotFound` where no version up to it ever had such a row.
     fn blame(&mut self, place: &RowPlace) -> Result<Blame>;
+    /// The events after a position, oldest first, in at most about `bytes_max` bytes (but at least one where there is any).
+    fn events(&mut self, after: u64, bytes_max: usize) -> Result<Vec<Link>>;
+    /// Compares stored rows with the latest version's digests, and what is folded with events and pages. Returns how many
+    /// rows there are.
+    fn examine(&mut self, findings: Findings<'_>) -> Result<u64>;
     /// What tables and columns were called when.
     fn chronicle(&mut self) -> Result<Chronicle>;
     /// Conflicts, oldest first.

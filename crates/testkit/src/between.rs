@@ -1,10 +1,13 @@
 //! A primary behind something that may fail, write, or wait: asked before and after each call.
 //!
 //! Invariant: what happens between is the test's; the calls themselves are the real primary's.
+use mainstem::audit::{Findings, Link};
 use mainstem::core::change::Front;
+use mainstem::core::chronicle::Chronicle;
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Version};
 use mainstem::error::Result;
+use mainstem::history::{Blame, RowHistory, RowPlace};
 use mainstem::primary::{Acquaintance, Cursor, Description, Pages, Primary, Pull, Pushed, RowVisitor, SnapshotSink};
 
 /// Where in a call, and which.
@@ -60,6 +63,21 @@ impl<F: FnMut(Moment) -> Result<()>> Primary for Between<'_, F> {
     }
     fn rows(&mut self, table: &str, version: u64, visit: RowVisitor<'_>) -> Result<()> {
         self.call("rows", |p| p.rows(table, version, visit))
+    }
+    fn row_history(&mut self, from: &RowPlace, limit: usize) -> Result<RowHistory> {
+        self.call("row_history", |p| p.row_history(from, limit))
+    }
+    fn blame(&mut self, place: &RowPlace) -> Result<Blame> {
+        self.call("blame", |p| p.blame(place))
+    }
+    fn events(&mut self, after: u64, bytes_max: usize) -> Result<Vec<Link>> {
+        self.call("events", |p| p.events(after, bytes_max))
+    }
+    fn examine(&mut self, findings: Findings<'_>) -> Result<u64> {
+        self.call("examine", |p| p.examine(findings))
+    }
+    fn chronicle(&mut self) -> Result<Chronicle> {
+        self.call("chronicle", |p| p.chronicle())
     }
     fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>> {
         self.call("conflicts", |p| p.conflicts(open_only))
