@@ -215,6 +215,14 @@ fn stored_at(last: &NamedTable, stored: &mainstem_core::schema::Table, id: mains
     last.position(id).and_then(|at| stored.column(&last.columns[at].name))
 }
 
+/// What happened to a row after a version, up to the place's, oldest first.
+pub fn touches_after(tx: &mut dyn Transaction, row: &RowPlace, after: u64) -> Result<Vec<Touch>> {
+    let table = TableThen::find(tx, &row.table, row.version)?;
+    let mut touches = tx.past(table.id(), &row.key, after.saturating_add(1)..=row.version, usize::MAX)?;
+    touches.reverse();
+    Ok(touches)
+}
+
 /// What happened to a row up to a version, newest first, at least `limit` things where there are as many. A row that
 /// was moved is followed to the key it had.
 pub fn row_history(tx: &mut dyn Transaction, from: &RowPlace, limit: usize) -> Result<RowHistory> {

@@ -551,6 +551,10 @@ impl<S: Store> Primary for LocalPrimary<S> {
         history::row_history(&mut *self.store.begin_read()?, from, limit)
     }
 
+    fn touches(&mut self, row: &RowPlace, after: u64) -> Result<Vec<Touch>> {
+        history::touches_after(&mut *self.store.begin_read()?, row, after)
+    }
+
     fn blame(&mut self, place: &RowPlace) -> Result<Blame> {
         history::blame(&mut *self.store.begin_read()?, place)
     }

@@ -2,7 +2,7 @@
 use crate::audit::{Findings, Link};
 use crate::error::Result;
 use crate::history::{Blame, RowHistory, RowPlace};
-use crate::ledger::Head;
+use crate::ledger::{Head, Touch};
 use mainstem_core::change::{Change, Front};
 use mainstem_core::chronicle::Chronicle;
 use mainstem_core::conflict::Conflict;
@@ -163,6 +163,8 @@ pub trait Primary {
     /// What happened to a row up to a version, newest first: at least `limit` things where there are as many, a version's
     /// never divided. The table may be gone since.
     fn row_history(&mut self, from: &RowPlace, limit: usize) -> Result<RowHistory>;
+    /// What happened to a row after a version, up to the place's version, oldest first.
+    fn touches(&mut self, row: &RowPlace, after: u64) -> Result<Vec<Touch>>;
     /// Where each cell of a row at a version comes from. `NotFound` where no version up to it ever had such a row.
     fn blame(&mut self, place: &RowPlace) -> Result<Blame>;
     /// The events after a position, oldest first, in at most about `bytes_max` bytes (but at least one where there is any).

@@ -8,6 +8,7 @@ use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Version};
 use mainstem::error::Result;
 use mainstem::history::{Blame, RowHistory, RowPlace};
+use mainstem::ledger::Touch;
 use mainstem::primary::{Acquaintance, Cursor, Description, Pages, Primary, Pull, Pushed, RowVisitor, SnapshotSink};
 
 /// Where in a call, and which.
@@ -66,6 +67,9 @@ impl<F: FnMut(Moment) -> Result<()>> Primary for Between<'_, F> {
     }
     fn row_history(&mut self, from: &RowPlace, limit: usize) -> Result<RowHistory> {
         self.call("row_history", |p| p.row_history(from, limit))
+    }
+    fn touches(&mut self, row: &RowPlace, after: u64) -> Result<Vec<Touch>> {
+        self.call("touches", |p| p.touches(row, after))
     }
     fn blame(&mut self, place: &RowPlace) -> Result<Blame> {
         self.call("blame", |p| p.blame(place))
