@@ -56,6 +56,7 @@ pub enum Command {
     Conflicts(commands::conflicts::Conflicts),
     Resolve(commands::resolve::Resolve),
     Pending(commands::pending::Pending),
+    Tombstones(commands::tombstones::Tombstones),
     Verify(commands::verify::Verify),
     Audit(commands::audit::Audit),
     Rebuild(commands::rebuild::Rebuild),

@@ -50,6 +50,13 @@ fn told(event: &Event) -> Json {
         Event::Policy(policy) => {
             json!({ "event": "policy", "actor": policy.actor, "at": json::moment(policy.at), "policy": policy.text })
         }
+        Event::Collected(collected) => json!({
+            "event": "collected", "actor": collected.actor, "at": json::moment(collected.at), "horizon": collected.horizon,
+            "tombstones": collected.tombstones.iter()
+                .map(|of| json!({ "table": of.table, "through": of.through, "until": json::moment(of.until), "count": of.count }))
+                .collect::<Vec<_>>(),
+            "expired": collected.expired.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        }),
         Event::Version(version) => {
             let mut shown = result(version);
             shown["event"] = "version".into();

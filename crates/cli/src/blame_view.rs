@@ -82,6 +82,9 @@ fn tell_cell(out: &mut Output, cell: &CellBlame, local: &[LocalEdit]) -> Result<
 }
 
 fn told(origin: &Origin) -> String {
+    if origin.rule == Rule::Collected {
+        return format!("version {} or before, of which nothing more is kept", origin.version);
+    }
     let header = &origin.header;
     let title = header.title.as_deref().map_or_else(String::new, |title| format!(": {}", name(title)));
     format!("version {}, {}, {}{title} ({})", origin.version, moment(origin.at), name(&header.actor), rule_text(&origin.rule))
@@ -96,6 +99,7 @@ fn rule_text(rule: &Rule) -> String {
         Rule::Direct => "written straight into the primary".into(),
         Rule::Released => "its parent came".into(),
         Rule::ColumnAdded => "the column was added".into(),
+        Rule::Collected => "collected".into(),
     }
 }
 

@@ -8,6 +8,7 @@ mod bundle_carry;
 mod catalog;
 mod changeset_source;
 mod changeset_view;
+mod cleanup_report;
 mod commands;
 mod conflict_choice;
 mod demo_stage;
@@ -24,6 +25,7 @@ mod progress;
 mod row_history;
 mod suggestion;
 mod sync_report;
+mod tombstone_view;
 mod usage;
 mod wiring;
 

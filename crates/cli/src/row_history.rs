@@ -2,7 +2,7 @@
 use crate::blame_view::{LocalEdit, local_shown};
 use crate::diff::{AsText, Rendering};
 use crate::json;
-use crate::output::{JsonList, Output, Paint};
+use crate::output::{JsonList, Output, Paint, note};
 use crate::plain_text::{self, moment, name};
 use mainstem::Result;
 use mainstem::history::{Happening, RowHistory, RowPlace};
@@ -18,11 +18,14 @@ const AT_ONCE: usize = 500;
 pub fn show(out: &mut Output, primary: &mut dyn Primary, table: &str, place: Option<RowPlace>, local: &[LocalEdit]) -> Result<()> {
     let mut parts: Vec<RowPlace> = Vec::new();
     let mut next = place;
-    let mut published = None;
+    let (mut published, mut horizon) = (None, None);
     while let Some(from) = next {
-        let RowHistory { next: further, published: first, .. } = primary.row_history(&from, AT_ONCE)?;
+        let RowHistory { next: further, published: first, collected, .. } = primary.row_history(&from, AT_ONCE)?;
         parts.push(from);
-        (next, published) = (further, first);
+        (next, published, horizon) = (further, first, collected);
+    }
+    if let Some(horizon) = horizon {
+        note(format!("what versions up to {horizon} did is not kept any more"));
     }
     let mut list = if out.is_json() { Some(JsonList::begin(out)?) } else { None };
     if let Some((header, accepted_at)) = &published {

@@ -111,6 +111,8 @@ struct Walk<'a, 'f> {
     /// The remembered version's hash, as it is in this chain.
     known_hash: Option<Digest>,
     epochs: Vec<u128>,
+    /// Versions that lack a page, each with its event's place, until an event says that they were collected.
+    lacking: Vec<(u64, u64)>,
 }
 
 /// Checks the chain from its first event to its head, the pages of every version, and the heads that are remembered.
@@ -120,7 +122,7 @@ pub fn verify_chain(
     findings: Findings<'_>,
     progress: &mut dyn FnMut(&str, u64, u64),
 ) -> Result<Chain> {
-    let mut walk = Walk { remembered, findings, chain: Chain::default(), known_hash: None, epochs: Vec::new() };
+    let mut walk = Walk { remembered, findings, chain: Chain::default(), known_hash: None, epochs: Vec::new(), lacking: Vec::new() };
     loop {
         let links = primary.events(walk.chain.events, EVENTS_BYTES_MAX)?;
         if links.is_empty() {
@@ -130,6 +132,9 @@ pub fn verify_chain(
             walk.link(primary, link)?;
             progress("events checked", walk.chain.events, 0);
         }
+    }
+    for (position, version) in std::mem::take(&mut walk.lacking) {
+        walk.say(Subject::Page, Some(position), Some(version), format!("a page of version {version} is missing"))?;
     }
     walk.compare_heads()?;
     Ok(walk.chain)
@@ -167,6 +172,10 @@ impl Walk<'_, '_> {
                 }
             }
             Ok(Event::Genesis(_)) => self.say(Subject::Event, position, None, format!("event {} begins a dataset again", link.position)),
+            Ok(Event::Collected(collected)) => {
+                self.lacking.retain(|(_, version)| *version > collected.horizon);
+                Ok(())
+            }
             Ok(_) if link.position == 1 => {
                 self.say(Subject::Event, position, None, "the first event is not the dataset's beginning".into())
             }
@@ -191,8 +200,12 @@ impl Walk<'_, '_> {
         }
         let (mut body, mut count) = (Body::default(), 0);
         for at in 0..version.pages {
-            let Some(bytes) = primary.page(number, at)? else {
-                self.say(Subject::Page, position, Some(number), format!("page {at} of version {number} is missing"))?;
+            let bytes = match primary.page(number, at) {
+                Err(e) if e.code == "behind_horizon" => None,
+                other => other?,
+            };
+            let Some(bytes) = bytes else {
+                self.lacking.push((link.position, number));
                 return Ok(());
             };
             self.chain.pages += 1;

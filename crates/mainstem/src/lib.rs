@@ -8,6 +8,7 @@ pub mod body;
 pub mod changeset_file;
 pub mod changeset_json;
 pub mod changeset_session;
+pub mod cleanup;
 pub mod error;
 pub mod history;
 pub mod lane;
@@ -21,6 +22,7 @@ pub mod schema_merge;
 pub mod store;
 pub mod sync;
 pub mod tables;
+pub mod tombstones;
 pub mod wiring;
 pub mod writer;
 

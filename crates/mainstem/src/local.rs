@@ -2,19 +2,25 @@
 //!
 //! Invariant: each call is one transaction over ledger and tables; a crash leaves before or after.
 //! Deliberately absent: who may do what (the server's matter), and how rows and events are stored.
+mod pages;
+
 use crate::audit::{self, Differing, Findings, Link};
 use crate::body::{Body, Digests, Written};
+use crate::cleanup::{self, Cleanup, Rehearsal, check_horizon};
 use crate::error::{Error, Result};
 use crate::history::{self, Blame, RowHistory, RowPlace};
 use crate::ledger::{Appended, Head, Ledger};
 use crate::policy_text;
-use crate::primary::{Acquaintance, Cursor, Description, Item, Pages, Primary, Pull, Pushed, RowVisitor, SnapshotSink, SnapshotStart};
+use crate::primary::{
+    Acquaintance, Cursor, Description, Item, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink, SnapshotStart,
+};
 use crate::rebase::{Effects, Ground, Outcome, Place, rebase};
 use crate::store::{Store, Transaction};
 use crate::tables::Wrote;
+use crate::tombstones::{self, Tombstone, Wanted};
 use crate::wiring::Around;
 use mainstem_core::ErrorKind;
-use mainstem_core::change::{Change, Front, Header};
+use mainstem_core::change::{Front, Header};
 use mainstem_core::chronicle::Chronicle;
 use mainstem_core::conflict::Conflict;
 use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Version, Waiting};
@@ -25,6 +31,7 @@ use mainstem_core::schema::{Schema, SchemaChange};
 use mainstem_core::stamp::{ReplicaId, Time};
 use mainstem_core::three_way::Touch;
 use mainstem_core::value::{Key, Row};
+use pages::{Checked, OnePage};
 
 /// Rows that a snapshot hands over at once.
 const SNAPSHOT_ROWS: usize = 1_000;
@@ -143,7 +150,7 @@ impl<S: Store> LocalPrimary<S> {
     }
 }
 
-fn append(tx: &mut dyn Transaction, event: &Event) -> Result<Head> {
+pub(crate) fn append(tx: &mut dyn Transaction, event: &Event) -> Result<Head> {
     let head = tx.head()?;
     match tx.append(&head, event)? {
         Appended::Done(head) => Ok(head),
@@ -168,6 +175,7 @@ fn describe(tx: &mut dyn Transaction) -> Result<Description> {
         head: tx.head()?,
         policy: tx.policy_text()?,
         tables: tx.digests()?,
+        horizon: tx.horizon()?,
     })
 }
 
@@ -343,57 +351,6 @@ fn parent_is_there(tx: &mut dyn Transaction, waiting: &Waiting) -> Result<bool> 
     Ok(false)
 }
 
-struct OnePage {
-    change: Option<Change>,
-    is_read: bool,
-}
-
-impl Pages for OnePage {
-    fn next(&mut self) -> Result<Option<Vec<Change>>> {
-        let page = if self.is_read { None } else { self.change.clone().map(|c| vec![c]) };
-        self.is_read = true;
-        Ok(page)
-    }
-    fn rewind(&mut self) -> Result<()> {
-        self.is_read = false;
-        Ok(())
-    }
-}
-
-/// Pages from outside: what they must not contain is refused before it is used.
-struct Checked<'a> {
-    inner: &'a mut dyn Pages,
-    front: &'a Front,
-    reviewed: Vec<bool>,
-}
-
-impl Pages for Checked<'_> {
-    fn next(&mut self) -> Result<Option<Vec<Change>>> {
-        let Some(page) = self.inner.next()? else { return Ok(None) };
-        for change in &page {
-            let shape = self.front.shapes.get(change.table).ok_or_else(|| Error::corrupt("a change refers to no table"))?;
-            if self.reviewed[change.table] {
-                return Err(Error::new(
-                    ErrorKind::Denied,
-                    "review_required",
-                    format!("table {} takes changes by review only", shape.table),
-                )
-                .hint(format!(
-                    "mainstem policy set '\"{}\".mode' direct (proposals come with a later version of Mainstem)",
-                    shape.table.replace('"', "\\\"").replace('\'', "'\\''")
-                )));
-            }
-            if change.at > self.front.header.at {
-                return Err(Error::invalid(format!("a change of table {} is stamped later than its changeset", shape.table)));
-            }
-        }
-        Ok(Some(page))
-    }
-    fn rewind(&mut self) -> Result<()> {
-        self.inner.rewind()
-    }
-}
-
 impl<S: Store> LocalPrimary<S> {
     fn recognise(tx: &mut dyn Transaction, front: &Front) -> Result<Option<Pushed>> {
         if let Some(version) = tx.find_write(front.header.write_id)?.filter(|_| !planted::is(Bug::I1)) {
@@ -441,6 +398,7 @@ impl<S: Store> Primary for LocalPrimary<S> {
             tx.commit()?;
             return Ok(answer);
         }
+        check_horizon(&mut *tx, known.version.min(front.header.base_version))?;
         if front.header.lineage != known.lineage || front.header.base_version > tx.head()?.version {
             return Err(Error::invalid("the changeset was not made on this dataset's versions"));
         }
@@ -466,6 +424,7 @@ impl<S: Store> Primary for LocalPrimary<S> {
         self.absorb()?;
         let mut tx = self.store.begin_read()?;
         check_known(&mut *tx, known)?;
+        check_horizon(&mut *tx, known.version.min(from.version.saturating_sub(1)))?;
         let head = tx.head()?;
         let mut pull = Pull { items: Vec::new(), next: from, is_last: false, policy: tx.policy_text()?, head };
         let mut bytes = 0;
@@ -540,11 +499,18 @@ impl<S: Store> Primary for LocalPrimary<S> {
     }
 
     fn page(&mut self, version: u64, page: u64) -> Result<Option<Vec<u8>>> {
-        self.store.begin_read()?.page(version, page)
+        let mut tx = self.store.begin_read()?;
+        let found = tx.page(version, page)?;
+        if found.is_none() {
+            check_horizon(&mut *tx, version.saturating_sub(1))?;
+        }
+        Ok(found)
     }
 
     fn rows(&mut self, table: &str, version: u64, visit: RowVisitor<'_>) -> Result<()> {
-        history::rows_at(&mut *self.store.begin_read()?, table, version, visit)
+        let mut tx = self.store.begin_read()?;
+        check_horizon(&mut *tx, version)?;
+        history::rows_at(&mut *tx, table, version, visit)
     }
 
     fn row_history(&mut self, from: &RowPlace, limit: usize) -> Result<RowHistory> {
@@ -597,5 +563,38 @@ impl<S: Store> Primary for LocalPrimary<S> {
         let at = Time::from_ms(self.around.now_ms());
         append(&mut *tx, &Event::Policy(PolicySet { text: text.to_owned(), actor: actor.to_owned(), at }))?;
         tx.commit()
+    }
+
+    fn seen(&mut self, known: &Acquaintance, seen: &Seen) -> Result<()> {
+        let mut tx = self.store.begin_read()?;
+        check_known(&mut *tx, known)?;
+        check_horizon(&mut *tx, known.version.min(seen.version))?;
+        let now = Time::from_ms(self.around.now_ms());
+        if !cleanup::is_news(&mut *tx, seen, now)? {
+            return Ok(());
+        }
+        drop(tx);
+        let Some(mut tx) = self.store.begin_if_free()? else { return Ok(()) };
+        check_horizon(&mut *tx, known.version.min(seen.version))?;
+        tx.put_replica(&KnownReplica { seen: seen.clone(), at: now, is_expired: false, must_reseed: false })?;
+        tx.commit()
+    }
+
+    fn replicas(&mut self) -> Result<Vec<KnownReplica>> {
+        cleanup::replicas(&mut *self.store.begin_read()?, self.around.now_ms())
+    }
+
+    fn tombstones(&mut self, wanted: &Wanted, visit: &mut dyn FnMut(&Tombstone) -> Result<()>) -> Result<()> {
+        self.absorb()?;
+        tombstones::visit(&mut *self.store.begin_read()?, self.around.now_ms(), wanted, visit)
+    }
+
+    fn cleanup(&mut self, actor: &str, rehearsal: Rehearsal) -> Result<Cleanup> {
+        let mut tx = self.store.begin()?;
+        let done = cleanup::cleanup(&mut *tx, self.around.now_ms(), actor)?;
+        if rehearsal == Rehearsal::Real && !done.is_nothing() {
+            tx.commit()?;
+        }
+        Ok(done)
     }
 }

@@ -1,13 +1,16 @@
 //! Where accepted versions live, near or far.
 use crate::audit::{Findings, Link};
+use crate::cleanup::{Cleanup, Rehearsal};
 use crate::error::Result;
 use crate::history::{Blame, RowHistory, RowPlace};
 use crate::ledger::{Head, Touch};
+use crate::tombstones::{Tombstone, Wanted};
 use mainstem_core::change::{Change, Front};
 use mainstem_core::chronicle::Chronicle;
 use mainstem_core::conflict::Conflict;
 use mainstem_core::event::{Digest, TableDigest, Version, Waiting};
 use mainstem_core::schema::Schema;
+use mainstem_core::stamp::{ReplicaId, Time};
 use mainstem_core::value::Row;
 
 /// What a primary says of itself.
@@ -25,6 +28,33 @@ pub struct Description {
     pub policy: String,
     /// Every table's digest at the head.
     pub tables: Vec<TableDigest>,
+    /// The oldest version a replica may hold; one with an earlier version must re-seed.
+    pub horizon: u64,
+}
+
+/// A replica as it tells its primary of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Its identity.
+    pub replica: ReplicaId,
+    /// Who works on it.
+    pub actor: String,
+    /// Its cursor: the oldest version that its work stands on. That is the version it holds, or an earlier one on which
+    /// a changeset was made that is not accepted yet.
+    pub version: u64,
+}
+
+/// A replica as its primary knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownReplica {
+    /// What it said last.
+    pub seen: Seen,
+    /// When that was.
+    pub at: Time,
+    /// True where it was not seen for longer than the policy lets it hold anything back.
+    pub is_expired: bool,
+    /// True where a cleanup has removed what it would need: it must re-seed.
+    pub must_reseed: bool,
 }
 
 /// What a replica knows of its primary, presented with each request so that a stranger is refused.
@@ -141,6 +171,9 @@ pub struct SnapshotStart {
 }
 
 /// A primary, local or remote. Synchronous, and safe to call from many processes at once.
+///
+/// What needs versions before the horizon ([`Description::horizon`]) is answered by an error of kind Conflict with the code
+/// `behind_horizon`: a push, a pull, rows or pages of that age. A changeset that was accepted is recognised all the same.
 pub trait Primary {
     /// What this primary is and where it stands.
     fn describe(&mut self) -> Result<Description>;
@@ -178,4 +211,16 @@ pub trait Primary {
     fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>>;
     /// Replaces the policy.
     fn set_policy(&mut self, text: &str, actor: &str) -> Result<()>;
+    /// A replica says which version it holds, after each push and pull. Nothing hangs on it at once: where the primary is
+    /// busy or its disk is full it is not noted, and the replica holds back more than it needs until it is heard again.
+    fn seen(&mut self, known: &Acquaintance, seen: &Seen) -> Result<()>;
+    /// The replicas that this primary knows of, those seen last first.
+    fn replicas(&mut self) -> Result<Vec<KnownReplica>>;
+    /// Visits the tombstones that are wanted, oldest first: remembered deletions, and rows that are marked as deleted where the
+    /// policy names the column.
+    fn tombstones(&mut self, wanted: &Wanted, visit: &mut dyn FnMut(&Tombstone) -> Result<()>) -> Result<()>;
+    /// Removes the tombstones that have expired and that every replica which is not expired has heard of; moves the
+    /// horizon; marks replicas that must re-seed. All of it is one event in one transaction, and nothing at all happens
+    /// where there is nothing to remove. `Rehearsal::DryRun` does the same and then undoes it.
+    fn cleanup(&mut self, actor: &str, rehearsal: Rehearsal) -> Result<Cleanup>;
 }

@@ -132,6 +132,18 @@ pub fn begin_write(connection: &Connection) -> Result<()> {
     connection.execute_batch(if planted::is(Bug::J5) { "BEGIN" } else { "BEGIN IMMEDIATE" }).on(connection)
 }
 
+/// The same without waiting. False where another connection holds the lock.
+pub fn begin_if_free(connection: &Connection) -> Result<bool> {
+    let wait_ms: u64 = connection.query_row("PRAGMA busy_timeout", [], |row| row.get::<_, i64>(0)).on(connection)? as u64;
+    connection.busy_timeout(Duration::ZERO).on(connection)?;
+    let begun = connection.execute_batch("BEGIN IMMEDIATE");
+    connection.busy_timeout(Duration::from_millis(wait_ms)).on(connection)?;
+    match begun {
+        Err(e) if e.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => Ok(false),
+        begun => begun.on(connection).map(|()| true),
+    }
+}
+
 /// Begins a read transaction and pins what it sees.
 pub fn begin_read(connection: &Connection) -> Result<()> {
     connection.execute_batch("BEGIN").on(connection)?;

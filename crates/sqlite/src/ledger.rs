@@ -11,9 +11,9 @@ use mainstem::core::event::{Digest, Event, Renumbered, TableDigest, Version, Wai
 use mainstem::core::format;
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::SchemaChange;
-use mainstem::core::stamp::ReplicaId;
+use mainstem::core::stamp::{ReplicaId, Time};
 use mainstem::core::value::Key;
-use mainstem::ledger::{Appended, Head, Ledger, Touch};
+use mainstem::ledger::{Appended, Buried, BuriedCount, Head, Ledger, Touch};
 use mainstem::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, Params};
 use std::collections::{HashMap, VecDeque};
@@ -24,8 +24,10 @@ use std::sync::Arc;
 mod fold;
 mod past;
 mod rebuild;
+mod tombstone;
 
 pub use rebuild::PROJECTIONS;
+pub use tombstone::{has_tombstones, upgrade};
 
 const TABLES: &str = "
 CREATE TABLE mainstem_event(position INTEGER PRIMARY KEY, hash BLOB NOT NULL, version INTEGER, body BLOB NOT NULL);
@@ -54,7 +56,8 @@ const VERSIONS_KEPT: usize = 64;
 
 /// Makes the ledger's tables in a database that has none.
 pub fn create(connection: &Connection) -> Result<()> {
-    connection.execute_batch(TABLES).on(connection)
+    connection.execute_batch(TABLES).on(connection)?;
+    connection.execute_batch(tombstone::TABLES).on(connection)
 }
 
 /// True where the ledger's tables are there.
@@ -71,6 +74,8 @@ pub struct SqliteLedger<'c> {
     names: HashMap<String, i64>,
     origins: VecDeque<(u64, Rc<Origin>)>,
     pages: VecDeque<(u64, u64, Rc<Vec<Change>>)>,
+    /// Rows of the version in the making that left their key for another: table and key.
+    moved: Vec<(i64, Key)>,
 }
 
 /// Whose a version is, and what its changes refer to.
@@ -84,7 +89,7 @@ impl<'c> SqliteLedger<'c> {
     /// The ledger as this transaction sees it.
     pub fn new(connection: &'c Connection) -> Self {
         let (names, origins, pages) = (HashMap::new(), VecDeque::new(), VecDeque::new());
-        SqliteLedger { connection, head: None, chronicle: None, names, origins, pages }
+        SqliteLedger { connection, head: None, chronicle: None, names, origins, pages, moved: Vec::new() }
     }
 
     /// A version's event as its bytes and hash.
@@ -186,7 +191,7 @@ impl Ledger for SqliteLedger<'_> {
         }
         let version: Option<&Version> = match event {
             Event::Version(version) => Some(version),
-            Event::Genesis(_) | Event::Policy(_) => None,
+            Event::Genesis(_) | Event::Policy(_) | Event::Collected(_) => None,
         };
         if let Some(version) = version {
             self.check_next(&head, version)?;
@@ -360,6 +365,31 @@ impl Ledger for SqliteLedger<'_> {
     fn renumberings(&mut self) -> Result<Vec<u64>> {
         let sql = "SELECT DISTINCT version FROM mainstem_renumbered ORDER BY version";
         self.all(sql, [], |row| row.get::<_, i64>(0).map(i64::cast_unsigned))
+    }
+
+    fn horizon(&mut self) -> Result<u64> {
+        let highest: Option<i64> = self.one("SELECT max(version) FROM mainstem_horizon", [], |row| row.get(0))?.flatten();
+        Ok(highest.unwrap_or(0) as u64)
+    }
+
+    fn tombstones(&mut self, after: (u64, u64), limit: usize) -> Result<Vec<Buried>> {
+        self.buried(after, limit)
+    }
+
+    fn tombstone_counts(&mut self, visit: &mut dyn FnMut(&BuriedCount) -> Result<()>) -> Result<()> {
+        self.buried_counts(visit)
+    }
+
+    fn accepted_until(&mut self, until: Time) -> Result<u64> {
+        let sql = "SELECT coalesce((SELECT min(version) FROM mainstem_accepted WHERE at_ms > ?1) - 1, \
+                                   (SELECT max(version) FROM mainstem_accepted), 0)";
+        Ok(self.one(sql, [number(until.ms())?], |row| row.get::<_, i64>(0))?.unwrap_or(0) as u64)
+    }
+
+    fn page_sizes(&mut self) -> Result<(u64, u64)> {
+        let sql = "SELECT count(*), coalesce(sum(length(body)), 0) FROM mainstem_page";
+        let sizes = self.one(sql, [], |row| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64)))?;
+        Ok(sizes.unwrap_or_default())
     }
 }
 

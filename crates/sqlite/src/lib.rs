@@ -14,6 +14,7 @@ mod plan;
 pub mod primary;
 pub mod replica;
 pub mod schema;
+mod seen;
 pub mod sql;
 pub mod store;
 pub mod tables;

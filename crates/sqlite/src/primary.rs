@@ -6,6 +6,7 @@ use crate::connection;
 use crate::errors::{Explain, shell_word};
 use crate::kept;
 use crate::ledger;
+use crate::seen;
 use crate::store::{SqliteStore, VisitWatched, Watcher};
 use mainstem::audit::{self, Differing, Findings, Remembered};
 use mainstem::core::ErrorKind;
@@ -85,7 +86,19 @@ fn existing(folder: &Path, around: Around) -> Result<LocalPrimary<SqliteStore>> 
     if !is_founded(&db)? {
         return Err(none());
     }
+    if !ledger::has_tombstones(&db)? {
+        in_one_write(&db, || {
+            // Another process may have been first.
+            if ledger::has_tombstones(&db)? { Ok(()) } else { ledger::upgrade(&db).and_then(|()| db.execute_batch(seen::TABLE).on(&db)) }
+        })?;
+    }
     Ok(LocalPrimary::new(store(db)?, around))
+}
+
+/// Runs `work` in one write transaction; an error leaves the file as it was.
+fn in_one_write(db: &Connection, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    connection::begin_write(db)?;
+    work().and_then(|()| connection::commit(db)).inspect_err(|_| connection::roll_back(db))
 }
 
 fn is_founded(db: &Connection) -> Result<bool> {
@@ -109,8 +122,7 @@ pub fn found_primary(folder: &Path, around: Around, founding: &Founding<'_>, fil
     }
     // A file that is there already is what a crash left of an earlier attempt, be it empty, or somebody else's.
     let db = connection::open_primary(&file, true)?;
-    connection::begin_write(&db)?;
-    let made = (|| {
+    in_one_write(&db, || {
         let count = |what: &str| -> Result<i64> {
             let sql = format!("SELECT count(*) FROM sqlite_schema WHERE {what}");
             db.query_row(&sql, [], |r| r.get(0)).on(&db)
@@ -122,15 +134,9 @@ pub fn found_primary(folder: &Path, around: Around, founding: &Founding<'_>, fil
             let message = format!("{} is a database of another kind", file.display());
             return Err(Error::new(ErrorKind::Conflict, "occupied", message).hint("choose a folder that is empty or not there yet"));
         }
-        ledger::create(&db)
-    })();
-    match made {
-        Ok(()) => connection::commit(&db)?,
-        Err(e) => {
-            connection::roll_back(&db);
-            return Err(e);
-        }
-    }
+        ledger::create(&db)?;
+        db.execute_batch(seen::TABLE).on(&db)
+    })?;
     LocalPrimary::publish(store(db)?, around, founding, fill).map(drop)
 }
 

@@ -2,11 +2,12 @@
 //!
 //! Invariant: our own connection fires no trigger, neither the user's nor those that notice what other programs
 //! write. A write transaction takes the lock when it begins; one that is dropped leaves nothing.
-use crate::connection::{begin_read, begin_write, commit, roll_back, triggers_off};
+use crate::connection::{begin_if_free, begin_read, begin_write, commit, roll_back, triggers_off};
 use crate::derived::{self, Stale};
 use crate::errors::Explain;
 use crate::kept;
 use crate::ledger::SqliteLedger;
+use crate::seen;
 use crate::tables::SqliteTables;
 use mainstem::Result;
 use mainstem::audit::Differing;
@@ -15,9 +16,10 @@ use mainstem::core::chronicle::{Chronicle, TableId};
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Event, Renumbered, TableDigest, Version, Waiting};
 use mainstem::core::schema::{Object, Schema, SchemaChange};
-use mainstem::core::stamp::ReplicaId;
+use mainstem::core::stamp::{ReplicaId, Time};
 use mainstem::core::value::{Key, Row, Value};
-use mainstem::ledger::{Appended, Head, Ledger, Touch};
+use mainstem::ledger::{Appended, Buried, BuriedCount, Head, Ledger, Touch};
+use mainstem::primary::KnownReplica;
 use mainstem::store::{DirectWrite, Store, Transaction, VisitDirect};
 use mainstem::tables::{Tables, Wrote};
 use rusqlite::Connection;
@@ -108,6 +110,14 @@ impl Store for SqliteStore {
         Ok(Box::new(self.transaction()?))
     }
 
+    fn begin_if_free(&mut self) -> Result<Option<Box<dyn Transaction + '_>>> {
+        self.query_only(false)?;
+        if !begin_if_free(&self.connection)? {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(self.transaction()?)))
+    }
+
     fn begin_read(&mut self) -> Result<Box<dyn Transaction + '_>> {
         self.query_only(true)?;
         begin_read(&self.connection)?;
@@ -159,6 +169,12 @@ impl Transaction for StoreTransaction<'_> {
     }
     fn rebuild(&mut self) -> Result<Vec<Differing>> {
         self.ledger.rebuild()
+    }
+    fn replicas(&mut self) -> Result<Vec<KnownReplica>> {
+        seen::all(self.connection)
+    }
+    fn put_replica(&mut self, replica: &KnownReplica) -> Result<()> {
+        seen::put(self.connection, replica)
     }
 }
 
@@ -271,5 +287,20 @@ impl Ledger for StoreTransaction<'_> {
     }
     fn renumberings(&mut self) -> Result<Vec<u64>> {
         self.ledger.renumberings()
+    }
+    fn horizon(&mut self) -> Result<u64> {
+        self.ledger.horizon()
+    }
+    fn tombstones(&mut self, after: (u64, u64), limit: usize) -> Result<Vec<Buried>> {
+        self.ledger.tombstones(after, limit)
+    }
+    fn tombstone_counts(&mut self, visit: &mut dyn FnMut(&BuriedCount) -> Result<()>) -> Result<()> {
+        self.ledger.tombstone_counts(visit)
+    }
+    fn accepted_until(&mut self, until: Time) -> Result<u64> {
+        self.ledger.accepted_until(until)
+    }
+    fn page_sizes(&mut self) -> Result<(u64, u64)> {
+        self.ledger.page_sizes()
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: what happens between is the test's; the calls themselves are the real primary's.
 use mainstem::audit::{Findings, Link};
+use mainstem::cleanup::{Cleanup, Rehearsal};
 use mainstem::core::change::Front;
 use mainstem::core::chronicle::Chronicle;
 use mainstem::core::conflict::Conflict;
@@ -9,7 +10,8 @@ use mainstem::core::event::{Digest, Version};
 use mainstem::error::Result;
 use mainstem::history::{Blame, RowHistory, RowPlace};
 use mainstem::ledger::Touch;
-use mainstem::primary::{Acquaintance, Cursor, Description, Pages, Primary, Pull, Pushed, RowVisitor, SnapshotSink};
+use mainstem::primary::{Acquaintance, Cursor, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink};
+use mainstem::tombstones::{Tombstone, Wanted};
 
 /// Where in a call, and which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,5 +90,26 @@ impl<F: FnMut(Moment) -> Result<()>> Primary for Between<'_, F> {
     }
     fn set_policy(&mut self, text: &str, actor: &str) -> Result<()> {
         self.call("set_policy", |p| p.set_policy(text, actor))
+    }
+    fn row_history(&mut self, from: &RowPlace, limit: usize) -> Result<RowHistory> {
+        self.call("row_history", |p| p.row_history(from, limit))
+    }
+    fn blame(&mut self, place: &RowPlace) -> Result<Blame> {
+        self.call("blame", |p| p.blame(place))
+    }
+    fn chronicle(&mut self) -> Result<Chronicle> {
+        self.call("chronicle", |p| p.chronicle())
+    }
+    fn seen(&mut self, known: &Acquaintance, seen: &Seen) -> Result<()> {
+        self.call("seen", |p| p.seen(known, seen))
+    }
+    fn replicas(&mut self) -> Result<Vec<KnownReplica>> {
+        self.call("replicas", |p| p.replicas())
+    }
+    fn tombstones(&mut self, wanted: &Wanted, visit: &mut dyn FnMut(&Tombstone) -> Result<()>) -> Result<()> {
+        self.call("tombstones", |p| p.tombstones(wanted, visit))
+    }
+    fn cleanup(&mut self, actor: &str, rehearsal: Rehearsal) -> Result<Cleanup> {
+        self.call("cleanup", |p| p.cleanup(actor, rehearsal))
     }
 }

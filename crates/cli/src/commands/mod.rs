@@ -29,6 +29,7 @@ pub mod show;
 pub mod stash;
 pub mod status;
 pub mod sync;
+pub mod tombstones;
 pub mod verify;
 
 use crate::arguments::Command;
@@ -62,6 +63,7 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         Command::Conflicts(c) => c.run(session),
         Command::Resolve(c) => c.run(session),
         Command::Pending(c) => c.run(session),
+        Command::Tombstones(c) => c.run(session),
         Command::Verify(c) => c.run(session),
         Command::Audit(c) => c.run(session),
         Command::Rebuild(c) => c.run(session),

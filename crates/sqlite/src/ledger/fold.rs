@@ -32,6 +32,7 @@ impl SqliteLedger<'_> {
             Event::Policy(policy) => {
                 self.run("INSERT INTO mainstem_policy(position, text) VALUES (?1, ?2)", (position, &policy.text)).map(drop)
             }
+            Event::Collected(collected) => self.collect(position, collected),
             Event::Genesis(_) => Ok(()),
         }
     }
@@ -48,7 +49,7 @@ impl SqliteLedger<'_> {
             let key = format::row::encode_key(&change.key);
             insert.execute((id, key, version, page, slot as i64)).on(connection)?;
         }
-        Ok(())
+        self.bury(version, page, &ids, changes)
     }
 
     /// Folds a version.
@@ -72,6 +73,7 @@ impl SqliteLedger<'_> {
         version.conflicts.iter().try_for_each(|conflict| self.fold_conflict(conflict))?;
         version.resolved.iter().try_for_each(|resolution| self.fold_resolution(resolution))?;
         self.fold_waiting(numbered, version)?;
+        self.fold_acceptance(version)?;
         self.run("DELETE FROM mainstem_digest", [])?;
         for digest in &version.tables {
             let insert = "INSERT INTO mainstem_digest(table_name, rows, sum) VALUES (?1, ?2, ?3)";
@@ -98,7 +100,11 @@ impl SqliteLedger<'_> {
             return Ok(());
         };
         let to = match to {
-            Some(name) => self.name(name)?,
+            Some(name) => {
+                let to = self.name(name)?;
+                self.rename_tombstones(from, to, version)?;
+                to
+            }
             None => {
                 self.run("INSERT INTO mainstem_name(name) VALUES (NULL)", [])?;
                 self.connection.last_insert_rowid()

@@ -1,7 +1,7 @@
 //! Folds every projection again from events and pages, beside the ones that are stored, and tells how they differ.
 //!
 //! Invariant: what is folded here is folded by the functions that append; there is no second opinion of what events mean.
-use super::{SqliteLedger, TABLES, missing, number};
+use super::{SqliteLedger, missing, number};
 use crate::connection;
 use crate::errors::Explain;
 use crate::sql::{quote, quote_all};
@@ -26,6 +26,9 @@ pub const PROJECTIONS: &[&str] = &[
     "mainstem_renumbered",
     "mainstem_digest",
     "mainstem_policy",
+    "mainstem_accepted",
+    "mainstem_tombstone",
+    "mainstem_horizon",
 ];
 
 /// The one column of an event that its bytes say as well.
@@ -67,8 +70,9 @@ impl SqliteLedger<'_> {
 
     fn fold_anew(&mut self) -> Result<Folded> {
         let fresh = connection::scratch()?;
-        fresh.execute_batch(TABLES).on(&fresh)?;
+        super::create(&fresh)?;
         let (mut misfiled, mut pages) = (Vec::new(), 0);
+        let horizon = self.horizon_told()?;
         let mut anew = SqliteLedger::new(&fresh);
         let connection = self.connection;
         let mut statement =
@@ -84,24 +88,46 @@ impl SqliteLedger<'_> {
                 misfiled.push((position, version));
             }
             if let Event::Version(version) = &event {
-                self.fold_pages(&mut anew, version)?;
-                pages += version.pages;
+                pages += self.fold_pages(&mut anew, version, horizon)?;
             }
             anew.run("INSERT INTO mainstem_event(position, hash, version, body) VALUES (?1, ?2, ?3, ?4)", (position, hash, version, body))?;
             anew.fold_event(position, &event)?;
+            // Folding a version may read its own pages, and no others.
+            anew.run("DELETE FROM mainstem_page", [])?;
+            anew.pages.clear();
         }
         drop(anew);
         let stored: i64 = connection.query_row("SELECT count(*) FROM mainstem_page", [], |row| row.get(0)).on(connection)?;
         Ok(Folded { fresh, misfiled, pages_extra: stored.cast_unsigned().saturating_sub(pages) })
     }
 
-    fn fold_pages(&mut self, anew: &mut SqliteLedger<'_>, version: &Version) -> Result<()> {
-        for at in 0..version.pages {
-            let bytes = self.page(version.version, at)?.ok_or_else(|| missing(version.version))?;
-            let changes = format::page::decode(&bytes, &version.shapes)?;
-            anew.note_touches(version.version, at, &version.shapes, &changes)?;
+    /// The version up to which events say that pages were collected.
+    fn horizon_told(&self) -> Result<u64> {
+        let mut horizon = 0;
+        for body in self.all("SELECT body FROM mainstem_event WHERE version IS NULL", [], |row| row.get::<_, Vec<u8>>(0))? {
+            if let Event::Collected(collected) = format::event::decode(&body)? {
+                horizon = horizon.max(collected.horizon);
+            }
         }
-        Ok(())
+        Ok(horizon)
+    }
+
+    /// Hands a version's pages over to be folded. Returns how many there are. What was collected told of its rows under the
+    /// same names, which are numbered in the order in which they first appear.
+    fn fold_pages(&mut self, anew: &mut SqliteLedger<'_>, version: &Version, horizon: u64) -> Result<u64> {
+        let mut found = 0;
+        for at in 0..version.pages {
+            match self.page(version.version, at)? {
+                Some(bytes) => {
+                    let changes = format::page::decode(&bytes, &version.shapes)?;
+                    anew.put_page(version.version, at, &bytes, &version.shapes, &changes)?;
+                    found += 1;
+                }
+                None if version.version <= horizon => version.shapes.iter().try_for_each(|shape| anew.name(&shape.table).map(drop))?,
+                None => return Err(missing(version.version)),
+            }
+        }
+        Ok(found)
     }
 
     fn compare(&self, folded: &Folded) -> Result<Vec<Differing>> {

@@ -241,6 +241,7 @@ impl SqliteReplica {
         if self.needs_reconcile()? {
             self.reconcile(&mut *primary, progress)?;
         }
+        mainstem::sync::tell(self, &mut *primary, actor)?;
         primary.describe()
     }
 
@@ -332,6 +333,8 @@ impl SqliteReplica {
                     Error::new(ErrorKind::Unavailable, "rename", format!("{} cannot be put in its place", path.display())).because(e)
                 })?;
                 sync_folder(path);
+                // From here on the primary keeps what this replica will ask for.
+                mainstem::sync::tell(&mut SqliteReplica::open(path, around)?, primary, actor.unwrap_or_default())?;
                 Ok(description)
             }
             Err(e) => {

@@ -34,7 +34,7 @@ use mainstem::core::stamp::ReplicaId;
 use mainstem::error::{Error, Result};
 use mainstem::policy_text;
 use mainstem::primary::{Acquaintance, Cursor, Pages, Primary, Pull, RowVisitor};
-use mainstem::replica::{Answering, Operation, Progress, Received, Replica, RestoreTarget, Since, Standing, Verified};
+use mainstem::replica::{Answering, Operation, Progress, PutBack, Received, Replica, RestoreTarget, Since, Standing, Verified};
 use mainstem::wiring::Around;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
@@ -365,6 +365,10 @@ impl Replica for SqliteReplica {
     fn restore(&mut self, since: Since, target: &RestoreTarget) -> Result<u64> {
         let (db, around) = (&self.db, &self.around);
         transact(db, || edit::restore(db, around, since, target))
+    }
+    fn put_back(&mut self, rows: &[PutBack]) -> Result<u64> {
+        let (db, around) = (&self.db, &self.around);
+        transact(db, || edit::put_back(db, around, rows))
     }
     fn verify(&mut self, reference: Option<&mut dyn Primary>, progress: Progress<'_>) -> Result<Verified> {
         let db = &self.db;

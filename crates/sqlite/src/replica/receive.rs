@@ -159,6 +159,8 @@ struct Taking<'c> {
     version: u64,
     /// True once local rows were put back to the base version.
     is_undone: bool,
+    /// True once our own schema steps were taken back as well.
+    are_steps_undone: bool,
     ordinal: u64,
     /// Changesets that the versions of this pull accept: nothing of them is left to be laid on top.
     accepted: HashSet<u128>,
@@ -172,7 +174,7 @@ impl<'c> Taking<'c> {
         }
         let ground = ReplicaGround::new(db)?;
         let digests = Digests::new(&ground.schema(), &storage::digests(db)?);
-        Ok(Taking { db, ground, digests, version: base_version(db)?, is_undone: false, ordinal: 0, accepted })
+        Ok(Taking { db, ground, digests, version: base_version(db)?, is_undone: false, are_steps_undone: false, ordinal: 0, accepted })
     }
 
     fn take(&mut self, version: &Version, body: &[u8], hash: &Digest, incoming: &mut Incoming<'_>, received: &mut Received) -> Result<()> {
@@ -185,6 +187,9 @@ impl<'c> Taking<'c> {
             self.adopt_local_state()?;
         } else {
             self.undo()?;
+            if !version.schema.is_empty() {
+                self.undo_steps(&unsent)?;
+            }
             // Work of ours that stays unaccepted will be laid on top and must know what it meets.
             let is_noted = unsent.iter().any(|f| !self.accepted.contains(&f.header.write_id)) || !our_waiting(self.db)?.is_empty();
             self.apply(version, incoming, is_noted)?;
@@ -257,6 +262,24 @@ impl<'c> Taking<'c> {
             return Err(drift(&schema, write, what));
         }
         bases::clear(self.db)
+    }
+
+    /// Takes our own schema steps back before accepted ones are applied, as the rows were: what was accepted comes first,
+    /// and ours are laid on top again with their changesets. Ends at the first that cannot be taken back.
+    fn undo_steps(&mut self, unsent: &[Front]) -> Result<()> {
+        if std::mem::replace(&mut self.are_steps_undone, true) {
+            return Ok(());
+        }
+        let mut altered = Vec::new();
+        for step in unsent.iter().flat_map(|f| &f.schema).rev() {
+            let Some(inverse) = schema_merge::inverse(step) else { break };
+            match self.ground.alter(&inverse) {
+                Ok(()) => altered.extend(schema_merge::table_of(&inverse)),
+                Err(e) if matches!(e.kind, ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::NotFound) => break,
+                Err(e) => return Err(e),
+            }
+        }
+        self.digests.recount(&mut self.ground, &altered)
     }
 
     /// Applies a version's rows, each only where the row is what the version says it was.

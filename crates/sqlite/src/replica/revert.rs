@@ -150,6 +150,11 @@ fn revertible(primary: &mut dyn Primary, number: u64, base: u64) -> Result<Versi
     let Some(version) = version else {
         return Err(Error::not_found(format!("there is no version {number}")).hint("mainstem log"));
     };
+    let horizon = primary.describe()?.horizon;
+    if number <= horizon {
+        let message = format!("what versions up to {horizon} did is not kept any more, so version {number} cannot be taken back");
+        return Err(Error::new(ErrorKind::Conflict, "collected", message).hint("mainstem log"));
+    }
     if number > base {
         let message = format!("this replica holds version {base} and has not seen version {number}");
         return Err(Error::new(ErrorKind::Conflict, "behind", message).hint("mainstem pull, then the same command"));
