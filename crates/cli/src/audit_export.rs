@@ -75,13 +75,16 @@ fn result(version: &Version) -> Json {
     shown["conflicts_open"] = version.conflicts.iter().filter(|conflict| conflict.is_open()).count().into();
     let resolved = version.resolved.iter();
     shown["resolved"] = resolved
-        .map(|r| json!({ "conflict": json::conflict_id(r.conflict), "choice": r.choice.name(), "actor": r.actor, "at": json::moment(r.at) }))
+        .map(
+            |r| json!({ "conflict": json::conflict_id(r.conflict), "choice": r.choice.name(), "actor": r.actor, "at": json::moment(r.at) }),
+        )
         .collect();
     let waiting = version.waiting.iter();
     shown["waiting"] = waiting.map(|w| json!({ "table": w.table, "key": crate::plain_text::key(&w.key), "parent": w.parent })).collect();
     let released = version.released.iter();
-    shown["released"] =
-        released.map(|(id, table, key)| json!({ "write_id": json::bits(*id), "table": table, "key": crate::plain_text::key(key) })).collect();
+    shown["released"] = released
+        .map(|(id, table, key)| json!({ "write_id": json::bits(*id), "table": table, "key": crate::plain_text::key(key) }))
+        .collect();
     shown["tables"] = version.tables.iter().map(|t| json!({ "table": t.table, "rows": t.rows, "digest": hex(&t.sum) })).collect();
     shown
 }
@@ -101,9 +104,8 @@ pub fn version(primary: &mut dyn Primary, version: &Version, folder: &Path) -> R
         Error::new(ErrorKind::Unavailable, "output", message).because(e)
     };
     std::fs::create_dir_all(folder).map_err(failed)?;
-    let begin = |file: &str| -> Result<Output> {
-        Ok(Output::to(Box::new(std::io::BufWriter::new(output_file(&folder.join(file))?)), true))
-    };
+    let begin =
+        |file: &str| -> Result<Output> { Ok(Output::to(Box::new(std::io::BufWriter::new(output_file(&folder.join(file))?)), true)) };
     let mut out = begin("merge_result.json")?;
     let mut shown = result(version);
     shown["hash"] = primary.version_hash(version.version)?.map(|hash| hex(&hash)).into();

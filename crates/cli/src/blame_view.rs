@@ -35,13 +35,7 @@ impl LocalEdit {
 }
 
 /// Shows a row's blame.
-pub fn show(
-    out: &mut Output,
-    table: &str,
-    found: Option<&(RowPlace, Blame)>,
-    column: Option<&str>,
-    local: &[LocalEdit],
-) -> Result<()> {
+pub fn show(out: &mut Output, table: &str, found: Option<&(RowPlace, Blame)>, column: Option<&str>, local: &[LocalEdit]) -> Result<()> {
     if out.is_json() {
         return out.json(&shown(table, found, column, local));
     }
@@ -122,7 +116,10 @@ fn tell_row(out: &mut Output, blame: &Blame) -> Result<()> {
     }
     for away in &blame.renumbered_away {
         let (actor, replica) = (name(&away.actor), away.replica.short());
-        out.line(format_args!("  another row of this number, made by {actor} on {replica}, is {} since version {}", away.to, away.version))?;
+        out.line(format_args!(
+            "  another row of this number, made by {actor} on {replica}, is {} since version {}",
+            away.to, away.version
+        ))?;
     }
     Ok(())
 }
@@ -152,7 +149,8 @@ fn shown(table: &str, found: Option<&(RowPlace, Blame)>, column: Option<&str>, l
         (None, Some(edit)) => json::key(&edit.shape, &edit.change.key),
         (None, None) => Json::Null,
     };
-    let moved = blame.map(|b| b.moved.iter().map(|(version, key)| json!({ "version": version, "from": plain_text::key(key) })).collect::<Vec<_>>());
+    let moved =
+        blame.map(|b| b.moved.iter().map(|(version, key)| json!({ "version": version, "from": plain_text::key(key) })).collect::<Vec<_>>());
     let gone = blame.and_then(|b| b.gone.as_ref()).map(|gone| {
         let mut shown = json::header(&gone.deletion.header);
         shown["version"] = gone.deletion.version.into();

@@ -39,7 +39,10 @@ fn tables(out: &mut Output, version: &Version) -> Result<()> {
         return out.json(&json!({ "version": version.version, "tables": shown.collect::<Vec<_>>() }));
     }
     out.line(format_args!("version {}, accepted {}", version.version, moment(version.accepted_at)))?;
-    version.tables.iter().try_for_each(|t| out.line(format_args!("{}: {}, digest {}", name(&t.table), count(t.rows, "row", "rows"), hex(&t.sum))))
+    version
+        .tables
+        .iter()
+        .try_for_each(|t| out.line(format_args!("{}: {}, digest {}", name(&t.table), count(t.rows, "row", "rows"), hex(&t.sum))))
 }
 
 /// Adds up the rows that are shown, to compare them with what the version recorded.
@@ -92,7 +95,9 @@ fn rows(out: &mut Output, primary: &mut dyn Primary, version: &Version, table: &
     let rows = count(seen.rows, "row", "rows");
     out.line(format_args!("{rows} of {} at version {}", name(&called), version.version))?;
     if !seen.is_as_recorded(told) {
-        note("these rows are not exactly those that the version recorded: a column or table was changed outside Mainstem since, which told nobody what it held");
+        note(
+            "these rows are not exactly those that the version recorded: a column or table was changed outside Mainstem since, which told nobody what it held",
+        );
     }
     Ok(())
 }
@@ -109,7 +114,10 @@ fn row(out: &mut Output, place: &RowPlace, found: &Blame) -> Result<()> {
         return out.line(format_args!("{table} {key} was not there at version {}", place.version));
     }
     out.line(format_args!("{table} {key} at version {}", place.version))?;
-    found.cells.iter().try_for_each(|cell| out.line(format_args!("  {}: {}", name(&cell.column), plain_text::value(&cell.value, Extent::Full))))
+    found
+        .cells
+        .iter()
+        .try_for_each(|cell| out.line(format_args!("  {}: {}", name(&cell.column), plain_text::value(&cell.value, Extent::Full))))
 }
 
 /// The row that was typed, with what the primary knows of it at a version.

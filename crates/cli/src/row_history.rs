@@ -107,7 +107,8 @@ fn shown(happening: &Happening) -> Json {
     change.into_iter().for_each(|(field, value)| shown[field] = value);
     shown["moved_to"] = happening.moved_to.as_ref().map(plain_text::key).into();
     shown["renumbered_from"] = happening.renumbered_from.into();
-    let ids = |conflicts: &[mainstem_core::conflict::Conflict]| json!(conflicts.iter().map(|c| json::conflict_id(c.id)).collect::<Vec<_>>());
+    let ids =
+        |conflicts: &[mainstem_core::conflict::Conflict]| json!(conflicts.iter().map(|c| json::conflict_id(c.id)).collect::<Vec<_>>());
     shown["conflicts"] = ids(&happening.conflicts);
     shown["answered"] = ids(&happening.answered);
     shown

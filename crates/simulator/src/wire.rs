@@ -1,16 +1,14 @@
 //! A primary whose calls go wrong: requests and answers are lost, or a request arrives twice.
 use crate::tape::Loss;
-use mainstem::core::ErrorKind;
 use mainstem::cleanup::{Cleanup, Rehearsal};
+use mainstem::core::ErrorKind;
 use mainstem::core::change::Front;
 use mainstem::core::chronicle::Chronicle;
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Version};
 use mainstem::error::{Error, Result};
 use mainstem::history::{Blame, RowHistory, RowPlace};
-use mainstem::primary::{
-    Acquaintance, Cursor, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink,
-};
+use mainstem::primary::{Acquaintance, Cursor, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink};
 use mainstem::tombstones::{Tombstone, Wanted};
 
 /// A primary behind a wire.

@@ -91,15 +91,6 @@ impl<F: FnMut(Moment) -> Result<()>> Primary for Between<'_, F> {
     fn set_policy(&mut self, text: &str, actor: &str) -> Result<()> {
         self.call("set_policy", |p| p.set_policy(text, actor))
     }
-    fn row_history(&mut self, from: &RowPlace, limit: usize) -> Result<RowHistory> {
-        self.call("row_history", |p| p.row_history(from, limit))
-    }
-    fn blame(&mut self, place: &RowPlace) -> Result<Blame> {
-        self.call("blame", |p| p.blame(place))
-    }
-    fn chronicle(&mut self) -> Result<Chronicle> {
-        self.call("chronicle", |p| p.chronicle())
-    }
     fn seen(&mut self, known: &Acquaintance, seen: &Seen) -> Result<()> {
         self.call("seen", |p| p.seen(known, seen))
     }

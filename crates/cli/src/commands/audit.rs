@@ -84,7 +84,8 @@ fn verify(session: &mut Session, address: Option<&str>, head: Option<Digest>) ->
     let out = &mut session.out;
     let chain = &found.chain;
     if out.is_json() {
-        let shown = findings.iter().map(|f| json!({ "subject": f.subject.name(), "position": f.position, "version": f.version, "what": f.what }));
+        let shown =
+            findings.iter().map(|f| json!({ "subject": f.subject.name(), "position": f.position, "version": f.version, "what": f.what }));
         out.json(&json!({
             "ok": findings.is_empty(), "events": chain.events, "version": chain.version, "head": hex(&chain.head), "pages": chain.pages,
             "rows": found.rows, "compared_with_replica": known.is_some(), "head_found": chain.head_found,

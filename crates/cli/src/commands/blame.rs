@@ -56,7 +56,8 @@ impl Blame {
             && !blame.cells.iter().any(|cell| cell.column.eq_ignore_ascii_case(column))
         {
             let names: Vec<&str> = blame.cells.iter().map(|cell| cell.column.as_str()).collect();
-            return Err(Error::not_found(format!("table {} has no column {column}; it has {}", self.table, names.join(", "))).hint("mainstem status"));
+            return Err(Error::not_found(format!("table {} has no column {column}; it has {}", self.table, names.join(", ")))
+                .hint("mainstem status"));
         }
         match self.history {
             true => row_history::show(&mut session.out, &mut *primary, &self.table, found.map(|(place, _)| place), &local)?,

@@ -40,10 +40,13 @@ impl Rebuild {
             out.json(&json!({ "mended": mended.collect::<Vec<_>>(), "findings": wrong }))?;
         } else {
             for one in &differed {
-                let (missing, extra) = (count(one.missing, "row was missing", "rows were missing"), count(one.extra, "too many", "too many"));
+                let (missing, extra) =
+                    (count(one.missing, "row was missing", "rows were missing"), count(one.extra, "too many", "too many"));
                 out.line(format_args!("mended {}: {missing}, {extra}", one.projection))?;
             }
-            findings.iter().try_for_each(|finding| out.line(format_args!("{} (restore the primary from a backup)", name(&finding.what))))?;
+            findings
+                .iter()
+                .try_for_each(|finding| out.line(format_args!("{} (restore the primary from a backup)", name(&finding.what))))?;
             out.line(if differed.is_empty() { "everything was what the history says" } else { "everything is now what the history says" })?;
         }
         Ok(if findings.is_empty() { Exit::Done } else { Exit::Found })

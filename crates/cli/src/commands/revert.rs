@@ -43,9 +43,9 @@ impl Revert {
                 out.write(format_args!("{{\"changes\":"))?;
             }
             rendering.begin(out)?;
-            let told = opened.replica.rehearse_revert(&mut *primary, self.version, &actor, &mut |shape, change| {
-                rendering.change(out, shape, change)
-            })?;
+            let told = opened
+                .replica
+                .rehearse_revert(&mut *primary, self.version, &actor, &mut |shape, change| rendering.change(out, shape, change))?;
             rendering.end(out)?;
             return show(out, self.version, &told, true);
         }

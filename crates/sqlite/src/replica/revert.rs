@@ -114,7 +114,8 @@ fn revert(
         ..Front::default()
     };
     let primary = RefCell::new(primary);
-    let mut pages = Inverse { primary: &primary, version: &version, names: &names, at, left: &left, next: version.pages, moved: HashMap::new() };
+    let mut pages =
+        Inverse { primary: &primary, version: &version, names: &names, at, left: &left, next: version.pages, moved: HashMap::new() };
     let place = Place { head: names.base.max(number) + 1, version: names.base, primary: ReplicaId(0) };
     let policy = policy_text::parse("strategy = \"manual\"\n")?;
     let mut rows = Recorded { db, at, rows: 0 };

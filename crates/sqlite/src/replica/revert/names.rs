@@ -96,7 +96,9 @@ impl Names {
         for step in &self.steps {
             match step {
                 SchemaChange::RenameTable { from, to } if from.eq_ignore_ascii_case(&table) => table.clone_from(to),
-                SchemaChange::RenameColumn { table: t, from, to } if t.eq_ignore_ascii_case(&table) && from.eq_ignore_ascii_case(&column) => {
+                SchemaChange::RenameColumn { table: t, from, to }
+                    if t.eq_ignore_ascii_case(&table) && from.eq_ignore_ascii_case(&column) =>
+                {
                     column.clone_from(to);
                 }
                 _ => {}
