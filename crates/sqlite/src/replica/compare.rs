@@ -309,7 +309,8 @@ fn note_logged(db: &Connection) -> Result<()> {
     .map(drop)
 }
 
-fn former_name(name: &str, steps: &[SchemaChange]) -> String {
+/// The name that a table had before these steps.
+pub fn former_name(name: &str, steps: &[SchemaChange]) -> String {
     let mut former = name.to_owned();
     for step in steps.iter().rev() {
         if let SchemaChange::RenameTable { from, to } = step

@@ -78,6 +78,15 @@ impl World {
         }
         world
     }
+    /// The same primary once more, without replicas.
+    pub fn copied(&self) -> World {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("primary")).unwrap();
+        let copy = World { folder, around: self.around.clone(), replicas: 0 };
+        let db = Connection::open(self.primary_file()).unwrap();
+        db.execute("VACUUM INTO ?1", [copy.primary_file().to_string_lossy()]).unwrap();
+        copy
+    }
     fn path(&self, who: usize) -> PathBuf {
         self.folder.path().join(format!("replica{who}.db"))
     }
