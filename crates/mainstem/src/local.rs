@@ -11,7 +11,8 @@ use crate::history::{self, Blame, RowHistory, RowPlace};
 use crate::ledger::{Appended, Head, Ledger};
 use crate::policy_text;
 use crate::primary::{
-    Acquaintance, Cursor, Description, Item, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink, SnapshotStart,
+    Acquaintance, Cursor, Deleted, Description, Item, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink,
+    SnapshotStart,
 };
 use crate::rebase::{Effects, Ground, Outcome, Place, rebase};
 use crate::store::{Store, Transaction};
@@ -547,6 +548,10 @@ impl<S: Store> Primary for LocalPrimary<S> {
     fn tombstones(&mut self, wanted: &Wanted, visit: &mut dyn FnMut(&Tombstone) -> Result<()>) -> Result<()> {
         self.absorb()?;
         tombstones::visit(&mut *self.store.begin_read()?, self.around.now_ms(), wanted, visit)
+    }
+
+    fn deleted_since(&mut self, table: &str, keys: &[Key], after: u64) -> Result<Vec<Deleted>> {
+        tombstones::deleted_since(&mut *self.store.begin_read()?, table, keys, after)
     }
 
     fn cleanup(&mut self, actor: &str, rehearsal: Rehearsal) -> Result<Cleanup> {

@@ -23,6 +23,7 @@ mod schema;
 mod session;
 mod strategies;
 mod team;
+mod tombstones;
 mod unseen;
 mod values;
 mod volume;
