@@ -415,7 +415,7 @@ impl<S: Store> Primary for LocalPrimary<S> {
         check_known(&mut *tx, known)?;
         check_horizon(&mut *tx, known.version.min(from.version.saturating_sub(1)))?;
         let head = tx.head()?;
-        let mut pull = Pull { items: Vec::new(), next: from, is_last: false, policy: tx.policy_text()?, head };
+        let mut pull = Pull { from, items: Vec::new(), next: from, is_last: false, policy: tx.policy_text()?, head };
         let mut bytes = 0;
         let mut pages = None;
         while bytes < bytes_max || pull.items.is_empty() {
@@ -502,6 +502,8 @@ impl<S: Store> Primary for LocalPrimary<S> {
     }
 
     fn rows(&mut self, table: &str, version: u64, visit: RowVisitor<'_>) -> Result<()> {
+        // What other programs wrote since is a version of its own first, or it would be taken for part of this one.
+        self.absorb()?;
         let mut tx = self.store.begin_read()?;
         check_horizon(&mut *tx, version)?;
         history::rows_at(&mut *tx, table, version, visit)

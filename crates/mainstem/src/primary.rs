@@ -104,6 +104,8 @@ pub enum Item {
 /// What one pull brings.
 #[derive(Clone, Debug)]
 pub struct Pull {
+    /// The place that was asked for: an answer that is not what comes next is told by it.
+    pub from: Cursor,
     /// In order.
     pub items: Vec<Item>,
     /// Where to go on.
