@@ -52,6 +52,19 @@ impl Drop for Session {
     }
 }
 
+/// Bytes of the changeset that leads from a table as it is in another file to the table as it is here.
+pub fn compare(conn: &Connection, before: &std::path::Path, table: &str) -> usize {
+    conn.execute("ATTACH ?1 AS before", [before.to_string_lossy()]).expect("the file is there");
+    let session = Session::begin(conn);
+    let name = std::ffi::CString::new(table).expect("a plain name");
+    // SAFETY: the session is alive, and both names are C strings that outlive the call; no error text is asked for.
+    let code = unsafe { ffi::sqlite3session_diff(session.0, c"before".as_ptr(), name.as_ptr(), null_mut()) };
+    assert_eq!(code, ffi::SQLITE_OK);
+    let changeset = session.changeset();
+    conn.execute_batch("DETACH before").expect("it was attached");
+    changeset.len()
+}
+
 extern "C" fn refuse(_: *mut c_void, _: c_int, _: *mut ffi::sqlite3_changeset_iter) -> c_int {
     ffi::SQLITE_CHANGESET_ABORT
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod answers;
+mod audit;
 mod bad_files;
 mod chinook;
 mod copies;
@@ -14,6 +15,8 @@ mod derived;
 mod desk;
 mod direct;
 mod geodiff;
+mod hazards;
+mod history;
 mod merging;
 mod northwind;
 mod random;
@@ -22,6 +25,7 @@ mod schema;
 mod session;
 mod strategies;
 mod team;
+mod tombstones;
 mod unseen;
 mod values;
 mod volume;

@@ -1,7 +1,7 @@
 //! Nasty values and whole things made of them, for the tests of formats and digests.
 use crate::change::{Cell, Change, Choice, Edit, Front, Header, Resolution, Shape};
 use crate::conflict::{Answer, Claim, Conflict, ConflictKind, Image, Side};
-use crate::event::{Event, Genesis, PolicySet, Renumbered, TableDigest, Version, Waiting};
+use crate::event::{Collected, CollectedTombstones, Event, Genesis, PolicySet, Renumbered, TableDigest, Version, Waiting};
 use crate::schema::{Column, ForeignKey, Object, Schema, SchemaChange, Table};
 use crate::stamp::{ReplicaId, Stamp, Time};
 use crate::value::{Key, Row, Value};
@@ -307,7 +307,16 @@ pub fn event() -> BoxedStrategy<Event> {
         Event::Genesis(Genesis { lineage: wide[0], epoch: wide[1], dataset, actor, at, schema })
     });
     let policy = (name(), name(), time()).prop_map(|(text, actor, at)| Event::Policy(PolicySet { text, actor, at }));
-    prop_oneof![1 => genesis, 3 => version().prop_map(Event::Version), 1 => policy].boxed()
+    let of_table = (name(), any::<[u64; 2]>(), time()).prop_map(|(table, [through, count], until)| CollectedTombstones {
+        table,
+        through,
+        until,
+        count,
+    });
+    let replicas = many(any::<u128>().prop_map(ReplicaId), 0..3);
+    let collected = (name(), time(), any::<u64>(), many(of_table, 0..3), replicas)
+        .prop_map(|(actor, at, horizon, tombstones, expired)| Event::Collected(Collected { actor, at, horizon, tombstones, expired }));
+    prop_oneof![1 => genesis, 3 => version().prop_map(Event::Version), 1 => policy, 1 => collected].boxed()
 }
 
 /// One of everything, the same every time: what the kept bytes of version 1 hold.
@@ -509,6 +518,13 @@ pub mod fixed {
                 tables: vec![TableDigest { table: "person".into(), rows: 1000, sum: [4; 32] }],
             }),
             Event::Policy(PolicySet { text: "[dataset]\n".into(), actor: "anna".into(), at: time() }),
+            Event::Collected(Collected {
+                actor: "anna".into(),
+                at: time(),
+                horizon: 40,
+                tombstones: vec![CollectedTombstones { table: "person".into(), through: 39, until: time(), count: 300 }],
+                expired: vec![ReplicaId(5)],
+            }),
         ]
     }
 }
