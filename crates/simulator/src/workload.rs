@@ -368,7 +368,25 @@ pub fn tape(seed: u64) -> Tape {
             schedule.push(scheduling.event());
         }
     }
-    Tape { seed, setup, workload, schedule }
+    let mut tape = Tape { seed, setup, workload, schedule };
+    if features.is_wide_text {
+        // A UTF-16 file cannot hold it: SQLite puts U+FFFD in its place, so that copies would differ for ever.
+        tape.replace(|value| matches!(value, Value::Text(bytes) if std::str::from_utf8(bytes).is_err()), &Value::text("valid"));
+    }
+    tape
+}
+
+impl Tape {
+    fn replace(&mut self, is_it: impl Fn(&Value) -> bool, other: &Value) {
+        let statements = self.setup.schema.iter_mut().chain(self.workload.iter_mut().flat_map(|session| &mut session.statements));
+        for datum in statements.flat_map(|statement| &mut statement.values) {
+            if let Datum::Value(value) = datum
+                && is_it(value)
+            {
+                *value = other.clone();
+            }
+        }
+    }
 }
 
 /// Work of two copies offline, for which the order of arrival is tried both ways.
@@ -386,11 +404,6 @@ pub fn meeting(seed: u64) -> Tape {
     let schedule = (0..workload.len()).flat_map(|session| [Event::Run(session), Event::Wait(dice.below(3) as u64)]).collect();
     let mut tape = Tape { seed, setup, workload, schedule };
     // Keys that differ in case only are one parent to SQLite: which of them a link finds depends on the order.
-    let statements = tape.setup.schema.iter_mut().chain(tape.workload.iter_mut().flat_map(|session| &mut session.statements));
-    for value in statements.flat_map(|statement| &mut statement.values) {
-        if *value == Datum::Value(Value::text("A")) {
-            *value = Datum::Value(Value::text("d"));
-        }
-    }
+    tape.replace(|value| *value == Value::text("A"), &Value::text("d"));
     tape
 }
