@@ -1,6 +1,7 @@
 //! Makes tapes from seeds: what programs do, and when, and what goes wrong meanwhile.
 use crate::dice::Dice;
 use crate::features::Features;
+use crate::reshape::reshape;
 use crate::tables::{Kind, Spec};
 use crate::tape::{ClockFault, Datum, Delivery, DiskFault, Event, Loss, Manner, Session, Setup, Statement, Tape};
 use crate::values::{Draft, Values};
@@ -200,7 +201,9 @@ impl Making<'_> {
             is_distrustful: self.dice.one_in(5),
             is_blind: who.is_some() && self.dice.permille(features.blind),
         };
-        Session { who, manner, statements: self.work() }
+        let is_reshaping = who.is_some() && self.dice.permille(features.reshape);
+        let statements = if is_reshaping { reshape(self.dice, self.spec(), features.keeps_links) } else { self.work() };
+        Session { who, manner, statements }
     }
 
     fn who(&self) -> usize {
@@ -301,7 +304,7 @@ impl Making<'_> {
                 Event::Deliver(who, 1 << dice.below(12), how)
             }
             16 => dice.of(&[Event::Stash(who), Event::Unstash(who), Event::Verify(who)]).clone(),
-            17 => Event::Stranger,
+            17 => dice.of(&[Event::Stranger, Event::Disorder(who), Event::Unheard(who)]).clone(),
             18 if self.features.has_clocks => {
                 let whose = if dice.one_in(8) { None } else { Some(who) };
                 Event::Clock(whose, self.clock_fault())
@@ -390,6 +393,7 @@ impl Tape {
 pub fn meeting(seed: u64) -> Tape {
     let mut features = Features::of(&Dice::new(seed, 3));
     (features.copies, features.direct, features.blind, features.schema) = (2, 0, 0, 0);
+    features.reshape = 0;
     (features.has_clocks, features.keeps_links) = (false, true);
     features.statements = features.statements.min(4);
     let dice = Dice::new(seed, 4);
