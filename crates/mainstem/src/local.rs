@@ -12,7 +12,8 @@ use crate::history::{self, Blame, RowHistory, RowPlace};
 use crate::ledger::{Appended, Head, Ledger};
 use crate::policy_text;
 use crate::primary::{
-    Acquaintance, Cursor, Description, Item, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink, SnapshotStart,
+    Acquaintance, Cursor, Deleted, Description, Item, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink,
+    SnapshotStart,
 };
 use crate::rebase::{Effects, Ground, Outcome, Place, rebase};
 use crate::store::{Store, Transaction};
@@ -426,7 +427,7 @@ impl<S: Store> Primary for LocalPrimary<S> {
         check_known(&mut *tx, known)?;
         check_horizon(&mut *tx, known.version.min(from.version.saturating_sub(1)))?;
         let head = tx.head()?;
-        let mut pull = Pull { items: Vec::new(), next: from, is_last: false, policy: tx.policy_text()?, head };
+        let mut pull = Pull { from, items: Vec::new(), next: from, is_last: false, policy: tx.policy_text()?, head };
         let mut bytes = 0;
         let mut pages = None;
         while bytes < bytes_max || pull.items.is_empty() {
@@ -440,6 +441,11 @@ impl<S: Store> Primary for LocalPrimary<S> {
             };
             pages = Some(total);
             if pull.next.page == 0 {
+                // The chain of events goes through those that are no versions, so whoever checks it needs them.
+                for (event, hash) in tx.events_before(pull.next.version)? {
+                    bytes += event.len();
+                    pull.items.push(Item::Event(event, hash));
+                }
                 let (event, hash) =
                     tx.version_event(pull.next.version)?.ok_or_else(|| Error::corrupt("a version is missing in the ledger"))?;
                 bytes += event.len();
@@ -508,6 +514,8 @@ impl<S: Store> Primary for LocalPrimary<S> {
     }
 
     fn rows(&mut self, table: &str, version: u64, visit: RowVisitor<'_>) -> Result<()> {
+        // What other programs wrote since is a version of its own first, or it would be taken for part of this one.
+        self.absorb()?;
         let mut tx = self.store.begin_read()?;
         check_horizon(&mut *tx, version)?;
         history::rows_at(&mut *tx, table, version, visit)
@@ -587,6 +595,10 @@ impl<S: Store> Primary for LocalPrimary<S> {
     fn tombstones(&mut self, wanted: &Wanted, visit: &mut dyn FnMut(&Tombstone) -> Result<()>) -> Result<()> {
         self.absorb()?;
         tombstones::visit(&mut *self.store.begin_read()?, self.around.now_ms(), wanted, visit)
+    }
+
+    fn deleted_since(&mut self, table: &str, keys: &[Key], after: u64) -> Result<Vec<Deleted>> {
+        tombstones::deleted_since(&mut *self.store.begin_read()?, table, keys, after)
     }
 
     fn cleanup(&mut self, actor: &str, rehearsal: Rehearsal) -> Result<Cleanup> {

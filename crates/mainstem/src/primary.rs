@@ -7,11 +7,11 @@ use crate::ledger::{Head, Touch};
 use crate::tombstones::{Tombstone, Wanted};
 use mainstem_core::change::{Change, Front};
 use mainstem_core::chronicle::Chronicle;
-use mainstem_core::conflict::Conflict;
+use mainstem_core::conflict::{Conflict, Image};
 use mainstem_core::event::{Digest, TableDigest, Version, Waiting};
 use mainstem_core::schema::Schema;
 use mainstem_core::stamp::{ReplicaId, Time};
-use mainstem_core::value::Row;
+use mainstem_core::value::{Key, Row};
 
 /// What a primary says of itself.
 #[derive(Clone, Debug)]
@@ -57,6 +57,17 @@ pub struct KnownReplica {
     pub must_reseed: bool,
 }
 
+/// A row that was deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deleted {
+    /// The row.
+    pub key: Key,
+    /// The version that deleted it.
+    pub version: u64,
+    /// The row as it was last, by column name.
+    pub image: Image,
+}
+
 /// What a replica knows of its primary, presented with each request so that a stranger is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Acquaintance {
@@ -94,6 +105,8 @@ pub enum Item {
 /// What one pull brings.
 #[derive(Clone, Debug)]
 pub struct Pull {
+    /// The place that was asked for: an answer that is not what comes next is told by it.
+    pub from: Cursor,
     /// In order.
     pub items: Vec<Item>,
     /// Where to go on.
@@ -219,6 +232,8 @@ pub trait Primary {
     /// Visits the tombstones that are wanted, oldest first: remembered deletions, and rows that are marked as deleted where the
     /// policy names the column.
     fn tombstones(&mut self, wanted: &Wanted, visit: &mut dyn FnMut(&Tombstone) -> Result<()>) -> Result<()>;
+    /// Which of these rows were deleted after a version, each with its last deletion, whatever was made of the key since.
+    fn deleted_since(&mut self, table: &str, keys: &[Key], after: u64) -> Result<Vec<Deleted>>;
     /// Removes the tombstones that have expired and that every replica which is not expired has heard of; moves the
     /// horizon; marks replicas that must re-seed. All of it is one event in one transaction, and nothing at all happens
     /// where there is nothing to remove. `Rehearsal::DryRun` does the same and then undoes it.

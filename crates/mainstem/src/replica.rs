@@ -4,7 +4,6 @@ use crate::primary::{Acquaintance, Cursor, Pages, Pull};
 use mainstem_core::change::{Change, Choice, Front, Shape};
 use mainstem_core::conflict::{Conflict, Image};
 use mainstem_core::event::{Digest, Version};
-use mainstem_core::schema::Schema;
 use mainstem_core::stamp::ReplicaId;
 use mainstem_core::value::{Key, Value};
 
@@ -148,8 +147,6 @@ pub type Progress<'a> = &'a mut dyn FnMut(&str, u64, u64);
 pub trait Replica {
     /// Who it is and where it stands.
     fn standing(&mut self) -> Result<Standing>;
-    /// The tracked tables as they are now, and the objects that travel with them.
-    fn schema(&mut self) -> Result<Schema>;
     /// Visits net changes, in the order in which they could be applied.
     fn changes(&mut self, since: Since, visit: &mut dyn FnMut(&Shape, &Change) -> Result<()>) -> Result<()>;
     /// Visits each captured operation since the last commit, oldest first.
@@ -164,7 +161,8 @@ pub trait Replica {
     /// Where the next pull starts.
     fn cursor(&mut self) -> Result<Cursor>;
     /// Takes what a pull brought: versions that are complete are applied in one transaction with the cursor, with
-    /// local work rebased on top; a version that is not complete yet is kept until it is.
+    /// local work rebased on top; a version that is not complete yet is kept until it is. An answer that does not begin at
+    /// the cursor (it came twice, late, or after a gap) changes nothing.
     fn receive(&mut self, pull: &Pull) -> Result<Received>;
     /// Finds writes that capture missed, by comparing every row with the primary's at the version held here, and
     /// records them as local edits. Returns how many rows.

@@ -2,6 +2,7 @@
 use crate::outcome::Outcome;
 use crate::stories::story;
 use mainstem::core::planted::{Bug, plant};
+use mainstem_crash::{SHORT, scripts};
 use simulator::hunt::{Limits, hunted, one};
 use std::time::Instant;
 
@@ -12,10 +13,36 @@ fn now() -> Instant {
 
 /// Hunts a bug for so many seconds, from a seed on.
 pub fn chase(bug: Bug, first: u64, seconds: f64) -> Outcome {
-    match story(bug) {
-        Some(story) => tell(bug, story),
-        None => simulate(bug, first, seconds),
+    match (bug, story(bug)) {
+        (Bug::E8 | Bug::I10 | Bug::J8 | Bug::J10, _) => crash(bug, first, seconds),
+        (_, Some(story)) => tell(bug, story),
+        (_, None) => simulate(bug, first, seconds),
     }
+}
+
+/// Plays crash points and disk errors of script after script, until one goes wrong with the bug and not without it.
+fn crash(bug: Bug, first: u64, seconds: f64) -> Outcome {
+    let begin = now();
+    let mut outcome = Outcome { tool: "crash points".into(), ..Outcome::default() };
+    let scripts = scripts::all();
+    for turn in 0..scripts.len() {
+        let script = scripts[(first as usize).wrapping_add(turn) % scripts.len()];
+        plant(Some(bug));
+        let tally = mainstem_crash::run(script, SHORT);
+        plant(None);
+        outcome.seeds += 1;
+        outcome.operations += (tally.cuts + tally.faults) as u64;
+        outcome.seconds = (now() - begin).as_secs_f64();
+        if let Some(why) = tally.failures.first()
+            && mainstem_crash::run(script, SHORT).failures.is_empty()
+        {
+            return Outcome { is_found: true, why: format!("{}: {why}", script.name), ..outcome };
+        }
+        if outcome.seconds >= seconds {
+            break;
+        }
+    }
+    outcome
 }
 
 /// A story that goes wrong with the bug, and goes well without.

@@ -39,12 +39,14 @@ pub struct Features {
     pub is_wide_text: bool,
     /// True where clocks are wrong.
     pub has_clocks: bool,
+    /// True where the disk fails.
+    pub has_disk: bool,
     /// The most events between two sessions.
     pub gap: usize,
 }
 
 /// Kinds of events beside sessions.
-pub const EVENTS: usize = 19;
+pub const EVENTS: usize = 20;
 
 impl Features {
     /// The choice of a seed.
@@ -60,14 +62,15 @@ impl Features {
         let has_rare = dice.one_in(2);
         let mut event_weights = vec![0; EVENTS];
         for (at, weight) in event_weights.iter_mut().enumerate() {
-            let common = [8, 10, 12, 26, 6, 4, 10, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-            let rare = [8, 10, 12, 26, 6, 4, 10, 6, 3, 2, 2, 2, 2, 2, 8, 8, 2, 1, 3];
+            let common = [8, 10, 12, 26, 6, 4, 10, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            let rare = [8, 10, 12, 26, 6, 4, 10, 6, 3, 2, 2, 2, 2, 2, 8, 8, 2, 1, 3, 0];
             *weight = if has_rare { rare[at] } else { common[at] };
             if at != 3 && dice.one_in(4) {
                 *weight = 0;
             }
         }
-        let moves = dice.one_in(2);
+        let (moves, has_disk) = (dice.one_in(2), dice.one_in(4));
+        event_weights[EVENTS - 1] = if has_disk { 20 } else { 0 };
         Features {
             specs,
             copies,
@@ -89,6 +92,7 @@ impl Features {
             keeps_links: !dice.one_in(8),
             is_wide_text: dice.one_in(16),
             has_clocks: dice.one_in(3),
+            has_disk,
             gap: dice.between(1, 6),
         }
     }

@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Held {
     /// Its columns, generated ones left out.
     pub columns: Vec<String>,
+    /// What a row that was there before holds in a column that was added.
+    pub defaults: Vec<Value>,
     /// Positions of the key.
     pub key: Vec<usize>,
     /// Its rows, without those whose key holds NULL: nobody can tell them apart, and they stay where they are.
@@ -47,11 +49,10 @@ fn tables(db: &Connection, known: &mut Tables) -> rusqlite::Result<()> {
     let names: Vec<String> = db.prepare(NAMES)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for name in names {
         let quoted = name.replace('"', "\"\"");
-        let mut columns: Vec<(String, i64, i64)> = db
-            .prepare(&format!("SELECT name, pk, hidden FROM pragma_table_xinfo(\"{quoted}\", 'main')"))?
+        let columns: Vec<(String, i64, Option<String>)> = db
+            .prepare(&format!("SELECT name, pk, dflt_value FROM pragma_table_xinfo(\"{quoted}\", 'main') WHERE hidden = 0"))?
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
             .collect::<Result<_, _>>()?;
-        columns.retain(|(_, _, hidden)| *hidden == 0);
         let mut key: Vec<(i64, usize)> = columns.iter().enumerate().filter(|(_, c)| c.1 > 0).map(|(at, c)| (c.1, at)).collect();
         key.sort_unstable();
         if key.is_empty() {
@@ -59,8 +60,14 @@ fn tables(db: &Connection, known: &mut Tables) -> rusqlite::Result<()> {
         }
         let list: Vec<String> = columns.iter().map(|(name, ..)| format!("\"{}\"", name.replace('"', "\"\""))).collect();
         let sql = format!("SELECT {} FROM main.\"{quoted}\"", list.join(", "));
+        let mut defaults = Vec::new();
+        for (.., default) in &columns {
+            let sql = format!("SELECT {}", default.as_deref().unwrap_or("NULL"));
+            defaults.push(db.query_row(&sql, [], |row| row.get_ref(0).map(value))?);
+        }
         let columns = columns.into_iter().map(|(name, ..)| name).collect();
-        known.tables.push((name, Held { columns, key: key.into_iter().map(|(_, at)| at).collect(), rows: BTreeMap::new() }, sql));
+        let key = key.into_iter().map(|(_, at)| at).collect();
+        known.tables.push((name, Held { columns, defaults, key, rows: BTreeMap::new() }, sql));
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! Invariant: a seed gives one tape, and a tape one run, whatever the machine and the number of threads.
 //! A crate of its own because it drives the SQLite adapter, on which testkit must not depend. Never shipped.
 mod dice;
+mod faults;
 mod features;
 pub mod hunt;
 mod image;
@@ -20,6 +21,7 @@ mod steps;
 mod tables;
 pub mod tally;
 pub mod tape;
+mod traces;
 mod values;
 mod wire;
 pub mod workload;

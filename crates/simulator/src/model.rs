@@ -5,6 +5,7 @@
 //! keys stand still.
 use crate::image::{Held, Image, show_value, words};
 use crate::tally::{Invariant, Situation, Tally, Verdict, Wrong};
+use crate::traces::Traces;
 use mainstem::core::policy::Policy;
 use mainstem::core::value::{Key, Value};
 use std::collections::{BTreeSet, HashSet};
@@ -18,6 +19,8 @@ pub struct Model {
     values: HashSet<u64>,
     rows: HashSet<u64>,
     deletes: HashSet<u64>,
+    /// Defaults of columns: what a row holds in a column that came later.
+    added: HashSet<u64>,
     /// Words that a program wrote.
     pub written: BTreeSet<u64>,
     /// Words that somebody who saw them took away, or that a rewound file forgot.
@@ -28,6 +31,8 @@ pub struct Model {
     links: BTreeSet<(String, String)>,
     /// Tables whose key is a row number.
     pub numbered: BTreeSet<String>,
+    /// What words say of rows.
+    pub traces: Traces,
 }
 
 /// A fingerprint by which a value is known. `DefaultHasher::new` has fixed keys.
@@ -61,7 +66,7 @@ impl Model {
         for (name, now) in after {
             let was = before.get(name).unwrap_or(&none);
             if was.columns != now.columns {
-                self.columns(name, now, tally);
+                self.columns(name, was, now, tally);
             }
             self.note_table(name, was, now, &mut noted, tally);
         }
@@ -70,18 +75,20 @@ impl Model {
         }
         // A word that only moved from one cell to another was not taken away.
         let (written, gone) = (&noted.written - &noted.gone, &noted.gone - &noted.written);
+        self.traces.note(before, after, &noted.written, &gone);
         self.written.extend(&written);
         self.gone.extend(&gone);
         (noted.written, noted.gone) = (written, gone);
         noted
     }
 
-    fn columns(&mut self, table: &str, held: &Held, tally: &mut Tally) {
-        if !held.rows.is_empty() {
+    fn columns(&mut self, table: &str, was: &Held, now: &Held, tally: &mut Tally) {
+        if !was.columns.is_empty() {
             tally.reach(Situation::SchemaBoth);
         }
-        for column in &held.columns {
-            self.values.insert(print((table, column, &Value::Null)));
+        for (column, default) in now.columns.iter().zip(&now.defaults).filter(|(column, _)| !was.columns.contains(column)) {
+            self.values.insert(print((table, column, default)));
+            self.added.insert(print((table, column, default)));
         }
     }
 
@@ -111,6 +118,7 @@ impl Model {
         for (key, row) in was.rows.iter().filter(|(key, _)| !now.rows.contains_key(*key)) {
             noted.rows += 1;
             self.deletes.insert(print((name, key)));
+            self.deletes.insert(print((name, "some row")));
             row.iter().for_each(|value| words(value, &mut noted.gone));
         }
     }
@@ -133,7 +141,9 @@ impl Model {
 
     /// True where somebody deleted that row, somewhere.
     pub fn was_deleted(&self, table: &str, key: &Key) -> bool {
-        self.deletes.contains(&print((table, key)))
+        // A row may have been renumbered between its author's deletion and its arrival.
+        let is_numbered = self.numbered.contains(table);
+        self.deletes.contains(&print((table, key))) || is_numbered && self.deletes.contains(&print((table, "some row")))
     }
 
     /// I-4: every value that is new in `now` was written by somebody, in that column, and in that row where keys
@@ -181,7 +191,11 @@ impl Model {
         if !self.values.contains(&print((table, column, value))) {
             return false;
         }
-        !self.is_still || is_numbered || is_key || self.rows.contains(&print((table, column, key, value)))
+        !self.is_still
+            || is_numbered
+            || is_key
+            || self.added.contains(&print((table, column, value)))
+            || self.rows.contains(&print((table, column, key, value)))
     }
 
     /// True where somebody wrote that value into that column, or a strategy may have computed it.

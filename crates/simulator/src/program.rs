@@ -65,6 +65,7 @@ fn speak(place: &mut Place, session: &Session, tally: &mut Tally, hash: &mut bla
         .prepare_cached("SELECT coalesce(max(seq), 0) FROM mainstem_log")
         .and_then(|mut s| s.query_row([], |row| row.get(0)))
         .map_err(unreadable)?;
+    place.log_last = Some(last);
     for statement in &session.statements {
         tally.operations += 1;
         match say(db, statement, &mut None) {
@@ -80,11 +81,16 @@ fn speak(place: &mut Place, session: &Session, tally: &mut Tally, hash: &mut bla
     if !db.is_autocommit() {
         db.execute_batch("COMMIT").or_else(|_| db.execute_batch("ROLLBACK")).map_err(unreadable)?;
     }
+    set_times(place)
+}
+
+/// Gives the records of the last session the machine's time instead of the real one.
+pub(crate) fn set_times(place: &mut Place) -> Verdict {
+    let (Some(last), Some(db)) = (place.log_last, place.db.as_ref()) else { return Ok(()) };
     let day = 2_440_587.5 + place.machine.now_ms() as f64 / 86_400_000.0;
-    db.prepare_cached("UPDATE mainstem_log SET at = ?1 WHERE seq > ?2")
-        .and_then(|mut s| s.execute((day, last)))
-        .map_err(unreadable)
-        .map(drop)
+    db.prepare_cached("UPDATE mainstem_log SET at = ?1 WHERE seq > ?2").and_then(|mut s| s.execute((day, last))).map_err(unreadable)?;
+    place.log_last = None;
+    Ok(())
 }
 
 impl World {
@@ -105,19 +111,13 @@ impl World {
                 speak(&mut copy.place, session, &mut world.tally, &mut hash)
             }),
             Some(_) => Ok(()),
-            None => self.run_direct(session, &mut hash),
+            None => self.between(None, true, |world| {
+                world.tally.reach(Situation::Direct);
+                world.primary_place.open(keeps_links, None)?;
+                speak(&mut world.primary_place, session, &mut world.tally, &mut hash)
+            }),
         };
         self.hash = hash;
         done
-    }
-
-    fn run_direct(&mut self, session: &Session, hash: &mut blake3::Hasher) -> Verdict {
-        let before = self.primary_image()?;
-        self.tally.reach(Situation::Direct);
-        speak(&mut self.primary_place, session, &mut self.tally, hash)?;
-        let after = self.primary_image()?;
-        let noted = self.model.note(&before, &after, &mut self.tally);
-        self.edits += noted.rows as u64;
-        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: what is left fails by the same invariant and for the same reason as the whole.
 use crate::tally::Wrong;
-use crate::tape::Tape;
+use crate::tape::{Event, Tape};
 
 /// Runs at most while shrinking.
 const TRIES_MAX: usize = 400;
@@ -58,13 +58,18 @@ impl Shrinking<'_> {
     }
 }
 
+/// True where the schedule runs that session.
+fn runs(tape: &Tape, session: usize) -> bool {
+    let is_it = |event: &Event| *event == Event::Run(session);
+    tape.schedule.iter().any(|event| is_it(event) || matches!(event, Event::Disk(_, _, inner) if is_it(inner)))
+}
+
 /// A smaller tape that fails alike, and its complaint.
 pub fn shrink(tape: &Tape, wrong: Wrong, judge: &dyn Fn(&Tape) -> Option<Wrong>) -> (Tape, Wrong) {
     let mut shrinking = Shrinking { best: tape.clone(), wrong, tries: 0, judge };
     shrinking.stretches(|tape| &mut tape.schedule);
     for session in 0..tape.workload.len() {
-        let is_run = shrinking.best.schedule.contains(&crate::tape::Event::Run(session));
-        if is_run {
+        if runs(&shrinking.best, session) {
             shrinking.stretches(move |tape| &mut tape.workload[session].statements);
         } else {
             shrinking.best.workload[session].statements.clear();
@@ -73,5 +78,24 @@ pub fn shrink(tape: &Tape, wrong: Wrong, judge: &dyn Fn(&Tape) -> Option<Wrong>)
     shrinking.stretches(|tape| &mut tape.setup.policy);
     shrinking.stretches(|tape| &mut tape.setup.schema);
     shrinking.stretches(|tape| &mut tape.schedule);
-    (shrinking.best, shrinking.wrong)
+    (tidied(shrinking.best), shrinking.wrong)
+}
+
+/// The same tape without sessions that never run.
+fn tidied(mut tape: Tape) -> Tape {
+    fn session(event: &mut Event) -> Option<&mut usize> {
+        match event {
+            Event::Run(session) => Some(session),
+            Event::Disk(_, _, inner) => session(inner),
+            _ => None,
+        }
+    }
+    let used: Vec<usize> = tape.schedule.iter_mut().filter_map(session).map(|session| *session).collect();
+    let kept: Vec<usize> = (0..tape.workload.len()).filter(|session| used.contains(session)).collect();
+    for number in tape.schedule.iter_mut().filter_map(session) {
+        // A session that is not in the tape is none in the smaller one either.
+        *number = kept.iter().position(|session| *session == *number).unwrap_or(usize::MAX);
+    }
+    tape.workload = kept.into_iter().map(|session| tape.workload[session].clone()).collect();
+    tape
 }

@@ -12,6 +12,7 @@ use mainstem::primary::{Acquaintance, Primary, Pull};
 use mainstem::replica::{Answering, Replica, RestoreTarget, Since};
 use mainstem::sync::{self, Report};
 use mainstem_sqlite::SqliteReplica;
+use mainstem_testkit::between::Between;
 use std::collections::BTreeSet;
 
 /// Push, pull or sync.
@@ -37,6 +38,7 @@ fn subject(event: &Event) -> Option<usize> {
         | Event::Swap(who)
         | Event::Verify(who)
         | Event::Clock(Some(who), _) => Some(*who),
+        Event::Disk(_, _, inner) => subject(inner),
         _ => None,
     }
 }
@@ -84,6 +86,7 @@ impl World {
                 self.clone_one()
             }
             Event::Clone => Ok(()),
+            Event::Disk(fault, at, inner) => self.failing(tape, *fault, *at, inner),
             Event::Copy(_) | Event::Keep(_) | Event::Rewind(_) | Event::Swap(_) => self.file(event),
         }
     }
@@ -142,27 +145,28 @@ impl World {
             let done = match loss {
                 None => how(&mut replica, world.serve()?, &actor, &mut quiet),
                 Some((at, loss)) => {
-                    let mut wire = Wire { inner: world.serve()?, at, loss, calls: 0 };
-                    let done = how(&mut replica, &mut wire, &actor, &mut quiet);
+                    let mut wire = Wire { at, loss, calls: 0 };
+                    let mut between = Between::new(world.serve()?, |moment| wire.meddle(moment));
+                    let done = how(&mut replica, &mut between, &actor, &mut quiet);
                     if wire.calls > at {
                         world.count_loss(loss);
                     }
                     done
                 }
             };
-            world.met(who, done)?;
+            let is_done = world.met(done)?;
             world.stands(who, &mut replica)?;
             world.look_at_versions()?;
-            world.check_outbox(who, &mut replica, &outbox)
+            world.check_outbox(who, &mut replica, &outbox)?;
+            // What was committed is laid on a new base: the next comparison begins here.
+            world.copies[who].committed = None;
+            world.copies[who].has_unseen &= !is_done;
+            Ok(is_done)
         })?;
-        self.after_meeting(who)
-    }
-
-    fn after_meeting(&mut self, who: usize) -> Verdict {
-        // What was committed is laid on a new base: the next comparison begins here.
         let copy = &mut self.copies[who];
-        copy.committed = copy.place.image.clone();
-        copy.has_unseen = false;
+        if !self.is_failing {
+            copy.committed = copy.place.image.clone();
+        }
         Ok(())
     }
 
@@ -177,23 +181,23 @@ impl World {
     }
 
     /// What came of a meeting. A clock that runs ahead is refused, and a cut wire is nobody's fault.
-    fn met(&mut self, _who: usize, done: mainstem::Result<Report>) -> Verdict {
+    fn met(&mut self, done: mainstem::Result<Report>) -> Verdict<bool> {
         match done {
             Ok(report) => {
                 self.record(format!("{report:?}"));
                 if report.conflicts > 0 {
                     self.tally.check(Invariant::Unblocked);
                 }
-                Ok(())
+                Ok(true)
             }
             Err(e) if e.code == "clock_skew" => {
                 self.tally.reach(Situation::ClockFuture);
                 self.record(e.code);
-                Ok(())
+                Ok(false)
             }
             Err(e) if e.code == "wire" => {
                 self.record(e.code);
-                Ok(())
+                Ok(false)
             }
             Err(e) => Err(unexpected("sync", &e)),
         }
@@ -426,9 +430,18 @@ impl World {
                 let machine = crate::machine::Machine::new(self.true_ms, 0, self.seed, number as u64);
                 let original = &self.copies[who];
                 let (version, has_unseen, since_kept) = (original.version, original.has_unseen, BTreeSet::new());
-                let place = Place::new(to, machine);
+                let place = Place { is_synced: self.disk.is_some(), ..Place::new(to, machine) };
                 let actor = format!("a{number}");
-                self.copies.push(Copy { place, actor, kept: None, since_kept, committed: None, version, has_unseen });
+                self.copies.push(Copy {
+                    place,
+                    actor,
+                    kept: None,
+                    since_kept,
+                    taken_since_kept: BTreeSet::new(),
+                    committed: None,
+                    version,
+                    has_unseen,
+                });
             }
             Event::Keep(_) => {
                 let kept = self.fresh_path();
@@ -436,6 +449,7 @@ impl World {
                 let copy = &mut self.copies[who];
                 copy.kept = Some(kept);
                 copy.since_kept.clear();
+                copy.taken_since_kept.clear();
             }
             Event::Rewind(_) | Event::Swap(_) => {
                 let Some(kept) = self.copies[who].kept.clone() else { return Ok(()) };
@@ -463,10 +477,12 @@ impl World {
     fn went_back(&mut self, who: usize) {
         let copy = &mut self.copies[who];
         let lost = std::mem::take(&mut copy.since_kept);
+        let taken = std::mem::take(&mut copy.taken_since_kept);
         copy.version = 0;
         copy.place.image = None::<Image>;
         copy.committed = None;
         copy.has_unseen = true;
         self.model.gone.extend(lost);
+        self.model.traces.forget_taken(&taken);
     }
 }

@@ -22,6 +22,8 @@ macro_rules! counted {
 counted! {
     /// The invariants of this simulator, by the ids of the catalogue of hazards (section 5).
     Invariant {
+        /// What was acknowledged stays.
+        Acknowledged = "I-2 acknowledged versions survive",
         /// What is captured is in the ledger, in the outbox, or kept for a person: no fourth place.
         Captured = "I-3 captured changes have a place",
         /// No state holds a value that nobody wrote.
@@ -96,6 +98,10 @@ counted! {
 counted! {
     /// Situations that a run of some length must reach (section 4.6 of the catalogue, what applies without a server).
     Situation {
+        PowerCut = "power cut between two writes",
+        Killed = "process killed between two writes",
+        DiskFull = "disk full",
+        DiskError = "disk error",
         SameCell = "same-cell conflict",
         DeleteAgainstUpdate = "delete against update",
         CreateAgainstCreate = "two rows with one key",

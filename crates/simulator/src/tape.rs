@@ -90,6 +90,21 @@ pub enum ClockFault {
     Right,
 }
 
+/// What the disk does while something happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskFault {
+    /// The process ends; what was written stays.
+    Kill,
+    /// The power goes: what was not synced is kept, lost or torn.
+    Power,
+    /// One operation fails.
+    Once,
+    /// That one and all after it fail, until the end of what happens.
+    Lasting,
+    /// The disk is full.
+    Full,
+}
+
 /// One thing that happens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -137,6 +152,8 @@ pub enum Event {
     Clock(Option<usize>, ClockFault),
     /// Time passes, in milliseconds.
     Wait(u64),
+    /// Something happens, and the disk fails at the so-and-so-many-th operation of it.
+    Disk(DiskFault, u64, Box<Event>),
 }
 
 /// What stands before the first event.
@@ -154,6 +171,8 @@ pub struct Setup {
     pub is_still: bool,
     /// UTF-16, where the first file is.
     pub is_wide_text: bool,
+    /// True where the disk is watched, so that it can fail.
+    pub has_disk: bool,
     /// The copies' journal modes, in turn.
     pub journals: Vec<String>,
     /// How far the copies' clocks are off at first, in milliseconds.

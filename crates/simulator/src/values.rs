@@ -143,7 +143,7 @@ impl Values<'_> {
         let dice = self.dice;
         match kind {
             Kind::Number if dice.one_in(3) => Datum::Value(Value::Null),
-            Kind::Number if dice.one_in(400) => integer(*dice.of(&[i64::MIN, i64::MAX - 1, -1, 0, (1 << 53) + 1])),
+            Kind::Number if dice.one_in(400) => integer(*dice.of(&[i64::MIN, -1, 0, (1 << 53) + 1])),
             Kind::Number | Kind::Small => integer(self.small()),
             Kind::Link if dice.one_in(3) => Datum::Value(Value::Null),
             Kind::Link => integer(self.small()),
@@ -155,7 +155,7 @@ impl Values<'_> {
                 2 => Datum::Value(Value::Blob(b"1".to_vec())),
                 3 => text(b"1"),
                 4 => Datum::Value(Value::Real((1u64 << 53) as f64)),
-                5 => integer((1 << 53) + 1),
+                5 => integer(*dice.of(&[(1 << 53) + 1, i64::MAX, i64::MIN])),
                 6 => text(CODES[dice.below(CODES.len())]),
                 _ => integer(self.small()),
             },

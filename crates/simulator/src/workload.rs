@@ -2,7 +2,7 @@
 use crate::dice::Dice;
 use crate::features::Features;
 use crate::tables::{Kind, Spec};
-use crate::tape::{ClockFault, Datum, Delivery, Event, Loss, Manner, Session, Setup, Statement, Tape};
+use crate::tape::{ClockFault, Datum, Delivery, DiskFault, Event, Loss, Manner, Session, Setup, Statement, Tape};
 use crate::values::{Draft, Values};
 use mainstem::core::policy::Deletes;
 use mainstem::core::strategy::Strategy;
@@ -264,6 +264,21 @@ impl Making<'_> {
         }
     }
 
+    fn disk_fault(&mut self, who: usize) -> Event {
+        let dice = self.dice;
+        let faults = [DiskFault::Kill, DiskFault::Power, DiskFault::Power, DiskFault::Once, DiskFault::Lasting, DiskFault::Full];
+        let inner = match dice.below(12) {
+            0 => Event::Commit(who, false),
+            1 | 2 => Event::Push(who),
+            3 | 4 => Event::Pull(who),
+            5..=7 => Event::Sync(who),
+            8 => Event::Restore(who, self.spec().name.into(), dice.one_in(2)),
+            9 => Event::Resolve(who, dice.below(5), dice.below(5)),
+            _ => Event::Run(dice.below(self.features.sessions)),
+        };
+        Event::Disk(*dice.of(&faults), 1 + dice.below(1 << dice.below(7)) as u64, Box::new(inner))
+    }
+
     fn event(&mut self) -> Event {
         let (who, dice) = (self.who(), self.dice);
         match dice.weighted(&self.features.event_weights) {
@@ -292,6 +307,7 @@ impl Making<'_> {
                 Event::Clock(whose, self.clock_fault())
             }
             18 => Event::Wait(dice.below(86_400_000) as u64),
+            19 => self.disk_fault(who),
             _ => Event::Sync(who),
         }
     }
@@ -326,6 +342,7 @@ impl Making<'_> {
             keeps_links: features.keeps_links,
             is_still: !features.moves,
             is_wide_text: features.is_wide_text,
+            has_disk: features.has_disk,
             journals: (0..3).map(|_| (*self.dice.of(&journals)).to_owned()).collect(),
             offsets: (0..features.copies).map(|_| offset(self.dice)).collect(),
         }

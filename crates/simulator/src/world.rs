@@ -4,7 +4,7 @@
 //! hash map, or on the real clock.
 use crate::image::{self, Image, Tables};
 use crate::machine::{MORNING, Machine};
-use crate::model::{Model, Noted};
+use crate::model::Model;
 use crate::program;
 use crate::tally::{Invariant, Situation, Tally, Verdict, Wrong};
 use crate::tape::Tape;
@@ -15,6 +15,7 @@ use mainstem::error::Error;
 use mainstem::policy_text;
 use mainstem::primary::Primary;
 use mainstem::replica::Replica;
+use mainstem_disk::Disk;
 use mainstem_sqlite::SqliteReplica;
 use mainstem_sqlite::primary::PRIMARY_FILE;
 use mainstem_sqlite::replica::InitOptions;
@@ -37,6 +38,10 @@ pub struct Place {
     pub(crate) tables: Tables,
     pub(crate) image: Option<Image>,
     pub(crate) manner: Option<crate::tape::Manner>,
+    /// The last record of the log before a session whose captured times are not set yet.
+    pub(crate) log_last: Option<i64>,
+    /// How programs sync: fully, where the power may go.
+    pub(crate) is_synced: bool,
 }
 
 /// One replica.
@@ -49,6 +54,8 @@ pub struct Copy {
     pub kept: Option<PathBuf>,
     /// Words written here since the file was kept.
     pub since_kept: BTreeSet<u64>,
+    /// Words taken away here since then.
+    pub taken_since_kept: BTreeSet<u64>,
     /// The rows at the last commit; none where that is not known.
     pub committed: Option<Image>,
     /// The latest version it was seen at.
@@ -57,8 +64,20 @@ pub struct Copy {
     pub has_unseen: bool,
 }
 
+/// A file that was read before something happened to it, and not since.
+pub struct Unread {
+    who: Option<usize>,
+    is_noted: bool,
+    before: Image,
+}
+
 /// Everything.
 pub struct World {
+    /// What is to be read when the disk works again.
+    pub(crate) unread: Option<Unread>,
+    pub(crate) disk: Option<Disk>,
+    /// True while a fault of the disk is armed or just happened: then a failure is an answer.
+    pub(crate) is_failing: bool,
     pub(crate) folder: tempfile::TempDir,
     pub(crate) seed: u64,
     pub(crate) true_ms: u64,
@@ -114,7 +133,7 @@ pub fn scratch() -> tempfile::TempDir {
 
 impl Place {
     pub(crate) fn new(path: PathBuf, machine: Arc<Machine>) -> Place {
-        Place { path, machine, db: None, tables: Tables::default(), image: None, manner: None }
+        Place { path, machine, db: None, tables: Tables::default(), image: None, manner: None, log_last: None, is_synced: false }
     }
 
     /// The programs' connection.
@@ -122,7 +141,8 @@ impl Place {
         if self.db.is_none() {
             let db = Connection::open(&self.path).map_err(unreadable)?;
             let is_on = if keeps_links { "ON" } else { "OFF" };
-            db.execute_batch(&format!("PRAGMA synchronous = OFF; PRAGMA foreign_keys = {is_on}")).map_err(unreadable)?;
+            let synced = if self.is_synced { "EXTRA" } else { "OFF" };
+            db.execute_batch(&format!("PRAGMA synchronous = {synced}; PRAGMA foreign_keys = {is_on}")).map_err(unreadable)?;
             if let Some(journal) = journal {
                 db.query_row(&format!("PRAGMA journal_mode = {journal}"), [], |_| Ok(())).map_err(unreadable)?;
             }
@@ -154,14 +174,18 @@ impl World {
         let folder = scratch();
         let setup = &tape.setup;
         let file = folder.path().join("primary").join(PRIMARY_FILE);
+        mainstem_disk::install();
         let mut world = World {
+            disk: setup.has_disk.then(|| Disk::over(folder.path())),
+            is_failing: false,
+            unread: None,
             seed: tape.seed,
             true_ms: MORNING,
             keeps_links: setup.keeps_links,
             journals: setup.journals.clone(),
             offsets: setup.offsets.clone(),
             copies: Vec::new(),
-            primary_place: Place::new(file, Machine::new(MORNING, 0, tape.seed, 999)),
+            primary_place: Place { is_synced: setup.has_disk, ..Place::new(file, Machine::new(MORNING, 0, tape.seed, 999)) },
             primary: None,
             model: Model::new(setup.is_still),
             tally: Tally { seeds: 1, ..Tally::default() },
@@ -184,9 +208,17 @@ impl World {
 
     fn found(&mut self, tape: &Tape) -> Verdict {
         let path = self.fresh_path();
-        let place = Place::new(path.clone(), self.machine(0));
-        let mut first =
-            Copy { place, actor: "a0".into(), kept: None, since_kept: BTreeSet::new(), committed: None, version: 1, has_unseen: false };
+        let place = Place { is_synced: self.disk.is_some(), ..Place::new(path.clone(), self.machine(0)) };
+        let mut first = Copy {
+            place,
+            actor: "a0".into(),
+            kept: None,
+            since_kept: BTreeSet::new(),
+            taken_since_kept: BTreeSet::new(),
+            committed: None,
+            version: 1,
+            has_unseen: false,
+        };
         let journal = self.journals.first().cloned();
         let db = first.place.open(self.keeps_links, None)?;
         if tape.setup.is_wide_text {
@@ -233,7 +265,9 @@ impl World {
             "SELECT t.name, c.name {tables} pragma_table_info(t.name) AS c WHERE t.type = 'table' AND c.pk = 1 AND c.type = 'INTEGER'"
         );
         self.model.numbered = pairs(&numbers).map_err(unreadable)?.into_iter().map(|(table, _)| table).collect();
-        Ok(())
+        self.model.traces.numbered = self.model.numbered.clone();
+        self.model.traces.is_still = self.model.is_still && self.keeps_links;
+        self.model.traces.learn_links(db).map_err(unreadable)
     }
 
     /// Puts a policy in force.
@@ -293,7 +327,7 @@ impl World {
         let actor = format!("a{number}");
         let around = machine.clone();
         SqliteReplica::clone_from(self.serve()?, &address, &path, Some(&actor), around, &mut quiet).map_err(|e| unexpected("clone", &e))?;
-        let mut place = Place::new(path, machine);
+        let mut place = Place { is_synced: self.disk.is_some(), ..Place::new(path, machine) };
         let journal = self.journals.get(number % self.journals.len().max(1)).cloned();
         place.open(self.keeps_links, journal.as_deref())?;
         let image = place.read(self.keeps_links)?;
@@ -304,6 +338,7 @@ impl World {
             actor,
             kept: None,
             since_kept: BTreeSet::new(),
+            taken_since_kept: BTreeSet::new(),
             committed: Some(image),
             version: 0,
             has_unseen: false,
@@ -321,32 +356,54 @@ impl World {
 
     /// Does something to a copy's file that only its user can mean, and notes what that wrote and took away.
     pub(crate) fn noting<T>(&mut self, who: usize, work: impl FnOnce(&mut World) -> Verdict<T>) -> Verdict<T> {
-        let keeps_links = self.keeps_links;
-        let before = self.copies[who].place.known(keeps_links)?;
-        let done = work(self)?;
-        let after = self.copies[who].place.read(keeps_links)?;
-        let noted = self.model.note(&before, &after, &mut self.tally);
-        self.remember(who, noted);
-        self.copies[who].place.image = Some(after);
-        Ok(done)
-    }
-
-    fn remember(&mut self, who: usize, noted: Noted) {
-        self.edits += noted.rows as u64;
-        if self.copies[who].kept.is_some() {
-            self.copies[who].since_kept.extend(noted.written);
-        }
+        self.between(Some(who), true, work)
     }
 
     /// Does something to a copy's file that brings what others wrote, and checks what it shows then (I-4).
     pub(crate) fn receiving<T>(&mut self, who: usize, work: impl FnOnce(&mut World) -> Verdict<T>) -> Verdict<T> {
+        self.between(Some(who), false, work)
+    }
+
+    /// Does something between two readings of a file. Where the disk fails meanwhile, the second comes when it works again.
+    pub(crate) fn between<T>(&mut self, who: Option<usize>, is_noted: bool, work: impl FnOnce(&mut World) -> Verdict<T>) -> Verdict<T> {
         let keeps_links = self.keeps_links;
-        let before = self.copies[who].place.known(keeps_links)?;
+        let before = match who {
+            Some(who) => self.copies[who].place.known(keeps_links)?,
+            None => self.primary_image()?,
+        };
+        if self.is_failing {
+            self.unread = Some(Unread { who, is_noted, before });
+            return work(self);
+        }
         let done = work(self)?;
-        let after = self.copies[who].place.read(keeps_links)?;
-        self.model.check_written(&before, &after, &mut self.tally).map_err(|wrong| wrong.at(format!("replica {who}")))?;
-        self.copies[who].place.image = Some(after);
+        self.read_after(Unread { who, is_noted, before })?;
         Ok(done)
+    }
+
+    /// The second reading.
+    pub(crate) fn read_after(&mut self, unread: Unread) -> Verdict {
+        let Unread { who, is_noted, before } = unread;
+        let after = match who {
+            Some(who) => self.copies[who].place.read(self.keeps_links)?,
+            None => self.primary_image()?,
+        };
+        if is_noted {
+            let noted = self.model.note(&before, &after, &mut self.tally);
+            self.edits += noted.rows as u64;
+            if let Some(who) = who
+                && self.copies[who].kept.is_some()
+            {
+                self.copies[who].since_kept.extend(noted.written);
+                self.copies[who].taken_since_kept.extend(noted.gone);
+            }
+        } else {
+            let place = who.map_or("the primary".to_owned(), |who| format!("replica {who}"));
+            self.model.check_written(&before, &after, &mut self.tally).map_err(|wrong| wrong.at(place))?;
+        }
+        if let Some(who) = who {
+            self.copies[who].place.image = Some(after);
+        }
+        Ok(())
     }
 
     /// Adds to the hash by which two runs of one seed are compared.

@@ -72,7 +72,6 @@ pub fn open_primary(path: &Path, create: bool) -> Result<Connection> {
         return Err(Error::new(ErrorKind::Unavailable, "no_wal", format!("{name} cannot use a write-ahead log here"))
             .hint("keep the primary on a local disk"));
     }
-    connection.pragma_update(None, "synchronous", if planted::is(Bug::J8) { "OFF" } else { "FULL" }).on(&connection)?;
     Ok(connection)
 }
 
@@ -324,6 +323,9 @@ fn prepare(connection: &Connection, wait_ms: u64) -> rusqlite::Result<()> {
     if planted::is(Bug::E7) {
         connection.pragma_update(None, "ignore_check_constraints", true)?;
     }
+    // FULL leaves the deletion of a rollback journal to chance: a power cut would bring it back, and it undoes a commit
+    // that a primary may have by then.
+    connection.pragma_update(None, "synchronous", if planted::is(Bug::J8) { "OFF" } else { "EXTRA" })?;
     // This pragma reads the file, so it is the first to fail on one that is no database.
     connection.query_row("PRAGMA mmap_size=0", [], |_| Ok(())).or_else(no_row)?;
     connection.query_row("SELECT 1 FROM sqlite_schema LIMIT 1", [], |_| Ok(())).or_else(no_row)

@@ -208,7 +208,7 @@ impl Tables for SqliteTables<'_> {
         let (plan, schema) = self.plan(table)?;
         let table = &schema.tables[table];
         let key = quote_all(table.key.iter().map(|&i| table.columns[i].name.as_str()));
-        let sql = format!("{} ORDER BY {key}", plan.select);
+        let sql = format!("{}{} ORDER BY {key}", plan.select, crate::capture::keyed(table));
         let mut statement = connection.prepare_cached(&sql).on(connection)?;
         let mut rows = statement.query([]).on(connection)?;
         while let Some(row) = rows.next().on(connection)? {

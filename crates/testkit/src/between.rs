@@ -7,10 +7,13 @@ use mainstem::core::change::Front;
 use mainstem::core::chronicle::Chronicle;
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Version};
+use mainstem::core::value::Key;
 use mainstem::error::Result;
 use mainstem::history::{Blame, RowHistory, RowPlace};
 use mainstem::ledger::Touch;
-use mainstem::primary::{Acquaintance, Cursor, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink};
+use mainstem::primary::{
+    Acquaintance, Cursor, Deleted, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink,
+};
 use mainstem::tombstones::{Tombstone, Wanted};
 
 /// Where in a call, and which.
@@ -22,6 +25,15 @@ pub enum Moment {
     After(&'static str),
 }
 
+/// What becomes of a call that is about to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It is made.
+    Once,
+    /// A push or pull arrives twice, and the second answer is heard.
+    Twice,
+}
+
 /// A primary with something in between. An error from it is what the caller gets: before a call as if it was never
 /// made, after it as if its answer was lost.
 pub struct Between<'p, F> {
@@ -29,7 +41,7 @@ pub struct Between<'p, F> {
     meddle: F,
 }
 
-impl<'p, F: FnMut(Moment) -> Result<()>> Between<'p, F> {
+impl<'p, F: FnMut(Moment) -> Result<Turn>> Between<'p, F> {
     /// Puts something in between.
     pub fn new(primary: &'p mut dyn Primary, meddle: F) -> Self {
         Between { primary, meddle }
@@ -40,17 +52,28 @@ impl<'p, F: FnMut(Moment) -> Result<()>> Between<'p, F> {
         (self.meddle)(Moment::After(name))?;
         answer
     }
+    fn send<T>(&mut self, name: &'static str, mut call: impl FnMut(&mut dyn Primary) -> Result<T>) -> Result<T> {
+        if (self.meddle)(Moment::Before(name))? == Turn::Twice {
+            call(self.primary)?;
+        }
+        let answer = call(self.primary);
+        (self.meddle)(Moment::After(name))?;
+        answer
+    }
 }
 
-impl<F: FnMut(Moment) -> Result<()>> Primary for Between<'_, F> {
+impl<F: FnMut(Moment) -> Result<Turn>> Primary for Between<'_, F> {
     fn describe(&mut self) -> Result<Description> {
         self.call("describe", |p| p.describe())
     }
     fn push(&mut self, known: &Acquaintance, front: &Front, pages: &mut dyn Pages) -> Result<Pushed> {
-        self.call("push", |p| p.push(known, front, pages))
+        self.send("push", |p| {
+            pages.rewind()?;
+            p.push(known, front, pages)
+        })
     }
     fn pull(&mut self, known: &Acquaintance, from: Cursor, bytes_max: usize) -> Result<Pull> {
-        self.call("pull", |p| p.pull(known, from, bytes_max))
+        self.send("pull", |p| p.pull(known, from, bytes_max))
     }
     fn snapshot(&mut self, sink: &mut dyn SnapshotSink) -> Result<()> {
         self.call("snapshot", |p| p.snapshot(sink))
@@ -99,6 +122,9 @@ impl<F: FnMut(Moment) -> Result<()>> Primary for Between<'_, F> {
     }
     fn tombstones(&mut self, wanted: &Wanted, visit: &mut dyn FnMut(&Tombstone) -> Result<()>) -> Result<()> {
         self.call("tombstones", |p| p.tombstones(wanted, visit))
+    }
+    fn deleted_since(&mut self, table: &str, keys: &[Key], after: u64) -> Result<Vec<Deleted>> {
+        self.call("deleted_since", |p| p.deleted_since(table, keys, after))
     }
     fn cleanup(&mut self, actor: &str, rehearsal: Rehearsal) -> Result<Cleanup> {
         self.call("cleanup", |p| p.cleanup(actor, rehearsal))

@@ -25,6 +25,7 @@ mod schema;
 mod session;
 mod strategies;
 mod team;
+mod tombstones;
 mod unseen;
 mod values;
 mod volume;

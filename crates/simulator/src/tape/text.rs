@@ -1,5 +1,5 @@
 //! A tape as text, one thing a line: what stands before, the workload, the schedule.
-use super::{ClockFault, Datum, Delivery, Event, Loss, Manner, Session, Setup, Statement, Tape};
+use super::{ClockFault, Datum, Delivery, DiskFault, Event, Loss, Manner, Session, Setup, Statement, Tape};
 use mainstem::core::value::Value;
 use std::fmt;
 use std::str::FromStr;
@@ -143,6 +143,7 @@ impl fmt::Display for Event {
                 }
             }
             Event::Wait(ms) => write!(f, "wait {ms}"),
+            Event::Disk(fault, at, event) => write!(f, "disk {} {at} {event}", name_of(&DISK_FAULTS, fault)),
         }
     }
 }
@@ -150,6 +151,14 @@ impl fmt::Display for Event {
 const LOSSES: [(&str, Loss); 3] = [("request", Loss::Request), ("answer", Loss::Answer), ("double", Loss::Double)];
 const DELIVERIES: [(&str, Delivery); 4] =
     [("twice", Delivery::Twice), ("again", Delivery::Again), ("gap", Delivery::Gap), ("truncated", Delivery::Truncated)];
+
+const DISK_FAULTS: [(&str, DiskFault); 5] = [
+    ("kill", DiskFault::Kill),
+    ("power", DiskFault::Power),
+    ("once", DiskFault::Once),
+    ("lasting", DiskFault::Lasting),
+    ("full", DiskFault::Full),
+];
 
 fn name_of<T: PartialEq>(all: &[(&'static str, T)], one: &T) -> &'static str {
     all.iter().find(|(_, each)| each == one).map_or("", |(name, _)| name)
@@ -200,6 +209,10 @@ impl Event {
                 )
             }
             "wait" => Event::Wait(number(1)? as u64),
+            "disk" => {
+                let inner = line.splitn(4, ' ').nth(3)?;
+                Event::Disk(named(&DISK_FAULTS, words.get(1)?)?, number(2)? as u64, Box::new(Event::parse(inner)?))
+            }
             _ => return None,
         })
     }
@@ -207,9 +220,9 @@ impl Event {
 
 impl fmt::Display for Tape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Setup { schema, policy, copies, keeps_links, is_still, is_wide_text, journals, offsets } = &self.setup;
+        let Setup { schema, policy, copies, keeps_links, is_still, is_wide_text, has_disk, journals, offsets } = &self.setup;
         writeln!(f, "seed {}", self.seed)?;
-        writeln!(f, "copies {copies}\nlinks {keeps_links}\nstill {is_still}\nutf16 {is_wide_text}")?;
+        writeln!(f, "copies {copies}\nlinks {keeps_links}\nstill {is_still}\nutf16 {is_wide_text}\ndisk {has_disk}")?;
         writeln!(f, "journals {}", journals.join(" "))?;
         writeln!(f, "offsets {}", offsets.iter().map(i64::to_string).collect::<Vec<_>>().join(" "))?;
         for (key, value) in policy {
@@ -259,6 +272,7 @@ fn before(tape: &mut Tape, line: &str) -> Option<()> {
         "links" => setup.keeps_links = rest.parse().ok()?,
         "still" => setup.is_still = rest.parse().ok()?,
         "utf16" => setup.is_wide_text = rest.parse().ok()?,
+        "disk" => setup.has_disk = rest.parse().ok()?,
         "journals" => setup.journals = rest.split_whitespace().map(str::to_owned).collect(),
         "offsets" => setup.offsets = rest.split_whitespace().map(|n| n.parse().ok()).collect::<Option<_>>()?,
         "rule" => setup.policy.push(rest.split_once('\t').map(|(k, v)| (k.to_owned(), v.to_owned()))?),

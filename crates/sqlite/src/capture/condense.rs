@@ -441,14 +441,15 @@ impl Out<'_> {
             (None, Some(_)) => self.origin(&settled.row)?,
             _ => None,
         };
+        // The clock may have been set back since a cell was written.
+        let at_ms = cell_at_ms.iter().copied().fold(settled.touched.last_at, u64::max);
         Ok(NetChange {
             table: table_of(&settled.row),
             key: image::read_key(key_of(&settled.row)),
             before,
             after,
             unknown_before,
-            // The clock may have gone back between two writes; no cell is later than its row.
-            at_ms: cell_at_ms.iter().copied().fold(settled.touched.last_at, u64::max),
+            at_ms,
             cell_at_ms,
             moved_from,
         })

@@ -174,6 +174,7 @@ pub fn import(db: &Connection, around: &Around, front: &Front, pages: &mut dyn P
     // The rows here are what it meets, whatever version it was made on.
     local.header.base_version = here;
     let mut effects = Record { at: clock::now(db, around)?, rows: 0 };
+    let dangling = links::dangling(db, &ground.schema())?;
     let place = Place { head: here, version: here, primary: ReplicaId(front.header.lineage) };
     let outcome = rebase(&mut ground, &policy, &local, pages, place, &mut effects)?;
     if let Some(waiting) = outcome.waiting.first() {
@@ -184,6 +185,7 @@ pub fn import(db: &Connection, around: &Around, front: &Front, pages: &mut dyn P
         )
         .hint("apply the changeset that makes the parent row first"));
     }
+    links::refuse_dangling(db, &ground.schema(), &dangling)?;
     for step in &outcome.schema {
         storage::add_step(db, step)?;
     }

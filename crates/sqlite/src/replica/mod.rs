@@ -278,9 +278,6 @@ impl Replica for SqliteReplica {
             })
         })
     }
-    fn schema(&mut self) -> Result<Schema> {
-        observe(&self.db, || tracked_schema(&self.db))
-    }
     fn changes(&mut self, since: Since, visit: &mut dyn FnMut(&Shape, &Change) -> Result<()>) -> Result<()> {
         let db = &self.db;
         observe(db, || working::changes(db, since, visit))

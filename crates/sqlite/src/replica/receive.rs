@@ -117,6 +117,10 @@ impl Incoming<'_> {
 
 /// Takes one pull, inside a transaction with triggers off.
 pub fn receive(db: &Connection, around: &Around, pull: &Pull) -> Result<Received> {
+    let at = cursor(db)?;
+    if pull.from != at {
+        return Ok(Received { version: base_version(db)?, cursor: at, ..Received::default() });
+    }
     // Events that are no versions say nothing here that the pull does not say itself.
     let memory = pull.items.iter().filter(|item| !matches!(item, Item::Event(..))).cloned().collect();
     let mut incoming = Incoming { db, memory };
@@ -147,8 +151,16 @@ pub fn receive(db: &Connection, around: &Around, pull: &Pull) -> Result<Received
     if !planted::is(Bug::D7) {
         incoming.keep_rest()?;
     }
+    check_kept(db, &pull.next)?;
     storage::put(db, "inbox_pages", pull.next.page as i64)?;
     Ok(received)
+}
+
+/// What is kept is the version that is not complete, and as many of its pages as the cursor says.
+fn check_kept(db: &Connection, next: &Cursor) -> Result<()> {
+    let kept: i64 = db.prepare_cached("SELECT count(*) FROM mainstem_inbox").on(db)?.query_row([], |row| row.get(0)).on(db)?;
+    let expected = if next.page == 0 { 0 } else { next.page as i64 + 1 };
+    if kept == expected { Ok(()) } else { Err(Error::corrupt("the primary sent less or more than it said")) }
 }
 
 /// The state while versions are taken.

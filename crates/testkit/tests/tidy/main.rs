@@ -320,7 +320,7 @@ fn planted_bugs_are_never_shipped() {
 fn adapters_do_not_leak() {
     let mut found = Vec::new();
     let homes = [
-        ("rusqlite", &["sqlite", "cli", "bench", "disk", "simulator", "planted"][..]),
+        ("rusqlite", &["sqlite", "cli", "bench", "disk", "crash", "fuzz", "simulator", "planted"][..]),
         ("clap", &["cli", "simulator", "planted"]),
         ("indicatif", &["cli"]),
     ];
