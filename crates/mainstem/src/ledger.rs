@@ -2,7 +2,7 @@
 use crate::error::Result;
 use mainstem_core::change::{Change, Shape};
 use mainstem_core::conflict::Conflict;
-use mainstem_core::event::{Digest, Event, TableDigest, Version, Waiting};
+use mainstem_core::event::{Digest, Event, Restored, TableDigest, Version, Waiting};
 use mainstem_core::stamp::ReplicaId;
 use mainstem_core::value::Key;
 
@@ -67,6 +67,8 @@ pub trait Ledger {
     fn waiting(&mut self) -> Result<Vec<(Version, Waiting)>>;
     /// Versions after `after` in which rows of this replica were renumbered.
     fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<mainstem_core::event::Renumbered>>;
+    /// The last restore, whose epoch is in force; none where the genesis' is.
+    fn restored(&mut self) -> Result<Option<Restored>>;
     /// The policy in force, as TOML.
     fn policy_text(&mut self) -> Result<String>;
 }

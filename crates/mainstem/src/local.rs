@@ -14,7 +14,7 @@ use crate::wiring::Around;
 use mainstem_core::ErrorKind;
 use mainstem_core::change::{Change, Edit, Front, Header};
 use mainstem_core::conflict::Conflict;
-use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Version, Waiting};
+use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Restored, Version, Waiting};
 use mainstem_core::format::event as event_format;
 use mainstem_core::policy::{Mode, Policy};
 use mainstem_core::schema::{Schema, SchemaChange};
@@ -115,6 +115,14 @@ impl<S: Store> LocalPrimary<S> {
         Ok(primary)
     }
 
+    /// Begins a new epoch, for a store that was put back to an older copy: `from` says which.
+    pub fn restored(&mut self, from: &str, actor: &str) -> Result<Restored> {
+        let mut tx = self.store.begin()?;
+        let restored = restore_in(&mut *tx, &self.around, from, actor)?;
+        tx.commit()?;
+        Ok(restored)
+    }
+
     /// Takes what other programs wrote straight into the tables as a version of its own.
     fn absorb(&mut self) -> Result<()> {
         let mut tx = self.store.begin_read()?;
@@ -146,14 +154,35 @@ fn genesis(tx: &mut dyn Transaction) -> Result<Genesis> {
 
 fn describe(tx: &mut dyn Transaction) -> Result<Description> {
     let genesis = genesis(tx)?;
+    let restored = tx.restored()?;
     Ok(Description {
         dataset: genesis.dataset,
         lineage: genesis.lineage,
-        epoch: genesis.epoch,
+        epoch: restored.as_ref().map_or(genesis.epoch, |r| r.epoch),
         head: tx.head()?,
         policy: tx.policy_text()?,
         tables: tx.digests()?,
+        restored,
+        horizon: 0,
     })
+}
+
+fn epoch(tx: &mut dyn Transaction, genesis: &Genesis) -> Result<u128> {
+    Ok(tx.restored()?.map_or(genesis.epoch, |r| r.epoch))
+}
+
+fn restore_in(tx: &mut dyn Transaction, around: &Around, from: &str, actor: &str) -> Result<Restored> {
+    let genesis = genesis(tx)?;
+    let restored = Restored {
+        epoch: around.random(),
+        before: epoch(tx, &genesis)?,
+        version: tx.head()?.version,
+        from: from.to_owned(),
+        actor: actor.to_owned(),
+        at: Time::from_ms(around.now_ms()),
+    };
+    append(tx, &Event::Restored(restored.clone()))?;
+    Ok(restored)
 }
 
 /// Refuses a replica that belongs elsewhere, or that knows a version this primary never had.
@@ -167,7 +196,7 @@ fn check_known(tx: &mut dyn Transaction, known: &Acquaintance) -> Result<()> {
         )
         .hint("mainstem clone ADDRESS NEW.db to work on that dataset, or check the address with mainstem config remote"));
     }
-    let is_known = genesis.epoch == known.epoch && tx.version_hash(known.version)? == Some(known.hash);
+    let is_known = epoch(tx, &genesis)? == known.epoch && tx.version_hash(known.version)? == Some(known.hash);
     if !is_known {
         return Err(Error::new(
             ErrorKind::Conflict,
@@ -251,7 +280,12 @@ fn accept(
     if !released.is_empty() && !outcome.waiting.is_empty() {
         return Ok(None);
     }
-    let Outcome { schema, conflicts, waiting, renumbered } = outcome;
+    let Outcome { schema, mut conflicts, waiting, mut renumbered } = outcome;
+    for conflict in &front.conflicts {
+        if tx.conflict(conflict.id)?.is_none() && conflicts.iter().all(|c| c.id != conflict.id) {
+            conflicts.push(Conflict { version: place.version, ..conflict.clone() });
+        }
+    }
     let tables = tx.schema();
     let waiting: Vec<Waiting> = waiting
         .into_iter()
@@ -263,6 +297,11 @@ fn accept(
     let written = body.finish(tx)?;
     let now = Time::from_ms(around.now_ms());
     let mut version = version_of(place.version, front.header.clone(), now.max(front.header.at), written);
+    if let Some(again) = &front.again {
+        renumbered.extend(again.renumbered.iter().cloned());
+        version.was.clone_from(&again.was);
+        version.stands_for.clone_from(&again.stands_for);
+    }
     version.resolved = answered(tx, front)?;
     version.schema = schema;
     version.conflicts = conflicts;
@@ -380,6 +419,9 @@ impl<S: Store> LocalPrimary<S> {
     fn recognise(tx: &mut dyn Transaction, front: &Front) -> Result<Option<Pushed>> {
         if let Some(version) = tx.find_write(front.header.write_id)? {
             return Ok(Some(Pushed::Already { version }));
+        }
+        if front.again.is_some() {
+            return Ok(None);
         }
         let last = tx.last_sequence(front.header.replica)?;
         if front.header.sequence <= last {
@@ -552,6 +594,18 @@ impl<S: Store> Primary for LocalPrimary<S> {
 
     fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>> {
         self.store.begin_read()?.conflicts(open_only)
+    }
+
+    fn begin_epoch(&mut self, known: &Acquaintance, actor: &str) -> Result<u128> {
+        let mut tx = self.store.begin()?;
+        let genesis = genesis(&mut *tx)?;
+        let now = epoch(&mut *tx, &genesis)?;
+        if genesis.lineage != known.lineage || now != known.epoch || tx.version_hash(known.version)? == Some(known.hash) {
+            return Ok(now);
+        }
+        let restored = restore_in(&mut *tx, &self.around, "a copy that somebody put in its place", actor)?;
+        tx.commit()?;
+        Ok(restored.epoch)
     }
 
     fn set_policy(&mut self, text: &str, actor: &str) -> Result<()> {

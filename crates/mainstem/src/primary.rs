@@ -3,7 +3,7 @@ use crate::error::Result;
 use crate::ledger::Head;
 use mainstem_core::change::{Change, Front};
 use mainstem_core::conflict::Conflict;
-use mainstem_core::event::{Digest, TableDigest, Version, Waiting};
+use mainstem_core::event::{Digest, Restored, TableDigest, Version, Waiting};
 use mainstem_core::schema::Schema;
 use mainstem_core::value::Row;
 
@@ -22,6 +22,10 @@ pub struct Description {
     pub policy: String,
     /// Every table's digest at the head.
     pub tables: Vec<TableDigest>,
+    /// The restore that began the epoch; none in the first.
+    pub restored: Option<Restored>,
+    /// The oldest version a replica may hold; one with an earlier version must re-seed.
+    pub horizon: u64,
 }
 
 /// What a replica knows of its primary, presented with each request so that a stranger is refused.
@@ -142,7 +146,9 @@ pub trait Primary {
     /// What this primary is and where it stands.
     fn describe(&mut self) -> Result<Description>;
     /// Offers one changeset. The primary merges it onto its head with the dataset's policy and appends one version,
-    /// all in one transaction. Repeating a push is harmless: it answers [`Pushed::Already`].
+    /// all in one transaction. Repeating a push is harmless: it answers [`Pushed::Already`]. A changeset that was accepted
+    /// before the primary was restored from an older copy keeps its write id, so that whoever offers it again first brings
+    /// it back, and its number is not checked: numbers count within one epoch.
     fn push(&mut self, known: &Acquaintance, front: &Front, pages: &mut dyn Pages) -> Result<Pushed>;
     /// What is new from `from` on, in at most about `bytes_max` bytes (but at least one item where there is any).
     fn pull(&mut self, known: &Acquaintance, from: Cursor, bytes_max: usize) -> Result<Pull>;
@@ -158,6 +164,10 @@ pub trait Primary {
     fn rows(&mut self, table: &str, version: u64, visit: RowVisitor<'_>) -> Result<()>;
     /// Conflicts, oldest first.
     fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>>;
+    /// Begins a new epoch where this primary does not have the version that a replica of the same epoch holds: somebody put
+    /// an older copy in its place. Returns the epoch in force; nothing happens where the version is known, or an epoch was
+    /// begun since.
+    fn begin_epoch(&mut self, known: &Acquaintance, actor: &str) -> Result<u128>;
     /// Replaces the policy.
     fn set_policy(&mut self, text: &str, actor: &str) -> Result<()>;
 }

@@ -67,6 +67,11 @@ fn store(db: Connection) -> Result<SqliteStore> {
 
 /// Opens the primary in a folder. `NotFound` with the code `no_primary` where there is none.
 pub fn open_primary(folder: &Path, around: Around) -> Result<Box<dyn Primary>> {
+    Ok(Box::new(open_local(folder, around)?))
+}
+
+/// The same, for what only the owner of the file may do.
+pub fn open_local(folder: &Path, around: Around) -> Result<LocalPrimary<SqliteStore>> {
     let none = || {
         Error::new(ErrorKind::NotFound, "no_primary", format!("there is no primary in {}", folder.display()))
             .hint(format!("ls {}", shell_word(&folder.to_string_lossy())))
@@ -79,7 +84,8 @@ pub fn open_primary(folder: &Path, around: Around) -> Result<Box<dyn Primary>> {
     if !is_founded(&db)? {
         return Err(none());
     }
-    Ok(Box::new(LocalPrimary::new(store(db)?, around)))
+    ledger::complete(&db)?;
+    Ok(LocalPrimary::new(store(db)?, around))
 }
 
 fn is_founded(db: &Connection) -> Result<bool> {

@@ -11,7 +11,7 @@ use crate::tables::SqliteTables;
 use mainstem::Result;
 use mainstem::core::change::{Change, Shape};
 use mainstem::core::conflict::Conflict;
-use mainstem::core::event::{Digest, Event, Renumbered, TableDigest, Version, Waiting};
+use mainstem::core::event::{Digest, Event, Renumbered, Restored, TableDigest, Version, Waiting};
 use mainstem::core::schema::{Object, Schema, SchemaChange};
 use mainstem::core::stamp::ReplicaId;
 use mainstem::core::value::{Key, Row, Value};
@@ -241,6 +241,9 @@ impl Ledger for StoreTransaction<'_> {
     }
     fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<Renumbered>> {
         self.ledger.renumbered(replica, after)
+    }
+    fn restored(&mut self) -> Result<Option<Restored>> {
+        self.ledger.restored()
     }
     fn policy_text(&mut self) -> Result<String> {
         self.ledger.policy_text()

@@ -233,6 +233,7 @@ pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Op
         title,
         description,
         at,
+        made_on: Vec::new(),
     };
     storage::put(db, "sequence", sequence)?;
     clock::hear(db, at)?;
