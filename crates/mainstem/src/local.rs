@@ -6,7 +6,9 @@ use crate::body::{Body, Digests, Written};
 use crate::error::{Error, Result};
 use crate::ledger::{Appended, Head, Ledger};
 use crate::policy_text;
-use crate::primary::{Acquaintance, Cursor, Description, Item, Pages, Primary, Pull, Pushed, RowVisitor, SnapshotSink, SnapshotStart};
+use crate::primary::{
+    Acquaintance, Cursor, Description, Item, Pages, Primary, Pull, Pushed, Recent, RowVisitor, SnapshotSink, SnapshotStart,
+};
 use crate::rebase::{Effects, Ground, Outcome, Place, rebase};
 use crate::store::{Store, Transaction};
 use crate::tables::Wrote;
@@ -24,6 +26,8 @@ use mainstem_core::value::{Key, Row};
 
 /// Rows that a snapshot hands over at once.
 const SNAPSHOT_ROWS: usize = 1_000;
+/// Versions before its own that a snapshot names.
+const RECENT_MAX: u64 = 1_000;
 
 impl Ground for dyn Transaction + '_ {
     fn touches(&mut self, table: &str, key: &Key, after: u64) -> Result<Vec<Touch>> {
@@ -527,14 +531,17 @@ impl<S: Store> Primary for LocalPrimary<S> {
         let mut tx = self.store.begin_read()?;
         let description = describe(&mut *tx)?;
         let schema = tx.schema();
-        let hash = tx.version_hash(description.head.version)?.ok_or_else(|| Error::corrupt("the head version is missing"))?;
+        let lost = || Error::corrupt("the head version is missing");
+        let hash = tx.version_hash(description.head.version)?.ok_or_else(lost)?;
+        let head = tx.version(description.head.version)?.ok_or_else(lost)?;
+        let recent = recent(&mut *tx, description.head.version)?;
         let conflicts = tx.conflicts(false)?;
         let mut waiting = Vec::new();
         for (version, change) in tx.waiting()? {
             let (event, hash) = tx.version_event(version.version)?.ok_or_else(|| Error::corrupt("a version is missing in the ledger"))?;
             waiting.push((event, hash, change));
         }
-        sink.begin(&SnapshotStart { description, schema: (*schema).clone(), hash, conflicts, waiting })?;
+        sink.begin(&SnapshotStart { description, schema: (*schema).clone(), head, hash, recent, conflicts, waiting })?;
         for table in 0..schema.tables.len() {
             let mut page: Vec<Row> = Vec::with_capacity(SNAPSHOT_ROWS);
             tx.scan(table, &mut |row| {
@@ -615,6 +622,17 @@ impl<S: Store> Primary for LocalPrimary<S> {
         append(&mut *tx, &Event::Policy(PolicySet { text: text.to_owned(), actor: actor.to_owned(), at }))?;
         tx.commit()
     }
+}
+
+/// How the versions before one are recognised, newest first.
+fn recent(tx: &mut dyn Transaction, head: u64) -> Result<Vec<Recent>> {
+    let mut recent = Vec::new();
+    for number in (head.saturating_sub(RECENT_MAX).max(1)..head).rev() {
+        let lost = || Error::corrupt("a version is missing in the ledger");
+        let (hash, version) = (tx.version_hash(number)?.ok_or_else(lost)?, tx.version(number)?.ok_or_else(lost)?);
+        recent.push(Recent { version: number, hash, write_id: version.header.write_id });
+    }
+    Ok(recent)
 }
 
 /// A row as it was before the touches.

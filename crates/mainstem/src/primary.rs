@@ -126,6 +126,17 @@ pub trait SnapshotSink {
     fn rows(&mut self, table: usize, rows: &[Row]) -> Result<()>;
 }
 
+/// How a version that a replica never received is recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recent {
+    /// The version.
+    pub version: u64,
+    /// Its event's hash.
+    pub hash: Digest,
+    /// The write id of the changeset it was.
+    pub write_id: u128,
+}
+
 /// What a snapshot begins with.
 #[derive(Clone, Debug)]
 pub struct SnapshotStart {
@@ -133,8 +144,12 @@ pub struct SnapshotStart {
     pub description: Description,
     /// The schema at that version.
     pub schema: Schema,
+    /// The version's event.
+    pub head: Version,
     /// The version's event hash.
     pub hash: Digest,
+    /// The versions before it, newest first, as far as a replica may need them should they be lost here some day.
+    pub recent: Vec<Recent>,
     /// Conflicts, open and answered.
     pub conflicts: Vec<Conflict>,
     /// The events (bytes and hash) of versions with changes that wait, and those changes.

@@ -8,6 +8,7 @@ use crate::primary::{PRIMARY_FILE, found_primary};
 use crate::tables::SqliteTables;
 use mainstem::core::ErrorKind;
 use mainstem::core::digest::state_digest;
+use mainstem::core::event::{Digest, Version};
 use mainstem::core::schema::{Schema, SchemaChange, Table};
 use mainstem::core::value::Row;
 use mainstem::error::{Error, Result};
@@ -233,7 +234,7 @@ impl SqliteReplica {
                 }
             }
             db.execute_batch("DELETE FROM mainstem_base; DELETE FROM mainstem_changeset; DELETE FROM mainstem_page; DELETE FROM mainstem_step; DELETE FROM mainstem_resolution; DELETE FROM mainstem_meta WHERE name = 'publishing';").on(db)?;
-            attach(db, &description, &address.to_string_lossy(), 1, &event_hash(&mut *primary, &description)?)?;
+            attach(db, &description, &address.to_string_lossy(), &event, &event_hash(&mut *primary, &description)?)?;
             storage::set_digests(db, &event.tables)?;
             storage::put(db, "sequence", 0)
         })?;
@@ -355,16 +356,17 @@ fn sync_folder(path: &Path) {
     }
 }
 
-fn event_hash(primary: &mut dyn Primary, description: &Description) -> Result<mainstem::core::event::Digest> {
+fn event_hash(primary: &mut dyn Primary, description: &Description) -> Result<Digest> {
     primary.version_hash(1)?.ok_or_else(|| Error::corrupt(format!("dataset {} has no first version", description.dataset)))
 }
 
 /// Notes which primary this replica belongs to and which version it holds.
-fn attach(db: &Connection, description: &Description, address: &str, version: u64, hash: &mainstem::core::event::Digest) -> Result<()> {
+fn attach(db: &Connection, description: &Description, address: &str, event: &Version, hash: &Digest) -> Result<()> {
     storage::put(db, "lineage", description.lineage.to_be_bytes())?;
     storage::put(db, "epoch", description.epoch.to_be_bytes())?;
-    storage::put(db, "version", version as i64)?;
+    storage::put(db, "version", event.version as i64)?;
     storage::put(db, "hash", hash)?;
+    storage::set_first(db, event, hash)?;
     storage::put(db, "dataset", &description.dataset)?;
     storage::put(db, "remote", address)?;
     storage::put(db, "policy", &description.policy)?;
@@ -395,7 +397,8 @@ fn fill_clone(
         storage::set_broken(&db, &broken)?;
         let schema = crate::schema::read(&db)?.schema;
         capture::install(&db, &schema.tables, true)?;
-        attach(&db, &start.description, address, start.description.head.version, &start.hash)?;
+        attach(&db, &start.description, address, &start.head, &start.hash)?;
+        storage::set_recent(&db, &start.recent)?;
         reidentify(&db, around)?;
         if let Some(actor) = actor {
             storage::put(&db, "actor", actor)?;

@@ -7,11 +7,14 @@ mod bases;
 mod begin;
 mod clock;
 mod compare;
+mod diverged;
 mod edit;
 mod ground;
 mod links;
+mod past;
 mod receive;
 mod refused;
+mod reseed;
 mod stash;
 mod storage;
 mod working;
@@ -25,13 +28,15 @@ use crate::lock::SyncLock;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Front, Shape};
 use mainstem::core::conflict::Conflict;
-use mainstem::core::event::{Version, Waiting};
+use mainstem::core::event::{Digest, Version, Waiting};
 use mainstem::core::schema::{Schema, SchemaChange};
 use mainstem::core::stamp::ReplicaId;
 use mainstem::error::{Error, Result};
 use mainstem::policy_text;
 use mainstem::primary::{Acquaintance, Cursor, Pages, Primary, Pull, RowVisitor};
-use mainstem::replica::{Answering, Operation, Progress, Received, Replica, RestoreTarget, Since, Standing, Verified};
+use mainstem::replica::{
+    Answering, Operation, Progress, Received, Replica, Reseeded, RestoreTarget, Rewind, Since, Standing, Unseen, Verified,
+};
 use mainstem::wiring::Around;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
@@ -93,6 +98,7 @@ impl SqliteReplica {
             )
             .hint("use the version of Mainstem that wrote it, or a later one"));
         }
+        past::create(&db)?;
         let mut replica = SqliteReplica { db, path: path.to_owned(), around, notices: Vec::new(), lock: None, may_delete_many: false };
         replica.notice_copy()?;
         replica.heal()?;
@@ -216,7 +222,8 @@ impl SqliteReplica {
 fn reidentify(db: &Connection, around: &Around) -> Result<ReplicaId> {
     let fresh = ReplicaId(around.random());
     storage::put(db, "replica", fresh.0.to_be_bytes())?;
-    let fronts = storage::changesets(db)?;
+    // What is offered again is its author's, whoever offers it.
+    let fronts: Vec<Front> = storage::changesets(db)?.into_iter().filter(|f| f.again.is_none()).collect();
     storage::put(db, "sequence", fronts.len() as i64)?;
     for (at, mut front) in fronts.into_iter().enumerate() {
         front.header.replica = fresh;
@@ -309,6 +316,32 @@ impl Replica for SqliteReplica {
         let db = &self.db;
         let suspects = observe(db, || compare::suspects(db))?;
         suspects.iter().try_for_each(|table| storage::add_gap(db, table))
+    }
+    fn line(&mut self) -> Result<Vec<(u64, Digest)>> {
+        let db = &self.db;
+        observe(db, || {
+            let mut line = storage::line(db)?;
+            let first = storage::first(db)?.map(|(event, hash)| (event.version, hash));
+            let before = storage::recent(db)?.into_iter().map(|r| (r.version, r.hash)).chain(first);
+            let oldest = line.first().map_or(u64::MAX, |(version, _)| *version);
+            line.splice(0..0, before.filter(|(version, _)| *version < oldest));
+            if let Some(known) = known(db)?.filter(|known| line.last().is_none_or(|(last, _)| *last < known.version)) {
+                line.push((known.version, known.hash));
+            }
+            Ok(line)
+        })
+    }
+    fn epochs_left(&mut self) -> Result<Vec<u128>> {
+        past::epochs_left(&self.db)
+    }
+    fn rewind(&mut self, to: &Rewind, primary: &mut dyn Primary, progress: Progress<'_>) -> Result<u64> {
+        let (db, around) = (&self.db, &self.around);
+        transact(db, || past::rewind(db, around, to, primary, progress))
+    }
+    fn reseed(&mut self, primary: &mut dyn Primary, unseen: Unseen, progress: Progress<'_>) -> Result<Reseeded> {
+        let (db, around) = (&self.db, &self.around);
+        let staged = reseed::stage(db, primary, progress)?;
+        transact(db, || reseed::swap(db, around, &staged, unseen))
     }
     fn needs_reconcile(&mut self) -> Result<bool> {
         Ok(!storage::gaps(&self.db)?.is_empty())
