@@ -56,6 +56,7 @@ pub enum Command {
     Pending(commands::pending::Pending),
     Verify(commands::verify::Verify),
     Policy(commands::policy::Policy),
+    Backup(commands::backup::Backup),
     Bundle(commands::bundle::Bundle),
     Changeset(commands::changeset::Changeset),
     Config(commands::config::Config),

@@ -65,6 +65,12 @@ pub fn exists(connection: &Connection) -> Result<bool> {
     connection.query_row(sql, [], |row| row.get(0)).on(connection)
 }
 
+/// True where the ledger can tell which events began an epoch.
+pub fn has_epochs(connection: &Connection) -> Result<bool> {
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'mainstem_epoch'";
+    connection.query_row(sql, [], |row| row.get(0)).on(connection)
+}
+
 /// The ledger on a connection, inside a transaction of the caller's.
 pub struct SqliteLedger<'c> {
     connection: &'c Connection,

@@ -88,6 +88,13 @@ pub fn open_local(folder: &Path, around: Around) -> Result<LocalPrimary<SqliteSt
     Ok(LocalPrimary::new(store(db)?, around))
 }
 
+/// Begins a new epoch in the file of a primary that is a copy of another.
+pub(crate) fn continue_copy(file: &Path, from: &str, actor: &str, around: Around) -> Result<()> {
+    let db = connection::open_primary(file, false)?;
+    ledger::complete(&db)?;
+    LocalPrimary::new(store(db)?, around).restored(from, actor).map(drop)
+}
+
 fn is_founded(db: &Connection) -> Result<bool> {
     let tables: i64 =
         db.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'mainstem_event'", [], |r| r.get(0)).on(db)?;

@@ -1,4 +1,5 @@
 //! One file per command: it reads what was typed, calls one use case, shows the outcome.
+pub mod backup;
 pub mod begin;
 pub mod bundle;
 pub mod changeset;
@@ -58,6 +59,7 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         Command::Pending(c) => c.run(session),
         Command::Verify(c) => c.run(session),
         Command::Policy(c) => c.run(session),
+        Command::Backup(c) => c.run(session),
         Command::Bundle(c) => c.run(session),
         Command::Changeset(c) => c.run(session),
         Command::Config(c) => c.run(session),

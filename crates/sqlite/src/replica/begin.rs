@@ -331,7 +331,7 @@ impl SqliteReplica {
                 std::fs::rename(&part, path).map_err(|e| {
                     Error::new(ErrorKind::Unavailable, "rename", format!("{} cannot be put in its place", path.display())).because(e)
                 })?;
-                sync_folder(path);
+                connection::sync_folder(path);
                 Ok(description)
             }
             Err(e) => {
@@ -346,14 +346,6 @@ fn part_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".mainstem-part");
     PathBuf::from(name)
-}
-
-/// Makes a rename last through a power cut, where the system can.
-fn sync_folder(path: &Path) {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if let Ok(folder) = rustix::fs::open(folder, rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY, rustix::fs::Mode::empty()) {
-        let _ = rustix::fs::fsync(folder);
-    }
 }
 
 fn event_hash(primary: &mut dyn Primary, description: &Description) -> Result<Digest> {

@@ -85,9 +85,7 @@ impl SqliteReplica {
     pub fn open(path: &Path, around: Around) -> Result<SqliteReplica> {
         let db = connection::open_user(path)?;
         if !storage::is_tracked(&db)? {
-            let name = display_name(path);
-            return Err(Error::new(ErrorKind::Invalid, "not_tracked", format!("{name} is not tracked"))
-                .hint(format!("mainstem init {}", shell_word(&path.to_string_lossy()))));
+            return Err(not_tracked(path));
         }
         let layout = storage::get::<i64>(&db, "layout")?.unwrap_or_default();
         if layout != storage::LAYOUT {
@@ -170,6 +168,12 @@ impl SqliteReplica {
         self.db.query_row("PRAGMA journal_mode", [], |r| r.get(0)).on(&self.db)
     }
 
+    /// Takes a new identity, because this file is a copy of another.
+    pub fn go_on_as_another(&mut self) -> Result<()> {
+        let (around, db) = (self.around.clone(), &self.db);
+        transact(db, || reidentify(db, &around)).map(drop)
+    }
+
     /// Compares where the file is with where it was: a copy takes an identity of its own before anything is sent.
     fn notice_copy(&mut self) -> Result<()> {
         let here = connection::FileIdentity::of(&self.path)?;
@@ -216,6 +220,29 @@ impl SqliteReplica {
         }
         Ok(())
     }
+}
+
+/// What a tracked file is of.
+pub(crate) struct Facts {
+    pub dataset: String,
+    pub lineage: Option<u128>,
+    pub epoch: Option<u128>,
+    pub version: u64,
+}
+
+/// What a tracked file is of, inside a read transaction.
+pub(crate) fn facts(db: &Connection, path: &Path) -> Result<Facts> {
+    if !storage::is_tracked(db)? {
+        return Err(not_tracked(path));
+    }
+    let known = known(db)?;
+    let dataset = storage::get(db, "dataset")?.unwrap_or_default();
+    Ok(Facts { dataset, lineage: known.map(|k| k.lineage), epoch: known.map(|k| k.epoch), version: base_version(db)? })
+}
+
+fn not_tracked(path: &Path) -> Error {
+    Error::new(ErrorKind::Invalid, "not_tracked", format!("{} is not tracked", display_name(path)))
+        .hint(format!("mainstem init {}", shell_word(&path.to_string_lossy())))
 }
 
 /// Gives the replica a new identity and its unsent changesets numbers from 1.
