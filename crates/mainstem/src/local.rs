@@ -559,6 +559,10 @@ impl<S: Store> Primary for LocalPrimary<S> {
         Ok(())
     }
 
+    fn find_write(&mut self, write_id: u128) -> Result<Option<u64>> {
+        self.store.begin_read()?.find_write(write_id)
+    }
+
     fn version_hash(&mut self, version: u64) -> Result<Option<mainstem_core::event::Digest>> {
         self.store.begin_read()?.version_hash(version)
     }

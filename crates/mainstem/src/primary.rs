@@ -169,6 +169,8 @@ pub trait Primary {
     fn pull(&mut self, known: &Acquaintance, from: Cursor, bytes_max: usize) -> Result<Pull>;
     /// Everything at the head, for a new replica.
     fn snapshot(&mut self, sink: &mut dyn SnapshotSink) -> Result<()>;
+    /// The version that a changeset became; none where it was not accepted.
+    fn find_write(&mut self, write_id: u128) -> Result<Option<u64>>;
     /// The hash of a version's event.
     fn version_hash(&mut self, version: u64) -> Result<Option<Digest>>;
     /// A version's event.

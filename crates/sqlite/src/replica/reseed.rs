@@ -43,6 +43,8 @@ const BATCH: usize = 1_000;
 /// A snapshot that has come whole, its rows in the staging table.
 pub struct Staged {
     start: SnapshotStart,
+    /// Unsent changesets that are in it: they were accepted, and nobody here has heard of that.
+    accepted: Vec<u128>,
 }
 
 /// Downloads the snapshot, a page at a time and without holding the file.
@@ -53,10 +55,16 @@ pub fn stage(db: &Connection, primary: &mut dyn Primary, progress: Progress<'_>)
     let done = staging.done;
     let start = staging.start.ok_or_else(|| Error::corrupt("the primary sent no snapshot"))?;
     let total: u64 = start.description.tables.iter().map(|t| t.rows).sum();
-    match done == total {
-        true => Ok(Staged { start }),
-        false => Err(Error::corrupt(format!("the snapshot has {done} rows, the primary said {total}")).hint("mainstem sync")),
+    if done != total {
+        return Err(Error::corrupt(format!("the snapshot has {done} rows, the primary said {total}")).hint("mainstem sync"));
     }
+    let mut accepted = Vec::new();
+    for front in storage::changesets(db)? {
+        if primary.find_write(front.header.write_id)?.is_some_and(|version| version <= start.head.version) {
+            accepted.push(front.header.write_id);
+        }
+    }
+    Ok(Staged { start, accepted })
 }
 
 struct Staging<'c, 'p> {
@@ -100,6 +108,9 @@ pub fn swap(db: &Connection, around: &Around, staged: &Staged, unseen: Unseen) -
     let own: Vec<SchemaChange> = storage::changesets(db)?.into_iter().flat_map(|f| f.schema).chain(storage::steps(db)?).collect();
     if unseen == Unseen::Refused {
         refuse_unseen(db)?;
+    }
+    for write_id in &staged.accepted {
+        storage::drop_changeset(db, *write_id)?;
     }
     let conflicts = keep_edits_of_gone_rows(db, start)?;
     taking.undo(unseen)?;
