@@ -28,6 +28,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OptionalExtension, params};
 use rustix::fs::{Mode, OFlags};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// How the name of a backup ends, unless somebody gave it another.
 pub const ENDING: &str = "backup";
@@ -37,8 +38,10 @@ const PAGES_AT_ONCE: i32 = 256;
 const PAGES_A_REPORT: i32 = 4_096;
 /// How often writers may make a copy begin anew before it is done in one go, during which they wait.
 const RESTARTS_MAX: u32 = 3;
-/// How often a lock that outlasts the waiting time is waited for again.
-const LOCKED_MAX: u32 = 3;
+/// How long one try waits for a lock, in milliseconds, and how often is tried: SQLite asks less and less often the longer
+/// one try takes, and a program that writes without a pause leaves small gaps.
+const TRY_MS: u64 = 20;
+const TRIES_MAX: u32 = 2_000;
 
 /// What a backup is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,8 +201,9 @@ fn copy_pages(from: &Connection, to: &mut Connection, is_wal: bool, progress: Pr
 }
 
 fn copy_in_steps(from: &Connection, to: &mut Connection, pages: i32, progress: Progress<'_>) -> Result<()> {
+    from.busy_timeout(Duration::from_millis(TRY_MS)).on(from)?;
     let backup = Backup::new(from, to).on(from)?;
-    let (mut restarts, mut locked, mut left) = (0, 0, i32::MAX);
+    let (mut restarts, mut tries, mut left) = (0, 0, i32::MAX);
     loop {
         let step = backup.step(if restarts > RESTARTS_MAX { -1 } else { pages }).on(from)?;
         let now = backup.progress();
@@ -207,10 +211,10 @@ fn copy_in_steps(from: &Connection, to: &mut Connection, pages: i32, progress: P
             StepResult::Done => return Ok(()),
             StepResult::More => {
                 restarts += u32::from(now.remaining >= left);
-                left = now.remaining;
+                (left, tries) = (now.remaining, 0);
                 progress("copying pages", (now.pagecount - now.remaining).max(0) as u64, now.pagecount.max(0) as u64);
             }
-            _ if locked < LOCKED_MAX => locked += 1,
+            _ if tries < TRIES_MAX => tries += 1,
             _ => {
                 return Err(Error::new(ErrorKind::Unavailable, "busy", "another program keeps the database locked")
                     .hint("wait until it is done, then try again"));

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod answers;
+mod backup;
 mod bad_files;
 mod chinook;
 mod copies;
@@ -18,6 +19,7 @@ mod merging;
 mod northwind;
 mod random;
 mod refusals;
+mod reseed;
 mod schema;
 mod strategies;
 mod team;
