@@ -1,6 +1,6 @@
 //! What capture costs a program: plain file, tracked file, and the session extension with its changeset stored.
 use crate::figures::Figure;
-use crate::gauge::{cost, cpu, median};
+use crate::gauge::{Cost, cost, median};
 use crate::session::Session;
 use mainstem_sqlite::{capture, connection, schema};
 use rusqlite::{Connection, Statement, params};
@@ -50,9 +50,9 @@ fn track(path: &Path) {
     capture::install(&ours, &tables, true).expect("a plain table can be tracked");
 }
 
-/// Runs statements in one transaction, or each in its own, and gives microseconds of CPU per statement.
-fn measure(conn: &Connection, way: Way, is_autocommit: bool, count: i64, run: impl Fn(i64)) -> f64 {
-    let begun = cpu();
+/// Runs statements in one transaction, or each in its own, and gives microseconds per statement.
+fn measure(conn: &Connection, way: Way, is_autocommit: bool, count: i64, run: impl Fn(i64)) -> Cost {
+    let begun = Cost::now();
     if is_autocommit && way == Way::Session {
         for i in 0..count {
             conn.execute_batch("BEGIN").expect("no transaction is open");
@@ -61,7 +61,7 @@ fn measure(conn: &Connection, way: Way, is_autocommit: bool, count: i64, run: im
             session.store(conn);
             conn.execute_batch("COMMIT").expect("a transaction is open");
         }
-        return (cpu() - begun) / count as f64 * 1e6;
+        return begun.spent().each(count as f64, 1e6);
     }
     let session = (way == Way::Session).then(|| Session::begin(conn));
     if !is_autocommit {
@@ -74,14 +74,14 @@ fn measure(conn: &Connection, way: Way, is_autocommit: bool, count: i64, run: im
     if !is_autocommit {
         conn.execute_batch("COMMIT").expect("a transaction is open");
     }
-    (cpu() - begun) / count as f64 * 1e6
+    begun.spent().each(count as f64, 1e6)
 }
 
 fn prepared<'c>(conn: &'c Connection, sql: &str) -> RefCell<Statement<'c>> {
     RefCell::new(conn.prepare(sql).expect("a plain statement"))
 }
 
-fn narrow(folder: &Path, way: Way) -> Vec<(&'static str, f64)> {
+fn narrow(folder: &Path, way: Way) -> Vec<(&'static str, Cost)> {
     let conn = file(folder, &format!("{TABLE}; CREATE TABLE kept(changeset BLOB)"), way);
     let key = |i: i64| format!("key-{:08}", i * 7919 % ROWS);
     let insert = prepared(&conn, "INSERT INTO t VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
@@ -104,7 +104,7 @@ fn narrow(folder: &Path, way: Way) -> Vec<(&'static str, f64)> {
     vec![("insert", inserts), ("update", updates), ("delete", deletes), ("autocommit", alone)]
 }
 
-fn wide(folder: &Path, way: Way) -> Vec<(&'static str, f64)> {
+fn wide(folder: &Path, way: Way) -> Vec<(&'static str, Cost)> {
     let columns: Vec<String> = (1..50).map(|n| format!("c{n}")).collect();
     let conn = file(folder, &format!("CREATE TABLE t(k TEXT PRIMARY KEY, {}); CREATE TABLE kept(changeset BLOB)", columns.join(", ")), way);
     let values: Vec<String> = (1..50).map(|n| if n % 2 == 0 { format!("?2 + {n}") } else { format!("'text {n}'") }).collect();
@@ -131,7 +131,7 @@ fn wide(folder: &Path, way: Way) -> Vec<(&'static str, f64)> {
 
 /// F1 and F2: microseconds a statement, beside plain and beside the session extension.
 pub fn costs(folder: &Path) -> Vec<Figure> {
-    let mut all: BTreeMap<(&'static str, Way), Vec<f64>> = BTreeMap::new();
+    let mut all: BTreeMap<(&'static str, Way), Vec<Cost>> = BTreeMap::new();
     for _ in 0..RUNS {
         for way in WAYS {
             for (what, micros) in narrow(folder, way).into_iter().chain(wide(folder, way)) {
@@ -150,17 +150,18 @@ pub fn costs(folder: &Path) -> Vec<Figure> {
     ];
     let mut figures = Vec::new();
     for (name, what, goal) in goals {
-        let [plain, tracked, session] = WAYS.map(|way| median(all[&(what, way)].clone()));
-        let told =
-            format!("{name}: plain {plain:.2} µs, tracked {tracked:.2} µs, session stored {session:.2} µs ({:.2}×)", session / plain);
-        figures.push(match goal {
-            Some(goal) => Figure::at_most(told, goal, tracked / plain, "×"),
-            None => Figure::plain(told, tracked / plain, "×"),
-        });
-        figures.push(Figure::at_most(format!("{name}: tracked beside session stored"), 1.0, tracked / session, "×"));
+        let [plain, tracked, session] = WAYS.map(|way| median(&all[&(what, way)]));
+        let ratio = tracked / plain;
+        let figure = match goal {
+            Some(goal) => Figure::at_most(name, goal, ratio.cpu, "×"),
+            None => Figure::new(name, ratio.cpu, "×"),
+        };
+        let detail = format!("untracked {:.2} µs, tracked {:.2} µs", plain.cpu, tracked.cpu);
+        figures.push(figure.detail(detail).wall(ratio.wall).peer("session stored", (session / plain).cpu));
     }
-    let [plain, tracked, _] = WAYS.map(|way| median(all[&("50 prepare", way)].clone()));
-    figures.push(Figure::at_most(format!("F2 50 columns: prepare an update (plain {plain:.1} µs)"), 6.0, tracked, " µs"));
+    let [plain, tracked, _] = WAYS.map(|way| median(&all[&("50 prepare", way)]));
+    let detail = format!("untracked {:.1} µs", plain.cpu);
+    figures.push(Figure::at_most("F2 50 columns: prepare an update", 6.0, tracked.cpu, " µs").wall(tracked.wall).detail(detail));
     figures
 }
 
@@ -210,10 +211,10 @@ pub fn condensing(folder: &Path) -> Vec<Figure> {
         assert_eq!(condensed.changes, ROWS as u64);
         seconds
     });
-    let seconds = median(runs.collect());
+    let seconds = median(&runs.collect::<Vec<_>>());
     let (heal, ()) = cost(|| (0..1_000).for_each(|_| drop(capture::heal(&ours).expect("healed"))));
     vec![
-        Figure::at_most("F4 condense 400,000 records of 100,000 rows", 0.30, seconds, " s"),
-        Figure::plain("looking whether the schema changed", heal * 1e3, " µs"),
+        Figure::at_most("F4 condense 400,000 records of 100,000 rows", 0.30, seconds.cpu, " s").wall(seconds.wall),
+        Figure::new("looking whether the schema changed", heal.cpu * 1e3, " µs").wall(heal.wall * 1e3),
     ]
 }

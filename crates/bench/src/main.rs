@@ -1,35 +1,51 @@
-//! Measures capture, condensing, applying, syncing and memory, beside SQLite alone and its session extension.
+//! Measures what Mainstem does, beside SQLite alone, its session extension, and others on the same work.
 //!
 //! `cargo run --release -p mainstem-bench` prints one table; with `--write` it goes into docs/performance.md as well.
-//! Parts can be named (capture, condense, apply, sync, merge, memory); `--matrix ROWS…` measures memory of every command.
-//! Invariant: CPU seconds of the whole process, ways interleaved, the middle of five; what was done is verified.
+//! Parts can be named (see [`PARTS`]); `--matrix ROWS…` measures memory of every command.
+//! Invariant: CPU seconds of the whole process, ways interleaved, the middle of five or more; what was done is verified.
 mod applying;
 mod capturing;
 mod figures;
 mod gauge;
+mod looking;
 mod memory;
+mod merging;
 mod page;
 mod pair;
+mod peers;
+mod plot;
 mod session;
 mod syncing;
 
+use figures::{Figure, Goal};
 use std::path::Path;
 
-const PARTS: [&str; 6] = ["capture", "condense", "apply", "sync", "merge", "memory"];
+const PARTS: [&str; 8] = ["capture", "condense", "apply", "sync", "merge", "look", "text", "memory"];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--held", verb, folder] => memory::run(verb, Path::new(folder)),
         ["--matrix", ref sizes @ ..] => memory::matrix(&sizes.iter().map(|n| n.parse().expect("a number of rows")).collect::<Vec<_>>()),
-        ["--write"] => page::write(&measure(&PARTS)),
-        [] => print!("{}", figures::table(&measure(&PARTS))),
-        ref parts => print!("{}", figures::table(&measure(parts))),
+        ["--write"] => {
+            let (figures, notes) = measure(&PARTS);
+            page::write(&figures, &notes);
+        }
+        [] => show(&PARTS),
+        ref parts => show(parts),
     }
 }
 
-fn measure(parts: &[&str]) -> Vec<figures::Figure> {
+fn show(parts: &[&str]) {
+    let (figures, notes) = measure(parts);
+    print!("{}", figures::table(&figures));
+    notes.iter().for_each(|note| println!("{note}"));
+}
+
+/// The figures, and what could not be measured.
+fn measure(parts: &[&str]) -> (Vec<Figure>, Vec<String>) {
     let mut all = Vec::new();
+    let mut notes = Vec::new();
     for part in parts {
         let folder = tempfile::tempdir().expect("a place for temporary files");
         eprintln!("measuring {part}");
@@ -37,11 +53,30 @@ fn measure(parts: &[&str]) -> Vec<figures::Figure> {
             "capture" => all.extend(capturing::costs(folder.path()).into_iter().chain(capturing::log_bytes(folder.path()))),
             "condense" => all.extend(capturing::condensing(folder.path())),
             "apply" => all.extend(applying::figures(folder.path())),
-            "sync" => all.extend(syncing::figures()),
+            "sync" => {
+                all.extend(syncing::figures());
+                notes.extend(syncing::documents(&mut all));
+            }
             "merge" => all.extend(syncing::merging()),
+            "look" => all.extend(looking::figures(folder.path())),
+            "text" => {
+                let (figures, missing) = merging::figures(folder.path());
+                all.extend(figures);
+                notes.extend(missing);
+            }
             "memory" => all.extend(memory::figures()),
             _ => panic!("there is no part {part}; there are {}", PARTS.join(", ")),
         }
     }
-    all
+    relate(&mut all);
+    (all, notes)
+}
+
+/// F13's goal is twice what F5 needs for as many changes.
+fn relate(all: &mut [Figure]) {
+    let speed = all.iter().find(|f| f.name == applying::SPEED).map(|f| f.measured);
+    let merged = all.iter_mut().find(|f| f.name == syncing::ACCEPTED);
+    if let (Some(speed), Some(merged)) = (speed, merged) {
+        merged.goal = Goal::AtMost(2.0 * syncing::ROWS as f64 / speed);
+    }
 }

@@ -92,7 +92,7 @@ pub fn figures() -> Vec<Figure> {
     let found = measure(rows, &["push", "pull"]);
     found
         .into_iter()
-        .map(|(verb, mib)| Figure::plain(format!("peak memory of the {verb} of 1,000,000 changed rows, a process of its own"), mib, " MiB"))
+        .map(|(verb, mib)| Figure::new(format!("peak memory of the {verb} of 1,000,000 changed rows, a process of its own"), mib, " MiB"))
         .collect()
 }
 

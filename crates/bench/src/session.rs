@@ -19,17 +19,22 @@ impl Session {
     }
 
     /// Takes the changeset.
-    pub fn changeset(self) -> Vec<u8> {
+    pub fn changeset(&self) -> Vec<u8> {
+        self.take(ffi::sqlite3session_changeset)
+    }
+
+    /// Takes what `write` writes: `sqlite3session_changeset`, or `sqlite3session_patchset`.
+    pub fn take(&self, write: unsafe extern "C" fn(*mut ffi::sqlite3_session, *mut c_int, *mut *mut c_void) -> c_int) -> Vec<u8> {
         let mut size: c_int = 0;
-        let mut changeset: *mut c_void = null_mut();
-        // SAFETY: the session is alive until `self` is dropped; the changeset is SQLite's until it is freed below.
+        let mut written: *mut c_void = null_mut();
+        // SAFETY: the session is alive until `self` is dropped; what it writes is SQLite's until it is freed below.
         unsafe {
-            assert_eq!(ffi::sqlite3session_changeset(self.0, &mut size, &mut changeset), ffi::SQLITE_OK);
+            assert_eq!(write(self.0, &mut size, &mut written), ffi::SQLITE_OK);
             let bytes = match size {
                 0 => Vec::new(),
-                size => std::slice::from_raw_parts(changeset.cast::<u8>(), size as usize).to_vec(),
+                size => std::slice::from_raw_parts(written.cast::<u8>(), size as usize).to_vec(),
             };
-            ffi::sqlite3_free(changeset);
+            ffi::sqlite3_free(written);
             bytes
         }
     }
@@ -47,15 +52,32 @@ impl Drop for Session {
     }
 }
 
+/// Bytes of the changeset that leads from a table as it is in another file to the table as it is here.
+pub fn compare(conn: &Connection, before: &std::path::Path, table: &str) -> usize {
+    conn.execute("ATTACH ?1 AS before", [before.to_string_lossy()]).expect("the file is there");
+    let session = Session::begin(conn);
+    let name = std::ffi::CString::new(table).expect("a plain name");
+    // SAFETY: the session is alive, and both names are C strings that outlive the call; no error text is asked for.
+    let code = unsafe { ffi::sqlite3session_diff(session.0, c"before".as_ptr(), name.as_ptr(), null_mut()) };
+    assert_eq!(code, ffi::SQLITE_OK);
+    let changeset = session.changeset();
+    conn.execute_batch("DETACH before").expect("it was attached");
+    changeset.len()
+}
+
 extern "C" fn refuse(_: *mut c_void, _: c_int, _: *mut ffi::sqlite3_changeset_iter) -> c_int {
     ffi::SQLITE_CHANGESET_ABORT
 }
 
 /// Applies a changeset; any conflict is a failure.
 pub fn apply(conn: &Connection, changeset: &mut [u8]) {
-    // SAFETY: the handle is the open connection's, the bytes are a changeset that SQLite made, and the callback uses nothing.
-    let code = unsafe {
+    assert_eq!(try_apply(conn, changeset), ffi::SQLITE_OK);
+}
+
+/// Applies a changeset, or says which error it ended with; any conflict is one.
+pub fn try_apply(conn: &Connection, changeset: &mut [u8]) -> c_int {
+    // SAFETY: the handle is the open connection's, the bytes outlive the call, and the callback uses nothing.
+    unsafe {
         ffi::sqlite3changeset_apply(conn.handle(), changeset.len() as c_int, changeset.as_mut_ptr().cast(), None, Some(refuse), null_mut())
-    };
-    assert_eq!(code, ffi::SQLITE_OK);
+    }
 }

@@ -289,7 +289,7 @@ pub fn apply_versions(session: &Session, path: &Path) -> Result<Carried> {
 }
 
 fn empty_pull(header: &BundleHeader, next: Cursor) -> Pull {
-    Pull { items: Vec::new(), next, is_last: false, policy: header.policy.clone(), head: header.head }
+    Pull { from: next, items: Vec::new(), next, is_last: false, policy: header.policy.clone(), head: header.head }
 }
 
 fn give(replica: &mut dyn Replica, pull: Pull, carried: &mut Carried) -> Result<()> {

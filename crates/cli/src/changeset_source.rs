@@ -1,14 +1,23 @@
 //! Row changes of a changeset from where they are: a primary's version, a file, or memory.
+use crate::output::note;
+use crate::plain_text::count;
+use crate::wiring::Session;
 use mainstem::changeset_file;
 use mainstem::changeset_json;
+use mainstem::changeset_session::{self, Form};
 use mainstem::primary::{Pages, Primary};
+use mainstem::replica::Replica;
 use mainstem::{Error, Result};
 use mainstem_core::ErrorKind;
 use mainstem_core::change::{Change, Changeset, Front};
 use mainstem_core::event::Version;
 use mainstem_core::format::page;
+use mainstem_core::schema::Table;
+use mainstem_core::stamp::Time;
+use mainstem_core::value::Key;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 /// The pages of an accepted version, from its primary.
@@ -78,10 +87,18 @@ impl Pages for MemoryPages {
     }
 }
 
-/// Opens a changeset file, binary or JSON, once all of it is known to be sound.
-pub fn open(path: &Path) -> Result<(Front, Box<dyn Pages>)> {
-    if is_json(path)? {
-        let changeset = read_json(path)?;
+/// Opens a changeset file of any kind, once all of it is known to be sound. The database of the session is looked at only
+/// for a file in the format of SQLite's session extension.
+pub fn open(session: &Session, path: &Path) -> Result<(Front, Box<dyn Pages>)> {
+    let begins = beginning(path)?;
+    let whole = if begins.trim_ascii_start().first() == Some(&b'{') {
+        Some(changeset_json::import(&all(path)?).map_err(|e| naming(path, e))?)
+    } else if Form::of(&begins).is_some() {
+        Some(from_others(session, path)?)
+    } else {
+        None
+    };
+    if let Some(changeset) = whole {
         return Ok((changeset.front, Box::new(MemoryPages::new(changeset.changes))));
     }
     let mut input = BufReader::new(file(path)?);
@@ -91,8 +108,8 @@ pub fn open(path: &Path) -> Result<(Front, Box<dyn Pages>)> {
 }
 
 /// Reads a whole changeset file into memory.
-pub fn read(path: &Path) -> Result<Changeset> {
-    let (front, mut pages) = open(path)?;
+pub fn read(session: &Session, path: &Path) -> Result<Changeset> {
+    let (front, mut pages) = open(session, path)?;
     let mut changes = Vec::new();
     while let Some(page) = pages.next()? {
         changes.extend(page);
@@ -117,17 +134,51 @@ fn unreadable(path: &Path, e: std::io::Error) -> Error {
     }
 }
 
-fn is_json(path: &Path) -> Result<bool> {
+fn beginning(path: &Path) -> Result<Vec<u8>> {
     let mut start = Vec::new();
     file(path)?.take(64).read_to_end(&mut start).map_err(|e| unreadable(path, e))?;
-    Ok(start.trim_ascii_start().first() == Some(&b'{'))
+    Ok(start)
 }
 
-fn read_json(path: &Path) -> Result<Changeset> {
+fn all(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let mut file = file(path)?;
-    file.rewind().and_then(|()| file.read_to_end(&mut bytes)).map_err(|e| unreadable(path, e))?;
-    changeset_json::import(&bytes).map_err(|e| naming(path, e))
+    file(path)?.read_to_end(&mut bytes).map_err(|e| unreadable(path, e))?;
+    Ok(bytes)
+}
+
+/// A changeset or patchset of the session extension, as work of now on the tables that are tracked here.
+fn from_others(session: &Session, path: &Path) -> Result<Changeset> {
+    let mut opened = session.replica()?;
+    let schema = opened.replica.schema()?;
+    let at = Time::from_ms(session.around.now_ms());
+    let mut present = |table: &Table, keys: &BTreeSet<Key>| {
+        let mut found = BTreeMap::new();
+        opened.replica.rows(&table.name, &mut |_, row| {
+            let key = table.key_of(row);
+            if keys.contains(&key) {
+                found.insert(key, row.clone());
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    };
+    let imported = changeset_session::import(&all(path)?, &schema, at, &mut present).map_err(|e| naming(path, e))?;
+    if imported.form == Form::Patchset {
+        note("a patchset does not say what was there before: it is taken as edits of the rows that are here now");
+    }
+    if imported.gone > 0 {
+        note(format!(
+            "{} that it deletes {} gone already",
+            count(imported.gone, "row", "rows"),
+            if imported.gone == 1 { "is" } else { "are" }
+        ));
+    }
+    let mut changeset = imported.changeset;
+    let header = &mut changeset.front.header;
+    header.lineage = opened.standing.known.as_ref().map_or(0, |k| k.lineage);
+    header.base_version = opened.standing.base_version;
+    (header.actor, header.at) = (session.actor(&opened.standing)?, at);
+    Ok(changeset)
 }
 
 /// The error with the file's name, which a reader of bytes does not know.

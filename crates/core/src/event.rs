@@ -4,7 +4,7 @@
 use crate::change::{Header, Past, Resolution, Shape};
 use crate::conflict::Conflict;
 use crate::schema::{Schema, SchemaChange};
-use crate::stamp::Time;
+use crate::stamp::{ReplicaId, Time};
 use crate::value::{Key, Row};
 use alloc::{string::String, vec::Vec};
 
@@ -21,6 +21,8 @@ pub enum Event {
     Version(Version),
     /// The policy was set.
     Policy(PolicySet),
+    /// What nobody needs any more was removed.
+    Collected(Collected),
     /// The primary goes on from an older copy, in a new epoch.
     Restored(Restored),
 }
@@ -68,6 +70,34 @@ pub struct Restored {
     pub actor: String,
     /// When.
     pub at: Time,
+}
+
+/// A cleanup removed tombstones that have expired, and row changes that no replica needs and the policy keeps no longer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Who asked for it.
+    pub actor: String,
+    /// When.
+    pub at: Time,
+    /// The oldest version a replica may hold: the row changes of the versions up to it are gone.
+    pub horizon: u64,
+    /// The tombstones that were removed.
+    pub tombstones: Vec<CollectedTombstones>,
+    /// Replicas that were not seen for too long and hold a version before the horizon: they must re-seed.
+    pub expired: Vec<ReplicaId>,
+}
+
+/// The tombstones of one table that a cleanup removed: those of versions up to `through` that were accepted up to `until`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CollectedTombstones {
+    /// The table.
+    pub table: String,
+    /// A version.
+    pub through: u64,
+    /// A moment of acceptance.
+    pub until: Time,
+    /// How many they were.
+    pub count: u64,
 }
 
 /// A row that got another number because its own was taken.

@@ -7,12 +7,14 @@
 extern crate alloc;
 
 pub mod change;
+pub mod chronicle;
 pub mod condense;
 pub mod conflict;
 pub mod digest;
 pub mod error;
 pub mod event;
 pub mod format;
+pub mod planted;
 pub mod policy;
 pub mod renumber;
 pub mod schema;

@@ -14,6 +14,39 @@ use alloc::vec::Vec;
 /// How far, in milliseconds, a stamp may be ahead of the primary's clock where the policy does not say.
 pub const CLOCK_SKEW_MS_MAX: u64 = 300_000;
 
+/// How many days a tombstone is kept where the policy does not say.
+pub const TOMBSTONE_DAYS: u32 = 90;
+
+const FOREVER: &str = "forever";
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// How long something is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Life {
+    /// So many days.
+    Days(u32),
+    /// For ever.
+    Forever,
+}
+
+impl Life {
+    /// When what began at that wall-clock millisecond ends; none where it never does.
+    pub fn end_ms(self, began_ms: u64) -> Option<u64> {
+        match self {
+            Life::Days(days) => Some(began_ms.saturating_add(u64::from(days) * DAY_MS)),
+            Life::Forever => None,
+        }
+    }
+
+    /// What began then or before has ended by that wall-clock millisecond; none where nothing has.
+    pub fn begin_ms(self, now_ms: u64) -> Option<u64> {
+        match self {
+            Life::Days(days) => now_ms.checked_sub(u64::from(days) * DAY_MS),
+            Life::Forever => None,
+        }
+    }
+}
+
 /// What a delete does against an edit of the same row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Deletes {
@@ -118,6 +151,10 @@ pub struct TableRule {
     pub mode: Mode,
     /// The column whose value is a row's rank for [`Strategy::Priority`].
     pub priority_column: Option<String>,
+    /// How long its tombstones are kept.
+    pub tombstones: Life,
+    /// The column by which the app marks rows as deleted.
+    pub soft_delete: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -127,6 +164,8 @@ struct Rules {
     deletes: Option<Deletes>,
     mode: Option<Mode>,
     priority_column: Option<String>,
+    tombstones: Option<Life>,
+    soft_delete: Option<String>,
     columns: BTreeMap<String, ColumnRules>,
 }
 
@@ -145,10 +184,13 @@ pub struct Policy {
     actors: Vec<(String, i64)>,
     replicas: Vec<(String, i64)>,
     clock_skew_ms_max: Option<u64>,
+    history_life: Option<Life>,
+    replica_life: Option<Life>,
 }
 
-const DATASET_KEYS: &str = "strategy, deletes, mode, priority_column, priority_actors, priority_replicas, clock_skew_ms_max";
-const TABLE_KEYS: &str = "strategy, deletes, mode, priority_column";
+const DATASET_KEYS: &str = "strategy, deletes, mode, priority_column, tombstones, soft_delete, history, replicas, \
+                            priority_actors, priority_replicas, clock_skew_ms_max";
+const TABLE_KEYS: &str = "strategy, deletes, mode, priority_column, tombstones, soft_delete";
 const COLUMN_KEYS: &str = "strategy, delimiter";
 
 impl Policy {
@@ -204,6 +246,8 @@ impl Policy {
                 self.replicas = list;
             }
             "clock_skew_ms_max" => self.clock_skew_ms_max = Some(milliseconds(key, value)?),
+            "history" => self.history_life = Some(life(key, value)?),
+            "replicas" => self.replica_life = Some(life(key, value)?),
             _ => set_rules(&mut self.dataset, key, key, value, DATASET_KEYS)?,
         }
         Ok(())
@@ -216,6 +260,11 @@ impl Policy {
         for (key, list) in [("priority_actors", &self.actors), ("priority_replicas", &self.replicas)] {
             if !list.is_empty() {
                 out.push(Entry { path: Vec::new(), key: key.to_string(), value: Setting::Ranks(list.clone()) });
+            }
+        }
+        for (key, life) in [("history", self.history_life), ("replicas", self.replica_life)] {
+            if let Some(life) = life {
+                out.push(Entry { path: Vec::new(), key: key.to_string(), value: life_setting(life) });
             }
         }
         if let Some(ms) = self.clock_skew_ms_max {
@@ -256,7 +305,25 @@ impl Policy {
             deletes: own.and_then(|t| t.deletes).or(dataset.deletes).unwrap_or_default(),
             mode: own.and_then(|t| t.mode).or(dataset.mode).unwrap_or_default(),
             priority_column: own.and_then(|t| t.priority_column.clone()).or_else(|| dataset.priority_column.clone()),
+            tombstones: own.and_then(|t| t.tombstones).unwrap_or_else(|| self.tombstones()),
+            soft_delete: own.and_then(|t| t.soft_delete.clone()).or_else(|| dataset.soft_delete.clone()),
         }
+    }
+
+    /// How long tombstones are kept in tables that have no rule of their own.
+    fn tombstones(&self) -> Life {
+        self.dataset.tombstones.unwrap_or(Life::Days(TOMBSTONE_DAYS))
+    }
+
+    /// How long the row changes of versions are kept: for ever, unless the policy says otherwise.
+    pub fn history(&self) -> Life {
+        self.history_life.unwrap_or(Life::Forever)
+    }
+
+    /// How long after it was last seen a replica holds back what it has not heard of: as long as tombstones are kept,
+    /// unless the policy says otherwise.
+    pub fn replicas(&self) -> Life {
+        self.replica_life.unwrap_or_else(|| self.tombstones())
     }
 
     /// The rank of who wrote something: the actor's where it is listed, else the replica's, else zero.
@@ -274,16 +341,18 @@ impl Policy {
 }
 
 fn push_rules(out: &mut Vec<Entry>, path: &[&String], rules: &Rules) {
-    let mut push = |key: &str, value: Option<&str>| {
+    let mut push = |key: &str, value: Option<Setting>| {
         if let Some(value) = value {
             let path = path.iter().map(|&part| part.clone()).collect();
-            out.push(Entry { path, key: key.to_string(), value: value.into() });
+            out.push(Entry { path, key: key.to_string(), value });
         }
     };
-    push("strategy", rules.strategy.map(Strategy::name));
-    push("deletes", rules.deletes.map(Deletes::name));
-    push("mode", rules.mode.map(Mode::name));
-    push("priority_column", rules.priority_column.as_deref());
+    push("strategy", rules.strategy.map(|s| s.name().into()));
+    push("deletes", rules.deletes.map(|d| d.name().into()));
+    push("mode", rules.mode.map(|m| m.name().into()));
+    push("priority_column", rules.priority_column.as_deref().map(Setting::from));
+    push("tombstones", rules.tombstones.map(life_setting));
+    push("soft_delete", rules.soft_delete.as_deref().map(Setting::from));
 }
 
 fn set_rules(rules: &mut Rules, whole: &str, key: &str, value: &Setting, allowed: &str) -> Result<()> {
@@ -292,6 +361,8 @@ fn set_rules(rules: &mut Rules, whole: &str, key: &str, value: &Setting, allowed
         "deletes" => rules.deletes = Some(choice(whole, value, &Deletes::ALL, Deletes::name)?),
         "mode" => rules.mode = Some(choice(whole, value, &Mode::ALL, Mode::name)?),
         "priority_column" => rules.priority_column = Some(word(whole, value, "a column's name")?),
+        "tombstones" => rules.tombstones = Some(life(whole, value)?),
+        "soft_delete" => rules.soft_delete = Some(word(whole, value, "a column's name")?),
         _ => return Err(unknown_key(whole, allowed)),
     }
     Ok(())
@@ -355,6 +426,23 @@ fn milliseconds(whole: &str, value: &Setting) -> Result<u64> {
         Setting::Ranks(_) => None,
     };
     number.ok_or_else(|| unknown_value(whole, value, "milliseconds, zero or more"))
+}
+
+fn life(whole: &str, value: &Setting) -> Result<Life> {
+    let days = match value {
+        Setting::Number(number) => u32::try_from(*number).ok(),
+        Setting::Text(text) if text == FOREVER => return Ok(Life::Forever),
+        Setting::Text(text) => text.parse().ok(),
+        Setting::Ranks(_) => None,
+    };
+    days.map(Life::Days).ok_or_else(|| unknown_value(whole, value, "days, zero or more, or \"forever\""))
+}
+
+fn life_setting(life: Life) -> Setting {
+    match life {
+        Life::Days(days) => Setting::Number(i64::from(days)),
+        Life::Forever => FOREVER.into(),
+    }
 }
 
 fn ranks(whole: &str, value: &Setting) -> Result<Vec<(String, i64)>> {
@@ -427,6 +515,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_how_long_is_days_or_for_ever() {
+        let default = Policy::default();
+        assert_eq!(
+            (default.table("any").tombstones, default.history(), default.replicas()),
+            (Life::Days(90), Life::Forever, Life::Days(90))
+        );
+        let policy = Policy::from_entries(&[
+            entry(&[], "tombstones", "30"),
+            entry(&["Artist"], "tombstones", "forever"),
+            entry(&["Artist"], "soft_delete", "deleted"),
+            entry(&[], "history", Setting::Number(7)),
+        ])
+        .expect("a valid policy");
+        assert_eq!((policy.table("artist").tombstones, policy.table("album").tombstones), (Life::Forever, Life::Days(30)));
+        assert_eq!((policy.table("ARTIST").soft_delete.as_deref(), policy.table("album").soft_delete), (Some("deleted"), None));
+        assert_eq!((policy.history(), policy.replicas()), (Life::Days(7), Life::Days(30)), "a replica lives as long as tombstones");
+        assert_eq!(Policy::from_entries(&policy.entries()), Ok(policy));
+        assert_eq!((Life::Days(2).end_ms(5), Life::Forever.end_ms(5)), (Some(172_800_005), None));
+    }
+
+    #[test]
     fn actors_rank_before_replicas() {
         let id = ReplicaId(0xabcd << 96);
         let policy = Policy::from_entries(&[
@@ -453,6 +562,10 @@ mod tests {
         refused(&[], "priority_actors", "ann", "policy key priority_actors", "name=rank");
         refused(&[], "priority_replicas", "laptop=1", "policy key priority_replicas", "hexadecimal");
         refused(&[], "clock_skew_ms_max", Setting::Number(-1), "policy key clock_skew_ms_max", "zero or more");
+        refused(&["t"], "tombstones", Setting::Number(-1), "policy key t.tombstones", "days, zero or more, or \"forever\"");
+        refused(&[], "history", "never", "policy key history", "forever");
+        refused(&["t"], "history", "forever", "policy key t.history", "tombstones, soft_delete");
+        refused(&["t"], "soft_delete", "", "policy key t.soft_delete", "column");
         refused(&["a", "b", "c"], "strategy", "manual", "policy key strategy", "a table and a column");
     }
 }

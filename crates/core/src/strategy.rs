@@ -9,6 +9,7 @@ mod json;
 mod tests;
 
 use crate::change::Choice;
+use crate::planted::{self, Bug};
 use crate::stamp::Stamp;
 use crate::text;
 use crate::value::Value;
@@ -189,10 +190,13 @@ pub fn merge_cell(strategy: Strategy, context: &Context<'_>, base: &Value, ours:
         return CellOutcome::Agreed(ours.value.clone());
     }
     // Two equal increments are two increments; for every other strategy two equal edits are one.
-    if ours.value == theirs.value && strategy != Strategy::Counter {
+    if ours.value == theirs.value && (strategy != Strategy::Counter || planted::is(Bug::X1)) {
         return CellOutcome::Agreed(ours.value.clone());
     }
-    let is_ours_early = (ours.stamp, ours.value) <= (theirs.stamp, theirs.value);
+    let is_ours_early = match () {
+        () if planted::is(Bug::G4) => ours.stamp.time < theirs.stamp.time,
+        () => (ours.stamp, ours.value) <= (theirs.stamp, theirs.value) && !planted::is(Bug::G6),
+    };
     let (early, late) = if is_ours_early { (ours, theirs) } else { (theirs, ours) };
     let choice = |pick: Pick| {
         if (pick == Pick::Early) == is_ours_early { Choice::Ours } else { Choice::Theirs }

@@ -8,6 +8,7 @@ mod diff;
 #[cfg(test)]
 mod tests;
 
+use crate::planted::{self, Bug};
 use alloc::vec::Vec;
 use core::ops::Range;
 use diff::{Hunk, diff};
@@ -90,7 +91,7 @@ fn weave<'a>(base: &'a [u8], mut ours: Edits<'a>, mut theirs: Edits<'a>) -> Merg
             (Some(a), Some(b)) if is_before(b, a) => false,
             (Some(_), Some(_)) => {
                 let overlap = overlap(&mut ours, &mut theirs);
-                if ours.text[overlap.ours.clone()] == theirs.text[overlap.theirs.clone()] {
+                if planted::is(Bug::L5) || ours.text[overlap.ours.clone()] == theirs.text[overlap.theirs.clone()] {
                     out.replace(&overlap.base, &ours.text[overlap.ours]);
                 } else {
                     overlaps.push(overlap);

@@ -9,6 +9,7 @@ use mainstem_core::change::{Cell, Change, Edit, Shape};
 use mainstem_core::digest::{self, RowDigester, Sum};
 use mainstem_core::event::{Digest, TableDigest};
 use mainstem_core::format::page;
+use mainstem_core::planted::{self, Bug};
 use mainstem_core::schema::{Schema, Table};
 use mainstem_core::stamp::Time;
 use mainstem_core::value::{Row, Value};
@@ -273,7 +274,7 @@ pub fn cells(before: &[Value], after: &[Value], at: Time, cell_at: &[(usize, Tim
         .iter()
         .zip(after)
         .enumerate()
-        .filter(|(_, (b, a))| b != a)
+        .filter(|(_, (b, a))| b != a && !(planted::is(Bug::B14) && a.is_null()))
         .map(|(column, (b, a))| Cell { column, before: b.clone(), after: a.clone(), at: time(column) })
         .collect()
 }

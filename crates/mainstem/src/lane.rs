@@ -1,5 +1,8 @@
 //! How a changeset's columns map to the ground's: by name, through the renames that happened since its base.
+use crate::error::Result;
+use crate::tables::Tables;
 use mainstem_core::change::{Cell, Change, Edit, Front, Shape};
+use mainstem_core::planted::{self, Bug};
 use mainstem_core::schema::{Schema, SchemaChange, Table};
 use mainstem_core::value::{Key, Row, Value};
 
@@ -20,6 +23,8 @@ pub struct Lane {
     defaults: Row,
     /// True where both sides have the same columns and key in the same places, so that nothing needs to be moved.
     pub is_straight: bool,
+    /// True where the table was declared anew since, so that its values may be stored in another form.
+    pub is_redeclared: bool,
 }
 
 /// The lanes of all shapes of a changeset.
@@ -37,7 +42,9 @@ pub fn lanes(schema: &Schema, front: &Front, steps: &[SchemaChange]) -> Vec<Lane
                 }
             }
             let table = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&name));
-            Lane::between(schema, table, shape, steps)
+            let mut lane = Lane::between(schema, table, shape, steps);
+            lane.is_redeclared |= front.schema.iter().any(|step| redeclares(step, &shape.table));
+            lane
         })
         .collect()
 }
@@ -94,17 +101,22 @@ impl Lane {
                 key: from.key.clone(),
                 defaults: Vec::new(),
                 is_straight: false,
+                is_redeclared: false,
             };
         };
         let there = &schema.tables[index];
-        let columns: Vec<Option<usize>> = from.columns.iter().map(|name| there.column(&renamed(&from.table, name, steps))).collect();
+        let mut columns: Vec<Option<usize>> = from.columns.iter().map(|name| there.column(&renamed(&from.table, name, steps))).collect();
+        if planted::is(Bug::D3) {
+            columns = (0..from.columns.len()).map(|n| Some(n).filter(|n| *n < there.columns.len())).collect();
+        }
         let is_straight = columns.len() == there.columns.len()
             && columns.iter().enumerate().all(|(n, column)| *column == Some(n))
             && from.key == there.key;
         let defaults = there.columns.iter().map(|c| constant_default(c.default.as_deref())).collect();
         // A number that is a link follows its parent's and is never changed by itself.
-        let shape = Shape { is_numbered: there.gives_numbers(), ..shape_of(there) };
-        Lane { table, shape, columns, names: from.columns.clone(), key: from.key.clone(), defaults, is_straight }
+        let shape = Shape { is_numbered: there.gives_numbers() && !planted::is(Bug::C3), ..shape_of(there) };
+        let is_redeclared = steps.iter().any(|step| redeclares(step, &from.table) || redeclares(step, &there.name));
+        Lane { table, shape, columns, names: from.columns.clone(), key: from.key.clone(), defaults, is_straight, is_redeclared }
     }
 
     /// A whole row in the ground's columns; columns it does not know get their default.
@@ -181,6 +193,47 @@ impl Lane {
         let moved_from = change.moved_from.as_ref().map(|k| self.local_key(k));
         (Change { table: change.table, key: self.local_key(&change.key), edit, at: change.at, moved_from }, lost)
     }
+}
+
+/// True for a step that declares that table anew.
+pub fn redeclares(step: &SchemaChange, name: &str) -> bool {
+    matches!(step, SchemaChange::Rebuild { table, .. } if table.name.eq_ignore_ascii_case(name))
+}
+
+/// A key in the form in which its table stores it now.
+pub fn reform_key<T: Tables + ?Sized>(tables: &mut T, table: usize, key: &mut Key) -> Result<()> {
+    let schema = tables.schema();
+    let mut row: Row = vec![Value::Null; schema.tables[table].columns.len()];
+    for (value, column) in key.iter().zip(&schema.tables[table].key) {
+        row[*column] = value.clone();
+    }
+    *key = schema.tables[table].key_of(&tables.stored_form(table, &row)?);
+    Ok(())
+}
+
+/// Puts the values of a change into the form in which their table stores them now. What the new declaration made of a
+/// value is then no edit of it, on either side.
+pub fn reform<T: Tables + ?Sized>(tables: &mut T, table: usize, change: &mut Change) -> Result<()> {
+    reform_key(tables, table, &mut change.key)?;
+    if let Some(key) = &mut change.moved_from {
+        reform_key(tables, table, key)?;
+    }
+    match &mut change.edit {
+        Edit::Insert(row) | Edit::Delete(row) => *row = tables.stored_form(table, row)?,
+        Edit::Update(cells) => {
+            let mut before: Row = vec![Value::Null; tables.schema().tables[table].columns.len()];
+            let mut after = before.clone();
+            for cell in cells.iter() {
+                (before[cell.column], after[cell.column]) = (cell.before.clone(), cell.after.clone());
+            }
+            let (mut before, mut after) = (tables.stored_form(table, &before)?, tables.stored_form(table, &after)?);
+            for cell in cells.iter_mut() {
+                (cell.before, cell.after) = (std::mem::take(&mut before[cell.column]), std::mem::take(&mut after[cell.column]));
+            }
+            cells.retain(|cell| cell.before != cell.after);
+        }
+    }
+    Ok(())
 }
 
 fn renamed(table: &str, column: &str, steps: &[SchemaChange]) -> String {

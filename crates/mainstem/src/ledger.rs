@@ -1,10 +1,13 @@
 //! The primary's append-only record of events, and the pages of row changes that its versions refer to.
 use crate::error::Result;
 use mainstem_core::change::{Change, Shape};
+use mainstem_core::chronicle::{Chronicle, TableId};
 use mainstem_core::conflict::Conflict;
 use mainstem_core::event::{Digest, Event, Restored, TableDigest, Version, Waiting};
-use mainstem_core::stamp::ReplicaId;
+use mainstem_core::stamp::{ReplicaId, Time};
 use mainstem_core::value::Key;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 pub use mainstem_core::three_way::Touch;
 
@@ -26,6 +29,32 @@ pub enum Appended {
     Done(Head),
     /// Somebody else appended first; the head as it is now.
     Stale(Head),
+}
+
+/// The deletion of one row, as the ledger remembers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Buried {
+    /// Which of its version's deletions it is, from 1.
+    pub place: u64,
+    /// The table's name now, or its last where it was dropped.
+    pub table: String,
+    /// When the primary accepted it.
+    pub accepted_at: Time,
+    /// The deletion.
+    pub touch: Touch,
+}
+
+/// How many rows of one table a version deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuriedCount {
+    /// The version.
+    pub version: u64,
+    /// The table's name now, or its last where it was dropped.
+    pub table: String,
+    /// When the primary accepted the version.
+    pub accepted_at: Time,
+    /// How many.
+    pub count: u64,
 }
 
 /// Events, pages and what is folded from them, inside one transaction with the tables.
@@ -71,4 +100,27 @@ pub trait Ledger {
     fn restored(&mut self) -> Result<Option<Restored>>;
     /// The policy in force, as TOML.
     fn policy_text(&mut self) -> Result<String>;
+    /// What tables and columns were called when, from the first event and every version's steps.
+    fn chronicle(&mut self) -> Result<Arc<Chronicle>>;
+    /// What happened to a row in these versions, newest first: at least `limit` touches where there are as many, and a
+    /// version's never divided. The table may have been dropped since.
+    fn past(&mut self, table: TableId, key: &Key, versions: RangeInclusive<u64>, limit: usize) -> Result<Vec<Touch>>;
+    /// Visits the rows of a table that were touched after a version, each key at least once. The table may have been dropped;
+    /// then keys of other dropped tables may be among them, of which [`Ledger::past`] knows nothing.
+    fn touched_since(&mut self, table: TableId, after: u64, visit: &mut dyn FnMut(&Key) -> Result<()>) -> Result<()>;
+    /// The policy that was in force when a version was appended, as TOML.
+    fn policy_at(&mut self, version: u64) -> Result<String>;
+    /// The versions in which rows were renumbered, oldest first.
+    fn renumberings(&mut self) -> Result<Vec<u64>>;
+    /// The oldest version that replicas may hold. Row changes of the versions up to it are gone but for those that a
+    /// tombstone keeps, and no row has touches of them.
+    fn horizon(&mut self) -> Result<u64>;
+    /// At most `limit` tombstones after one (its version and place), oldest first.
+    fn tombstones(&mut self, after: (u64, u64), limit: usize) -> Result<Vec<Buried>>;
+    /// Visits how many tombstones each version left in each table, oldest first.
+    fn tombstone_counts(&mut self, visit: &mut dyn FnMut(&BuriedCount) -> Result<()>) -> Result<()>;
+    /// The last version up to which all were accepted before a moment or at it.
+    fn accepted_until(&mut self, until: Time) -> Result<u64>;
+    /// How many pages of row changes are kept, and how many bytes they take.
+    fn page_sizes(&mut self) -> Result<(u64, u64)>;
 }

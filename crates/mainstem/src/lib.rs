@@ -3,10 +3,14 @@
 //! Invariant: no technology here. SQLite, HTTP and files are adapters; time, randomness and names are arguments.
 #![warn(missing_docs)]
 
+pub mod audit;
 pub mod body;
 pub mod changeset_file;
 pub mod changeset_json;
+pub mod changeset_session;
+pub mod cleanup;
 pub mod error;
+pub mod history;
 pub mod lane;
 pub mod ledger;
 pub mod local;
@@ -15,9 +19,11 @@ pub mod primary;
 pub mod rebase;
 pub mod replica;
 pub mod schema_merge;
+pub mod stale;
 pub mod store;
 pub mod sync;
 pub mod tables;
+pub mod tombstones;
 pub mod wiring;
 pub mod writer;
 

@@ -2,27 +2,37 @@
 //!
 //! Invariant: each call is one transaction over ledger and tables; a crash leaves before or after.
 //! Deliberately absent: who may do what (the server's matter), and how rows and events are stored.
+mod pages;
+
+use crate::audit::{self, Differing, Findings, Link};
 use crate::body::{Body, Digests, Written};
+use crate::cleanup::{self, Cleanup, Rehearsal, check_horizon};
 use crate::error::{Error, Result};
+use crate::history::{self, Blame, RowHistory, RowPlace};
 use crate::ledger::{Appended, Head, Ledger};
 use crate::policy_text;
 use crate::primary::{
-    Acquaintance, Cursor, Description, Item, Pages, Primary, Pull, Pushed, Recent, RowVisitor, SnapshotSink, SnapshotStart,
+    Acquaintance, Cursor, Deleted, Description, Item, KnownReplica, Pages, Primary, Pull, Pushed, Recent, RowVisitor, Seen, SnapshotSink,
+    SnapshotStart,
 };
 use crate::rebase::{Effects, Ground, Outcome, Place, rebase};
 use crate::store::{Store, Transaction};
 use crate::tables::Wrote;
+use crate::tombstones::{self, Tombstone, Wanted};
 use crate::wiring::Around;
 use mainstem_core::ErrorKind;
-use mainstem_core::change::{Change, Edit, Front, Header};
+use mainstem_core::change::{Front, Header};
+use mainstem_core::chronicle::Chronicle;
 use mainstem_core::conflict::Conflict;
 use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Restored, Version, Waiting};
 use mainstem_core::format::event as event_format;
+use mainstem_core::planted::{self, Bug};
 use mainstem_core::policy::{Mode, Policy};
 use mainstem_core::schema::{Schema, SchemaChange};
 use mainstem_core::stamp::{ReplicaId, Time};
 use mainstem_core::three_way::Touch;
 use mainstem_core::value::{Key, Row};
+use pages::{Checked, OnePage};
 
 /// Rows that a snapshot hands over at once.
 const SNAPSHOT_ROWS: usize = 1_000;
@@ -127,6 +137,17 @@ impl<S: Store> LocalPrimary<S> {
         Ok(restored)
     }
 
+    /// Throws everything away that is folded from events and pages, and folds it again, in one transaction. Returns how it
+    /// differed, and says where stored rows, which no fold brings back, are not what they were.
+    pub fn rebuild(&mut self, findings: Findings<'_>) -> Result<Vec<Differing>> {
+        let mut tx = self.store.begin()?;
+        let differing = tx.rebuild()?;
+        tx.commit()?;
+        self.absorb()?;
+        audit::check_rows(&mut *self.store.begin_read()?, findings)?;
+        Ok(differing)
+    }
+
     /// Takes what other programs wrote straight into the tables as a version of its own.
     fn absorb(&mut self) -> Result<()> {
         let mut tx = self.store.begin_read()?;
@@ -140,7 +161,7 @@ impl<S: Store> LocalPrimary<S> {
     }
 }
 
-fn append(tx: &mut dyn Transaction, event: &Event) -> Result<Head> {
+pub(crate) fn append(tx: &mut dyn Transaction, event: &Event) -> Result<Head> {
     let head = tx.head()?;
     match tx.append(&head, event)? {
         Appended::Done(head) => Ok(head),
@@ -167,7 +188,7 @@ fn describe(tx: &mut dyn Transaction) -> Result<Description> {
         policy: tx.policy_text()?,
         tables: tx.digests()?,
         restored,
-        horizon: 0,
+        horizon: tx.horizon()?,
     })
 }
 
@@ -192,6 +213,9 @@ fn restore_in(tx: &mut dyn Transaction, around: &Around, from: &str, actor: &str
 /// Refuses a replica that belongs elsewhere, or that knows a version this primary never had.
 fn check_known(tx: &mut dyn Transaction, known: &Acquaintance) -> Result<()> {
     let genesis = genesis(tx)?;
+    if planted::is(Bug::F5) {
+        return Ok(());
+    }
     if genesis.lineage != known.lineage {
         return Err(Error::new(
             ErrorKind::Conflict,
@@ -200,7 +224,8 @@ fn check_known(tx: &mut dyn Transaction, known: &Acquaintance) -> Result<()> {
         )
         .hint("mainstem clone ADDRESS NEW.db to work on that dataset, or check the address with mainstem config remote"));
     }
-    let is_known = epoch(tx, &genesis)? == known.epoch && tx.version_hash(known.version)? == Some(known.hash);
+    let is_here = epoch(tx, &genesis)? == known.epoch && tx.version_hash(known.version)? == Some(known.hash);
+    let is_known = is_here || planted::is(Bug::F3);
     if !is_known {
         return Err(Error::new(
             ErrorKind::Conflict,
@@ -368,70 +393,22 @@ fn parent_is_there(tx: &mut dyn Transaction, waiting: &Waiting) -> Result<bool> 
     Ok(false)
 }
 
-struct OnePage {
-    change: Option<Change>,
-    is_read: bool,
-}
-
-impl Pages for OnePage {
-    fn next(&mut self) -> Result<Option<Vec<Change>>> {
-        let page = if self.is_read { None } else { self.change.clone().map(|c| vec![c]) };
-        self.is_read = true;
-        Ok(page)
-    }
-    fn rewind(&mut self) -> Result<()> {
-        self.is_read = false;
-        Ok(())
-    }
-}
-
-/// Pages from outside: what they must not contain is refused before it is used.
-struct Checked<'a> {
-    inner: &'a mut dyn Pages,
-    front: &'a Front,
-    reviewed: Vec<bool>,
-}
-
-impl Pages for Checked<'_> {
-    fn next(&mut self) -> Result<Option<Vec<Change>>> {
-        let Some(page) = self.inner.next()? else { return Ok(None) };
-        for change in &page {
-            let shape = self.front.shapes.get(change.table).ok_or_else(|| Error::corrupt("a change refers to no table"))?;
-            if self.reviewed[change.table] {
-                return Err(Error::new(
-                    ErrorKind::Denied,
-                    "review_required",
-                    format!("table {} takes changes by review only", shape.table),
-                )
-                .hint(format!(
-                    "mainstem policy set '\"{}\".mode' direct (proposals come with a later version of Mainstem)",
-                    shape.table.replace('"', "\\\"").replace('\'', "'\\''")
-                )));
-            }
-            if change.at > self.front.header.at {
-                return Err(Error::invalid(format!("a change of table {} is stamped later than its changeset", shape.table)));
-            }
-        }
-        Ok(Some(page))
-    }
-    fn rewind(&mut self) -> Result<()> {
-        self.inner.rewind()
-    }
-}
-
 impl<S: Store> LocalPrimary<S> {
     fn recognise(tx: &mut dyn Transaction, front: &Front) -> Result<Option<Pushed>> {
-        if let Some(version) = tx.find_write(front.header.write_id)? {
+        if let Some(version) = tx.find_write(front.header.write_id)?.filter(|_| !planted::is(Bug::I1)) {
             return Ok(Some(Pushed::Already { version }));
         }
         if front.again.is_some() {
             return Ok(None);
         }
         let last = tx.last_sequence(front.header.replica)?;
-        if front.header.sequence <= last {
+        if planted::is(Bug::F2) && front.header.sequence <= last {
+            return Ok(Some(Pushed::Already { version: tx.head()?.version }));
+        }
+        if front.header.sequence <= last && !planted::is(Bug::F1) {
             return Ok(Some(Pushed::Reused));
         }
-        if front.header.sequence > last + 1 {
+        if front.header.sequence > last + 1 && !planted::is(Bug::I9) {
             return Ok(Some(Pushed::Gap { expected: last + 1 }));
         }
         Ok(None)
@@ -439,7 +416,7 @@ impl<S: Store> LocalPrimary<S> {
 
     fn check_clock(now: u64, policy: &Policy, front: &Front) -> Result<()> {
         let ahead = policy.clock_skew_ms_max();
-        if front.header.at.ms() > now.saturating_add(ahead) {
+        if front.header.at.ms() > now.saturating_add(ahead) && !planted::is(Bug::G2) {
             let seconds = (front.header.at.ms() - now) / 1000;
             return Err(Error::new(
                 ErrorKind::Invalid,
@@ -466,6 +443,7 @@ impl<S: Store> Primary for LocalPrimary<S> {
             tx.commit()?;
             return Ok(answer);
         }
+        check_horizon(&mut *tx, known.version.min(front.header.base_version))?;
         if front.header.lineage != known.lineage || front.header.base_version > tx.head()?.version {
             return Err(Error::invalid("the changeset was not made on this dataset's versions"));
         }
@@ -491,8 +469,9 @@ impl<S: Store> Primary for LocalPrimary<S> {
         self.absorb()?;
         let mut tx = self.store.begin_read()?;
         check_known(&mut *tx, known)?;
+        check_horizon(&mut *tx, known.version.min(from.version.saturating_sub(1)))?;
         let head = tx.head()?;
-        let mut pull = Pull { items: Vec::new(), next: from, is_last: false, policy: tx.policy_text()?, head };
+        let mut pull = Pull { from, items: Vec::new(), next: from, is_last: false, policy: tx.policy_text()?, head };
         let mut bytes = 0;
         let mut pages = None;
         while bytes < bytes_max || pull.items.is_empty() {
@@ -552,7 +531,7 @@ impl<S: Store> Primary for LocalPrimary<S> {
                 }
                 Ok(())
             })?;
-            if !page.is_empty() {
+            if !page.is_empty() && !planted::is(Bug::I5) {
                 sink.rows(table, &page)?;
             }
         }
@@ -572,35 +551,60 @@ impl<S: Store> Primary for LocalPrimary<S> {
     }
 
     fn page(&mut self, version: u64, page: u64) -> Result<Option<Vec<u8>>> {
-        self.store.begin_read()?.page(version, page)
+        let mut tx = self.store.begin_read()?;
+        let found = tx.page(version, page)?;
+        if found.is_none() {
+            check_horizon(&mut *tx, version.saturating_sub(1))?;
+        }
+        Ok(found)
     }
 
     fn rows(&mut self, table: &str, version: u64, visit: RowVisitor<'_>) -> Result<()> {
+        // What other programs wrote since is a version of its own first, or it would be taken for part of this one.
+        self.absorb()?;
         let mut tx = self.store.begin_read()?;
-        let schema = tx.schema();
-        let Some(index) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(table)) else {
-            return Err(Error::not_found(format!("the primary has no table {table}")));
-        };
-        let names = schema.tables[index].column_names();
-        let mut touched = Vec::new();
-        if tx.head()?.version > version {
-            tx.touched(table, version, &mut |key| {
-                touched.push(key.clone());
-                Ok(())
-            })?;
-        }
-        let changed: std::collections::HashSet<&Key> = touched.iter().collect();
-        tx.scan(index, &mut |row| {
-            if changed.contains(&schema.tables[index].key_of(row)) { Ok(()) } else { visit(&names, row) }
-        })?;
-        for key in &touched {
-            let touches = Ledger::touches(&mut *tx, table, key, version)?;
-            let now = tx.get(index, key)?;
-            if let Some(row) = before(&schema, index, now, &touches) {
-                visit(&names, &row)?;
+        check_horizon(&mut *tx, version)?;
+        history::rows_at(&mut *tx, table, version, visit)
+    }
+
+    fn row_history(&mut self, from: &RowPlace, limit: usize) -> Result<RowHistory> {
+        history::row_history(&mut *self.store.begin_read()?, from, limit)
+    }
+
+    fn touches(&mut self, row: &RowPlace, after: u64) -> Result<Vec<Touch>> {
+        history::touches_after(&mut *self.store.begin_read()?, row, after)
+    }
+
+    fn blame(&mut self, place: &RowPlace) -> Result<Blame> {
+        history::blame(&mut *self.store.begin_read()?, place)
+    }
+
+    fn events(&mut self, after: u64, bytes_max: usize) -> Result<Vec<Link>> {
+        let mut tx = self.store.begin_read()?;
+        let last = tx.head()?.events;
+        let (mut links, mut bytes_there) = (Vec::new(), 0);
+        for position in after + 1..=last {
+            if bytes_there >= bytes_max && !links.is_empty() {
+                break;
             }
+            // A position without an event is for the reader to see.
+            let Some((bytes, hash)) = tx.event(position)? else { continue };
+            bytes_there += bytes.len();
+            links.push(Link { position, bytes, hash });
         }
-        Ok(())
+        Ok(links)
+    }
+
+    fn examine(&mut self, findings: Findings<'_>) -> Result<u64> {
+        self.absorb()?;
+        let mut tx = self.store.begin_read()?;
+        let rows = audit::check_rows(&mut *tx, findings)?;
+        audit::report(&tx.examine()?, findings)?;
+        Ok(rows)
+    }
+
+    fn chronicle(&mut self) -> Result<Chronicle> {
+        Ok((*self.store.begin_read()?.chronicle()?).clone())
     }
 
     fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>> {
@@ -626,6 +630,43 @@ impl<S: Store> Primary for LocalPrimary<S> {
         append(&mut *tx, &Event::Policy(PolicySet { text: text.to_owned(), actor: actor.to_owned(), at }))?;
         tx.commit()
     }
+
+    fn seen(&mut self, known: &Acquaintance, seen: &Seen) -> Result<()> {
+        let mut tx = self.store.begin_read()?;
+        check_known(&mut *tx, known)?;
+        check_horizon(&mut *tx, known.version.min(seen.version))?;
+        let now = Time::from_ms(self.around.now_ms());
+        if !cleanup::is_news(&mut *tx, seen, now)? {
+            return Ok(());
+        }
+        drop(tx);
+        let Some(mut tx) = self.store.begin_if_free()? else { return Ok(()) };
+        check_horizon(&mut *tx, known.version.min(seen.version))?;
+        tx.put_replica(&KnownReplica { seen: seen.clone(), at: now, is_expired: false, must_reseed: false })?;
+        tx.commit()
+    }
+
+    fn replicas(&mut self) -> Result<Vec<KnownReplica>> {
+        cleanup::replicas(&mut *self.store.begin_read()?, self.around.now_ms())
+    }
+
+    fn tombstones(&mut self, wanted: &Wanted, visit: &mut dyn FnMut(&Tombstone) -> Result<()>) -> Result<()> {
+        self.absorb()?;
+        tombstones::visit(&mut *self.store.begin_read()?, self.around.now_ms(), wanted, visit)
+    }
+
+    fn deleted_since(&mut self, table: &str, keys: &[Key], after: u64) -> Result<Vec<Deleted>> {
+        tombstones::deleted_since(&mut *self.store.begin_read()?, table, keys, after)
+    }
+
+    fn cleanup(&mut self, actor: &str, rehearsal: Rehearsal) -> Result<Cleanup> {
+        let mut tx = self.store.begin()?;
+        let done = cleanup::cleanup(&mut *tx, self.around.now_ms(), actor)?;
+        if rehearsal == Rehearsal::Real && !done.is_nothing() {
+            tx.commit()?;
+        }
+        Ok(done)
+    }
 }
 
 /// How the versions before one are recognised, newest first.
@@ -637,26 +678,4 @@ fn recent(tx: &mut dyn Transaction, head: u64) -> Result<Vec<Recent>> {
         recent.push(Recent { version: number, hash, write_id: version.header.write_id });
     }
     Ok(recent)
-}
-
-/// A row as it was before the touches.
-fn before(schema: &Schema, table: usize, now: Option<Row>, touches: &[Touch]) -> Option<Row> {
-    let mut row = now;
-    for touch in touches.iter().rev() {
-        let lane = crate::lane::Lane::between(schema, Some(table), &touch.shape, &[]);
-        row = match (&touch.change.edit, row) {
-            (Edit::Insert(_), _) => None,
-            (Edit::Delete(image), _) => Some(lane.local_row(image)),
-            (Edit::Update(cells), Some(mut row)) => {
-                for cell in cells {
-                    if let Some(column) = lane.columns[cell.column] {
-                        row[column] = cell.before.clone();
-                    }
-                }
-                Some(row)
-            }
-            (Edit::Update(_), None) => None,
-        };
-    }
-    row
 }

@@ -1,11 +1,17 @@
 //! Where accepted versions live, near or far.
+use crate::audit::{Findings, Link};
+use crate::cleanup::{Cleanup, Rehearsal};
 use crate::error::Result;
-use crate::ledger::Head;
+use crate::history::{Blame, RowHistory, RowPlace};
+use crate::ledger::{Head, Touch};
+use crate::tombstones::{Tombstone, Wanted};
 use mainstem_core::change::{Change, Front};
-use mainstem_core::conflict::Conflict;
+use mainstem_core::chronicle::Chronicle;
+use mainstem_core::conflict::{Conflict, Image};
 use mainstem_core::event::{Digest, Restored, TableDigest, Version, Waiting};
 use mainstem_core::schema::Schema;
-use mainstem_core::value::Row;
+use mainstem_core::stamp::{ReplicaId, Time};
+use mainstem_core::value::{Key, Row};
 
 /// What a primary says of itself.
 #[derive(Clone, Debug)]
@@ -26,6 +32,42 @@ pub struct Description {
     pub restored: Option<Restored>,
     /// The oldest version a replica may hold; one with an earlier version must re-seed.
     pub horizon: u64,
+}
+
+/// A replica as it tells its primary of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Its identity.
+    pub replica: ReplicaId,
+    /// Who works on it.
+    pub actor: String,
+    /// Its cursor: the oldest version that its work stands on. That is the version it holds, or an earlier one on which
+    /// a changeset was made that is not accepted yet.
+    pub version: u64,
+}
+
+/// A replica as its primary knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownReplica {
+    /// What it said last.
+    pub seen: Seen,
+    /// When that was.
+    pub at: Time,
+    /// True where it was not seen for longer than the policy lets it hold anything back.
+    pub is_expired: bool,
+    /// True where a cleanup has removed what it would need: it must re-seed.
+    pub must_reseed: bool,
+}
+
+/// A row that was deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deleted {
+    /// The row.
+    pub key: Key,
+    /// The version that deleted it.
+    pub version: u64,
+    /// The row as it was last, by column name.
+    pub image: Image,
 }
 
 /// What a replica knows of its primary, presented with each request so that a stranger is refused.
@@ -65,6 +107,8 @@ pub enum Item {
 /// What one pull brings.
 #[derive(Clone, Debug)]
 pub struct Pull {
+    /// The place that was asked for: an answer that is not what comes next is told by it.
+    pub from: Cursor,
     /// In order.
     pub items: Vec<Item>,
     /// Where to go on.
@@ -157,6 +201,9 @@ pub struct SnapshotStart {
 }
 
 /// A primary, local or remote. Synchronous, and safe to call from many processes at once.
+///
+/// What needs versions before the horizon ([`Description::horizon`]) is answered by an error of kind Conflict with the code
+/// `behind_horizon`: a push, a pull, rows or pages of that age. A changeset that was accepted is recognised all the same.
 pub trait Primary {
     /// What this primary is and where it stands.
     fn describe(&mut self) -> Result<Description>;
@@ -177,8 +224,23 @@ pub trait Primary {
     fn version(&mut self, version: u64) -> Result<Option<Version>>;
     /// One page of a version, as bytes.
     fn page(&mut self, version: u64, page: u64) -> Result<Option<Vec<u8>>>;
-    /// Streams the rows of one table as they were at a version, in no particular order.
+    /// Streams the rows of one table as they were at a version, in no particular order, under the columns they had then.
+    /// The table is named as it was at that version or is now.
     fn rows(&mut self, table: &str, version: u64, visit: RowVisitor<'_>) -> Result<()>;
+    /// What happened to a row up to a version, newest first: at least `limit` things where there are as many, a version's
+    /// never divided. The table may be gone since.
+    fn row_history(&mut self, from: &RowPlace, limit: usize) -> Result<RowHistory>;
+    /// What happened to a row after a version, up to the place's version, oldest first.
+    fn touches(&mut self, row: &RowPlace, after: u64) -> Result<Vec<Touch>>;
+    /// Where each cell of a row at a version comes from. `NotFound` where no version up to it ever had such a row.
+    fn blame(&mut self, place: &RowPlace) -> Result<Blame>;
+    /// The events after a position, oldest first, in at most about `bytes_max` bytes (but at least one where there is any).
+    fn events(&mut self, after: u64, bytes_max: usize) -> Result<Vec<Link>>;
+    /// Compares stored rows with the latest version's digests, and what is folded with events and pages. Returns how many
+    /// rows there are.
+    fn examine(&mut self, findings: Findings<'_>) -> Result<u64>;
+    /// What tables and columns were called when.
+    fn chronicle(&mut self) -> Result<Chronicle>;
     /// Conflicts, oldest first.
     fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>>;
     /// Begins a new epoch where this primary does not have the version that a replica of the same epoch holds: somebody put
@@ -187,4 +249,18 @@ pub trait Primary {
     fn begin_epoch(&mut self, known: &Acquaintance, actor: &str) -> Result<u128>;
     /// Replaces the policy.
     fn set_policy(&mut self, text: &str, actor: &str) -> Result<()>;
+    /// A replica says which version it holds, after each push and pull. Nothing hangs on it at once: where the primary is
+    /// busy or its disk is full it is not noted, and the replica holds back more than it needs until it is heard again.
+    fn seen(&mut self, known: &Acquaintance, seen: &Seen) -> Result<()>;
+    /// The replicas that this primary knows of, those seen last first.
+    fn replicas(&mut self) -> Result<Vec<KnownReplica>>;
+    /// Visits the tombstones that are wanted, oldest first: remembered deletions, and rows that are marked as deleted where the
+    /// policy names the column.
+    fn tombstones(&mut self, wanted: &Wanted, visit: &mut dyn FnMut(&Tombstone) -> Result<()>) -> Result<()>;
+    /// Which of these rows were deleted after a version, each with its last deletion, whatever was made of the key since.
+    fn deleted_since(&mut self, table: &str, keys: &[Key], after: u64) -> Result<Vec<Deleted>>;
+    /// Removes the tombstones that have expired and that every replica which is not expired has heard of; moves the
+    /// horizon; marks replicas that must re-seed. All of it is one event in one transaction, and nothing at all happens
+    /// where there is nothing to remove. `Rehearsal::DryRun` does the same and then undoes it.
+    fn cleanup(&mut self, actor: &str, rehearsal: Rehearsal) -> Result<Cleanup>;
 }

@@ -2,7 +2,7 @@
 use crate::error::Result;
 use crate::primary::{Acquaintance, Cursor, Pages, Primary, Pull};
 use mainstem_core::change::{Change, Choice, Front, Shape};
-use mainstem_core::conflict::Conflict;
+use mainstem_core::conflict::{Conflict, Image};
 use mainstem_core::event::{Digest, Version};
 use mainstem_core::stamp::ReplicaId;
 use mainstem_core::value::{Key, Value};
@@ -69,6 +69,29 @@ pub struct RestoreTarget {
     pub key: Option<Key>,
     /// Columns; all where empty.
     pub columns: Vec<String>,
+}
+
+/// A row to bring back.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PutBack {
+    /// A row that is not there any more.
+    Row {
+        /// The table.
+        table: String,
+        /// The row, by column name.
+        image: Image,
+    },
+    /// A row that is there and marked as deleted.
+    Unmark {
+        /// The table.
+        table: String,
+        /// The row.
+        key: Key,
+        /// The column that marks it.
+        column: String,
+        /// What the column held before; where nobody knows, its default or NULL or zero.
+        before: Option<Value>,
+    },
 }
 
 /// The answer to give to a conflict.
@@ -169,7 +192,8 @@ pub trait Replica {
     /// Where the next pull starts.
     fn cursor(&mut self) -> Result<Cursor>;
     /// Takes what a pull brought: versions that are complete are applied in one transaction with the cursor, with
-    /// local work rebased on top; a version that is not complete yet is kept until it is.
+    /// local work rebased on top; a version that is not complete yet is kept until it is. An answer that does not begin at
+    /// the cursor (it came twice, late, or after a gap) changes nothing.
     fn receive(&mut self, pull: &Pull) -> Result<Received>;
     /// Finds writes that capture missed, by comparing every row with the primary's at the version held here, and
     /// records them as local edits. Returns how many rows.
@@ -205,6 +229,9 @@ pub trait Replica {
     fn pending(&mut self) -> Result<Vec<(Front, mainstem_core::event::Waiting)>>;
     /// Puts rows or cells back to what they were at the last commit (or base). Returns how many rows.
     fn restore(&mut self, since: Since, target: &RestoreTarget) -> Result<u64>;
+    /// Brings rows back, all or none, as local edits. A row that is there as it was is left. A row whose key another row has
+    /// taken, or whose parent is not there, refuses them all. Gives how many were written.
+    fn put_back(&mut self, rows: &[PutBack]) -> Result<u64>;
     /// Compares stored rows with what capture believes. `reference` gives the primary's rows, where there is one.
     fn verify(&mut self, reference: Option<&mut dyn Primary>, progress: Progress<'_>) -> Result<Verified>;
     /// Applies a changeset from a file as local edits, by the same rules as a push. Returns rows changed and conflicts.

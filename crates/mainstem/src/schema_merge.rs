@@ -34,6 +34,7 @@ pub fn merge<G: Ground + ?Sized>(
     out: &mut Outcome,
 ) -> Result<()> {
     for step in &front.schema {
+        let step = &followed(step, theirs);
         match stand(&ground.schema().tables, &ground.schema().objects, step, theirs) {
             Stand::Same => continue,
             Stand::Against(why) => {
@@ -76,6 +77,47 @@ pub fn apply(ground: &mut dyn Tables, steps: &[SchemaChange]) -> Result<Vec<Stri
         }
     }
     Ok(altered)
+}
+
+/// The step that takes one back, where the step itself tells enough. What a drop took, it does not tell.
+pub fn inverse(step: &SchemaChange) -> Option<SchemaChange> {
+    match step {
+        SchemaChange::CreateTable { table } => Some(SchemaChange::DropTable { name: table.name.clone() }),
+        SchemaChange::RenameTable { from, to } => Some(SchemaChange::RenameTable { from: to.clone(), to: from.clone() }),
+        SchemaChange::AddColumn { table, column, .. } => {
+            Some(SchemaChange::DropColumn { table: table.clone(), column: column.name.clone() })
+        }
+        SchemaChange::RenameColumn { table, from, to } => {
+            Some(SchemaChange::RenameColumn { table: table.clone(), from: to.clone(), to: from.clone() })
+        }
+        SchemaChange::PutObject { object } => Some(SchemaChange::DropObject { kind: object.kind.clone(), name: object.name.clone() }),
+        SchemaChange::DropTable { .. }
+        | SchemaChange::DropColumn { .. }
+        | SchemaChange::Rebuild { .. }
+        | SchemaChange::DropObject { .. } => None,
+    }
+}
+
+/// A step about the columns of a table that the other side renamed since.
+fn followed(step: &SchemaChange, theirs: &[SchemaChange]) -> SchemaChange {
+    let mut step = step.clone();
+    for their in theirs {
+        if let (
+            SchemaChange::RenameTable { from, to },
+            SchemaChange::AddColumn { table, .. } | SchemaChange::DropColumn { table, .. } | SchemaChange::RenameColumn { table, .. },
+        ) = (their, &mut step)
+            && from.eq_ignore_ascii_case(table)
+        {
+            table.clone_from(to);
+        }
+        if let (SchemaChange::RenameColumn { table: renamed, from, to }, SchemaChange::DropColumn { table, column }) = (their, &mut step)
+            && renamed.eq_ignore_ascii_case(table)
+            && from.eq_ignore_ascii_case(column)
+        {
+            column.clone_from(to);
+        }
+    }
+    step
 }
 
 fn find<'a>(tables: &'a [Table], name: &str) -> Option<&'a Table> {

@@ -1,6 +1,8 @@
 //! What an embedded primary stands on: ledger and tables in one transaction.
+use crate::audit::Differing;
 use crate::error::Result;
 use crate::ledger::Ledger;
+use crate::primary::KnownReplica;
 use crate::rebase::Effect;
 use crate::tables::Tables;
 use mainstem_core::event::Digest;
@@ -12,6 +14,8 @@ use mainstem_core::value::{Key, Row};
 pub trait Store {
     /// Begins a transaction that may write. One at a time over all processes; waits for the one before.
     fn begin(&mut self) -> Result<Box<dyn Transaction + '_>>;
+    /// The same without waiting: none where another has begun one.
+    fn begin_if_free(&mut self) -> Result<Option<Box<dyn Transaction + '_>>>;
     /// Begins a transaction that sees one state throughout and writes nothing.
     fn begin_read(&mut self) -> Result<Box<dyn Transaction + '_>>;
 }
@@ -29,6 +33,15 @@ pub trait Transaction: Ledger + Tables {
     /// Visits the net row changes that other programs made, which are in the tables already, with this transaction to
     /// write to; then returns their schema steps. Forgotten afterwards.
     fn take_direct(&mut self, visit: VisitDirect<'_>) -> Result<Vec<SchemaChange>>;
+    /// Folds events and pages again beside the projections, and tells how those differ. Changes nothing.
+    fn examine(&mut self) -> Result<Vec<Differing>>;
+    /// Throws every projection away and folds it again from events and pages. Returns how they differed.
+    fn rebuild(&mut self) -> Result<Vec<Differing>>;
+    /// The replicas that were ever seen, those seen last first. No fold of events: they tell of themselves. Whether one is
+    /// expired is the policy's to say, and not said here.
+    fn replicas(&mut self) -> Result<Vec<KnownReplica>>;
+    /// Notes where a replica stands.
+    fn put_replica(&mut self, replica: &KnownReplica) -> Result<()>;
 }
 
 /// Takes one row that another program changed.

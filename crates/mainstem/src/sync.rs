@@ -3,10 +3,11 @@
 //! Invariant: an acknowledgement only ever arrives by pull, in the same transaction as the rows it stands for, so that any
 //! step may be repeated, lost or cut short.
 use crate::error::{Error, Result};
-use crate::primary::{Acquaintance, Primary, Pushed};
+use crate::primary::{Acquaintance, Primary, Pushed, Seen};
 use crate::replica::{Progress, Replica, Rewind, Unseen};
 use mainstem_core::ErrorKind;
 use mainstem_core::event::Digest;
+use mainstem_core::planted::{self, Bug};
 
 /// About how many bytes one pull asks for.
 const PULL_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -53,6 +54,7 @@ pub struct Report {
 pub fn push(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, progress: Progress<'_>) -> Result<Report> {
     let mut report = Report::default();
     mending(replica, primary, actor, progress, &mut report, push_all)?;
+    tell(replica, primary, actor)?;
     finish(replica, report)
 }
 
@@ -60,6 +62,7 @@ pub fn push(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, p
 pub fn pull(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, progress: Progress<'_>) -> Result<Report> {
     let mut report = Report::default();
     mending(replica, primary, actor, progress, &mut report, pull_all)?;
+    tell(replica, primary, actor)?;
     finish(replica, report)
 }
 
@@ -73,6 +76,7 @@ pub fn sync(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, p
             break;
         }
     }
+    tell(replica, primary, actor)?;
     finish(replica, report)
 }
 
@@ -199,6 +203,18 @@ fn finish(replica: &mut dyn Replica, mut report: Report) -> Result<Report> {
     Ok(report)
 }
 
+/// Tells the primary where this replica stands, so that what it still needs is kept. Whoever cannot be heard now is heard
+/// the next time: until then the primary keeps more than it must.
+pub fn tell(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str) -> Result<()> {
+    let (known, standing) = (known(replica)?, replica.standing()?);
+    let oldest = replica.unsent()?.iter().map(|front| front.header.base_version).min();
+    let version = oldest.map_or(known.version, |base| base.min(known.version));
+    match primary.seen(&known, &Seen { replica: standing.replica, actor: actor.to_owned(), version }) {
+        Err(e) if e.kind == ErrorKind::Unavailable => Ok(()),
+        heard => heard,
+    }
+}
+
 fn known(replica: &mut dyn Replica) -> Result<Acquaintance> {
     replica
         .standing()?
@@ -209,10 +225,12 @@ fn known(replica: &mut dyn Replica) -> Result<Acquaintance> {
 fn push_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, progress: Progress<'_>, report: &mut Report) -> Result<()> {
     let known = known(replica)?;
     replica.commit(actor, None, "")?;
-    if replica.standing()?.unsent > 0 {
+    if replica.standing()?.unsent > 0 && !planted::is(Bug::A12) {
         replica.check()?;
     }
     if replica.needs_reconcile()? {
+        // The rows to compare with are those of the version held here, as long as the primary has it.
+        primary.pull(&known, replica.cursor()?, 1)?;
         report.reconciled += replica.reconcile(primary, progress)?;
         replica.commit(actor, None, "")?;
     }
@@ -222,7 +240,8 @@ fn push_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, p
         progress("pushing", next as u64, total);
         let answer = {
             let mut pages = replica.pages(front.header.write_id)?;
-            primary.push(&known, &front, &mut *pages)?
+            let answer = primary.push(&known, &front, &mut *pages);
+            if planted::is(Bug::I2) { answer.unwrap_or(Pushed::Already { version: known.version }) } else { answer? }
         };
         match answer {
             Pushed::Accepted { conflicts, renumbered, .. } => {

@@ -40,6 +40,8 @@ pub trait Tables {
     fn scan(&mut self, table: usize, visit: &mut dyn FnMut(&Row) -> Result<()>) -> Result<()>;
     /// A row number above every one that this table has or, where it remembers, ever had.
     fn next_number(&mut self, table: usize) -> Result<i64>;
+    /// The row as this table stores it: each value after its column's affinity.
+    fn stored_form(&mut self, table: usize, row: &Row) -> Result<Row>;
     /// Applies one schema step. [`Tables::schema`] is the new one afterwards.
     fn alter(&mut self, step: &SchemaChange) -> Result<()>;
 }

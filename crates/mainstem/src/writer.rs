@@ -4,6 +4,7 @@
 //! broken by taking all its rows out before putting them back, or a clash with a row that stays.
 use crate::error::Result;
 use crate::tables::{Tables, Wrote};
+use mainstem_core::planted::{self, Bug};
 use mainstem_core::value::Row;
 
 /// One row's write: what is there, and what shall be.
@@ -50,6 +51,7 @@ impl<T> Writer<T> {
     pub fn write<G: Tables + ?Sized>(&mut self, ground: &mut G, write: Write<T>) -> Result<Tried<T>> {
         Ok(match attempt(ground, &write)? {
             Wrote::Done => Tried::Done(write),
+            Wrote::Unique(what) if planted::is(Bug::E6) => Tried::Refused(write, what),
             Wrote::Unique(_) => {
                 self.kept.push(write);
                 Tried::Kept

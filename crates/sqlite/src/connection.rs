@@ -5,6 +5,7 @@
 //! page size. Deliberately absent: extensions, memory maps, URIs, and a full check of the file on each open.
 use crate::errors::{Explain, display_name, explain, not_a_database, shell_word};
 use mainstem::core::ErrorKind;
+use mainstem::core::planted::{self, Bug};
 use mainstem::{Error, Result};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -94,8 +95,12 @@ pub fn open_primary(path: &Path, create: bool) -> Result<Connection> {
         return Err(Error::new(ErrorKind::Unavailable, "no_wal", format!("{name} cannot use a write-ahead log here"))
             .hint("keep the primary on a local disk"));
     }
-    connection.pragma_update(None, "synchronous", "FULL").on(&connection)?;
     Ok(connection)
+}
+
+/// A database of our own that ends with its connection, in memory until it outgrows the cache.
+pub(crate) fn scratch() -> Result<Connection> {
+    Connection::open("").map_err(|e| Error::new(ErrorKind::Unavailable, "no_scratch", "no temporary database can be made").because(e))
 }
 
 /// A primary's file was a database when it was made, so one that is none any more is damaged.
@@ -146,7 +151,19 @@ impl Drop for QuotedLiterals<'_> {
 /// Begins a write transaction. It is never begun by reading first: an upgrade after another program's commit
 /// fails at once, whatever the timeout.
 pub fn begin_write(connection: &Connection) -> Result<()> {
-    connection.execute_batch("BEGIN IMMEDIATE").on(connection)
+    connection.execute_batch(if planted::is(Bug::J5) { "BEGIN" } else { "BEGIN IMMEDIATE" }).on(connection)
+}
+
+/// The same without waiting. False where another connection holds the lock.
+pub fn begin_if_free(connection: &Connection) -> Result<bool> {
+    let wait_ms: u64 = connection.query_row("PRAGMA busy_timeout", [], |row| row.get::<_, i64>(0)).on(connection)? as u64;
+    connection.busy_timeout(Duration::ZERO).on(connection)?;
+    let begun = connection.execute_batch("BEGIN IMMEDIATE");
+    connection.busy_timeout(Duration::from_millis(wait_ms)).on(connection)?;
+    match begun {
+        Err(e) if e.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => Ok(false),
+        begun => begun.on(connection).map(|()| true),
+    }
 }
 
 /// Begins a read transaction and pins what it sees.
@@ -313,7 +330,7 @@ fn open(real: &Path, flags: OpenFlags, wait_ms: u64) -> Result<Connection> {
 fn prepare(connection: &Connection, wait_ms: u64) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_millis(wait_ms))?;
     for (config, is_on) in [
-        (DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, planted::is(Bug::E5)),
         (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
         (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
         (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
@@ -326,6 +343,12 @@ fn prepare(connection: &Connection, wait_ms: u64) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "cell_size_check", true)?;
+    if planted::is(Bug::E7) {
+        connection.pragma_update(None, "ignore_check_constraints", true)?;
+    }
+    // FULL leaves the deletion of a rollback journal to chance: a power cut would bring it back, and it undoes a commit
+    // that a primary may have by then.
+    connection.pragma_update(None, "synchronous", if planted::is(Bug::J8) { "OFF" } else { "EXTRA" })?;
     // This pragma reads the file, so it is the first to fail on one that is no database.
     connection.query_row("PRAGMA mmap_size=0", [], |_| Ok(())).or_else(no_row)?;
     connection.query_row("SELECT 1 FROM sqlite_schema LIMIT 1", [], |_| Ok(())).or_else(no_row)

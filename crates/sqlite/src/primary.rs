@@ -6,8 +6,11 @@ use crate::connection;
 use crate::errors::{Explain, shell_word};
 use crate::kept;
 use crate::ledger;
+use crate::seen;
 use crate::store::{SqliteStore, VisitWatched, Watcher};
+use mainstem::audit::{self, Differing, Findings, Remembered};
 use mainstem::core::ErrorKind;
+use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Schema, SchemaChange};
 use mainstem::core::stamp::Time;
 use mainstem::error::{Error, Result};
@@ -32,7 +35,7 @@ impl Watcher for CaptureWatcher {
         if capture::is_installed(db)? { capture::adopt(db) } else { Ok(()) }
     }
     fn has_direct(&self, db: &Connection, _schema: &Schema) -> Result<bool> {
-        Ok(capture::is_installed(db)? && (capture::has_records(db)? || !capture::is_current(db)?))
+        Ok(!planted::is(Bug::X8) && capture::is_installed(db)? && (capture::has_records(db)? || !capture::is_current(db)?))
     }
     fn take_direct(&self, db: &Connection, _schema: &Schema, visit: VisitWatched<'_>) -> Result<Vec<SchemaChange>> {
         let old = capture::declarations(db)?;
@@ -85,7 +88,19 @@ pub fn open_local(folder: &Path, around: Around) -> Result<LocalPrimary<SqliteSt
         return Err(none());
     }
     ledger::complete(&db)?;
+    if !ledger::has_tombstones(&db)? {
+        in_one_write(&db, || {
+            // Another process may have been first.
+            if ledger::has_tombstones(&db)? { Ok(()) } else { ledger::upgrade(&db).and_then(|()| db.execute_batch(seen::TABLE).on(&db)) }
+        })?;
+    }
     Ok(LocalPrimary::new(store(db)?, around))
+}
+
+/// Runs `work` in one write transaction; an error leaves the file as it was.
+fn in_one_write(db: &Connection, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    connection::begin_write(db)?;
+    work().and_then(|()| connection::commit(db)).inspect_err(|_| connection::roll_back(db))
 }
 
 /// Begins a new epoch in the file of a primary that is a copy of another.
@@ -116,8 +131,7 @@ pub fn found_primary(folder: &Path, around: Around, founding: &Founding<'_>, fil
     }
     // A file that is there already is what a crash left of an earlier attempt, be it empty, or somebody else's.
     let db = connection::open_primary(&file, true)?;
-    connection::begin_write(&db)?;
-    let made = (|| {
+    in_one_write(&db, || {
         let count = |what: &str| -> Result<i64> {
             let sql = format!("SELECT count(*) FROM sqlite_schema WHERE {what}");
             db.query_row(&sql, [], |r| r.get(0)).on(&db)
@@ -129,14 +143,31 @@ pub fn found_primary(folder: &Path, around: Around, founding: &Founding<'_>, fil
             let message = format!("{} is a database of another kind", file.display());
             return Err(Error::new(ErrorKind::Conflict, "occupied", message).hint("choose a folder that is empty or not there yet"));
         }
-        ledger::create(&db)
-    })();
-    match made {
-        Ok(()) => connection::commit(&db)?,
-        Err(e) => {
-            connection::roll_back(&db);
-            return Err(e);
-        }
-    }
+        ledger::create(&db)?;
+        db.execute_batch(seen::TABLE).on(&db)
+    })?;
     LocalPrimary::publish(store(db)?, around, founding, fill).map(drop)
+}
+
+/// Folds everything again that a primary's ledger folds, once its chain is known to be whole. Returns how it differed, and
+/// hands over what else is not in order.
+pub fn rebuild_primary(folder: &Path, around: Around, findings: Findings<'_>) -> Result<Vec<Differing>> {
+    let mut primary = open_local(folder, around)?;
+    let mut broken: Option<String> = None;
+    audit::verify_chain(
+        &mut primary,
+        Remembered::default(),
+        &mut |finding| {
+            broken.get_or_insert(finding.what);
+            Ok(())
+        },
+        &mut |_, _, _| {},
+    )?;
+    if let Some(what) = broken {
+        let message = format!("the history itself is damaged, so nothing can be folded from it: {what}");
+        return Err(
+            Error::new(ErrorKind::Corrupt, "broken_chain", message).hint("mainstem audit verify, and restore the primary from a backup")
+        );
+    }
+    primary.rebuild(findings)
 }

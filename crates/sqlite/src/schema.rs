@@ -6,6 +6,7 @@ use crate::derived::{self, Virtual};
 use crate::errors::Explain;
 use crate::sql::{is_internal, quote, quote_all, words};
 use mainstem::Result;
+use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Column, ForeignKey, Object, Schema, Table};
 use rusqlite::Connection;
 use std::collections::HashSet;
@@ -178,7 +179,7 @@ fn table(conn: &Connection, listed: &Listed, sql: String) -> Result<std::result:
     let mut statement = conn.prepare_cached(text).on(conn)?;
     let mut rows = statement.query([name]).on(conn)?;
     while let Some(row) = rows.next().on(conn)? {
-        if row.get::<_, i64>(5).on(conn)? != 0 {
+        if row.get::<_, i64>(5).on(conn)? != 0 && !planted::is(Bug::E11) {
             continue;
         }
         let place: i64 = row.get(4).on(conn)?;

@@ -2,24 +2,29 @@
 //!
 //! Invariant: our own connection fires no trigger, neither the user's nor those that notice what other programs
 //! write. A write transaction takes the lock when it begins; one that is dropped leaves nothing.
-use crate::connection::{begin_read, begin_write, commit, roll_back, triggers_off};
+use crate::connection::{begin_if_free, begin_read, begin_write, commit, roll_back, triggers_off};
 use crate::derived::{self, Stale};
 use crate::errors::Explain;
 use crate::kept;
 use crate::ledger::SqliteLedger;
+use crate::seen;
 use crate::tables::SqliteTables;
 use mainstem::Result;
+use mainstem::audit::Differing;
 use mainstem::core::change::{Change, Shape};
+use mainstem::core::chronicle::{Chronicle, TableId};
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Event, Renumbered, Restored, TableDigest, Version, Waiting};
 use mainstem::core::schema::{Object, Schema, SchemaChange};
-use mainstem::core::stamp::ReplicaId;
+use mainstem::core::stamp::{ReplicaId, Time};
 use mainstem::core::value::{Key, Row, Value};
-use mainstem::ledger::{Appended, Head, Ledger, Touch};
+use mainstem::ledger::{Appended, Buried, BuriedCount, Head, Ledger, Touch};
+use mainstem::primary::KnownReplica;
 use mainstem::store::{DirectWrite, Store, Transaction, VisitDirect};
 use mainstem::tables::{Tables, Wrote};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// Reads the schema of a dataset's tables, Mainstem's own left out.
@@ -105,6 +110,14 @@ impl Store for SqliteStore {
         Ok(Box::new(self.transaction()?))
     }
 
+    fn begin_if_free(&mut self) -> Result<Option<Box<dyn Transaction + '_>>> {
+        self.query_only(false)?;
+        if !begin_if_free(&self.connection)? {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(self.transaction()?)))
+    }
+
     fn begin_read(&mut self) -> Result<Box<dyn Transaction + '_>> {
         self.query_only(true)?;
         begin_read(&self.connection)?;
@@ -151,6 +164,18 @@ impl Transaction for StoreTransaction<'_> {
         let (watcher, connection, schema) = (self.watcher, self.connection, self.tables.schema());
         watcher.take_direct(connection, &schema, &mut |write| visit(self, write))
     }
+    fn examine(&mut self) -> Result<Vec<Differing>> {
+        self.ledger.examine()
+    }
+    fn rebuild(&mut self) -> Result<Vec<Differing>> {
+        self.ledger.rebuild()
+    }
+    fn replicas(&mut self) -> Result<Vec<KnownReplica>> {
+        seen::all(self.connection)
+    }
+    fn put_replica(&mut self, replica: &KnownReplica) -> Result<()> {
+        seen::put(self.connection, replica)
+    }
 }
 
 impl Tables for StoreTransaction<'_> {
@@ -183,6 +208,9 @@ impl Tables for StoreTransaction<'_> {
     }
     fn next_number(&mut self, table: usize) -> Result<i64> {
         self.tables.next_number(table)
+    }
+    fn stored_form(&mut self, table: usize, row: &Row) -> Result<Row> {
+        self.tables.stored_form(table, row)
     }
     fn alter(&mut self, step: &SchemaChange) -> Result<()> {
         kept::alter(self.connection, &mut self.tables, step)?;
@@ -247,5 +275,35 @@ impl Ledger for StoreTransaction<'_> {
     }
     fn policy_text(&mut self) -> Result<String> {
         self.ledger.policy_text()
+    }
+    fn chronicle(&mut self) -> Result<Arc<Chronicle>> {
+        self.ledger.chronicle()
+    }
+    fn past(&mut self, table: TableId, key: &Key, versions: RangeInclusive<u64>, limit: usize) -> Result<Vec<Touch>> {
+        self.ledger.past(table, key, versions, limit)
+    }
+    fn touched_since(&mut self, table: TableId, after: u64, visit: &mut dyn FnMut(&Key) -> Result<()>) -> Result<()> {
+        self.ledger.touched_since(table, after, visit)
+    }
+    fn policy_at(&mut self, version: u64) -> Result<String> {
+        self.ledger.policy_at(version)
+    }
+    fn renumberings(&mut self) -> Result<Vec<u64>> {
+        self.ledger.renumberings()
+    }
+    fn horizon(&mut self) -> Result<u64> {
+        self.ledger.horizon()
+    }
+    fn tombstones(&mut self, after: (u64, u64), limit: usize) -> Result<Vec<Buried>> {
+        self.ledger.tombstones(after, limit)
+    }
+    fn tombstone_counts(&mut self, visit: &mut dyn FnMut(&BuriedCount) -> Result<()>) -> Result<()> {
+        self.ledger.tombstone_counts(visit)
+    }
+    fn accepted_until(&mut self, until: Time) -> Result<u64> {
+        self.ledger.accepted_until(until)
+    }
+    fn page_sizes(&mut self) -> Result<(u64, u64)> {
+        self.ledger.page_sizes()
     }
 }

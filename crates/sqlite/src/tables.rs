@@ -9,6 +9,7 @@ use crate::plan::Plan;
 use crate::sql::{quote, quote_all};
 use crate::unique::UniqueIndex;
 use mainstem::core::ErrorKind;
+use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Schema, SchemaChange, Table};
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::tables::{Tables, Wrote};
@@ -72,7 +73,7 @@ impl<'c> SqliteTables<'c> {
         let mut rows = plan.get.raw_query();
         while let Some(row) = rows.next().on(connection)? {
             let row = read_row(row).on(connection)?;
-            if table.key.iter().zip(key).all(|(&i, value)| row[i] == *value) {
+            if table.key.iter().zip(key).all(|(&i, value)| row[i] == *value || planted::look_alike(Bug::C6, &row[i], value)) {
                 return Ok(Some(row));
             }
         }
@@ -100,7 +101,8 @@ impl Tables for SqliteTables<'_> {
             none => {
                 let names = quote_all(table.columns.iter().map(|c| c.name.as_str()));
                 let places = vec!["?"; table.columns.len()].join(", ");
-                let sql = format!("INSERT OR ABORT INTO {} ({names}) VALUES ({places})", quote(&table.name));
+                let instead = if planted::is(Bug::C8) { "REPLACE" } else { "ABORT" };
+                let sql = format!("INSERT OR {instead} INTO {} ({names}) VALUES ({places})", quote(&table.name));
                 none.insert(connection.prepare(&sql).on(connection)?)
             }
         };
@@ -206,13 +208,17 @@ impl Tables for SqliteTables<'_> {
         let (plan, schema) = self.plan(table)?;
         let table = &schema.tables[table];
         let key = quote_all(table.key.iter().map(|&i| table.columns[i].name.as_str()));
-        let sql = format!("{} ORDER BY {key}", plan.select);
+        let sql = format!("{}{} ORDER BY {key}", plan.select, crate::capture::keyed(table));
         let mut statement = connection.prepare_cached(&sql).on(connection)?;
         let mut rows = statement.query([]).on(connection)?;
         while let Some(row) = rows.next().on(connection)? {
             visit(&read_row(row).on(connection)?)?;
         }
         Ok(())
+    }
+
+    fn stored_form(&mut self, table: usize, row: &Row) -> Result<Row> {
+        crate::form::stored(self.connection, &self.schema.tables[table], row)
     }
 
     fn next_number(&mut self, table: usize) -> Result<i64> {
@@ -227,7 +233,7 @@ impl Tables for SqliteTables<'_> {
             none => {
                 let (number, name) = (quote(&table.columns[table.key[0]].name), quote(&table.name));
                 let highest = format!("SELECT max({number}) AS n FROM {name}");
-                let sql = match table.is_autoincrement {
+                let sql = match table.is_autoincrement && !planted::is(Bug::C9) {
                     true => {
                         format!("SELECT max(n) FROM ({highest} UNION ALL SELECT CAST(seq AS INTEGER) FROM sqlite_sequence WHERE name = ?1)")
                     }

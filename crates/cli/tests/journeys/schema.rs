@@ -165,3 +165,47 @@ fn what_needs_an_untracked_table_stays_in_its_file() {
     assert_eq!(members[0].sql("SELECT word FROM loose WHERE id = 2;"), "Bob was here\n");
     assert_eq!(members[0].sql("SELECT count(*) FROM secret;"), "0\n");
 }
+
+/// Two columns of one name but another type: the first stays, the second's author keeps working, its values are kept.
+#[test]
+fn contradictory_additions_block_nobody() {
+    for order in [[0, 1], [1, 0]] {
+        let desk = Desk::new();
+        let members = found_from_sql(&desk, START, &["ada", "bob"]);
+        let pair = [&members[0], &members[1]];
+        pair[0].sql(
+            "ALTER TABLE person ADD COLUMN age INTEGER DEFAULT 5; UPDATE person SET age = 7 WHERE id = 1;
+             CREATE TABLE visit (id INTEGER PRIMARY KEY, day TEXT); INSERT INTO visit VALUES (1, 'monday');",
+        );
+        pair[1].sql(
+            "ALTER TABLE person ADD COLUMN age TEXT; UPDATE person SET age = 'seven' WHERE id = 2; CREATE INDEX by_age ON person (age);
+             CREATE TABLE visit (id INTEGER PRIMARY KEY, hour INTEGER, place TEXT); INSERT INTO visit VALUES (2, 12, 'Ulm');",
+        );
+        until_quiet(&[pair[order[0]], pair[order[1]]]);
+        assert_together(&pair);
+        assert_nothing_lost(&pair, &["seven", "monday", "Ulm"]);
+        let declared = pair[0].sql("SELECT type FROM pragma_table_info('person') WHERE name = 'age';");
+        assert_eq!(declared, ["INTEGER\n", "TEXT\n"][order[0]], "the first stays");
+        for member in pair {
+            member.sql("UPDATE person SET town = town || '.' WHERE id = 3;");
+        }
+        until_quiet(&pair);
+        assert_together(&pair);
+    }
+}
+
+/// One renames what the other adds to.
+#[test]
+fn additions_follow_a_rename() {
+    for order in [[0, 1], [1, 0]] {
+        let desk = Desk::new();
+        let members = found_from_sql(&desk, START, &["ada", "bob"]);
+        let pair = [&members[0], &members[1]];
+        pair[0].sql("ALTER TABLE person RENAME TO people; ALTER TABLE people RENAME COLUMN town TO city; UPDATE people SET city = 'Ulm!' WHERE id = 1;");
+        pair[1].sql("ALTER TABLE person ADD COLUMN age INTEGER; UPDATE person SET age = 7 WHERE id = 1; UPDATE person SET town = 'Bonn!' WHERE id = 2;");
+        until_quiet(&[pair[order[0]], pair[order[1]]]);
+        assert_together(&pair);
+        let rows = "1|Ann|Ulm!|7\n2|Ben|Bonn!|\n3|Cat|Kiel|\n";
+        assert_eq!(pair[1].sql("SELECT id, name, city, age FROM people ORDER BY id;"), rows, "order {order:?}");
+    }
+}

@@ -14,6 +14,7 @@ pub mod front;
 pub mod page;
 pub mod row;
 pub mod schema;
+pub mod session;
 pub mod value;
 
 pub use bytes::{FEW_MAX, Fields, Reader, Writer};

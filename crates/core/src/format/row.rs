@@ -6,11 +6,15 @@ use super::bytes::{Reader, Writer};
 use super::value;
 use crate::conflict::Image;
 use crate::error::Result;
+use crate::planted::{self, Bug};
 use crate::value::{Key, Row, Value};
 use alloc::vec::Vec;
 
 /// Encodes a row key.
 pub fn encode_key(key: &[Value]) -> Vec<u8> {
+    if planted::is(Bug::B9) {
+        return encode_values(&key.iter().map(planted::composed).collect::<Vec<Value>>());
+    }
     encode_values(key)
 }
 

@@ -1,7 +1,7 @@
 //! Nasty values and whole things made of them, for the tests of formats and digests.
 use crate::change::{Again, Cell, Change, Choice, Edit, Front, Header, Past, Resolution, Shape};
 use crate::conflict::{Answer, Claim, Conflict, ConflictKind, Image, Side};
-use crate::event::{Event, Genesis, PolicySet, Renumbered, Restored, TableDigest, Version, Waiting};
+use crate::event::{Collected, CollectedTombstones, Event, Genesis, PolicySet, Renumbered, Restored, TableDigest, Version, Waiting};
 use crate::schema::{Column, ForeignKey, Object, Schema, SchemaChange, Table};
 use crate::stamp::{ReplicaId, Stamp, Time};
 use crate::value::{Key, Row, Value};
@@ -334,7 +334,16 @@ pub fn event() -> BoxedStrategy<Event> {
     let restored = (any::<[u128; 2]>(), any::<u64>(), name(), name(), time()).prop_map(|(wide, version, from, actor, at)| {
         Event::Restored(Restored { epoch: wide[0], before: wide[1], version, from, actor, at })
     });
-    prop_oneof![1 => genesis, 3 => version().prop_map(Event::Version), 1 => policy, 1 => restored].boxed()
+    let of_table = (name(), any::<[u64; 2]>(), time()).prop_map(|(table, [through, count], until)| CollectedTombstones {
+        table,
+        through,
+        until,
+        count,
+    });
+    let replicas = many(any::<u128>().prop_map(ReplicaId), 0..3);
+    let collected = (name(), time(), any::<u64>(), many(of_table, 0..3), replicas)
+        .prop_map(|(actor, at, horizon, tombstones, expired)| Event::Collected(Collected { actor, at, horizon, tombstones, expired }));
+    prop_oneof![1 => genesis, 3 => version().prop_map(Event::Version), 1 => policy, 1 => collected, 1 => restored].boxed()
 }
 
 /// One of everything, the same every time: what the kept bytes of version 1 hold.
@@ -557,6 +566,13 @@ pub mod fixed {
                 ..Version::default()
             }),
             Event::Policy(PolicySet { text: "[dataset]\n".into(), actor: "anna".into(), at: time() }),
+            Event::Collected(Collected {
+                actor: "anna".into(),
+                at: time(),
+                horizon: 40,
+                tombstones: vec![CollectedTombstones { table: "person".into(), through: 39, until: time(), count: 300 }],
+                expired: vec![ReplicaId(5)],
+            }),
         ]
     }
 }

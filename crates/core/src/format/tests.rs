@@ -355,6 +355,7 @@ fn the_bytes_of_version_1_are_kept() {
         include_str!("../../fixtures/format-1/genesis.hex"),
         include_str!("../../fixtures/format-1/version.hex"),
         include_str!("../../fixtures/format-1/policy.hex"),
+        include_str!("../../fixtures/format-1/collected.hex"),
     ];
     for (text, event) in events.into_iter().zip(fixed::events()) {
         kept(text, &event, event::encode(&event), event::decode);

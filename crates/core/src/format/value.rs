@@ -14,6 +14,7 @@
 //! Invariant: one value has one spelling, so equal bytes mean equal values and the other way round.
 use super::bytes::{Reader, Writer, write_varint, zigzag};
 use crate::error::Result;
+use crate::planted::{self, Bug};
 use crate::value::Value;
 use alloc::{format, vec::Vec};
 
@@ -56,10 +57,10 @@ pub fn write(out: &mut Vec<u8>, value: &Value) {
             out.push(INTEGER);
             write_varint(out, zigzag(*i));
         }
-        Value::Real(r) if r.is_nan() => out.push(NULL),
+        Value::Real(r) if r.is_nan() || planted::is(Bug::B5) && r.is_infinite() => out.push(NULL),
         Value::Real(r) => {
             out.push(REAL);
-            out.extend_from_slice(&r.to_bits().to_be_bytes());
+            out.extend_from_slice(&planted::travelling(*r).to_bits().to_be_bytes());
         }
         Value::Text(text) => write_bytes(out, text, SMALL_TEXT, TEXT_MAX, TEXT),
         Value::Blob(blob) => write_bytes(out, blob, SMALL_BLOB, BLOB_MAX, BLOB),
@@ -90,7 +91,14 @@ pub fn read(r: &mut Reader<'_>) -> Result<Value> {
         },
         TEXT => Ok(Value::Text(read_long(r, TEXT_MAX)?)),
         BLOB => Ok(Value::Blob(read_long(r, BLOB_MAX)?)),
-        first @ SMALL_TEXT.. => Ok(Value::Text(r.take(usize::from(first - SMALL_TEXT))?.to_vec())),
+        first @ SMALL_TEXT.. => {
+            let text = r.take(usize::from(first - SMALL_TEXT))?;
+            if planted::is(Bug::B8) && core::str::from_utf8(text).is_err() {
+                Err(r.error("text is not UTF-8"))
+            } else {
+                Ok(Value::Text(text.to_vec()))
+            }
+        }
         first @ 0x10..=0x4f => Ok(Value::Integer(i64::from(first - SMALL_INTEGER) + INTEGER_MIN)),
         first @ 0x50..=0x6f => Ok(Value::Blob(r.take(usize::from(first - SMALL_BLOB))?.to_vec())),
         other => Err(r.error(format!("no value begins with {other:#04x}"))),

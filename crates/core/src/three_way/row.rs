@@ -5,6 +5,7 @@
 use super::{Ours, Theirs, Touch};
 use crate::change::{Edit, Shape};
 use crate::conflict::Image;
+use crate::planted::{self, Bug};
 use crate::stamp::Stamp;
 use crate::value::{Row, Value};
 use alloc::vec::Vec;
@@ -28,7 +29,8 @@ impl<'a> History<'a> {
     }
 
     fn is_own(&self, touch: &Touch) -> bool {
-        touch.replica == self.ours.replica
+        let is_own = touch.replica == self.ours.replica && !planted::is(Bug::X9);
+        is_own || planted::is(Bug::G7) && touch.replica < self.ours.replica
     }
 
     /// The latest touch that changed the cell. An insert wrote every cell.
@@ -71,10 +73,16 @@ impl<'a> History<'a> {
         }
     }
 
+    /// The same where another replica than ours deleted it.
+    pub(super) fn deleted_by_others(&self) -> Option<(Row, Written<'_>)> {
+        let is_foreign = self.touches.last().is_some_and(|touch| !self.is_own(touch));
+        if is_foreign { self.deleted() } else { None }
+    }
+
     /// True where the row there was made by another replica after the one that ours edited was deleted.
     pub(super) fn is_made_again(&self) -> bool {
         let made = self.touches.iter().rposition(|touch| matches!(touch.change.edit, Edit::Insert(_)));
-        let gone = |touch: &Touch| matches!(touch.change.edit, Edit::Delete(_));
+        let gone = |touch: &Touch| matches!(touch.change.edit, Edit::Delete(_)) && !planted::is(Bug::H4);
         made.is_some_and(|at| !self.is_own(&self.touches[at]) && self.touches[..at].iter().any(gone))
     }
 

@@ -7,8 +7,10 @@ use crate::error::{Error, Result};
 use crate::lane::Lane;
 use crate::tables::Wrote;
 use crate::writer::{Tried, Write, Writer};
+use mainstem_core::ErrorKind;
 use mainstem_core::change::{Change, Edit};
 use mainstem_core::conflict::{self, Claim, Conflict, ConflictKind, Side};
+use mainstem_core::planted::{self, Bug};
 use mainstem_core::schema::{Schema, Table};
 use mainstem_core::stamp::Stamp;
 use mainstem_core::three_way::Touch;
@@ -18,6 +20,9 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
     /// A unique index or a constraint stands against ours. The side with the earlier stamp holds, so that the order of
     /// arrival does not matter; theirs gives way only where nothing else hangs on it.
     pub(super) fn refused(&mut self, write: &Write<Tag>, kind: ConflictKind, what: String) -> Result<()> {
+        if planted::is(Bug::E9) {
+            return Err(Error::new(ErrorKind::Conflict, "constraint", what));
+        }
         let columns = named_in(&self.schema.tables[write.table], &what);
         // A row that comes back holds its unique value since before both sides.
         let is_written = match &write.tag.change.edit {
@@ -101,6 +106,9 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
     /// What a unique index refuses of an update is its value; the other cells are written.
     fn write_the_rest(&mut self, write: &Write<Tag>, what: &str) -> Result<()> {
         let (Edit::Update(_), Some(before), Some(after)) = (&write.tag.change.edit, &write.before, &write.after) else { return Ok(()) };
+        if planted::is(Bug::X7) {
+            return Ok(());
+        }
         let table = &self.schema.clone().tables[write.table];
         let rest = only(after, before, &named_in(table, what));
         if rest == *before || self.would_dangle(write.table, before, Some(&rest))? {

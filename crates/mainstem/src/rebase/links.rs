@@ -9,6 +9,7 @@ use crate::tables::Wrote;
 use crate::writer::Write;
 use mainstem_core::change::{Change, Choice, Edit};
 use mainstem_core::conflict::{self, Answer, Claim, Conflict, ConflictKind, Side};
+use mainstem_core::planted::{self, Bug};
 use mainstem_core::policy::Deletes;
 use mainstem_core::schema::{ForeignKey, Schema, Table};
 use mainstem_core::stamp::{Stamp, Time};
@@ -299,10 +300,10 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 stamp: stamp_of(&touches[at]),
                 actor: touches[at].actor.to_string(),
             };
-            let is_kept = is_child_kept(rule, &theirs, &ours);
+            let is_kept = is_child_kept(rule, &theirs, &ours) && !planted::is(Bug::E4);
             let choice = if is_kept { Choice::Theirs } else { Choice::Ours };
             let conflict = self.link_conflict(child_table, &key, ours, theirs, rule, choice, name);
-            self.out.conflicts.push(conflict);
+            self.out.conflicts.extend(Some(conflict).filter(|_| !planted::is(Bug::E4)));
             stays |= is_kept;
             if !is_kept {
                 leaving.push((child, child_row, touches[at..].to_vec()));

@@ -10,6 +10,7 @@ use super::plan::op;
 use super::reader::Reader;
 use super::sources::{Sources, Target};
 use mainstem::Result;
+use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::Table;
 use mainstem::core::value::{Key, Row};
 use rusqlite::Connection;
@@ -220,7 +221,7 @@ impl<'a> Log<'a> {
             if !record.has_null_key && is_wanted(pass.through, &record.key) {
                 held += touch(&mut pass.touched, record, Side::From);
             }
-            if record.op == op::KEY && !record.has_null_to && is_wanted(pass.through, &record.to) {
+            if record.op == op::KEY && !record.has_null_to && !planted::is(Bug::C4) && is_wanted(pass.through, &record.to) {
                 held += touch(&mut pass.touched, record, Side::To);
             }
             while held > self.budget && pass.touched.rows.len() > 1 {
@@ -246,7 +247,7 @@ fn touch(touched: &mut Rows, record: &Record, side: Side) -> usize {
     let (row, mut cost) = touched.at(key, || Touched::new(record.at, is_insert));
     if record.op == op::INSERTED {
         // A trigger of the app's that fires before ours may have written to the new row already.
-        if row.removals == 0 {
+        if row.removals == 0 && !planted::is(Bug::A3) {
             row.base = Base::Absent;
         }
         row.has_after_insert = true;
@@ -386,6 +387,7 @@ impl Out<'_> {
             match base {
                 Base::Held(base) if was_there && is_there && **base == *now => continue,
                 _ if !was_there && !is_there => continue,
+                _ if planted::is(Bug::E10) && touched.inserts > 0 && !is_there => continue,
                 _ => {}
             }
             let base = std::mem::replace(&mut touched.base, Base::Absent);
@@ -439,13 +441,15 @@ impl Out<'_> {
             (None, Some(_)) => self.origin(&settled.row)?,
             _ => None,
         };
+        // The clock may have been set back since a cell was written.
+        let at_ms = cell_at_ms.iter().copied().fold(settled.touched.last_at, u64::max);
         Ok(NetChange {
             table: table_of(&settled.row),
             key: image::read_key(key_of(&settled.row)),
             before,
             after,
             unknown_before,
-            at_ms: settled.touched.last_at,
+            at_ms,
             cell_at_ms,
             moved_from,
         })
@@ -463,5 +467,9 @@ impl Out<'_> {
 
 /// A change, unless every cell is known and the same on both sides.
 fn effective(change: NetChange) -> Option<NetChange> {
+    let are_alike = |a: &Row, b: &Row| a.iter().zip(b).all(|(a, b)| planted::look_alike(Bug::A9, a, b));
+    if planted::is(Bug::A9) && change.before.as_ref().zip(change.after.as_ref()).is_some_and(|(a, b)| are_alike(a, b)) {
+        return None;
+    }
     (change.before != change.after || !change.unknown_before.is_empty()).then_some(change)
 }

@@ -8,6 +8,7 @@ use super::{LOG, atomically};
 use crate::errors::Explain;
 use crate::schema::{self, ReadSchema, Refused};
 use crate::sql::{first_bracket, is_internal, quote, quote_all, words};
+use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{SchemaChange, Table};
 use mainstem::{Error, Result};
 use rusqlite::{Connection, params};
@@ -106,6 +107,7 @@ impl<'c> Healing<'c> {
         let is_fresh = |name: &str| fresh.iter().any(|t| t.name == name);
         let travelling = self.new.clone().tracked(&|name| is_captured(name) || is_fresh(name));
         self.healed.steps = Rehearsal::new(&self.old)?.steps(&travelling, &fates, &is_fresh)?;
+        self.healed.steps.retain(|step| !(planted::is(Bug::A6) && matches!(step, SchemaChange::DropTable { .. })));
         registry::create(self.conn, &self.new.schema.tables)?;
         self.rename_captures(&fates)?;
         for (capture, fate) in current.iter().zip(&fates) {
@@ -186,7 +188,7 @@ impl<'c> Healing<'c> {
             return false;
         };
         let is_newer = |s: &Seen| s.kind == "trigger" && s.table.eq_ignore_ascii_case(table) && !is_internal(&s.name);
-        self.seen[place..].iter().any(|s| is_newer(s) && s.sql.as_deref().is_some_and(can_ignore))
+        !planted::is(Bug::A4) && self.seen[place..].iter().any(|s| is_newer(s) && s.sql.as_deref().is_some_and(can_ignore))
     }
 
     /// True where an AFTER trigger of the app's fires before ours.
@@ -196,7 +198,7 @@ impl<'c> Healing<'c> {
             return false;
         };
         let is_app = |s: &Seen| s.kind == "trigger" && s.table.eq_ignore_ascii_case(table) && !is_internal(&s.name);
-        self.seen[place..].iter().any(is_app)
+        !planted::is(Bug::A3) && self.seen[place..].iter().any(is_app)
     }
 
     /// Follows renamed tables. Captures of a dropped table lose their name, for a later table may have it again.
@@ -217,10 +219,10 @@ impl<'c> Healing<'c> {
             return registry::retire(self.conn, capture.id);
         };
         let table = self.new.schema.table(to).expect("a fate names a table that is there").clone();
-        let is_whole = self.remains(capture)?.is_some_and(|r| r.is_whole);
+        let is_whole = self.remains(capture)?.map_or(planted::is(Bug::A5), |r| r.is_whole);
         let sql = "SELECT plan FROM main.mainstem_capture WHERE id = ?1";
         let plan: String = self.conn.query_row(sql, [capture.id], |r| r.get(0)).on(self.conn)?;
-        if is_whole && !self.is_late(capture, to) && plan == registry::fingerprint(self.conn, &table)? {
+        if is_whole && !self.is_late(capture, to) && (plan == registry::fingerprint(self.conn, &table)? || planted::is(Bug::A7)) {
             return Ok(());
         }
         registry::retire(self.conn, capture.id)?;

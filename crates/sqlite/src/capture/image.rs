@@ -2,6 +2,7 @@
 //!
 //! Invariant: equal bytes mean equal values to the bit, and the order of key bytes is the order of the values.
 //! Deliberately absent: any promise between runs; nothing here is stored.
+use mainstem::core::planted::{self, Bug};
 use mainstem::core::value::{Key, Value};
 use rusqlite::types::ValueRef;
 
@@ -34,9 +35,9 @@ pub(super) fn push(image: &mut Vec<u8>, value: ValueRef<'_>) {
         }
         ValueRef::Real(r) => {
             image.push(REAL);
-            image.extend_from_slice(&r.to_bits().to_le_bytes());
+            image.extend_from_slice(&planted::rounded(Bug::B3, r).to_bits().to_le_bytes());
         }
-        ValueRef::Text(bytes) => push_bytes(image, TEXT, bytes),
+        ValueRef::Text(bytes) => push_bytes(image, TEXT, planted::cut(Bug::B7, bytes)),
         ValueRef::Blob(bytes) => push_bytes(image, BLOB, bytes),
     }
 }
@@ -113,7 +114,7 @@ pub(super) fn push_key(key: &mut Vec<u8>, value: ValueRef<'_>) -> bool {
             key.extend_from_slice(&ordered.to_be_bytes());
         }
         ValueRef::Text(bytes) => push_ordered(key, TEXT, bytes),
-        ValueRef::Blob(bytes) => push_ordered(key, BLOB, bytes),
+        ValueRef::Blob(bytes) => push_ordered(key, if planted::is(Bug::C5) { TEXT } else { BLOB }, bytes),
     }
     true
 }

@@ -24,7 +24,7 @@ pub use condense::{Condensed, NetChange, condense};
 pub use heal::{Healed, heal, is_unchanged as is_current};
 pub use operations::operations;
 pub use record::{Done, adopt, has_records, is_installed, record, record_first, tracked};
-pub use scan::scan;
+pub use scan::{keyed, scan};
 
 use crate::errors::Explain;
 use crate::sql::quote;

@@ -6,6 +6,7 @@
 use super::unique::{self, ROW, Unique, literal, row_number};
 use crate::sql::{quote, quote_all};
 use mainstem::Result;
+use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::Table;
 use rusqlite::Connection;
 
@@ -116,6 +117,7 @@ impl Writer<'_> {
     /// the row or else in the empty stand-in on the right of the join, whose NULL it then is. Only the key is named where
     /// SQLite sees it: it can be renamed but not dropped.
     fn image(&self, op: u8, condition: &str) -> String {
+        let condition = if planted::is(Bug::A1) && op == op::REPLACE { "0" } else { condition };
         let table = quote(&self.table.name);
         let keys: Vec<String> = self.key_names().enumerate().map(|(n, name)| format!("{name} AS mainstem_k{n}")).collect();
         let mut text = String::new();
@@ -123,13 +125,16 @@ impl Writer<'_> {
             let op = if n == 0 { op } else { op::MORE } as char;
             let value = |column: &usize| match self.table.key.iter().position(|k| k == column) {
                 Some(k) => format!("mainstem_k{k}"),
+                None if planted::is(Bug::A8) && op == op::UPDATE as char => format!("OLD.{}", self.name(*column)),
                 None => self.name(*column),
             };
             let values: Vec<String> = chunk.iter().map(value).collect();
             let places: Vec<String> = (0..chunk.len()).map(|c| format!("c{c}")).collect();
             let join = self.stand_in(n, chunk).map_or(String::new(), |(name, _)| format!(" NATURAL LEFT JOIN {name}"));
+            let insert = if planted::is(Bug::A2) { "INSERT OR IGNORE" } else { "INSERT" };
+            let op = if planted::is(Bug::A11) { format!("concat('{op}')") } else { format!("'{op}'") };
             text.push_str(&format!(
-                "INSERT INTO {LOG}(t, op, at, {}) SELECT {}, '{op}', julianday('now'), {} \
+                "{insert} INTO {LOG}(t, op, at, {}) SELECT {}, {op}, julianday('now'), {} \
                  FROM (SELECT {}, * FROM {table} AS {ROW} WHERE {condition}){join}; ",
                 places.join(", "),
                 self.id,
@@ -187,7 +192,7 @@ impl Writer<'_> {
 
     /// A key value as it will be stored, where that is known before the insert; none where SQLite makes it up.
     fn given_key(&self, column: usize) -> Option<String> {
-        if self.table.is_numbered {
+        if self.table.is_numbered && !planted::is(Bug::A18) {
             return None;
         }
         let new = format!("NEW.{}", self.name(column));

@@ -5,6 +5,7 @@ use super::sources::Target;
 use crate::errors::Explain;
 use crate::sql::{quote, quote_all};
 use mainstem::Result;
+use mainstem::core::planted::{self, Bug};
 use mainstem::core::value::{Row, Value};
 use rusqlite::{CachedStatement, Connection};
 
@@ -22,7 +23,11 @@ impl<'a> Reader<'a> {
     pub fn new(conn: &'a Connection, target: &Target) -> Result<Self> {
         let table = &target.table;
         let name = |i: &usize| table.columns[*i].name.as_str();
-        let terms: Vec<String> = table.key.iter().enumerate().map(|(n, i)| format!("{} = ?{}", quote(name(i)), n + 1)).collect();
+        let mut key = table.key.clone();
+        if planted::is(Bug::C10) {
+            key.sort_unstable();
+        }
+        let terms: Vec<String> = key.iter().enumerate().map(|(n, i)| format!("{} = ?{}", quote(name(i)), n + 1)).collect();
         let columns = quote_all(target.slots.iter().map(name));
         let sql = format!("SELECT {columns} FROM main.{} WHERE {}", quote(&table.name), terms.join(" AND "));
         let statement = conn.prepare_cached(&sql).on(conn)?;

@@ -6,6 +6,7 @@ use super::plan::{self, LOG, Plan};
 use crate::errors::Explain;
 use crate::sql::{is_internal, quote};
 use mainstem::Result;
+use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::Table;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -45,6 +46,10 @@ pub(super) fn create(conn: &Connection, tables: &[Table]) -> Result<()> {
     if has == 0 {
         let columns: Vec<String> = (0..wanted).map(|n| format!("c{n}")).collect();
         let sql = format!("CREATE TABLE main.{LOG}(seq INTEGER PRIMARY KEY, t, op, at, {})", columns.join(", "));
+        if planted::is(Bug::A2) {
+            conn.execute_batch(&format!("{sql}; CREATE UNIQUE INDEX mainstem_first ON {LOG}(t, c0) WHERE op = 'U'")).on(conn)?;
+            return Ok(());
+        }
         return conn.execute_batch(&sql).on(conn);
     }
     for n in has.saturating_sub(4)..wanted {

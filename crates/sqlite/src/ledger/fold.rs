@@ -1,8 +1,9 @@
 //! How a version is folded into the projections that stand beside the events.
 use super::{SqliteLedger, number};
-use mainstem::core::change::Resolution;
+use crate::errors::Explain;
+use mainstem::core::change::{Change, Resolution, Shape};
 use mainstem::core::conflict::{Answer, Conflict};
-use mainstem::core::event::Version;
+use mainstem::core::event::{Event, Version};
 use mainstem::core::format;
 use mainstem::core::schema::SchemaChange;
 use mainstem::ledger::{Head, Ledger};
@@ -24,8 +25,36 @@ impl SqliteLedger<'_> {
         }
     }
 
-    /// Folds a version that was just appended.
-    pub(super) fn fold(&mut self, version: &Version) -> Result<()> {
+    /// Folds an event that was just appended.
+    pub(super) fn fold_event(&mut self, position: i64, event: &Event) -> Result<()> {
+        match event {
+            Event::Version(version) => self.fold(version),
+            Event::Policy(policy) => {
+                self.run("INSERT INTO mainstem_policy(position, text) VALUES (?1, ?2)", (position, &policy.text)).map(drop)
+            }
+            Event::Collected(collected) => self.collect(position, collected),
+            Event::Restored(_) => self.run("INSERT INTO mainstem_epoch(position) VALUES (?1)", [position]).map(drop),
+            Event::Genesis(_) => Ok(()),
+        }
+    }
+
+    /// Notes which rows a page tells of.
+    pub(super) fn note_touches(&mut self, version: u64, page: u64, shapes: &[Shape], changes: &[Change]) -> Result<()> {
+        let (version, page) = (number(version)?, number(page)?);
+        let ids = shapes.iter().map(|shape| self.name(&shape.table)).collect::<Result<Vec<_>>>()?;
+        let sql = "INSERT INTO mainstem_touch(table_id, key, version, page, slot) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let connection = self.connection;
+        let mut insert = connection.prepare_cached(sql).on(connection)?;
+        for (slot, change) in changes.iter().enumerate() {
+            let id = ids.get(change.table).ok_or_else(|| Error::internal("a change refers to no shape"))?;
+            let key = format::row::encode_key(&change.key);
+            insert.execute((id, key, version, page, slot as i64)).on(connection)?;
+        }
+        self.bury(version, page, &ids, changes)
+    }
+
+    /// Folds a version.
+    fn fold(&mut self, version: &Version) -> Result<()> {
         let numbered = number(version.version)?;
         let header = &version.header;
         let replica = header.replica.0.to_be_bytes();
@@ -40,7 +69,7 @@ impl SqliteLedger<'_> {
         self.run(highest, (replica, number(header.sequence)?))?;
         if !version.schema.is_empty() {
             self.run("INSERT INTO mainstem_step(version) VALUES (?1)", [numbered])?;
-            version.schema.iter().try_for_each(|step| self.fold_step(numbered, step))?;
+            (0..version.schema.len()).try_for_each(|at| self.fold_step(numbered, &version.schema[at..]))?;
         }
         if !version.renumbered.is_empty() {
             let insert = "INSERT INTO mainstem_renumbered(replica, version) VALUES (?1, ?2)";
@@ -49,6 +78,7 @@ impl SqliteLedger<'_> {
         version.conflicts.iter().try_for_each(|conflict| self.fold_conflict(conflict))?;
         version.resolved.iter().try_for_each(|resolution| self.fold_resolution(resolution))?;
         self.fold_waiting(numbered, version)?;
+        self.fold_acceptance(version)?;
         self.run("DELETE FROM mainstem_digest", [])?;
         for digest in &version.tables {
             let insert = "INSERT INTO mainstem_digest(table_name, rows, sum) VALUES (?1, ?2, ?3)";
@@ -57,9 +87,11 @@ impl SqliteLedger<'_> {
         Ok(())
     }
 
-    /// Moves what was touched under a name before this version: to the new name, or aside. The version's own pages
-    /// already use the names as they are after its steps.
-    fn fold_step(&mut self, version: i64, step: &SchemaChange) -> Result<()> {
+    /// Moves what was touched under a name before the first of these steps: to the new name, or aside. The version's own
+    /// pages use the names as they are after its steps, but for what a later drop takes away: that is told before, and
+    /// follows a rename unless a later step makes a table of the old name.
+    fn fold_step(&mut self, version: i64, steps: &[SchemaChange]) -> Result<()> {
+        let (step, later) = steps.split_first().ok_or_else(|| Error::internal("there is no step to fold"))?;
         let (from, to) = match step {
             SchemaChange::RenameTable { from, to } if from.eq_ignore_ascii_case(to) => {
                 return Ok(());
@@ -68,18 +100,23 @@ impl SqliteLedger<'_> {
             SchemaChange::DropTable { name } => (name, None),
             _ => return Ok(()),
         };
+        let is_told_before = to.is_some() && !later.iter().any(|step| is_made(step, from));
         let Some(from) = self.find_name(from)? else {
             return Ok(());
         };
         let to = match to {
-            Some(name) => self.name(name)?,
+            Some(name) => {
+                let to = self.name(name)?;
+                self.rename_tombstones(from, to, version)?;
+                to
+            }
             None => {
                 self.run("INSERT INTO mainstem_name(name) VALUES (NULL)", [])?;
                 self.connection.last_insert_rowid()
             }
         };
         let sql = "UPDATE mainstem_touch SET table_id = ?2 WHERE table_id = ?1 AND version < ?3";
-        self.run(sql, (from, to, version)).map(drop)
+        self.run(sql, (from, to, version + i64::from(is_told_before))).map(drop)
     }
 
     fn fold_conflict(&mut self, conflict: &Conflict) -> Result<()> {
@@ -113,5 +150,14 @@ impl SqliteLedger<'_> {
             self.run(sql, (version, slot as i64, write_id, &waiting.table, key))?;
         }
         Ok(())
+    }
+}
+
+/// True where a step makes a table of that name.
+fn is_made(step: &SchemaChange, name: &str) -> bool {
+    match step {
+        SchemaChange::CreateTable { table } => table.name.eq_ignore_ascii_case(name),
+        SchemaChange::RenameTable { to, .. } => to.eq_ignore_ascii_case(name),
+        _ => false,
     }
 }

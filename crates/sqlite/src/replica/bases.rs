@@ -7,6 +7,7 @@ use crate::errors::Explain;
 use mainstem::body::Digests;
 use mainstem::core::event::Digest;
 use mainstem::core::format::row as row_format;
+use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::Table;
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
@@ -63,7 +64,12 @@ impl<'c> Keeper<'c> {
 
     /// Keeps a row's image in the base version, unless it is kept already, and the digest of the row that is there now.
     pub fn keep(&mut self, table: &Table, key: &Key, base: Option<&Row>, now: Option<&Row>) -> Result<()> {
-        let sql = "INSERT INTO mainstem_base(tbl, key, shape, image, now) VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET now = excluded.now";
+        let sql = match planted::is(Bug::X5) {
+            true => "INSERT OR REPLACE INTO mainstem_base(tbl, key, shape, image, now) VALUES(?1, ?2, ?3, ?4, ?5)",
+            false => {
+                "INSERT INTO mainstem_base(tbl, key, shape, image, now) VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET now = excluded.now"
+            }
+        };
         self.write(sql, table, key, base, now)
     }
 

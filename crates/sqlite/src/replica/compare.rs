@@ -8,9 +8,10 @@ use crate::errors::Explain;
 use mainstem::body::Digests;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::Shape;
-use mainstem::core::digest::state_digest;
+use mainstem::core::digest::{RowDigester, Sum, state_digest};
 use mainstem::core::event::{Digest, TableDigest};
 use mainstem::core::format::row as row_format;
+use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Schema, SchemaChange, Table};
 use mainstem::core::value::{Key, Row};
 use mainstem::error::{Error, Result};
@@ -36,7 +37,7 @@ DELETE FROM temp.mainstem_logged;
 ";
 
 /// Schema steps made here that the base version does not have.
-fn local_steps(db: &Connection) -> Result<Vec<SchemaChange>> {
+pub fn local_steps(db: &Connection) -> Result<Vec<SchemaChange>> {
     let mut steps: Vec<SchemaChange> = storage::changesets(db)?.into_iter().flat_map(|f| f.schema).collect();
     steps.extend(storage::steps(db)?);
     Ok(steps)
@@ -82,7 +83,7 @@ pub fn suspects(db: &Connection) -> Result<Vec<String>> {
     let schema = tracked_schema(db)?;
     let steps = local_steps(db)?;
     let mut quiet = |_: &str, _: u64, _: u64| {};
-    let now = stored(db, &schema, &mut quiet)?.list();
+    let now = if planted::is(Bug::F10) { believed(db, &schema) } else { stored(db, &schema, &mut quiet) }?.list();
     let believed = believed(db, &schema)?.list();
     let is_altered = |name: &str| steps.iter().filter_map(table_of).any(|t| t.eq_ignore_ascii_case(name));
     let differs = |table: &&Table| !is_altered(&table.name) && find(&now, table) != find(&believed, table);
@@ -92,7 +93,7 @@ pub fn suspects(db: &Connection) -> Result<Vec<String>> {
 /// Compares every table, inside a read transaction.
 pub fn verify(db: &Connection, reference: Option<&mut dyn Primary>, progress: Progress<'_>) -> Result<Verified> {
     let schema = tracked_schema(db)?;
-    let now = stored(db, &schema, progress)?.list();
+    let now = if planted::is(Bug::F10) { believed(db, &schema) } else { stored(db, &schema, progress) }?.list();
     let steps = local_steps(db)?;
     let believed = believed(db, &schema)?.list();
     let mut differences = Vec::new();
@@ -106,8 +107,13 @@ pub fn verify(db: &Connection, reference: Option<&mut dyn Primary>, progress: Pr
     match reference {
         Some(primary) if base_version(db)? > 0 => {
             against_version(db, &schema, primary, &mut differences)?;
-            for table in suspects {
-                name_rows(db, table, primary, &steps, &mut differences)?;
+            // Rows of an older version are worked out from those of the head, which are looked at once they are here.
+            let is_at_head = primary.describe()?.head.version == base_version(db)?;
+            for table in &schema.tables {
+                let is_wrong_there = is_at_head && is_wrong_there(db, &former_name(&table.name, &steps), primary)?;
+                if is_wrong_there || suspects.iter().any(|s| s.name == table.name) {
+                    name_rows(db, table, primary, &steps, is_wrong_there, &mut differences)?;
+                }
             }
         }
         _ => {
@@ -153,6 +159,21 @@ fn against_version(db: &Connection, schema: &Schema, primary: &mut dyn Primary, 
         }
     }
     Ok(())
+}
+
+/// True where the primary's stored rows are not what its own version says, whatever digest it keeps.
+fn is_wrong_there(db: &Connection, table: &str, primary: &mut dyn Primary) -> Result<bool> {
+    let version = base_version(db)?;
+    let Some(said) = primary.version(version)?.and_then(|v| v.tables.into_iter().find(|d| d.table.eq_ignore_ascii_case(table))) else {
+        return Ok(false);
+    };
+    let (mut digester, mut sum, mut rows) = (None, Sum::default(), 0);
+    primary.rows(&said.table, version, &mut |names, row| {
+        sum.add(&digester.get_or_insert_with(|| RowDigester::new(&said.table, names)).digest(row));
+        rows += 1;
+        Ok(())
+    })?;
+    Ok((rows, sum.0) != (said.rows, said.sum))
 }
 
 /// A row that is not what capture believes it was at the last commit.
@@ -203,7 +224,10 @@ fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[S
             lane = Some((names.to_vec(), Lane::between(&schema, Some(0), &shape, steps)));
         }
         let Some((_, lane)) = &lane else { return Ok(()) };
-        let base = lane.local_row(row);
+        let mut base = lane.local_row(row);
+        if lane.is_redeclared {
+            base = comparing.now.stored_form(0, &base)?;
+        }
         let key = table.key_of(&base);
         db.prepare_cached("INSERT OR IGNORE INTO temp.mainstem_seen(key) VALUES(?1)")
             .on(db)?
@@ -285,7 +309,8 @@ fn note_logged(db: &Connection) -> Result<()> {
     .map(drop)
 }
 
-pub(super) fn former_name(name: &str, steps: &[SchemaChange]) -> String {
+/// The name that a table had before these steps.
+pub fn former_name(name: &str, steps: &[SchemaChange]) -> String {
     let mut former = name.to_owned();
     for step in steps.iter().rev() {
         if let SchemaChange::RenameTable { from, to } = step
@@ -318,6 +343,7 @@ fn name_rows(
     table: &Table,
     primary: &mut dyn Primary,
     steps: &[SchemaChange],
+    is_wrong_there: bool,
     differences: &mut Vec<Difference>,
 ) -> Result<()> {
     note_logged(db)?;
@@ -326,6 +352,7 @@ fn name_rows(
         named += 1;
         if named <= NAMED_MAX {
             let what = match (unseen.base, unseen.here) {
+                _ if is_wrong_there => "the primary stores another row than its version says".to_owned(),
                 (_, None) => "the row is gone, and capture did not see it go".to_owned(),
                 (None, Some(_)) => "the row came, and capture did not see it come".to_owned(),
                 (Some(base), Some(here)) => {
@@ -361,7 +388,7 @@ pub fn reconcile(db: &Connection, primary: &mut dyn Primary, may_delete_many: bo
             Ok(())
         })?;
         let gone = missed.iter().filter(|(_, _, here, _)| here.is_none()).count();
-        if gone > UNSEEN_DELETIONS_MAX && !may_delete_many {
+        if gone > UNSEEN_DELETIONS_MAX && !may_delete_many && !planted::is(Bug::F4) {
             return Err(Error::new(
                 ErrorKind::Conflict,
                 "many_deletions",

@@ -15,11 +15,13 @@ mod past;
 mod receive;
 mod refused;
 mod reseed;
+mod revert;
 mod stash;
 mod storage;
 mod working;
 
 pub use begin::{InitOptions, InitReport, RefusedTable};
+pub use revert::{Left, Reverted};
 
 use crate::capture;
 use crate::connection;
@@ -29,13 +31,14 @@ use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Front, Shape};
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Version, Waiting};
+use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Schema, SchemaChange};
 use mainstem::core::stamp::ReplicaId;
 use mainstem::error::{Error, Result};
 use mainstem::policy_text;
 use mainstem::primary::{Acquaintance, Cursor, Pages, Primary, Pull, RowVisitor};
 use mainstem::replica::{
-    Answering, Operation, Progress, Received, Replica, Reseeded, RestoreTarget, Rewind, Since, Standing, Unseen, Verified,
+    Answering, Operation, Progress, PutBack, Received, Replica, Reseeded, RestoreTarget, Rewind, Since, Standing, Unseen, Verified,
 };
 use mainstem::wiring::Around;
 use rusqlite::Connection;
@@ -54,8 +57,16 @@ pub struct SqliteReplica {
 /// Runs `work` in one write transaction with triggers off. An error leaves the file as it was.
 fn transact<T>(db: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
     connection::begin_write(db)?;
-    let result = connection::triggers_off(db).and_then(|()| work());
+    if planted::is(Bug::J1) {
+        drop(std::fs::File::open(db.path().unwrap_or_default()));
+    }
+    let prepared = if planted::is(Bug::E1) { connection::triggers_on(db) } else { connection::triggers_off(db) };
+    let result = prepared.and_then(|()| work());
     let ended = match result {
+        Ok(value) if planted::is(Bug::J10) => {
+            let _ = connection::commit(db);
+            Ok(value)
+        }
         Ok(value) => connection::commit(db).map(|()| value),
         Err(e) => Err(e),
     };
@@ -179,7 +190,7 @@ impl SqliteReplica {
         let here = connection::FileIdentity::of(&self.path)?;
         let place = format!("{}:{}", here.device, here.inode);
         let before = storage::get::<String>(&self.db, "place")?;
-        if before.as_deref() == Some(place.as_str()) {
+        if before.as_deref() == Some(place.as_str()) || planted::is(Bug::F1) {
             return Ok(());
         }
         let (around, db) = (self.around.clone(), &self.db);
@@ -411,6 +422,10 @@ impl Replica for SqliteReplica {
     fn restore(&mut self, since: Since, target: &RestoreTarget) -> Result<u64> {
         let (db, around) = (&self.db, &self.around);
         transact(db, || edit::restore(db, around, since, target))
+    }
+    fn put_back(&mut self, rows: &[PutBack]) -> Result<u64> {
+        let (db, around) = (&self.db, &self.around);
+        transact(db, || edit::put_back(db, around, rows))
     }
     fn verify(&mut self, reference: Option<&mut dyn Primary>, progress: Progress<'_>) -> Result<Verified> {
         let db = &self.db;

@@ -5,18 +5,20 @@
 use super::ground::{KeepBases, ReplicaGround};
 use super::{base_version, bases, clock, past, refused, replica_id, storage, working};
 use crate::capture;
+use crate::connection;
 use crate::errors::Explain;
 use mainstem::body::Digests;
 use mainstem::core::ErrorKind;
-use mainstem::core::change::{Change, Edit, Front};
+use mainstem::core::change::{Change, Edit, Front, Shape};
 use mainstem::core::event::{Digest, Renumbered, Version, Waiting};
 use mainstem::core::format::page;
+use mainstem::core::planted::{self, Bug};
 use mainstem::core::renumber::Renumbering;
 use mainstem::core::schema::Schema;
 use mainstem::core::stamp::ReplicaId;
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
-use mainstem::lane::Lane;
+use mainstem::lane::{Lane, redeclares, reform, reform_key};
 use mainstem::policy_text;
 use mainstem::primary::{Cursor, Item, Pages, Pull};
 use mainstem::rebase::{Place, rebase};
@@ -116,6 +118,10 @@ impl Incoming<'_> {
 
 /// Takes one pull, inside a transaction with triggers off.
 pub fn receive(db: &Connection, around: &Around, pull: &Pull) -> Result<Received> {
+    let at = cursor(db)?;
+    if pull.from != at {
+        return Ok(Received { version: base_version(db)?, cursor: at, ..Received::default() });
+    }
     // Events that are no versions say nothing here that the pull does not say itself.
     let memory = pull.items.iter().filter(|item| !matches!(item, Item::Event(..))).cloned().collect();
     let mut incoming = Incoming { db, memory };
@@ -136,12 +142,26 @@ pub fn receive(db: &Connection, around: &Around, pull: &Pull) -> Result<Received
             }
             taking.take(&version, &body, &hash, &mut incoming, &mut received)?;
         }
+        begin_another(Bug::I10, db)?;
         taking.end()?;
+        if planted::is(Bug::E1) {
+            forget_captured(db)?;
+        }
         received.version = base_version(db)?;
     }
-    incoming.keep_rest()?;
+    if !planted::is(Bug::D7) {
+        incoming.keep_rest()?;
+    }
+    check_kept(db, &pull.next)?;
     storage::put(db, "inbox_pages", pull.next.page as i64)?;
     Ok(received)
+}
+
+/// What is kept is the version that is not complete, and as many of its pages as the cursor says.
+fn check_kept(db: &Connection, next: &Cursor) -> Result<()> {
+    let kept: i64 = db.prepare_cached("SELECT count(*) FROM mainstem_inbox").on(db)?.query_row([], |row| row.get(0)).on(db)?;
+    let expected = if next.page == 0 { 0 } else { next.page as i64 + 1 };
+    if kept == expected { Ok(()) } else { Err(Error::corrupt("the primary sent less or more than it said")) }
 }
 
 /// The state while versions are taken.
@@ -152,6 +172,8 @@ pub(super) struct Taking<'c> {
     pub(super) version: u64,
     /// True once local rows were put back to the base version.
     is_undone: bool,
+    /// True once our own schema steps were taken back as well.
+    are_steps_undone: bool,
     ordinal: u64,
     /// Changesets that the versions of this pull accept: nothing of them is left to be laid on top.
     accepted: HashSet<u128>,
@@ -159,13 +181,13 @@ pub(super) struct Taking<'c> {
 
 impl<'c> Taking<'c> {
     pub(super) fn begin(db: &'c Connection, around: &Around, accepted: HashSet<u128>) -> Result<Self> {
-        if working::has_work(db)? {
+        if working::has_work(db)? && !planted::is(Bug::I3) {
             let actor = storage::get::<String>(db, "actor")?.unwrap_or_default();
             working::close(db, around, &working::Naming { actor: &actor, title: None, description: "" })?;
         }
         let ground = ReplicaGround::new(db)?;
         let digests = Digests::new(&ground.schema(), &storage::digests(db)?);
-        Ok(Taking { db, ground, digests, version: base_version(db)?, is_undone: false, ordinal: 0, accepted })
+        Ok(Taking { db, ground, digests, version: base_version(db)?, is_undone: false, are_steps_undone: false, ordinal: 0, accepted })
     }
 
     fn take(&mut self, version: &Version, body: &[u8], hash: &Digest, incoming: &mut Incoming<'_>, received: &mut Received) -> Result<()> {
@@ -178,11 +200,15 @@ impl<'c> Taking<'c> {
             self.adopt_local_state()?;
         } else {
             self.undo(Unseen::Refused)?;
+            if !version.schema.is_empty() {
+                self.undo_steps(&unsent)?;
+            }
             // Work of ours that stays unaccepted will be laid on top and must know what it meets.
             let is_noted = unsent.iter().any(|f| !self.accepted.contains(&f.header.write_id)) || !our_waiting(self.db)?.is_empty();
             self.apply(version, incoming, is_noted)?;
         }
         self.check_digests(version, &unsent)?;
+        begin_another(Bug::E8, self.db)?;
         self.fold(version, is_ours)?;
         storage::add_version(self.db, version.version, hash, body)?;
         self.version = version.version;
@@ -252,6 +278,24 @@ impl<'c> Taking<'c> {
         bases::clear(self.db)
     }
 
+    /// Takes our own schema steps back before accepted ones are applied, as the rows were: what was accepted comes first,
+    /// and ours are laid on top again with their changesets. Ends at the first that cannot be taken back.
+    fn undo_steps(&mut self, unsent: &[Front]) -> Result<()> {
+        if std::mem::replace(&mut self.are_steps_undone, true) {
+            return Ok(());
+        }
+        let mut altered = Vec::new();
+        for step in unsent.iter().flat_map(|f| &f.schema).rev() {
+            let Some(inverse) = schema_merge::inverse(step) else { break };
+            match self.ground.alter(&inverse) {
+                Ok(()) => altered.extend(schema_merge::table_of(&inverse)),
+                Err(e) if matches!(e.kind, ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::NotFound) => break,
+                Err(e) => return Err(e),
+            }
+        }
+        self.digests.recount(&mut self.ground, &altered)
+    }
+
     /// Applies a version's rows, each only where the row is what the version says it was.
     fn apply(&mut self, version: &Version, incoming: &mut Incoming<'_>, is_noted: bool) -> Result<()> {
         let altered = schema_merge::apply(&mut self.ground, &version.schema)?;
@@ -259,13 +303,14 @@ impl<'c> Taking<'c> {
             self.digests.recount(&mut self.ground, &altered)?;
         }
         let schema = self.ground.schema();
-        let lanes: Vec<Lane> = version
-            .shapes
-            .iter()
-            .map(|shape| {
-                Lane::between(&schema, schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&shape.table)), shape, &version.schema)
-            })
-            .collect();
+        let ahead = super::compare::local_steps(self.db)?;
+        let lane = |shape: &Shape| {
+            let table = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&shape.table));
+            let mut lane = Lane::between(&schema, table, shape, &version.schema);
+            lane.is_redeclared = ahead.iter().any(|step| redeclares(step, &shape.table));
+            lane
+        };
+        let lanes: Vec<Lane> = version.shapes.iter().map(lane).collect();
         let mut writer = Writer::default();
         for number in 0..version.pages {
             let body = incoming.page()?;
@@ -288,15 +333,28 @@ impl<'c> Taking<'c> {
     fn apply_one(&mut self, schema: &Schema, lanes: &[Lane], change: Change, writer: &mut Writer<()>) -> Result<()> {
         let lane = &lanes[change.table];
         let Some(table) = lane.table else { return Ok(()) };
-        let before = match lane.is_straight {
+        let before = match lane.is_straight && !lane.is_redeclared {
             true => self.ground.get(table, &change.key)?,
-            false => self.ground.get(table, &lane.local_key(&change.key))?,
+            false => {
+                let mut key = lane.local_key(&change.key);
+                if lane.is_redeclared {
+                    reform_key(&mut self.ground, table, &mut key)?;
+                }
+                self.ground.get(table, &key)?
+            }
         };
-        let (local, _) = lane.localise(change, before.as_ref());
+        let (mut local, _) = lane.localise(change, before.as_ref());
+        if lane.is_redeclared {
+            reform(&mut self.ground, table, &mut local)?;
+        }
         let after = exact(local, before.as_ref()).map_err(|key| drift_at(&schema.tables[table].name, &key))?;
         self.digests.row(&schema.tables[table], before.as_ref(), after.as_ref());
         if before == after {
             return Ok(());
+        }
+        if let (true, Some(row)) = (planted::is(Bug::E2), before.as_ref().or(after.as_ref())) {
+            let (table, done) = (&schema.tables[table], capture::Done::between(before.as_ref(), after.as_ref()));
+            capture::record(self.db, table, &table.key_of(row), done, 0)?;
         }
         match writer.write(&mut self.ground, Write { table, before, after, tag: () })? {
             Tried::Refused(write, what) => Err(drift(schema, &write, &what)),
@@ -346,13 +404,13 @@ impl<'c> Taking<'c> {
                 storage::put_conflict(db, &conflict)?;
             }
         }
-        for (write_id, table, key) in &version.released {
+        for (write_id, table, key) in version.released.iter().filter(|_| !planted::is(Bug::X10)) {
             storage::drop_waiting(db, *write_id, table, key)?;
         }
         for waiting in &version.waiting {
             storage::add_waiting(db, version.header.write_id, version.version, waiting)?;
         }
-        if is_ours {
+        if is_ours && !planted::is(Bug::H5) {
             storage::drop_changeset(db, version.header.write_id)?;
         }
         for write_id in &version.stands_for {
@@ -468,6 +526,11 @@ impl<'c> Taking<'c> {
     }
 }
 
+/// Ends the transaction and begins another, where that bug is planted.
+fn begin_another(bug: Bug, db: &Connection) -> Result<()> {
+    if planted::is(bug) { connection::commit(db).and_then(|()| connection::begin_write(db)) } else { Ok(()) }
+}
+
 /// Changes made here that wait at the primary: their rows stay here meanwhile.
 fn our_waiting(db: &Connection) -> Result<Vec<(Version, Waiting)>> {
     let us = replica_id(db)?;
@@ -480,7 +543,9 @@ fn exact(change: Change, before: Option<&Row>) -> std::result::Result<Option<Row
         (Edit::Insert(row), None) => Ok(Some(row)),
         (Edit::Delete(row), Some(there)) if row == *there => Ok(None),
         // A cell that is said to have been what it is was renamed and written straight in the primary: nobody knows more.
-        (Edit::Update(cells), Some(there)) if cells.iter().all(|c| there[c.column] == c.before || c.before == c.after) => {
+        (Edit::Update(cells), Some(there))
+            if cells.iter().all(|c| there[c.column] == c.before || c.before == c.after || planted::is(Bug::X6)) =>
+        {
             let mut row = there.clone();
             for cell in cells {
                 row[cell.column] = cell.after;

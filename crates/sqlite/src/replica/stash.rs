@@ -91,7 +91,8 @@ impl SqliteReplica {
 
     /// Names the working changeset ahead of its commit.
     pub fn begin(&mut self, title: &str, description: &str) -> Result<()> {
-        working::begin(&self.db, Some((title, description)))
+        let db = &self.db;
+        transact(db, || working::begin(db, Some((title, description))))
     }
 
     /// The title that the working changeset was given ahead of its commit.

@@ -1,28 +1,27 @@
 //! A replica that is behind what its primary remembers, or whose rows or cursor somebody wiped (TMB-4, H1, H6, D7, I-63).
-use crate::forgetful::Forgetful;
 use crate::team::{Team, one, quiet, rows};
+use mainstem::core::ErrorKind;
 use mainstem::core::change::Choice;
 use mainstem::core::conflict::{Claim, ConflictKind};
 use mainstem::core::value::Value;
-use mainstem::error::Result;
-use mainstem::primary::Primary;
+use mainstem::error::Error;
 use mainstem::replica::{Answering, Replica};
-use mainstem::sync::{self, Report};
+use mainstem::sync;
+use mainstem_testkit::between::{Between, Moment, Turn};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 /// Bob was away while Ada did much, and the primary has forgotten how it came to that.
-fn away(team: &Team, ada: &[&str], bob: &str) -> Forgetful {
+fn away(team: &Team, ada: &[&str], bob: &str) {
+    away_with(team, "", ada, bob);
+}
+
+fn away_with(team: &Team, policy: &str, ada: &[&str], bob: &str) {
     for sql in ada {
         team.edit("ada", sql);
     }
     team.sql("bob", bob);
-    let head = team.describe().head.version;
-    Forgetful::new(team, head)
-}
-
-fn sync_with(team: &Team, name: &str, primary: &mut dyn Primary) -> Result<Report> {
-    sync::sync(&mut team.open(name), primary, name, &mut quiet)
+    team.forget(policy);
 }
 
 /// Writes that no trigger sees.
@@ -36,8 +35,8 @@ fn unseen(team: &Team, name: &str, sql: &str) {
 fn what_was_deleted_is_gone_and_an_edit_of_it_is_a_conflict() {
     let team = Team::new(&["ada", "bob"]);
     let ada = ["DELETE FROM word WHERE w = 'a';", "DELETE FROM word WHERE w = 'b';", "UPDATE word SET note = 'ada' WHERE w = 'c';"];
-    let mut primary = away(&team, &ada, "UPDATE word SET note = 'edited by bob' WHERE w = 'b';");
-    let report = sync_with(&team, "bob", &mut primary).unwrap();
+    away(&team, &ada, "UPDATE word SET note = 'edited by bob' WHERE w = 'b';");
+    let report = team.sync("bob");
     assert_eq!((report.is_reseeded, report.edits_of_gone_rows), (true, 1));
     team.settle(&["ada", "bob"]);
     team.assert_one(&["ada", "bob"]);
@@ -67,8 +66,8 @@ fn unsent_work_of_every_kind_goes_on() {
         "UPDATE task SET what = 'by ada' WHERE id = 1; UPDATE word SET note = 'ada' WHERE w = 'a'; DELETE FROM task WHERE id = 3;",
     ];
     let bob = "UPDATE task SET done = 1 WHERE id IN (1, 4); DELETE FROM word WHERE w = 'b'; INSERT INTO word VALUES ('bob', 50, NULL);";
-    let mut primary = away(&team, &ada, bob);
-    sync_with(&team, "bob", &mut primary).unwrap();
+    away(&team, &ada, bob);
+    team.sync("bob");
     team.settle(&["ada", "bob"]);
     team.assert_one(&["ada", "bob"]);
     assert_eq!(team.value("ada", "SELECT what || done FROM task WHERE id = 1"), "by ada1", "both edits of one row");
@@ -81,16 +80,20 @@ fn unsent_work_of_every_kind_goes_on() {
 #[test]
 fn a_download_that_breaks_off_changes_nothing() {
     let team = Team::new(&["ada", "bob"]);
-    let mut primary = away(&team, &["DELETE FROM word WHERE w = 'a';"], "UPDATE word SET note = 'bob' WHERE w = 'b';");
+    away(&team, &["DELETE FROM word WHERE w = 'a';"], "UPDATE word SET note = 'bob' WHERE w = 'b';");
     let before = rows(&team.path("bob"));
-    for breaks_after in 0..3 {
-        primary.breaks_after = Some(breaks_after);
-        assert_eq!(sync_with(&team, "bob", &mut primary).unwrap_err().code, "line");
+    for moment in [Moment::Before("snapshot"), Moment::After("snapshot"), Moment::After("find_write")] {
+        let mut real = team.primary();
+        let mut breaking = Between::new(&mut *real, |now| match now == moment {
+            true => Err(Error::new(ErrorKind::Unavailable, "line", "the line went dead")),
+            false => Ok(Turn::Once),
+        });
+        let broken = sync::sync(&mut team.open("bob"), &mut breaking, "bob", &mut quiet).unwrap_err();
+        assert_eq!(broken.code, "line", "{moment:?}");
         assert_eq!(rows(&team.path("bob")), before);
         assert_eq!(team.open("bob").standing().unwrap().base_version, 1);
     }
-    primary.breaks_after = None;
-    sync_with(&team, "bob", &mut primary).unwrap();
+    team.sync("bob");
     team.settle(&["bob", "ada"]);
     team.assert_one(&["ada", "bob"]);
     assert_eq!(team.value("ada", "SELECT group_concat(note) FROM word WHERE w = 'b'"), "bob");
@@ -107,9 +110,7 @@ fn conflicts_are_taken_over_and_answers_are_kept() {
     let open = team.conflicts("bob", true);
     assert_eq!(open.len(), 1);
     team.open("bob").resolve("bob", &[(open[0].id, Answering { choice: Choice::Theirs, value: None })]).unwrap();
-    let mut primary = away(&team, &["UPDATE word SET note = 'on' WHERE w = 'c';"], "");
-    sync_with(&team, "bob", &mut primary).unwrap();
-    sync_with(&team, "cem", &mut primary).unwrap();
+    away_with(&team, "strategy = \"manual\"\n", &["UPDATE word SET note = 'on' WHERE w = 'c';"], "");
     team.settle(&["ada", "cem", "bob"]);
     team.assert_one(&["ada", "bob", "cem"]);
     assert_eq!(team.conflicts("ada", true).len(), 0, "bob's answer has arrived");
@@ -118,14 +119,14 @@ fn conflicts_are_taken_over_and_answers_are_kept() {
 #[test]
 fn writes_past_capture_are_not_thrown_away_unasked() {
     let team = Team::new(&["ada", "bob"]);
-    let mut primary = away(&team, &["DELETE FROM word WHERE w = 'a';"], "");
+    away(&team, &["DELETE FROM word WHERE w = 'a';"], "");
     unseen(&team, "bob", "UPDATE word SET note = 'unseen' WHERE w = 'c';");
     let before = rows(&team.path("bob"));
-    let refused = sync_with(&team, "bob", &mut primary).unwrap_err();
+    let refused = team.try_sync("bob").unwrap_err();
     assert_eq!(refused.code, "unseen_behind_horizon");
     assert!(refused.hint.unwrap().contains("--reseed"));
     assert_eq!(rows(&team.path("bob")), before);
-    sync::reseed(&mut team.open("bob"), &mut primary, "bob", &mut quiet).unwrap();
+    sync::reseed(&mut team.open("bob"), &mut *team.primary(), "bob", &mut quiet).unwrap();
     team.settle(&["bob", "ada"]);
     team.assert_one(&["ada", "bob"]);
 }
@@ -137,8 +138,8 @@ fn tables_that_changed_beyond_the_horizon() {
         "ALTER TABLE word ADD COLUMN lang TEXT; UPDATE word SET lang = 'en'; CREATE INDEX by_lang ON word(lang);",
         "CREATE TABLE tag(t TEXT PRIMARY KEY); INSERT INTO tag VALUES ('x'); ALTER TABLE task RENAME COLUMN what TO text;",
     ];
-    let mut primary = away(&team, &ada, "UPDATE word SET note = 'bob' WHERE w = 'b'; INSERT INTO list(name) VALUES ('of bob');");
-    sync_with(&team, "bob", &mut primary).unwrap();
+    away(&team, &ada, "UPDATE word SET note = 'bob' WHERE w = 'b'; INSERT INTO list(name) VALUES ('of bob');");
+    team.sync("bob");
     team.settle(&["ada", "bob"]);
     for name in ["ada", "bob"] {
         assert_eq!(team.value(name, "SELECT note || lang FROM word WHERE w = 'b'"), "boben");
@@ -158,8 +159,8 @@ fn a_cleanup_between_a_clone_and_its_first_pull() {
     let team = Team::new(&["ada"]);
     team.edit("ada", "UPDATE word SET note = 'x' WHERE w = 'a';");
     team.join("bob");
-    let mut primary = away(&team, &["DELETE FROM word WHERE w = 'a';", "INSERT INTO word VALUES ('d', 4, NULL);"], "");
-    sync_with(&team, "bob", &mut primary).unwrap();
+    away(&team, &["DELETE FROM word WHERE w = 'a';", "INSERT INTO word VALUES ('d', 4, NULL);"], "");
+    team.sync("bob");
     team.assert_one(&["ada", "bob"]);
 }
 
@@ -171,8 +172,8 @@ fn restored_and_behind_the_horizon_at_once() {
     team.edit("bob", "UPDATE word SET note = 'lost' WHERE w = 'b'; INSERT INTO word VALUES ('e', 5, 'lost too');");
     team.sql("bob", "UPDATE word SET note = 'unsent' WHERE w = 'c';");
     team.restore(&copy);
-    let mut primary = away(&team, &["DELETE FROM word WHERE w = 'a';"], "");
-    let report = sync_with(&team, "bob", &mut primary).unwrap();
+    away(&team, &["DELETE FROM word WHERE w = 'a';"], "");
+    let report = team.sync("bob");
     assert!(report.is_restored && report.is_reseeded, "{report:?}");
     team.settle(&["ada", "bob"]);
     team.assert_one(&["ada", "bob"]);
@@ -185,8 +186,8 @@ fn a_changeset_whose_answer_was_lost_is_not_sent_twice() {
     team.sql("bob", "INSERT INTO task(id, list, what) VALUES (4, 1, 'once'); UPDATE word SET note = 'bob' WHERE w = 'a';");
     sync::push(&mut team.open("bob"), &mut *team.primary(), "bob", &mut quiet).unwrap();
     let ada = ["UPDATE task SET what = 'changed since' WHERE id = 4;", "DELETE FROM word WHERE w = 'a';"];
-    let mut primary = away(&team, &ada, "UPDATE word SET note = 'later' WHERE w = 'b';");
-    sync_with(&team, "bob", &mut primary).unwrap();
+    away(&team, &ada, "UPDATE word SET note = 'later' WHERE w = 'b';");
+    team.sync("bob");
     team.settle(&["ada", "bob"]);
     team.assert_one(&["ada", "bob"]);
     assert_eq!(team.value("bob", "SELECT group_concat(what) FROM task WHERE id > 3"), "changed since");

@@ -4,7 +4,6 @@
 //! Invariant: files are written as another program would, and copied only while nobody has them open.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod forgetful;
 mod horizon;
 mod restored;
 mod team;

@@ -1,4 +1,5 @@
 //! Some replicas of one primary in a folder of their own, with surroundings under a seed.
+use mainstem::cleanup::Rehearsal;
 use mainstem::core::conflict::Conflict;
 use mainstem::primary::{Description, Primary};
 use mainstem::replica::Replica;
@@ -112,6 +113,13 @@ impl Team {
     }
     pub fn conflicts(&self, name: &str, open_only: bool) -> Vec<Conflict> {
         self.open(name).conflicts(open_only).unwrap()
+    }
+    /// The primary removes all that it need not keep: whoever is not at its head must begin again.
+    pub fn forget(&self, policy: &str) {
+        let mut primary = self.primary();
+        primary.set_policy(&format!("{policy}tombstones = 0\nhistory = 0\nreplicas = 0\n"), "admin").unwrap();
+        let head = primary.describe().unwrap().head.version;
+        assert_eq!(primary.cleanup("admin", Rehearsal::Real).unwrap().collected.horizon, head);
     }
     /// Keeps a copy of the primary as it is now, made through SQLite.
     pub fn copy_primary(&self, to: &str) -> PathBuf {

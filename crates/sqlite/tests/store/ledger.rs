@@ -198,6 +198,22 @@ fn touches_follow_a_table_through_renames_and_end_with_it() {
 }
 
 #[test]
+fn what_a_drop_takes_away_follows_a_rename_of_the_same_version() {
+    let db = database();
+    let mut ledger = SqliteLedger::new(&db);
+    append_version(&mut ledger, version(1), &[vec![insert(0, 1, "one")]]);
+    let steps = vec![
+        SchemaChange::DropColumn { table: "t".into(), column: "v".into() },
+        SchemaChange::RenameTable { from: "t".into(), to: "x".into() },
+    ];
+    let mut taken = update(1, "one", "");
+    let Edit::Update(cells) = &mut taken.edit else { panic!("it is an update") };
+    cells[0].after = Value::Null;
+    append_version(&mut ledger, Version { schema: steps, ..version(2) }, &[vec![taken]]);
+    assert_eq!(ledger.touches("x", &vec![Value::Integer(1)], 0).unwrap().len(), 2);
+}
+
+#[test]
 fn conflicts_stay_until_they_are_answered() {
     let db = database();
     let mut ledger = SqliteLedger::new(&db);

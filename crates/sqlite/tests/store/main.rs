@@ -5,6 +5,8 @@ mod alter;
 mod contract;
 mod files;
 mod ledger;
+mod replica;
 mod rows;
 mod schema;
 mod store;
+mod travel;

@@ -1,0 +1,245 @@
+//! What must be true once faults have stopped, everybody has synced, and nobody works.
+use crate::image::{Image, differences, show_value, words, words_of};
+use crate::tally::{Invariant, Verdict, Wrong};
+use crate::tape::ClockFault;
+use crate::world::{World, quiet, unexpected, unreadable};
+use mainstem::core::change::Edit;
+use mainstem::core::conflict::{Claim, Conflict};
+use mainstem::core::digest::state_digest;
+use mainstem::core::event::Waiting;
+use mainstem::core::value::Value;
+use mainstem::replica::Replica;
+use mainstem::sync;
+use mainstem::wiring::Surroundings;
+use rusqlite::Connection;
+use std::collections::BTreeSet;
+
+/// How far ahead a clock may be and not be put right before the last syncs.
+const AHEAD_MS_MAX: u64 = 60_000;
+
+impl World {
+    /// Faults stop: three rounds of sync, after which another moves nothing. Clocks that run behind stay wrong.
+    pub fn settle(&mut self) -> Verdict {
+        self.primary_place.machine.fault(ClockFault::Right, self.true_ms);
+        for copy in &self.copies {
+            if copy.place.machine.now_ms() > self.true_ms + AHEAD_MS_MAX {
+                copy.place.machine.fault(ClockFault::Right, self.true_ms);
+            }
+        }
+        for round in 0..4 {
+            for who in 0..self.copies.len() {
+                self.pass(1);
+                self.tally.operations += 1;
+                let is_last = round == 3;
+                let at = |wrong: Wrong| wrong.at(format!("replica {who}, round {round} of the last syncs"));
+                self.receiving(who, |world| world.settle_one(who, is_last)).map_err(at)?;
+            }
+        }
+        self.look_at_versions()
+    }
+
+    fn settle_one(&mut self, who: usize, is_last: bool) -> Verdict {
+        let mut replica = self.replica(who)?;
+        let actor = self.copies[who].actor.clone();
+        let report = sync::sync(&mut replica, self.serve()?, &actor, &mut quiet).map_err(|e| unexpected("sync", &e))?;
+        self.record(format!("{report:?}"));
+        if is_last {
+            self.tally.check(Invariant::Rest);
+            if (report.pushed, report.pulled, report.reconciled) != (0, 0, 0) {
+                return Err(Wrong::new(Invariant::Rest, format!("no rest: still moves {report:?}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges a world at rest.
+    pub fn judge(&mut self) -> Verdict {
+        let fail = |e: mainstem::Error| unexpected("judging", &e);
+        let truth = by_id(self.serve()?.conflicts(false).map_err(fail)?);
+        let waiting = self.pending(0)?;
+        let mut rows = self.primary_image()?;
+        let whole = rows.clone();
+        self.settled(&mut rows, &waiting)?;
+        let state = state_digest(&self.serve()?.describe().map_err(fail)?.tables);
+        self.record(state);
+        for who in 0..self.copies.len() {
+            self.judge_copy(who, &rows, &truth, &waiting, state)?;
+        }
+        let is_whole = self.keeps_links;
+        self.primary_place.open(is_whole, None)?;
+        sound(self.primary_place.db.as_ref().expect("it is open"), is_whole).map_err(|wrong| wrong.at("the primary"))?;
+        self.tally.check(Invariant::Sound);
+        self.judge_ledger()?;
+        self.judge_conflicts(&truth)?;
+        self.judge_traffic()?;
+        self.model.traces.judge(&whole, &truth, &waiting, &mut self.tally)?;
+        self.nothing_lost(&whole, &truth, &waiting)
+    }
+
+    fn judge_copy(&mut self, who: usize, rows: &Image, truth: &[Conflict], waiting: &[Waiting], state: [u8; 32]) -> Verdict {
+        let fail = |e: mainstem::Error| unexpected("judging", &e);
+        let mut theirs = self.copies[who].place.known(self.keeps_links)?;
+        self.settled(&mut theirs, waiting)?;
+        self.tally.check(Invariant::Converged);
+        let found = differences(rows, &theirs);
+        if !found.is_empty() {
+            let why = format!("diverged: replica {who} is not the primary\n    {}", found.join("\n    "));
+            return Err(Wrong::new(Invariant::Converged, why));
+        }
+        let mut replica = self.replica(who)?;
+        self.tally.check(Invariant::Conflicts);
+        let conflicts = by_id(replica.conflicts(false).map_err(fail)?);
+        if conflicts != truth {
+            let why = format!("conflicts differ: replica {who} has {conflicts:#?}\n the primary {truth:#?}");
+            return Err(Wrong::new(Invariant::Conflicts, why));
+        }
+        let pending = self.pending(who)?;
+        if pending != waiting {
+            let why = format!("pending differs: replica {who} has {pending:?}, replica 0 {waiting:?}");
+            return Err(Wrong::new(Invariant::Conflicts, why));
+        }
+        let verified = replica.verify(Some(self.serve()?), &mut quiet).map_err(fail)?;
+        self.tally.check(Invariant::Digests);
+        if !verified.differences.is_empty() {
+            return Err(Wrong::new(Invariant::Digests, format!("verify finds: replica {who} {:?}", verified.differences)));
+        }
+        if waiting.is_empty() && verified.digest != state {
+            return Err(Wrong::new(Invariant::Digests, format!("digests differ: replica {who}")));
+        }
+        self.tally.check(Invariant::Silent);
+        let mut echo = Vec::new();
+        replica
+            .changes(mainstem::replica::Since::Commit, &mut |shape, change| {
+                echo.push((shape.table.clone(), change.key.clone()));
+                Ok(())
+            })
+            .map_err(fail)?;
+        if !echo.is_empty() {
+            return Err(Wrong::new(Invariant::Silent, format!("echo: replica {who} has captured {echo:?}")));
+        }
+        self.tally.check(Invariant::Drained);
+        if replica.standing().map_err(fail)?.unsent > 0 {
+            return Err(Wrong::new(Invariant::Drained, format!("unsent: replica {who} keeps work")));
+        }
+        drop(replica);
+        self.tally.check(Invariant::Sound);
+        let is_whole = self.keeps_links && waiting.is_empty();
+        let place = &mut self.copies[who].place;
+        place.open(is_whole, None)?;
+        sound(place.db.as_ref().expect("it is open"), is_whole).map_err(|wrong| wrong.at(format!("replica {who}")))
+    }
+
+    fn pending(&mut self, who: usize) -> Verdict<Vec<Waiting>> {
+        let pending = self.replica(who)?.pending().map_err(|e| unexpected("pending", &e))?;
+        Ok(pending.into_iter().map(|(_, waiting)| waiting).collect())
+    }
+
+    /// Rows without those that wait: their author sees them, nobody else does.
+    fn settled(&mut self, image: &mut Image, waiting: &[Waiting]) -> Verdict {
+        for wait in waiting {
+            let held = image.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case(&wait.table));
+            if let Some((_, held)) = held {
+                held.rows.remove(&wait.key);
+            }
+        }
+        Ok(())
+    }
+
+    /// I-50 and I-51: heads that somebody saw are still what they were.
+    fn judge_ledger(&mut self) -> Verdict {
+        let heads = std::mem::take(&mut self.heads);
+        for (version, hash) in heads {
+            self.tally.check(Invariant::History);
+            let now = self.serve()?.version_hash(version).map_err(|e| unexpected("version_hash", &e))?;
+            if now != Some(hash) {
+                return Err(Wrong::new(Invariant::History, format!("history changed: version {version}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Conflicts have ids of their own, and hold what was written.
+    fn judge_conflicts(&mut self, conflicts: &[Conflict]) -> Verdict {
+        let unique: BTreeSet<u64> = conflicts.iter().map(|c| c.id).collect();
+        if unique.len() != conflicts.len() {
+            return Err(Wrong::new(Invariant::Conflicts, "one id for two conflicts: twice"));
+        }
+        for conflict in conflicts {
+            for claim in [&conflict.ours.claim, &conflict.theirs.claim] {
+                if let (Claim::Cell(value), Some(column)) = (claim, &conflict.column) {
+                    self.tally.check(Invariant::Written);
+                    let image_name = conflict.table.as_str();
+                    if !self.model.is_known(image_name, column, value) {
+                        let why = format!("invented: a conflict of {image_name} claims {} for {column}", show_value(value));
+                        return Err(Wrong::new(Invariant::Written, why));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// I-15: what travels is what programs did, a few times over.
+    fn judge_traffic(&mut self) -> Verdict {
+        self.tally.check(Invariant::Bounded);
+        let bound = 8 * self.edits + 400;
+        if self.changes_sent > bound {
+            let why = format!("too much: {} changes sent for {} edits", self.changes_sent, self.edits);
+            return Err(Wrong::new(Invariant::Bounded, why));
+        }
+        Ok(())
+    }
+
+    /// I-3, I-5 and I-37: each word that somebody wrote is in a row, in a conflict or waiting, unless somebody who saw it
+    /// took it away.
+    fn nothing_lost(&mut self, rows: &Image, conflicts: &[Conflict], waiting: &[Waiting]) -> Verdict {
+        let mut kept = words_of(rows);
+        let mut see = |value: &Value| words(value, &mut kept);
+        for conflict in conflicts {
+            for claim in [&conflict.base, &conflict.ours.claim, &conflict.theirs.claim] {
+                match claim {
+                    Claim::Cell(value) => see(value),
+                    Claim::Row(Some(image)) => image.iter().for_each(|(_, value)| see(value)),
+                    Claim::Row(None) => {}
+                }
+            }
+        }
+        for wait in waiting {
+            match &wait.change.edit {
+                Edit::Insert(row) | Edit::Delete(row) => row.iter().for_each(&mut see),
+                Edit::Update(cells) => cells.iter().for_each(|cell| see(&cell.after)),
+            }
+        }
+        for invariant in [Invariant::Captured, Invariant::Retrievable, Invariant::Copies] {
+            self.tally.check(invariant);
+        }
+        let model = &self.model;
+        let lost: Vec<u64> = model.written.iter().filter(|word| !kept.contains(word) && !model.gone.contains(word)).copied().collect();
+        if lost.is_empty() { Ok(()) } else { Err(Wrong::new(Invariant::Retrievable, format!("lost: words {lost:?}"))) }
+    }
+}
+
+fn by_id(mut conflicts: Vec<Conflict>) -> Vec<Conflict> {
+    conflicts.sort_by_key(|c| c.id);
+    conflicts
+}
+
+/// I-70: SQLite finds nothing wrong, and links lead somewhere where programs keep them.
+pub(crate) fn sound(db: &Connection, keeps_links: bool) -> Verdict {
+    let said: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).map_err(unreadable)?;
+    if said != "ok" {
+        return Err(Wrong::new(Invariant::Sound, format!("integrity: {said}")));
+    }
+    if !keeps_links {
+        return Ok(());
+    }
+    let look = || -> rusqlite::Result<Vec<String>> {
+        let mut statement = db.prepare("SELECT \"table\", rowid, parent FROM pragma_foreign_key_check")?;
+        let named = |row: &rusqlite::Row<'_>| {
+            Ok(format!("{} {:?} -> {}", row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?, row.get::<_, String>(2)?))
+        };
+        statement.query_map([], named)?.collect()
+    };
+    let found = look().map_err(unreadable)?;
+    if found.is_empty() { Ok(()) } else { Err(Wrong::new(Invariant::Sound, format!("dangling links: {found:?}"))) }
+}

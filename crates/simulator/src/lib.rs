@@ -1,0 +1,30 @@
+//! Whole lives of replicas and their primary under one seed: real SQLite files, programs that know nothing of Mainstem,
+//! clocks that are wrong, answers that get lost; and a model that knows what was written, by whom, and judges the end.
+//!
+//! Invariant: a seed gives one tape, and a tape one run, whatever the machine and the number of threads.
+//! A crate of its own because it drives the SQLite adapter, on which testkit must not depend. Never shipped.
+mod dice;
+mod faults;
+mod features;
+pub mod hunt;
+mod image;
+mod judge;
+mod ledger_view;
+mod machine;
+mod model;
+pub mod orders;
+mod program;
+pub mod report;
+pub mod run;
+pub mod shrink;
+mod steps;
+mod tables;
+pub mod tally;
+pub mod tape;
+mod traces;
+mod values;
+mod wire;
+pub mod workload;
+pub mod world;
+
+pub use hunt::{Found, hunt};

@@ -1,0 +1,123 @@
+//! Programs that know nothing of Mainstem: they open a file, say SQL, and go.
+use crate::tally::{Situation, Tally, Verdict};
+use crate::tape::{Manner, Session, Statement};
+use crate::world::{Place, World, unreadable};
+use mainstem::core::value::Value;
+use mainstem::wiring::Surroundings;
+use rusqlite::config::DbConfig;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ToSql};
+
+/// A value to bind, whatever its bytes.
+struct Bound<'a>(&'a Value);
+
+impl ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self.0 {
+            Value::Null => ValueRef::Null,
+            Value::Integer(i) => ValueRef::Integer(*i),
+            Value::Real(r) => ValueRef::Real(*r),
+            Value::Text(bytes) => ValueRef::Text(bytes),
+            Value::Blob(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+/// Says one statement, and reads its rows away. `answer` collects what it gives back where that is wanted.
+pub fn say(db: &Connection, statement: &Statement, answer: &mut Option<Vec<u8>>) -> rusqlite::Result<()> {
+    let mut prepared = db.prepare_cached(&statement.sql)?;
+    for (at, datum) in statement.values.iter().enumerate() {
+        let value = datum.value();
+        prepared.raw_bind_parameter(at + 1, Bound(&value))?;
+    }
+    let columns = prepared.column_count();
+    let mut rows = prepared.raw_query();
+    while let Some(row) = rows.next()? {
+        if let Some(answer) = answer {
+            for column in 0..columns {
+                answer.extend_from_slice(format!("{:?};", row.get_ref(column)?).as_bytes());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Sets a connection up as a program would.
+fn behave(place: &mut Place, manner: Manner) -> Verdict {
+    if place.manner == Some(manner) {
+        return Ok(());
+    }
+    place.manner = Some(manner);
+    let db = place.db.as_ref().expect("a session's file is open");
+    let word = |is_on: bool| if is_on { "ON" } else { "OFF" };
+    let trusted = word(!manner.is_distrustful);
+    db.execute_batch(&format!("PRAGMA recursive_triggers = {}; PRAGMA trusted_schema = {trusted}", word(manner.is_recursive)))
+        .map_err(unreadable)?;
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, !manner.is_blind).map_err(unreadable)?;
+    Ok(())
+}
+
+/// Runs a session's statements; those that fail change nothing. The captured times are the machine's.
+fn speak(place: &mut Place, session: &Session, tally: &mut Tally, hash: &mut blake3::Hasher) -> Verdict {
+    behave(place, session.manner)?;
+    let db = place.db.as_ref().expect("a session's file is open");
+    let last: i64 = db
+        .prepare_cached("SELECT coalesce(max(seq), 0) FROM mainstem_log")
+        .and_then(|mut s| s.query_row([], |row| row.get(0)))
+        .map_err(unreadable)?;
+    place.log_last = Some(last);
+    for statement in &session.statements {
+        tally.operations += 1;
+        match say(db, statement, &mut None) {
+            Ok(()) => {
+                hash.update(&db.changes().to_le_bytes());
+            }
+            Err(error) => {
+                tally.reach(Situation::FailedStatement);
+                hash.update(error.to_string().as_bytes());
+            }
+        }
+    }
+    if !db.is_autocommit() {
+        db.execute_batch("COMMIT").or_else(|_| db.execute_batch("ROLLBACK")).map_err(unreadable)?;
+    }
+    set_times(place)
+}
+
+/// Gives the records of the last session the machine's time instead of the real one.
+pub(crate) fn set_times(place: &mut Place) -> Verdict {
+    let (Some(last), Some(db)) = (place.log_last, place.db.as_ref()) else { return Ok(()) };
+    let day = 2_440_587.5 + place.machine.now_ms() as f64 / 86_400_000.0;
+    db.prepare_cached("UPDATE mainstem_log SET at = ?1 WHERE seq > ?2").and_then(|mut s| s.execute((day, last))).map_err(unreadable)?;
+    place.log_last = None;
+    Ok(())
+}
+
+impl World {
+    /// A program's session on a copy, or on the primary's own file.
+    pub(crate) fn run_session(&mut self, session: &Session) -> Verdict {
+        let keeps_links = self.keeps_links;
+        let mut hash = std::mem::take(&mut self.hash);
+        let done = match session.who {
+            Some(who) if who < self.copies.len() => self.noting(who, |world| {
+                let journal = world.journals.get(who % world.journals.len().max(1)).cloned();
+                let copy = &mut world.copies[who];
+                copy.place.open(keeps_links, journal.as_deref())?;
+                if session.manner.is_blind {
+                    copy.has_unseen = true;
+                    world.tally.reach(Situation::Unseen);
+                    world.tally.fault("triggers off");
+                }
+                speak(&mut copy.place, session, &mut world.tally, &mut hash)
+            }),
+            Some(_) => Ok(()),
+            None => self.between(None, true, |world| {
+                world.tally.reach(Situation::Direct);
+                world.primary_place.open(keeps_links, None)?;
+                speak(&mut world.primary_place, session, &mut world.tally, &mut hash)
+            }),
+        };
+        self.hash = hash;
+        done
+    }
+}

@@ -1,0 +1,101 @@
+//! Leaves out of a failing tape what it does not need to fail.
+//!
+//! Invariant: what is left fails by the same invariant and for the same reason as the whole.
+use crate::tally::Wrong;
+use crate::tape::{Event, Tape};
+
+/// Runs at most while shrinking.
+const TRIES_MAX: usize = 400;
+
+/// The first words of a complaint: a smaller tape must fail for the same reason.
+pub fn reason(wrong: &Wrong) -> String {
+    let first = wrong.why.split(':').next().unwrap_or_default();
+    let end = first.find(" (").unwrap_or(first.len());
+    format!("{} {}", wrong.invariant.name(), &first[..end])
+}
+
+struct Shrinking<'a> {
+    best: Tape,
+    wrong: Wrong,
+    tries: usize,
+    judge: &'a dyn Fn(&Tape) -> Option<Wrong>,
+}
+
+impl Shrinking<'_> {
+    fn attempt(&mut self, candidate: Tape) -> bool {
+        self.tries += 1;
+        if self.tries > TRIES_MAX || candidate == self.best {
+            return false;
+        }
+        match (self.judge)(&candidate) {
+            Some(again) if reason(&again) == reason(&self.wrong) => {
+                (self.best, self.wrong) = (candidate, again);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Leaves out ever smaller stretches of a list inside the tape.
+    fn stretches<T: Clone>(&mut self, list: impl Fn(&mut Tape) -> &mut Vec<T>) {
+        let mut size = list(&mut self.best.clone()).len().div_ceil(2).max(1);
+        loop {
+            let mut at = 0;
+            while at < list(&mut self.best.clone()).len() && self.tries <= TRIES_MAX {
+                let mut candidate = self.best.clone();
+                let all = list(&mut candidate);
+                let end = (at + size).min(all.len());
+                all.drain(at..end);
+                if !self.attempt(candidate) {
+                    at += size;
+                }
+            }
+            if size == 1 {
+                return;
+            }
+            size /= 2;
+        }
+    }
+}
+
+/// True where the schedule runs that session.
+fn runs(tape: &Tape, session: usize) -> bool {
+    let is_it = |event: &Event| *event == Event::Run(session);
+    tape.schedule.iter().any(|event| is_it(event) || matches!(event, Event::Disk(_, _, inner) if is_it(inner)))
+}
+
+/// A smaller tape that fails alike, and its complaint.
+pub fn shrink(tape: &Tape, wrong: Wrong, judge: &dyn Fn(&Tape) -> Option<Wrong>) -> (Tape, Wrong) {
+    let mut shrinking = Shrinking { best: tape.clone(), wrong, tries: 0, judge };
+    shrinking.stretches(|tape| &mut tape.schedule);
+    for session in 0..tape.workload.len() {
+        if runs(&shrinking.best, session) {
+            shrinking.stretches(move |tape| &mut tape.workload[session].statements);
+        } else {
+            shrinking.best.workload[session].statements.clear();
+        }
+    }
+    shrinking.stretches(|tape| &mut tape.setup.policy);
+    shrinking.stretches(|tape| &mut tape.setup.schema);
+    shrinking.stretches(|tape| &mut tape.schedule);
+    (tidied(shrinking.best), shrinking.wrong)
+}
+
+/// The same tape without sessions that never run.
+fn tidied(mut tape: Tape) -> Tape {
+    fn session(event: &mut Event) -> Option<&mut usize> {
+        match event {
+            Event::Run(session) => Some(session),
+            Event::Disk(_, _, inner) => session(inner),
+            _ => None,
+        }
+    }
+    let used: Vec<usize> = tape.schedule.iter_mut().filter_map(session).map(|session| *session).collect();
+    let kept: Vec<usize> = (0..tape.workload.len()).filter(|session| used.contains(session)).collect();
+    for number in tape.schedule.iter_mut().filter_map(session) {
+        // A session that is not in the tape is none in the smaller one either.
+        *number = kept.iter().position(|session| *session == *number).unwrap_or(usize::MAX);
+    }
+    tape.workload = kept.into_iter().map(|session| tape.workload[session].clone()).collect();
+    tape
+}

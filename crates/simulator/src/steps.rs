@@ -1,0 +1,488 @@
+//! What happens, one event at a time.
+use crate::image::Image;
+use crate::tally::{Invariant, Situation, Verdict, Wrong};
+use crate::tape::{ClockFault, Delivery, Event, Loss, Tape};
+use crate::wire::Wire;
+use crate::world::{COPIES_MAX, Copy, Place, World, quiet, tolerate, unexpected};
+use mainstem::core::ErrorKind;
+use mainstem::core::change::Choice;
+use mainstem::core::value::Value;
+use mainstem::error::Error;
+use mainstem::primary::{Acquaintance, Primary, Pull};
+use mainstem::replica::{Answering, Replica, RestoreTarget, Since};
+use mainstem::sync::{self, Report};
+use mainstem_sqlite::SqliteReplica;
+use mainstem_testkit::between::Between;
+use std::collections::BTreeSet;
+
+/// Push, pull or sync.
+pub(crate) type How = fn(&mut dyn Replica, &mut dyn Primary, &str, mainstem::replica::Progress<'_>) -> mainstem::Result<Report>;
+
+/// The copy that an event is about.
+fn subject(event: &Event) -> Option<usize> {
+    match event {
+        Event::Commit(who, _)
+        | Event::Push(who)
+        | Event::Pull(who)
+        | Event::Sync(who)
+        | Event::Wire(who, ..)
+        | Event::Deliver(who, ..)
+        | Event::Some(who, _)
+        | Event::Restore(who, ..)
+        | Event::Resolve(who, ..)
+        | Event::Stash(who)
+        | Event::Unstash(who)
+        | Event::Copy(who)
+        | Event::Keep(who)
+        | Event::Rewind(who)
+        | Event::Swap(who)
+        | Event::Verify(who)
+        | Event::Clock(Some(who), _) => Some(*who),
+        Event::Disk(_, _, inner) => subject(inner),
+        _ => None,
+    }
+}
+
+impl World {
+    /// Lets one event happen. One about a copy that is not there is nothing.
+    pub fn step(&mut self, tape: &Tape, event: &Event) -> Verdict {
+        self.pass(1);
+        if subject(event).is_some_and(|who| who >= self.copies.len()) {
+            return Ok(());
+        }
+        self.tally.operations += 1;
+        match event {
+            Event::Run(session) => match tape.workload.get(*session) {
+                Some(session) => self.run_session(session),
+                None => Ok(()),
+            },
+            Event::Commit(who, is_titled) => self.commit(*who, *is_titled),
+            Event::Push(who) => self.meet(*who, sync::push, None),
+            Event::Pull(who) => self.meet(*who, sync::pull, None),
+            Event::Sync(who) => self.meet(*who, sync::sync, None),
+            Event::Wire(who, at, loss) => self.meet(*who, sync::sync, Some((*at, *loss))),
+            Event::Deliver(who, bytes, how) => self.receiving(*who, |world| world.deliver(*who, *bytes, *how)),
+            Event::Some(who, times) => self.receiving(*who, |world| world.some(*who, *times)),
+            Event::Restore(who, table, is_base) => self.noting(*who, |world| world.restore(*who, table, *is_base)),
+            Event::Resolve(who, nth, choice) => self.noting(*who, |world| world.resolve(*who, *nth, *choice)),
+            Event::Stash(who) => self.noting(*who, |world| world.stash(*who)),
+            Event::Unstash(who) => self.noting(*who, |world| world.unstash(*who)),
+            Event::Verify(who) => self.verify(*who),
+            Event::Policy(text) => {
+                self.tally.reach(Situation::PolicyChanged);
+                self.set_policy(text)
+            }
+            Event::Stranger => self.stranger(),
+            Event::Clock(who, fault) => {
+                self.clock(*who, *fault);
+                Ok(())
+            }
+            Event::Wait(ms) => {
+                self.pass(*ms);
+                Ok(())
+            }
+            Event::Clone if self.copies.len() < COPIES_MAX => {
+                self.tally.reach(Situation::Recloned);
+                self.clone_one()
+            }
+            Event::Clone => Ok(()),
+            Event::Disk(fault, at, inner) => self.failing(tape, *fault, *at, inner),
+            Event::Copy(_) | Event::Keep(_) | Event::Rewind(_) | Event::Swap(_) => self.file(event),
+        }
+    }
+
+    /// I-30: what capture says was changed since the last commit is what a full scan finds.
+    fn check_capture(&mut self, who: usize, replica: &mut SqliteReplica) -> Verdict {
+        let copy = &mut self.copies[who];
+        let (Some(before), Some(now)) = (&copy.committed, &copy.place.image) else { return Ok(()) };
+        let is_same_shape = |(name, held): (&String, &crate::image::Held)| before.get(name).is_some_and(|was| was.columns == held.columns);
+        if copy.has_unseen || before.len() != now.len() || !now.iter().all(is_same_shape) {
+            return Ok(());
+        }
+        let mut scanned = BTreeSet::new();
+        for (name, held) in now {
+            let was = &before[name];
+            let changed = held.rows.iter().filter(|(key, row)| was.rows.get(*key) != Some(row)).map(|(key, _)| key);
+            let gone = was.rows.keys().filter(|key| !held.rows.contains_key(*key));
+            scanned.extend(changed.chain(gone).map(|key| (name.clone(), key.clone())));
+        }
+        let mut captured = BTreeSet::new();
+        let seen = replica.changes(Since::Commit, &mut |shape, change| {
+            captured.insert((shape.table.clone(), change.key.clone()));
+            Ok(())
+        });
+        seen.map_err(|e| unexpected("changes", &e))?;
+        self.tally.check(Invariant::Capture);
+        if captured != scanned {
+            let (missed, invented): (Vec<_>, Vec<_>) = (scanned.difference(&captured).collect(), captured.difference(&scanned).collect());
+            let why = format!("capture differs: replica {who} missed {missed:?}, invented {invented:?}");
+            return Err(Wrong::new(Invariant::Capture, why));
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, who: usize, is_titled: bool) -> Verdict {
+        let mut replica = self.replica(who)?;
+        self.check_capture(who, &mut replica)?;
+        let actor = self.copies[who].actor.clone();
+        let front = replica.commit(&actor, is_titled.then_some("work"), "").map_err(|e| unexpected("commit", &e))?;
+        self.record(format!("commit {:?}", front.map(|front| front.count)));
+        let keeps_links = self.keeps_links;
+        let copy = &mut self.copies[who];
+        let image = copy.place.known(keeps_links)?;
+        copy.committed = Some(image.clone());
+        copy.place.image = Some(image);
+        Ok(())
+    }
+
+    /// Pushes or pulls, over a wire that may fail.
+    fn meet(&mut self, who: usize, how: How, loss: Option<(usize, Loss)>) -> Verdict {
+        self.receiving(who, |world| {
+            let mut replica = world.replica(who)?;
+            world.check_capture(who, &mut replica)?;
+            let outbox = world.outbox(&mut replica)?;
+            let actor = world.copies[who].actor.clone();
+            let done = match loss {
+                None => how(&mut replica, world.serve()?, &actor, &mut quiet),
+                Some((at, loss)) => {
+                    let mut wire = Wire { at, loss, calls: 0 };
+                    let mut between = Between::new(world.serve()?, |moment| wire.meddle(moment));
+                    let done = how(&mut replica, &mut between, &actor, &mut quiet);
+                    if wire.calls > at {
+                        world.count_loss(loss);
+                    }
+                    done
+                }
+            };
+            let is_done = world.met(done)?;
+            world.stands(who, &mut replica)?;
+            world.look_at_versions()?;
+            world.check_outbox(who, &mut replica, &outbox)?;
+            // What was committed is laid on a new base: the next comparison begins here.
+            world.copies[who].committed = None;
+            world.copies[who].has_unseen &= !is_done;
+            Ok(is_done)
+        })?;
+        let copy = &mut self.copies[who];
+        if !self.is_failing {
+            copy.committed = copy.place.image.clone();
+        }
+        Ok(())
+    }
+
+    fn count_loss(&mut self, loss: Loss) {
+        let (situation, name) = match loss {
+            Loss::Request => (Situation::LostRequest, "lost request"),
+            Loss::Answer => (Situation::LostAnswer, "lost answer"),
+            Loss::Double => (Situation::DoubleRequest, "doubled request"),
+        };
+        self.tally.reach(situation);
+        self.tally.fault(name);
+    }
+
+    /// What came of a meeting. A clock that runs ahead is refused, and a cut wire is nobody's fault.
+    fn met(&mut self, done: mainstem::Result<Report>) -> Verdict<bool> {
+        match done {
+            Ok(report) => {
+                self.record(format!("{report:?}"));
+                if report.conflicts > 0 {
+                    self.tally.check(Invariant::Unblocked);
+                }
+                Ok(true)
+            }
+            Err(e) if e.code == "clock_skew" => {
+                self.tally.reach(Situation::ClockFuture);
+                self.record(e.code);
+                Ok(false)
+            }
+            Err(e) if e.code == "wire" => {
+                self.record(e.code);
+                Ok(false)
+            }
+            Err(e) => Err(unexpected("sync", &e)),
+        }
+    }
+
+    fn outbox(&mut self, replica: &mut SqliteReplica) -> Verdict<Vec<u128>> {
+        let fronts = replica.unsent().map_err(|e| unexpected("unsent", &e))?;
+        Ok(fronts.iter().map(|front| front.header.write_id).collect())
+    }
+
+    /// I-7: what was unsent is unsent still, or in the ledger.
+    fn check_outbox(&mut self, who: usize, replica: &mut SqliteReplica, before: &[u128]) -> Verdict {
+        if before.is_empty() {
+            return Ok(());
+        }
+        self.tally.check(Invariant::Outbox);
+        let after = self.outbox(replica)?;
+        for write_id in before.iter().filter(|id| !after.contains(id)) {
+            if !self.accepted(*write_id) {
+                let why = format!("outbox lost: replica {who} has forgotten changeset {write_id:032x}, and the ledger does not have it");
+                return Err(Wrong::new(Invariant::Outbox, why));
+            }
+        }
+        Ok(())
+    }
+
+    /// Receives pulls of a few bytes until enough were heard.
+    fn some(&mut self, who: usize, times: usize) -> Verdict {
+        let mut replica = self.replica(who)?;
+        self.copies[who].committed = None;
+        for _ in 0..times {
+            let Some(pull) = self.ask(&mut replica, 1)? else { return Ok(()) };
+            if pull.next.page > 0 {
+                self.tally.reach(Situation::SplitVersion);
+            }
+            self.take(&mut replica, &pull)?;
+        }
+        self.stands(who, &mut replica)
+    }
+
+    /// Asks for what follows the cursor.
+    fn ask(&mut self, replica: &mut SqliteReplica, bytes: usize) -> Verdict<Option<Pull>> {
+        let known = self.known(replica)?;
+        let cursor = replica.cursor().map_err(|e| unexpected("cursor", &e))?;
+        let pull = self.serve()?.pull(&known, cursor, bytes).map_err(|e| unexpected("a small pull", &e))?;
+        Ok(if pull.items.is_empty() { None } else { Some(pull) })
+    }
+
+    fn known(&mut self, replica: &mut SqliteReplica) -> Verdict<Acquaintance> {
+        let standing = replica.standing().map_err(|e| unexpected("standing", &e))?;
+        standing.known.ok_or_else(|| Wrong::new(Invariant::Calm, "no primary: a replica has forgotten it"))
+    }
+
+    fn take(&mut self, replica: &mut SqliteReplica, pull: &Pull) -> Verdict {
+        match replica.receive(pull) {
+            Err(e) if e.code == "drift" => {
+                let primary = self.serve()?;
+                replica.reconcile(primary, &mut quiet).map(drop).map_err(|e| unexpected("a small pull", &e))
+            }
+            received => received.map(drop).map_err(|e| unexpected("a small pull", &e)),
+        }
+    }
+
+    /// Receives answers that arrive twice, late, after a gap, or cut short: each is taken once, or not at all.
+    fn deliver(&mut self, who: usize, bytes: usize, how: Delivery) -> Verdict {
+        let mut replica = self.replica(who)?;
+        self.copies[who].committed = None;
+        let mut late: Option<Pull> = None;
+        for _ in 0..4 {
+            let Some(pull) = self.ask(&mut replica, bytes)? else { return Ok(()) };
+            match how {
+                Delivery::Twice => {
+                    self.take(&mut replica, &pull)?;
+                    self.odd(who, &mut replica, &pull, Situation::DoubleAnswer)?;
+                }
+                Delivery::Again => {
+                    self.take(&mut replica, &pull)?;
+                    if let Some(late) = late.replace(pull) {
+                        self.odd(who, &mut replica, &late, Situation::DoubleAnswer)?;
+                    }
+                }
+                Delivery::Gap => {
+                    let known = self.known(&mut replica)?;
+                    let beyond = self.serve()?.pull(&known, pull.next, bytes).map_err(|e| unexpected("a small pull", &e))?;
+                    if !beyond.items.is_empty() {
+                        self.odd(who, &mut replica, &beyond, Situation::GapAnswer)?;
+                    }
+                    self.take(&mut replica, &pull)?;
+                }
+                Delivery::Truncated => {
+                    let mut cut = pull.clone();
+                    cut.items.pop();
+                    self.odd(who, &mut replica, &cut, Situation::TruncatedAnswer)?;
+                    self.take(&mut replica, &pull)?;
+                }
+            }
+        }
+        self.stands(who, &mut replica)
+    }
+
+    /// I-24 and I-25: an answer that is not what comes next changes nothing, be it refused or passed over.
+    fn odd(&mut self, who: usize, replica: &mut SqliteReplica, pull: &Pull, situation: Situation) -> Verdict {
+        let keeps_links = self.keeps_links;
+        let (before, at) = (self.copies[who].place.read(keeps_links)?, replica.cursor().map_err(|e| unexpected("cursor", &e))?);
+        let answer = replica.receive(pull);
+        self.tally.reach(situation);
+        self.tally.fault(situation.name());
+        self.record(format!("{:?}", answer.as_ref().map_err(|e| e.code).map(|r| r.versions)));
+        let (after, now) = (self.copies[who].place.read(keeps_links)?, replica.cursor().map_err(|e| unexpected("cursor", &e))?);
+        let invariant = if situation == Situation::DoubleAnswer { Invariant::Idempotent } else { Invariant::Delivered };
+        self.tally.check(invariant);
+        if before != after || at != now {
+            return Err(Wrong::new(
+                invariant,
+                format!("odd answer taken: {}, cursor {at:?} then {now:?} (replica {who})", situation.name()),
+            ));
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, who: usize, table: &str, is_base: bool) -> Verdict {
+        let target = RestoreTarget { table: Some(table.to_owned()), key: None, columns: Vec::new() };
+        let since = if is_base { Since::Base } else { Since::Commit };
+        let restored = self.replica(who)?.restore(since, &target);
+        self.record(format!("{:?}", restored.as_ref().map_err(|e| e.code)));
+        restored.map(drop).or_else(|e| tolerate("restore", &e))
+    }
+
+    fn resolve(&mut self, who: usize, nth: usize, choice: usize) -> Verdict {
+        let mut replica = self.replica(who)?;
+        let open = replica.conflicts(true).map_err(|e| unexpected("conflicts", &e))?;
+        if open.is_empty() {
+            return Ok(());
+        }
+        let conflict = &open[nth % open.len()];
+        let choice = [Choice::Ours, Choice::Theirs, Choice::Base, Choice::Merged, Choice::Value][choice % 5];
+        let value = (choice == Choice::Value).then(|| Value::text("chosen"));
+        let actor = self.copies[who].actor.clone();
+        let answered = replica.resolve(&actor, &[(conflict.id, Answering { choice, value })]);
+        self.record(format!("{:x} {:?}", conflict.id, answered.as_ref().map_err(|e| e.code)));
+        if answered.is_ok() {
+            self.tally.reach(Situation::Resolved);
+        }
+        answered.or_else(|e| tolerate("resolve", &e))
+    }
+
+    fn stash(&mut self, who: usize) -> Verdict {
+        let actor = self.copies[who].actor.clone();
+        let stashed = self.replica(who)?.stash(&actor, None);
+        self.record(format!("{:?}", stashed.as_ref().map(Option::is_some).map_err(|e| e.code)));
+        stashed.map(drop).or_else(|e| tolerate("stash", &e))
+    }
+
+    fn unstash(&mut self, who: usize) -> Verdict {
+        let mut replica = self.replica(who)?;
+        let stashes = replica.stashes().map_err(|e| unexpected("stashes", &e))?;
+        let Some(front) = stashes.first() else { return Ok(()) };
+        let laid = replica.unstash(front);
+        self.record(format!("{:?}", laid.as_ref().map_err(|e| e.code)));
+        if laid.is_ok() {
+            self.tally.reach(Situation::Stashed);
+        }
+        laid.map(drop).or_else(|e| tolerate("unstash", &e))
+    }
+
+    /// I-13 and I-21: the rows are what some version and the work since then say.
+    fn verify(&mut self, who: usize) -> Verdict {
+        if self.copies[who].has_unseen {
+            return Ok(());
+        }
+        let verified = self.replica(who)?.verify(None, &mut quiet).map_err(|e| unexpected("verify", &e))?;
+        self.tally.check(Invariant::Digests);
+        self.tally.check(Invariant::Whole);
+        self.record(verified.digest);
+        match verified.differences.first() {
+            None => Ok(()),
+            Some(first) => Err(Wrong::new(Invariant::Digests, format!("verify finds: replica {who} {first:?}"))),
+        }
+    }
+
+    /// I-39: a replica of another dataset, or one that knows another past, gets nothing and leaves nothing.
+    fn stranger(&mut self) -> Verdict {
+        let described = self.serve()?.describe().map_err(|e| unexpected("describe", &e))?;
+        let known = Acquaintance {
+            lineage: described.lineage ^ 1,
+            epoch: described.epoch,
+            version: described.head.version,
+            hash: described.head.hash,
+        };
+        let forked = Acquaintance { lineage: described.lineage, hash: [7; 32], ..known };
+        for stranger in [known, forked] {
+            let answer = self.serve()?.pull(&stranger, Default::default(), 1000);
+            self.tally.check(Invariant::Lineage);
+            self.tally.reach(Situation::Stranger);
+            if !matches!(&answer, Err(Error { kind: ErrorKind::Conflict, .. })) {
+                return Err(Wrong::new(Invariant::Lineage, "a stranger is served: pull"));
+            }
+        }
+        Ok(())
+    }
+
+    fn clock(&mut self, who: Option<usize>, fault: ClockFault) {
+        if let ClockFault::Jump(ms) = fault
+            && ms < 0
+        {
+            self.tally.reach(Situation::ClockBack);
+        }
+        self.tally.fault("clock");
+        let machine = who.map_or(&self.primary_place.machine, |who| &self.copies[who].place.machine);
+        machine.fault(fault, self.true_ms);
+    }
+
+    /// Copies, keeps and replaces files, as users do.
+    fn file(&mut self, event: &Event) -> Verdict {
+        let (Event::Copy(who) | Event::Keep(who) | Event::Rewind(who) | Event::Swap(who)) = event else { return Ok(()) };
+        let who = *who;
+        // The programs are closed meanwhile: a file is copied whole, with nothing left beside it.
+        self.copies[who].place.db = None;
+        let path = self.copies[who].place.path.clone();
+        let copied = |from: &std::path::Path, to: &std::path::Path| {
+            std::fs::copy(from, to).map(drop).map_err(|e| Wrong::new(Invariant::Calm, format!("the harness cannot copy: {e}")))
+        };
+        match event {
+            Event::Copy(_) if self.copies.len() < COPIES_MAX => {
+                let number = self.copies.len();
+                let to = self.fresh_path();
+                copied(&path, &to)?;
+                self.tally.reach(Situation::ClonedFile);
+                self.tally.fault("file copied");
+                let machine = crate::machine::Machine::new(self.true_ms, 0, self.seed, number as u64);
+                let original = &self.copies[who];
+                let (version, has_unseen, since_kept) = (original.version, original.has_unseen, BTreeSet::new());
+                let place = Place { is_synced: self.disk.is_some(), ..Place::new(to, machine) };
+                let actor = format!("a{number}");
+                self.copies.push(Copy {
+                    place,
+                    actor,
+                    kept: None,
+                    since_kept,
+                    taken_since_kept: BTreeSet::new(),
+                    committed: None,
+                    version,
+                    has_unseen,
+                });
+            }
+            Event::Keep(_) => {
+                let kept = self.fresh_path();
+                copied(&path, &kept)?;
+                let copy = &mut self.copies[who];
+                copy.kept = Some(kept);
+                copy.since_kept.clear();
+                copy.taken_since_kept.clear();
+            }
+            Event::Rewind(_) | Event::Swap(_) => {
+                let Some(kept) = self.copies[who].kept.clone() else { return Ok(()) };
+                let is_swap = matches!(event, Event::Swap(_));
+                if is_swap {
+                    let (fresh, aside) = (self.fresh_path(), self.fresh_path());
+                    copied(&kept, &fresh)?;
+                    // The old file stays somewhere, so that no other file ever gets its number.
+                    std::fs::rename(&path, aside)
+                        .and_then(|()| std::fs::rename(&fresh, &path))
+                        .expect("files of one folder can be renamed");
+                } else {
+                    copied(&kept, &path)?;
+                }
+                self.tally.reach(if is_swap { Situation::Swapped } else { Situation::Rewound });
+                self.tally.fault(if is_swap { "file swapped" } else { "file rewound" });
+                self.went_back(who);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A copy is what it was when it was kept: what was written there since then is gone from it.
+    fn went_back(&mut self, who: usize) {
+        let copy = &mut self.copies[who];
+        let lost = std::mem::take(&mut copy.since_kept);
+        let taken = std::mem::take(&mut copy.taken_since_kept);
+        copy.version = 0;
+        copy.place.image = None::<Image>;
+        copy.committed = None;
+        copy.has_unseen = true;
+        self.model.gone.extend(lost);
+        self.model.traces.forget_taken(&taken);
+    }
+}

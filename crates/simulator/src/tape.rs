@@ -1,0 +1,214 @@
+//! A run written down in two parts: what programs do, and when that happens and what goes wrong meanwhile. Everything
+//! random was decided when a tape was made, so that a part of it can be left out and the rest stays as it is.
+//!
+//! Invariant: a tape's text read back is the same tape.
+mod text;
+
+use mainstem::core::value::Value;
+
+/// A value to bind, short enough to write down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Datum {
+    /// It itself.
+    Value(Value),
+    /// Many bytes: the word, then filling.
+    Long {
+        /// Text, or else a blob.
+        is_text: bool,
+        /// How many bytes.
+        bytes: usize,
+        /// What it begins with.
+        word: String,
+    },
+}
+
+/// A statement and what is bound to it, so that a program prepares it once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// With `?1`, `?2` and so on.
+    pub sql: String,
+    /// Their values.
+    pub values: Vec<Datum>,
+}
+
+/// How a program's connection is set up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// `PRAGMA recursive_triggers`.
+    pub is_recursive: bool,
+    /// `PRAGMA trusted_schema = OFF`.
+    pub is_distrustful: bool,
+    /// Triggers switched off: capture sees nothing.
+    pub is_blind: bool,
+}
+
+/// What one program does on one file in one go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// The copy; none for the primary's own file.
+    pub who: Option<usize>,
+    /// How it connects.
+    pub manner: Manner,
+    /// What it says.
+    pub statements: Vec<Statement>,
+}
+
+/// What happens to one call of a primary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// The request never arrives.
+    Request,
+    /// It has its effect, and the answer never arrives.
+    Answer,
+    /// It arrives twice.
+    Double,
+}
+
+/// How a pull's answers are delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Each of them twice.
+    Twice,
+    /// The one before once more, after each.
+    Again,
+    /// The second without the first.
+    Gap,
+    /// Without its last items.
+    Truncated,
+}
+
+/// What a clock does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockFault {
+    /// It jumps by so many milliseconds.
+    Jump(i64),
+    /// It stands still.
+    Freeze,
+    /// It goes on, and gains so many milliseconds in a million.
+    Drift(i64),
+    /// It is right.
+    Right,
+}
+
+/// What the disk does while something happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskFault {
+    /// The process ends; what was written stays.
+    Kill,
+    /// The power goes: what was not synced is kept, lost or torn.
+    Power,
+    /// One operation fails.
+    Once,
+    /// That one and all after it fail, until the end of what happens.
+    Lasting,
+    /// The disk is full.
+    Full,
+}
+
+/// One thing that happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The workload's session of that number runs.
+    Run(usize),
+    /// Commits, with a title where true.
+    Commit(usize, bool),
+    /// Pushes.
+    Push(usize),
+    /// Pulls.
+    Pull(usize),
+    /// Pushes and pulls until nothing is left.
+    Sync(usize),
+    /// Syncs while the so-and-so-many-th call of the primary goes wrong.
+    Wire(usize, usize, Loss),
+    /// Receives answers of that many bytes, oddly delivered.
+    Deliver(usize, usize, Delivery),
+    /// Receives this many of the smallest possible pulls, then hears no more.
+    Some(usize, usize),
+    /// Puts a table back; to the base version where true.
+    Restore(usize, String, bool),
+    /// Answers the open conflict at that position (modulo their number) with that choice.
+    Resolve(usize, usize, usize),
+    /// Puts working changes aside.
+    Stash(usize),
+    /// Lays the last ones on again.
+    Unstash(usize),
+    /// Copies a replica's file; both go on.
+    Copy(usize),
+    /// Keeps a replica's file.
+    Keep(usize),
+    /// Writes what was kept over the replica's file.
+    Rewind(usize),
+    /// Puts what was kept in the replica's place, as another file.
+    Swap(usize),
+    /// A new replica from the primary.
+    Clone,
+    /// The dataset's policy changes.
+    Policy(String),
+    /// Compares a replica's rows with what capture believes.
+    Verify(usize),
+    /// Somebody of another dataset asks the primary.
+    Stranger,
+    /// A machine's clock goes wrong; the primary's where none.
+    Clock(Option<usize>, ClockFault),
+    /// Time passes, in milliseconds.
+    Wait(u64),
+    /// Something happens, and the disk fails at the so-and-so-many-th operation of it.
+    Disk(DiskFault, u64, Box<Event>),
+}
+
+/// What stands before the first event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Setup {
+    /// Statements that make and fill the tables.
+    pub schema: Vec<Statement>,
+    /// Keys and values of the policy.
+    pub policy: Vec<(String, String)>,
+    /// How many copies there are at first.
+    pub copies: usize,
+    /// True where every program keeps foreign keys.
+    pub keeps_links: bool,
+    /// True where keys never move, so that values can be followed row by row.
+    pub is_still: bool,
+    /// UTF-16, where the first file is.
+    pub is_wide_text: bool,
+    /// True where the disk is watched, so that it can fail.
+    pub has_disk: bool,
+    /// The copies' journal modes, in turn.
+    pub journals: Vec<String>,
+    /// How far the copies' clocks are off at first, in milliseconds.
+    pub offsets: Vec<i64>,
+}
+
+/// A whole run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tape {
+    /// What randomness at run time comes from: identities, write ids.
+    pub seed: u64,
+    /// What stands before the first event.
+    pub setup: Setup,
+    /// What programs do.
+    pub workload: Vec<Session>,
+    /// When, and what goes wrong.
+    pub schedule: Vec<Event>,
+}
+
+impl Datum {
+    /// The value to bind.
+    pub fn value(&self) -> Value {
+        match self {
+            Datum::Value(value) => value.clone(),
+            Datum::Long { is_text, bytes, word } => {
+                let mut content = word.clone().into_bytes();
+                content.resize((*bytes).max(word.len()), b'.');
+                if *is_text { Value::Text(content) } else { Value::Blob(content) }
+            }
+        }
+    }
+}
+
+impl Statement {
+    /// One without values.
+    pub fn plain(sql: impl Into<String>) -> Statement {
+        Statement { sql: sql.into(), values: Vec::new() }
+    }
+}

@@ -1,0 +1,433 @@
+//! Replicas, their primary and their machines, in a folder of their own.
+//!
+//! Invariant: one thing happens at a time, in the order of the tape; nothing here depends on threads, on the order of a
+//! hash map, or on the real clock.
+use crate::image::{self, Image, Tables};
+use crate::machine::{MORNING, Machine};
+use crate::model::Model;
+use crate::program;
+use crate::tally::{Invariant, Situation, Tally, Verdict, Wrong};
+use crate::tape::Tape;
+use mainstem::core::ErrorKind;
+use mainstem::core::event::Digest;
+use mainstem::core::stamp::ReplicaId;
+use mainstem::error::Error;
+use mainstem::policy_text;
+use mainstem::primary::Primary;
+use mainstem::replica::Replica;
+use mainstem_disk::Disk;
+use mainstem_sqlite::SqliteReplica;
+use mainstem_sqlite::primary::PRIMARY_FILE;
+use mainstem_sqlite::replica::InitOptions;
+use rusqlite::Connection;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Replicas at most, copies and clones included.
+pub const COPIES_MAX: usize = 10;
+
+/// A file that programs write to: a replica's, or the primary's.
+pub struct Place {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its machine.
+    pub machine: Arc<Machine>,
+    /// The programs' connection.
+    pub db: Option<Connection>,
+    pub(crate) tables: Tables,
+    pub(crate) image: Option<Image>,
+    pub(crate) manner: Option<crate::tape::Manner>,
+    /// The last record of the log before a session whose captured times are not set yet.
+    pub(crate) log_last: Option<i64>,
+    /// How programs sync: fully, where the power may go.
+    pub(crate) is_synced: bool,
+}
+
+/// One replica.
+pub struct Copy {
+    /// Its file.
+    pub place: Place,
+    /// Who works on it.
+    pub actor: String,
+    /// The file as it was kept.
+    pub kept: Option<PathBuf>,
+    /// Words written here since the file was kept.
+    pub since_kept: BTreeSet<u64>,
+    /// Words taken away here since then.
+    pub taken_since_kept: BTreeSet<u64>,
+    /// The rows at the last commit; none where that is not known.
+    pub committed: Option<Image>,
+    /// The latest version it was seen at.
+    pub version: u64,
+    /// True where triggers were off since the last push.
+    pub has_unseen: bool,
+}
+
+/// A file that was read before something happened to it, and not since.
+pub struct Unread {
+    who: Option<usize>,
+    is_noted: bool,
+    before: Image,
+}
+
+/// Everything.
+pub struct World {
+    /// What is to be read when the disk works again.
+    pub(crate) unread: Option<Unread>,
+    pub(crate) disk: Option<Disk>,
+    /// True while a fault of the disk is armed or just happened: then a failure is an answer.
+    pub(crate) is_failing: bool,
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) seed: u64,
+    pub(crate) true_ms: u64,
+    pub(crate) keeps_links: bool,
+    pub(crate) journals: Vec<String>,
+    pub(crate) offsets: Vec<i64>,
+    pub(crate) copies: Vec<Copy>,
+    pub(crate) primary_place: Place,
+    pub(crate) primary: Option<Box<dyn Primary>>,
+    pub(crate) model: Model,
+    pub(crate) tally: Tally,
+    pub(crate) hash: blake3::Hasher,
+    /// Hashes of heads that were seen.
+    pub(crate) heads: Vec<(u64, Digest)>,
+    /// Versions whose events were looked at.
+    pub(crate) looked_at: u64,
+    /// Changes that programs made, for I-15.
+    pub(crate) edits: u64,
+    /// Row changes in accepted versions.
+    pub(crate) changes_sent: u64,
+    /// Write ids of accepted versions.
+    pub(crate) accepted: BTreeSet<u128>,
+    /// The last sequence number accepted from each replica.
+    pub(crate) sequences: BTreeMap<ReplicaId, u64>,
+    files: u64,
+}
+
+/// Progress that nobody watches.
+pub fn quiet(_: &str, _: u64, _: u64) {}
+
+/// A failure that no answer explains.
+pub fn unexpected(what: &str, error: &Error) -> Wrong {
+    Wrong::new(Invariant::Calm, format!("{what} failed: {} {error}", error.code))
+}
+
+/// A failure of SQLite where the harness itself reads.
+pub fn unreadable(error: rusqlite::Error) -> Wrong {
+    Wrong::new(Invariant::Sound, format!("unreadable: {error}"))
+}
+
+/// Errors that are answers.
+pub fn tolerate(what: &str, error: &Error) -> Verdict {
+    let is_answer = matches!(error.kind, ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::NotFound) && error.code != "drift";
+    if is_answer { Ok(()) } else { Err(unexpected(what, error)) }
+}
+
+/// The folder under which runs live: in memory where there is such a place.
+pub fn scratch() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.expect("a folder for temporary files can be made")
+}
+
+impl Place {
+    pub(crate) fn new(path: PathBuf, machine: Arc<Machine>) -> Place {
+        Place { path, machine, db: None, tables: Tables::default(), image: None, manner: None, log_last: None, is_synced: false }
+    }
+
+    /// The programs' connection.
+    pub fn open(&mut self, keeps_links: bool, journal: Option<&str>) -> Verdict<&Connection> {
+        if self.db.is_none() {
+            let db = Connection::open(&self.path).map_err(unreadable)?;
+            let is_on = if keeps_links { "ON" } else { "OFF" };
+            let synced = if self.is_synced { "EXTRA" } else { "OFF" };
+            db.execute_batch(&format!("PRAGMA synchronous = {synced}; PRAGMA foreign_keys = {is_on}")).map_err(unreadable)?;
+            if let Some(journal) = journal {
+                db.query_row(&format!("PRAGMA journal_mode = {journal}"), [], |_| Ok(())).map_err(unreadable)?;
+            }
+            db.set_prepared_statement_cache_capacity(400);
+            (self.db, self.manner) = (Some(db), None);
+        }
+        Ok(self.db.as_ref().expect("it was just opened"))
+    }
+
+    /// The rows as they are now.
+    pub fn read(&mut self, keeps_links: bool) -> Verdict<Image> {
+        self.open(keeps_links, None)?;
+        let db = self.db.as_ref().expect("it was just opened");
+        image::read(db, &mut self.tables).map_err(unreadable)
+    }
+
+    /// The rows as last read.
+    pub fn known(&mut self, keeps_links: bool) -> Verdict<Image> {
+        match self.image.take() {
+            Some(image) => Ok(image),
+            None => self.read(keeps_links),
+        }
+    }
+}
+
+impl World {
+    /// Tables made and filled, published, and cloned.
+    pub fn begin(tape: &Tape) -> Verdict<World> {
+        let folder = scratch();
+        let setup = &tape.setup;
+        let file = folder.path().join("primary").join(PRIMARY_FILE);
+        mainstem_disk::install();
+        let mut world = World {
+            disk: setup.has_disk.then(|| Disk::over(folder.path())),
+            is_failing: false,
+            unread: None,
+            seed: tape.seed,
+            true_ms: MORNING,
+            keeps_links: setup.keeps_links,
+            journals: setup.journals.clone(),
+            offsets: setup.offsets.clone(),
+            copies: Vec::new(),
+            primary_place: Place { is_synced: setup.has_disk, ..Place::new(file, Machine::new(MORNING, 0, tape.seed, 999)) },
+            primary: None,
+            model: Model::new(setup.is_still),
+            tally: Tally { seeds: 1, ..Tally::default() },
+            hash: blake3::Hasher::new(),
+            heads: Vec::new(),
+            looked_at: 0,
+            edits: 0,
+            changes_sent: 0,
+            accepted: BTreeSet::new(),
+            sequences: BTreeMap::new(),
+            files: 0,
+            folder,
+        };
+        world.found(tape)?;
+        for _ in 1..setup.copies {
+            world.clone_one()?;
+        }
+        Ok(world)
+    }
+
+    fn found(&mut self, tape: &Tape) -> Verdict {
+        let path = self.fresh_path();
+        let place = Place { is_synced: self.disk.is_some(), ..Place::new(path.clone(), self.machine(0)) };
+        let mut first = Copy {
+            place,
+            actor: "a0".into(),
+            kept: None,
+            since_kept: BTreeSet::new(),
+            taken_since_kept: BTreeSet::new(),
+            committed: None,
+            version: 1,
+            has_unseen: false,
+        };
+        let journal = self.journals.first().cloned();
+        let db = first.place.open(self.keeps_links, None)?;
+        if tape.setup.is_wide_text {
+            db.execute_batch("PRAGMA encoding = 'UTF-16le'").map_err(unreadable)?;
+            self.tally.reach(Situation::WideText);
+        }
+        if let Some(journal) = journal {
+            db.query_row(&format!("PRAGMA journal_mode = {journal}"), [], |_| Ok(())).map_err(unreadable)?;
+        }
+        for statement in &tape.setup.schema {
+            // A statement that its own tables refuse is part of the story.
+            let _ = program::say(db, statement, &mut None);
+        }
+        self.learn_links(first.place.db.as_ref().expect("it is open"))?;
+        let image = first.place.read(self.keeps_links)?;
+        self.model.note(&Image::new(), &image, &mut self.tally);
+        let around = first.place.machine.clone();
+        let options = InitOptions { actor: Some("a0".into()), ..InitOptions::default() };
+        SqliteReplica::init(&path, &options, around.clone(), &mut quiet).map_err(|e| unexpected("init", &e))?;
+        let mut replica = SqliteReplica::open(&path, around).map_err(|e| unexpected("open", &e))?;
+        replica.publish(&self.primary_folder(), Some("world"), "a0", &mut quiet).map_err(|e| unexpected("publish", &e))?;
+        drop(replica);
+        first.committed = Some(image.clone());
+        first.place.image = Some(image);
+        self.copies.push(first);
+        let mut policy = String::new();
+        for (key, value) in &tape.setup.policy {
+            policy = policy_text::set(&policy, key, value).map_err(|e| unexpected("the policy", &e))?;
+        }
+        self.set_policy(&policy)
+    }
+
+    /// Notes which columns point to rows and which tables have row numbers, as SQLite says.
+    fn learn_links(&mut self, db: &Connection) -> Verdict {
+        let pairs = |sql: &str| -> rusqlite::Result<Vec<(String, String)>> {
+            db.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        };
+        let tables = "FROM sqlite_schema AS t, ";
+        let links = pairs(&format!("SELECT t.name, k.\"from\" {tables} pragma_foreign_key_list(t.name) AS k WHERE t.type = 'table'"));
+        for (table, column) in links.map_err(unreadable)? {
+            self.model.link(&table, &column);
+        }
+        let numbers = format!(
+            "SELECT t.name, c.name {tables} pragma_table_info(t.name) AS c WHERE t.type = 'table' AND c.pk = 1 AND c.type = 'INTEGER'"
+        );
+        self.model.numbered = pairs(&numbers).map_err(unreadable)?.into_iter().map(|(table, _)| table).collect();
+        self.model.traces.numbered = self.model.numbered.clone();
+        self.model.traces.is_still = self.model.is_still && self.keeps_links;
+        self.model.traces.learn_links(db).map_err(unreadable)
+    }
+
+    /// Puts a policy in force.
+    pub(crate) fn set_policy(&mut self, text: &str) -> Verdict {
+        self.serve()?.set_policy(text, "a0").map_err(|e| unexpected("policy", &e))?;
+        let policy = policy_text::parse(text).map_err(|e| unexpected("policy", &e))?;
+        let image = self.primary_image()?;
+        self.model.rule(&policy, &image);
+        Ok(())
+    }
+
+    /// The primary's rows.
+    pub(crate) fn primary_image(&mut self) -> Verdict<Image> {
+        self.primary_place.read(self.keeps_links)
+    }
+
+    /// A path that no file had before.
+    pub(crate) fn fresh_path(&mut self) -> PathBuf {
+        self.files += 1;
+        self.folder.path().join(format!("file{}.db", self.files))
+    }
+
+    pub(crate) fn primary_folder(&self) -> PathBuf {
+        self.folder.path().join("primary")
+    }
+
+    fn machine(&self, number: usize) -> Arc<Machine> {
+        let offset = self.offsets.get(number).copied().unwrap_or_default();
+        Machine::new(self.true_ms, offset, self.seed, number as u64)
+    }
+
+    /// The primary, opened where it is not.
+    pub(crate) fn serve(&mut self) -> Verdict<&mut dyn Primary> {
+        if self.primary.is_none() {
+            let around = self.primary_place.machine.clone();
+            let opened =
+                mainstem_sqlite::open_primary(&self.primary_folder(), around).map_err(|e| unexpected("opening the primary", &e))?;
+            self.primary = Some(opened);
+        }
+        Ok(&mut **self.primary.as_mut().expect("it was just opened"))
+    }
+
+    /// A replica, opened as a command opens it.
+    pub(crate) fn replica(&mut self, who: usize) -> Verdict<SqliteReplica> {
+        let copy = &self.copies[who];
+        let replica = SqliteReplica::open(&copy.place.path, copy.place.machine.clone()).map_err(|e| unexpected("open", &e))?;
+        self.tally.check(Invariant::Triggers);
+        let triggers = replica.capture_triggers().map_err(|e| unexpected("open", &e))?;
+        if triggers == 0 { Err(Wrong::new(Invariant::Triggers, format!("no capture: replica {who}"))) } else { Ok(replica) }
+    }
+
+    /// A new replica from the primary.
+    pub(crate) fn clone_one(&mut self) -> Verdict {
+        let number = self.copies.len();
+        let (path, machine) = (self.fresh_path(), self.machine(number));
+        let address = self.primary_folder().to_string_lossy().into_owned();
+        let actor = format!("a{number}");
+        let around = machine.clone();
+        SqliteReplica::clone_from(self.serve()?, &address, &path, Some(&actor), around, &mut quiet).map_err(|e| unexpected("clone", &e))?;
+        let mut place = Place { is_synced: self.disk.is_some(), ..Place::new(path, machine) };
+        let journal = self.journals.get(number % self.journals.len().max(1)).cloned();
+        place.open(self.keeps_links, journal.as_deref())?;
+        let image = place.read(self.keeps_links)?;
+        self.model.check_written(&Image::new(), &image, &mut self.tally).map_err(|wrong| wrong.at(format!("new clone {number}")))?;
+        place.image = Some(image.clone());
+        self.copies.push(Copy {
+            place,
+            actor,
+            kept: None,
+            since_kept: BTreeSet::new(),
+            taken_since_kept: BTreeSet::new(),
+            committed: Some(image),
+            version: 0,
+            has_unseen: false,
+        });
+        Ok(())
+    }
+
+    /// Time passes for everybody.
+    pub(crate) fn pass(&mut self, ms: u64) {
+        self.true_ms += ms;
+        self.tally.simulated_ms += ms;
+        self.primary_place.machine.pass(ms);
+        self.copies.iter().for_each(|copy| copy.place.machine.pass(ms));
+    }
+
+    /// Does something to a copy's file that only its user can mean, and notes what that wrote and took away.
+    pub(crate) fn noting<T>(&mut self, who: usize, work: impl FnOnce(&mut World) -> Verdict<T>) -> Verdict<T> {
+        self.between(Some(who), true, work)
+    }
+
+    /// Does something to a copy's file that brings what others wrote, and checks what it shows then (I-4).
+    pub(crate) fn receiving<T>(&mut self, who: usize, work: impl FnOnce(&mut World) -> Verdict<T>) -> Verdict<T> {
+        self.between(Some(who), false, work)
+    }
+
+    /// Does something between two readings of a file. Where the disk fails meanwhile, the second comes when it works again.
+    pub(crate) fn between<T>(&mut self, who: Option<usize>, is_noted: bool, work: impl FnOnce(&mut World) -> Verdict<T>) -> Verdict<T> {
+        let keeps_links = self.keeps_links;
+        let before = match who {
+            Some(who) => self.copies[who].place.known(keeps_links)?,
+            None => self.primary_image()?,
+        };
+        if self.is_failing {
+            self.unread = Some(Unread { who, is_noted, before });
+            return work(self);
+        }
+        let done = work(self)?;
+        self.read_after(Unread { who, is_noted, before })?;
+        Ok(done)
+    }
+
+    /// The second reading.
+    pub(crate) fn read_after(&mut self, unread: Unread) -> Verdict {
+        let Unread { who, is_noted, before } = unread;
+        let after = match who {
+            Some(who) => self.copies[who].place.read(self.keeps_links)?,
+            None => self.primary_image()?,
+        };
+        if is_noted {
+            let noted = self.model.note(&before, &after, &mut self.tally);
+            self.edits += noted.rows as u64;
+            if let Some(who) = who
+                && self.copies[who].kept.is_some()
+            {
+                self.copies[who].since_kept.extend(noted.written);
+                self.copies[who].taken_since_kept.extend(noted.gone);
+            }
+        } else {
+            let place = who.map_or("the primary".to_owned(), |who| format!("replica {who}"));
+            self.model.check_written(&before, &after, &mut self.tally).map_err(|wrong| wrong.at(place))?;
+        }
+        if let Some(who) = who {
+            self.copies[who].place.image = Some(after);
+        }
+        Ok(())
+    }
+
+    /// Adds to the hash by which two runs of one seed are compared.
+    pub(crate) fn record(&mut self, what: impl AsRef<[u8]>) {
+        self.hash.update(what.as_ref());
+        self.hash.update(b"\n");
+    }
+
+    /// A version of a copy as it stands: it never goes back (I-20).
+    pub(crate) fn stands(&mut self, who: usize, replica: &mut SqliteReplica) -> Verdict {
+        let standing = replica.standing().map_err(|e| unexpected("standing", &e))?;
+        self.tally.check(Invariant::Forwards);
+        let copy = &mut self.copies[who];
+        if standing.base_version < copy.version {
+            let why = format!("went back: replica {who} from version {} to {}", copy.version, standing.base_version);
+            return Err(Wrong::new(Invariant::Forwards, why));
+        }
+        copy.version = standing.base_version;
+        if let Some(known) = standing.known
+            && self.heads.last() != Some(&(known.version, known.hash))
+        {
+            self.heads.push((known.version, known.hash));
+        }
+        self.record(format!("{} {} {}", standing.base_version, standing.unsent, standing.conflicts_open));
+        Ok(())
+    }
+}
