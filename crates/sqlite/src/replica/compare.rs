@@ -2,7 +2,7 @@
 //!
 //! Invariant: a comparison never writes a user's row. What it finds becomes a captured local edit, so that it can be
 //! seen, sent and undone like any other.
-use super::{base_version, bases, storage, tracked_schema, working};
+use super::{base_version, bases, known, storage, tracked_schema, working};
 use crate::capture::{self, Done};
 use crate::errors::Explain;
 use mainstem::body::Digests;
@@ -143,8 +143,10 @@ fn find<'a>(list: &'a [TableDigest], table: &Table) -> Option<&'a TableDigest> {
 /// What the replica holds as its base must be what the primary's version says.
 fn against_version(db: &Connection, schema: &Schema, primary: &mut dyn Primary, differences: &mut Vec<Difference>) -> Result<()> {
     let version = base_version(db)?;
-    let Some(event) = primary.version(version)? else {
-        return Err(Error::corrupt(format!("the primary has no version {version}")));
+    let is_here = primary.version_hash(version)? == known(db)?.map(|known| known.hash);
+    let Some(event) = primary.version(version)?.filter(|_| is_here) else {
+        let message = format!("the primary does not have version {version} as this replica knows it; it was restored or replaced");
+        return Err(Error::new(ErrorKind::Conflict, "other_epoch", message).hint("mainstem sync, then: mainstem verify"));
     };
     let ours = storage::digests(db)?;
     for table in &schema.tables {
