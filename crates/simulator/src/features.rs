@@ -27,6 +27,8 @@ pub struct Features {
     pub blind: usize,
     /// Statements of a thousand that change the schema.
     pub schema: usize,
+    /// True where columns are dropped and renamed.
+    pub reshapes: bool,
     /// Values.
     pub lengths: Lengths,
     /// How many different row numbers programs use.
@@ -82,6 +84,7 @@ impl Features {
             direct: if dice.one_in(2) { dice.below(150) } else { 0 },
             blind: if has_rare && dice.one_in(3) { 60 } else { 0 },
             schema: if has_rare && dice.one_in(3) { 8 } else { 0 },
+            reshapes: dice.one_in(3),
             lengths: match dice.below(200) {
                 0 => Lengths::Huge,
                 1..=10 => Lengths::Long,
