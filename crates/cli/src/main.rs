@@ -2,10 +2,13 @@
 //!
 //! Invariant: results on standard output, everything else on standard error, one exit code from [`exit_codes`].
 mod arguments;
+mod audit_export;
+mod blame_view;
 mod bundle_carry;
 mod catalog;
 mod changeset_source;
 mod changeset_view;
+mod cleanup_report;
 mod commands;
 mod conflict_choice;
 mod demo_stage;
@@ -15,11 +18,14 @@ mod health;
 mod json;
 mod key_argument;
 mod output;
+mod past_rows;
 mod plain_text;
 mod policy_edit;
 mod progress;
+mod row_history;
 mod suggestion;
 mod sync_report;
+mod tombstone_view;
 mod usage;
 mod wiring;
 

@@ -8,7 +8,7 @@ mod row;
 #[cfg(test)]
 mod tests;
 
-use crate::change::{Change, Choice, Edit, Shape};
+use crate::change::{Change, Choice, Edit, Past, Shape};
 use crate::conflict::{self, Answer, Claim, Conflict, ConflictKind, Image, Side};
 use crate::planted::{self, Bug};
 use crate::policy::{Deletes, Policy};
@@ -34,6 +34,8 @@ pub struct Touch {
     pub shape: Arc<Shape>,
     /// The change.
     pub change: Change,
+    /// The versions it was in earlier epochs.
+    pub was: Arc<[Past]>,
 }
 
 /// The change that comes in.
@@ -109,6 +111,8 @@ pub fn is_plain(ours: &Ours<'_>, row: Option<&Row>) -> bool {
 /// | ours | the row there | verdict | conflict |
 /// |---|---|---|---|
 /// | insert | none | insert | |
+/// | insert | deleted by others, as ours makes it | keep | open update_delete |
+/// | insert | deleted by others, different, not numbered | insert | open update_delete |
 /// | insert | equal | keep | |
 /// | insert | different, numbered | renumber | |
 /// | insert | different | the earlier stamp holds | open create_create |
@@ -124,7 +128,7 @@ pub fn is_plain(ours: &Ours<'_>, row: Option<&Row>) -> bool {
 pub fn decide(policy: &Policy, ours: &Ours<'_>, theirs: &Theirs<'_>, found_in_version: u64) -> Decision {
     let meeting = Meeting { policy, ours, theirs, history: History::new(ours, theirs), version: found_in_version };
     match (&ours.change.edit, theirs.row) {
-        (Edit::Insert(row), None) => Verdict::Insert(row.clone()).into(),
+        (Edit::Insert(row), None) => meeting.create_again(row),
         (Edit::Insert(row), Some(there)) => meeting.create(row, there),
         (Edit::Update(_), Some(there)) => meeting.update(there),
         (Edit::Update(_), None) => meeting.update_of_absent(),
@@ -152,6 +156,27 @@ struct RowClash<'a> {
 }
 
 impl Meeting<'_> {
+    /// A new row whose key others deleted after ours' base. The same row is one that ours did not hear the end of, from a
+    /// copy that went back in time; a different one with a key of its own may be, too.
+    fn create_again(&self, row: &Row) -> Decision {
+        let made = Verdict::Insert(row.clone());
+        let Some((image, written)) = self.history.deleted_by_others() else { return made.into() };
+        let is_same = image == *row;
+        // Rows of one number are different rows where their cells differ: the number was free to be taken.
+        if !is_same && self.ours.shape.is_numbered {
+            return made.into();
+        }
+        let conflict = self.row_conflict(&RowClash {
+            kind: ConflictKind::UpdateDelete,
+            strategy: Deletes::Manual.name(),
+            base: Some(&image),
+            ours: Some(row),
+            theirs: None,
+            theirs_written: written,
+        });
+        Decision { verdict: if is_same { Verdict::Keep } else { made }, conflicts: vec![conflict] }
+    }
+
     fn create(&self, row: &Row, there: &Row) -> Decision {
         if row == there {
             return Verdict::Keep.into();

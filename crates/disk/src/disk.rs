@@ -119,6 +119,13 @@ impl Disk {
         state.track.as_ref().map_or_else(Image::default, |track| track.listing.image(&self.inner.folder))
     }
 
+    /// How many operations the recording has by now.
+    pub fn recorded(&self) -> usize {
+        let mut state = self.inner.state();
+        state.look_around(&self.inner.folder);
+        state.track.as_ref().map_or(0, |track| track.operations.len())
+    }
+
     /// Ends a recording and gives it.
     pub fn take(&self) -> Vec<Operation> {
         let mut state = self.inner.state();

@@ -2,14 +2,16 @@
 //!
 //! Rows that an app only marks as deleted are listed with them where the policy names the column (`soft_delete`).
 //! Invariant: nothing here writes; bringing a row back is an edit of a replica.
-use crate::cleanup::{is_over, reached, replicas};
+use crate::cleanup::{check_horizon, is_over, reached, replicas};
 use crate::error::{Error, Result};
 use crate::lane::{Lane, shape_of};
 use crate::ledger::{Buried, Ledger};
 use crate::policy_text;
-use crate::primary::Primary;
+use crate::primary::{Deleted, Primary};
 use crate::rebase::parent_of;
+use crate::replica::{PutBack, Replica};
 use crate::store::Transaction;
+use mainstem_core::ErrorKind;
 use mainstem_core::change::{Change, Edit, Shape};
 use mainstem_core::conflict::Image;
 use mainstem_core::event::Version;
@@ -65,6 +67,8 @@ pub struct Wanted {
     pub actor: Option<String>,
     /// Accepted at this moment or later.
     pub since: Option<Time>,
+    /// Of later versions than this one.
+    pub after: Option<u64>,
 }
 
 impl Wanted {
@@ -79,6 +83,7 @@ impl Wanted {
             && self.key.as_ref().is_none_or(|key| *key == tombstone.key)
             && self.actor.as_ref().is_none_or(|actor| *actor == tombstone.actor)
             && self.since.is_none_or(|since| tombstone.accepted_at >= since)
+            && self.after.is_none_or(|after| tombstone.version > after)
     }
 }
 
@@ -117,6 +122,8 @@ pub enum Why {
     Marked {
         /// The column that says so.
         column: String,
+        /// What the column held before; none where the row was made so, or nobody knows.
+        before: Option<Value>,
     },
 }
 
@@ -165,6 +172,8 @@ pub struct Tombstone {
     pub table: String,
     /// The row.
     pub key: Key,
+    /// The names of the key's columns.
+    pub key_columns: Vec<String>,
     /// The row as it was last, by column name.
     pub image: Image,
     /// The version that deleted it.
@@ -223,6 +232,31 @@ pub fn stats(primary: &mut dyn Primary, wanted: &Wanted) -> Result<BTreeMap<Stri
     Ok(tables)
 }
 
+/// Brings rows back on a replica, as an edit that travels like any other. Gives how many rows came back. The replica must
+/// have heard of their deletion: before that its rows are there, and nothing would be said by leaving them.
+pub fn restore(replica: &mut dyn Replica, chosen: &[Tombstone]) -> Result<u64> {
+    let held = replica.standing()?.base_version;
+    if let Some(later) = chosen.iter().find(|t| t.version > held) {
+        let message = format!("this copy holds version {held} and has not heard that version {} deleted the row", later.version);
+        return Err(Error::new(ErrorKind::Conflict, "behind", message).hint("mainstem sync"));
+    }
+    let rows: Vec<PutBack> = chosen
+        .iter()
+        .map(|tombstone| {
+            let (table, key, image) = (tombstone.table.clone(), tombstone.key.clone(), tombstone.image.clone());
+            match &tombstone.why {
+                Why::Marked { column, before } => PutBack::Unmark { table, key, column: column.clone(), before: before.clone() },
+                _ => PutBack::Row { table, image },
+            }
+        })
+        .collect();
+    let with_it = chosen.first().map_or(0, |t| t.version);
+    replica.put_back(&rows).map_err(|e| match e.code {
+        "missing_parent" => e.hint(format!("mainstem tombstones restore {with_it}, which brings back all that version {with_it} deleted")),
+        _ => e,
+    })
+}
+
 /// True where a value in a table's `soft_delete` column says that the row is deleted: anything but nothing, zero, empty text
 /// and the words for no.
 pub fn is_mark(value: &Value) -> bool {
@@ -241,7 +275,7 @@ pub(crate) fn visit(tx: &mut dyn Transaction, now_ms: u64, wanted: &Wanted, visi
     let head = tx.head()?.version;
     let cursor = reached(&replicas(tx, now_ms)?, head);
     let mut reading = Reading { tx, policy, now_ms, cursor, version: None };
-    let mut after = wanted.version.map_or((0, 0), |v| (v, 0));
+    let mut after = wanted.version.map_or((wanted.after.unwrap_or(0), u64::from(u32::MAX)), |v| (v, 0));
     'all: loop {
         let found = reading.tx.tombstones(after, AT_ONCE)?;
         let Some(last) = found.last() else { break };
@@ -259,6 +293,21 @@ pub(crate) fn visit(tx: &mut dyn Transaction, now_ms: u64, wanted: &Wanted, visi
         }
     }
     reading.marked(wanted, visit)
+}
+
+/// Which of these rows were deleted after a version.
+pub(crate) fn deleted_since(tx: &mut dyn Transaction, table: &str, keys: &[Key], after: u64) -> Result<Vec<Deleted>> {
+    check_horizon(tx, after)?;
+    let mut found = Vec::new();
+    for key in keys {
+        let touches = Ledger::touches(tx, table, key, after)?;
+        let last = touches.into_iter().rev().find_map(|touch| match &touch.change.edit {
+            Edit::Delete(row) => Some(Deleted { key: key.clone(), version: touch.version, image: image(&touch.shape, row) }),
+            _ => None,
+        });
+        found.extend(last);
+    }
+    Ok(found)
 }
 
 struct Reading<'t> {
@@ -301,6 +350,7 @@ impl Reading<'_> {
         };
         Ok(Tombstone {
             id: Some(TombstoneId { version: touch.version, place }),
+            key_columns: key_columns(&touch.shape),
             image: image(&touch.shape, row),
             version: touch.version,
             actor: touch.actor.to_string(),
@@ -391,13 +441,14 @@ impl Reading<'_> {
             id: None,
             table: shape.table.clone(),
             key,
+            key_columns: key_columns(shape),
             image: image(shape, &row),
             version: version.version,
             actor: version.header.actor.clone(),
             replica: version.header.replica,
             at,
             accepted_at: version.accepted_at,
-            why: Why::Marked { column: name.clone() },
+            why: Why::Marked { column: name.clone(), before: wrote.as_ref().and_then(|touch| cell_before(touch, name)) },
             expires: None,
             state: State::Living,
             is_there: true,
@@ -413,6 +464,16 @@ fn wrote(touch: &Touch, column: &str) -> bool {
         Change { edit: Edit::Update(cells), .. } => cells.iter().any(|cell| cell.column == at),
         Change { edit: Edit::Delete(_), .. } => false,
     }
+}
+
+fn cell_before(touch: &Touch, column: &str) -> Option<Value> {
+    let at = touch.shape.column(column)?;
+    let Edit::Update(cells) = &touch.change.edit else { return None };
+    cells.iter().find(|cell| cell.column == at).map(|cell| cell.before.clone())
+}
+
+fn key_columns(shape: &Shape) -> Vec<String> {
+    shape.key.iter().map(|&at| shape.columns[at].clone()).collect()
 }
 
 fn image(shape: &Shape, row: &Row) -> Image {

@@ -80,6 +80,7 @@ impl World {
         self.judge_conflicts(&truth)?;
         self.judge_traffic()?;
         self.judge_identities()?;
+        self.model.traces.judge(&whole, &truth, &waiting, &mut self.tally)?;
         self.nothing_lost(&whole, &truth, &waiting)?;
         self.judge_causality()
     }

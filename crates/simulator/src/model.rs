@@ -5,6 +5,7 @@
 //! keys stand still.
 use crate::image::{Held, Image, show_value, words};
 use crate::tally::{Invariant, Situation, Tally, Verdict, Wrong};
+use crate::traces::Traces;
 use mainstem::core::policy::Policy;
 use mainstem::core::value::{Key, Value};
 use std::collections::{BTreeSet, HashSet};
@@ -32,6 +33,8 @@ pub struct Model {
     reshaped: BTreeSet<String>,
     /// Tables whose key is a row number.
     pub numbered: BTreeSet<String>,
+    /// What words say of rows.
+    pub traces: Traces,
 }
 
 /// A fingerprint by which a value is known. `DefaultHasher::new` has fixed keys.
@@ -77,6 +80,7 @@ impl Model {
         }
         // A word that only moved from one cell to another was not taken away.
         let (written, gone) = (&noted.written - &noted.gone, &noted.gone - &noted.written);
+        self.traces.note(before, after, &noted.written, &gone);
         self.written.extend(&written);
         self.gone.extend(&gone);
         (noted.written, noted.gone) = (written, gone);

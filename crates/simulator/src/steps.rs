@@ -4,6 +4,7 @@ use crate::tally::{Invariant, Situation, Verdict, Wrong};
 use crate::tape::{ClockFault, Delivery, Event, Loss, Tape};
 use crate::wire::Wire;
 use crate::world::{COPIES_MAX, Copy, Place, World, quiet, tolerate, unexpected};
+use mainstem::cleanup::Rehearsal;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::Choice;
 use mainstem::core::value::Value;
@@ -12,6 +13,7 @@ use mainstem::primary::{Acquaintance, Primary, Pull};
 use mainstem::replica::{Answering, Replica, RestoreTarget, Since};
 use mainstem::sync::{self, Report};
 use mainstem_sqlite::SqliteReplica;
+use mainstem_testkit::between::Between;
 use std::collections::BTreeSet;
 
 /// Push, pull or sync.
@@ -36,6 +38,8 @@ fn subject(event: &Event) -> Option<usize> {
         | Event::Rewind(who)
         | Event::Swap(who)
         | Event::Verify(who)
+        | Event::Disorder(who)
+        | Event::Unheard(who)
         | Event::Clock(Some(who), _) => Some(*who),
         Event::Disk(_, _, inner) => subject(inner),
         _ => None,
@@ -72,11 +76,17 @@ impl World {
                 self.set_policy(text)
             }
             Event::Stranger => self.stranger(),
+            Event::Cleanup => self.cleanup(),
+            Event::Disorder(who) => self.disorder(*who),
+            Event::Unheard(who) => self.receiving(*who, |world| world.unheard(*who)),
             Event::Clock(who, fault) => {
                 self.clock(*who, *fault);
                 Ok(())
             }
             Event::Wait(ms) => {
+                if *ms >= crate::workload::AWAY_MS {
+                    self.tally.reach(Situation::Away);
+                }
                 self.pass(*ms);
                 Ok(())
             }
@@ -144,8 +154,9 @@ impl World {
             let done = match loss {
                 None => how(&mut replica, world.serve()?, &actor, &mut quiet),
                 Some((at, loss)) => {
-                    let mut wire = Wire { inner: world.serve()?, at, loss, calls: 0 };
-                    let done = how(&mut replica, &mut wire, &actor, &mut quiet);
+                    let mut wire = Wire { at, loss, calls: 0 };
+                    let mut between = Between::new(world.serve()?, |moment| wire.meddle(moment));
+                    let done = how(&mut replica, &mut between, &actor, &mut quiet);
                     if wire.calls > at {
                         world.count_loss(loss);
                     }
@@ -178,23 +189,23 @@ impl World {
     }
 
     /// What came of a meeting. A clock that runs ahead is refused, and a cut wire is nobody's fault.
-    fn met(&mut self, done: mainstem::Result<Report>) -> Verdict {
+    pub(crate) fn met(&mut self, done: mainstem::Result<Report>) -> Verdict<bool> {
         match done {
             Ok(report) => {
                 self.record(format!("{report:?}"));
                 if report.conflicts > 0 {
                     self.tally.check(Invariant::Unblocked);
                 }
-                Ok(())
+                Ok(true)
             }
             Err(e) if e.code == "clock_skew" => {
                 self.tally.reach(Situation::ClockFuture);
                 self.record(e.code);
-                Ok(())
+                Ok(false)
             }
             Err(e) if e.code == "wire" => {
                 self.record(e.code);
-                Ok(())
+                Ok(false)
             }
             Err(e) => Err(unexpected("sync", &e)),
         }
@@ -375,6 +386,20 @@ impl World {
         }
     }
 
+    /// The primary forgets what it may (I-60, I-64): no row and no digest changes by that.
+    fn cleanup(&mut self) -> Verdict {
+        let before = self.serve()?.describe().map_err(|e| unexpected("describe", &e))?;
+        let done = self.serve()?.cleanup("a0", Rehearsal::Real).map_err(|e| unexpected("cleanup", &e))?;
+        let after = self.serve()?.describe().map_err(|e| unexpected("describe", &e))?;
+        self.record(format!("{} {}", done.horizon_before, done.collected.horizon));
+        self.tally.check(Invariant::Collected);
+        self.tally.reach(if done.is_nothing() { Situation::CleanupIdle } else { Situation::Cleanup });
+        if before.tables != after.tables || before.head.version != after.head.version {
+            return Err(Wrong::new(Invariant::Collected, "a cleanup changed rows: digests"));
+        }
+        Ok(())
+    }
+
     /// I-39: a replica of another dataset, or one that knows another past, gets nothing and leaves nothing.
     fn stranger(&mut self) -> Verdict {
         let described = self.serve()?.describe().map_err(|e| unexpected("describe", &e))?;
@@ -429,7 +454,16 @@ impl World {
                 let (version, has_unseen, since_kept) = (original.version, original.has_unseen, BTreeSet::new());
                 let place = Place { is_synced: self.disk.is_some(), ..Place::new(to, machine) };
                 let actor = format!("a{number}");
-                self.copies.push(Copy { place, actor, kept: None, since_kept, committed: None, version, has_unseen });
+                self.copies.push(Copy {
+                    place,
+                    actor,
+                    kept: None,
+                    since_kept,
+                    taken_since_kept: BTreeSet::new(),
+                    committed: None,
+                    version,
+                    has_unseen,
+                });
             }
             Event::Keep(_) => {
                 let kept = self.fresh_path();
@@ -437,6 +471,7 @@ impl World {
                 let copy = &mut self.copies[who];
                 copy.kept = Some(kept);
                 copy.since_kept.clear();
+                copy.taken_since_kept.clear();
             }
             Event::Rewind(_) | Event::Swap(_) => {
                 let Some(kept) = self.copies[who].kept.clone() else { return Ok(()) };
@@ -464,10 +499,12 @@ impl World {
     fn went_back(&mut self, who: usize) {
         let copy = &mut self.copies[who];
         let lost = std::mem::take(&mut copy.since_kept);
+        let taken = std::mem::take(&mut copy.taken_since_kept);
         copy.version = 0;
         copy.place.image = None::<Image>;
         copy.committed = None;
         copy.has_unseen = true;
         self.model.gone.extend(lost);
+        self.model.traces.forget_taken(&taken);
     }
 }

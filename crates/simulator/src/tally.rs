@@ -82,6 +82,8 @@ counted! {
         Chain = "I-50 the ledger's chain verifies",
         /// One history.
         History = "I-51 remembered heads are ancestors",
+        /// A cleanup takes nothing that counts.
+        Collected = "I-64 a cleanup changes no digest",
         /// Opens and is sound.
         Sound = "I-70 files open and are sound",
         /// One bad change.
@@ -90,6 +92,10 @@ counted! {
         Drained = "I-76 outboxes are empty after three rounds",
         /// No panics.
         Calm = "I-77 no panic and no unexpected failure",
+        /// No stamp from the future.
+        Stamps = "G2 stamps keep to the primary's clock",
+        /// Numbers are given once.
+        Numbers = "C9 numbers that were given are not given again",
         /// Twice the same.
         Determined = "I-78 a seed gives one run",
     }
@@ -102,6 +108,9 @@ counted! {
         Killed = "process killed between two writes",
         DiskFull = "disk full",
         DiskError = "disk error",
+        Cleanup = "tombstones and history collected",
+        CleanupIdle = "cleanup with nothing to do",
+        Away = "away for 400 days",
         SameCell = "same-cell conflict",
         DeleteAgainstUpdate = "delete against update",
         CreateAgainstCreate = "two rows with one key",
@@ -136,6 +145,7 @@ counted! {
         LongValue = "value above 10 MB",
         Stashed = "work put aside and laid on again",
         Stranger = "stranger refused",
+        Disorder = "push out of turn",
         WideText = "UTF-16 file",
         FailedStatement = "statement that fails",
         ReplacedRow = "row replaced",

@@ -15,6 +15,7 @@ use mainstem::error::Error;
 use mainstem::policy_text;
 use mainstem::primary::Primary;
 use mainstem::replica::Replica;
+use mainstem::wiring::Surroundings;
 use mainstem_disk::Disk;
 use mainstem_sqlite::SqliteReplica;
 use mainstem_sqlite::primary::PRIMARY_FILE;
@@ -54,6 +55,8 @@ pub struct Copy {
     pub kept: Option<PathBuf>,
     /// Words written here since the file was kept.
     pub since_kept: BTreeSet<u64>,
+    /// Words taken away here since then.
+    pub taken_since_kept: BTreeSet<u64>,
     /// The rows at the last commit; none where that is not known.
     pub committed: Option<Image>,
     /// The latest version it was seen at.
@@ -94,6 +97,10 @@ pub struct World {
     pub(crate) looked_at: u64,
     /// Changes that programs made, for I-15.
     pub(crate) edits: u64,
+    /// The latest that the primary's clock ever showed, in milliseconds.
+    pub(crate) latest_ms: u64,
+    /// The highest number that rows of each table ever had, by its lower-case name.
+    pub(crate) highest: BTreeMap<String, i64>,
     /// Row changes in accepted versions.
     pub(crate) changes_sent: u64,
     /// Write ids of accepted versions.
@@ -191,6 +198,8 @@ impl World {
             heads: Vec::new(),
             looked_at: 0,
             edits: 0,
+            latest_ms: 0,
+            highest: BTreeMap::new(),
             changes_sent: 0,
             accepted: BTreeSet::new(),
             sequences: BTreeMap::new(),
@@ -207,8 +216,16 @@ impl World {
     fn found(&mut self, tape: &Tape) -> Verdict {
         let path = self.fresh_path();
         let place = Place { is_synced: self.disk.is_some(), ..Place::new(path.clone(), self.machine(0)) };
-        let mut first =
-            Copy { place, actor: "a0".into(), kept: None, since_kept: BTreeSet::new(), committed: None, version: 1, has_unseen: false };
+        let mut first = Copy {
+            place,
+            actor: "a0".into(),
+            kept: None,
+            since_kept: BTreeSet::new(),
+            taken_since_kept: BTreeSet::new(),
+            committed: None,
+            version: 1,
+            has_unseen: false,
+        };
         let journal = self.journals.first().cloned();
         let db = first.place.open(self.keeps_links, None)?;
         if tape.setup.is_wide_text {
@@ -255,7 +272,9 @@ impl World {
             "SELECT t.name, c.name {tables} pragma_table_info(t.name) AS c WHERE t.type = 'table' AND c.pk = 1 AND c.type = 'INTEGER'"
         );
         self.model.numbered = pairs(&numbers).map_err(unreadable)?.into_iter().map(|(table, _)| table).collect();
-        Ok(())
+        self.model.traces.numbered = self.model.numbered.clone();
+        self.model.traces.is_still = self.model.is_still && self.keeps_links;
+        self.model.traces.learn_links(db).map_err(unreadable)
     }
 
     /// Puts a policy in force.
@@ -332,6 +351,7 @@ impl World {
             actor,
             kept: None,
             since_kept: BTreeSet::new(),
+            taken_since_kept: BTreeSet::new(),
             committed: Some(image),
             version: 0,
             has_unseen: false,
@@ -344,6 +364,7 @@ impl World {
         self.true_ms += ms;
         self.tally.simulated_ms += ms;
         self.primary_place.machine.pass(ms);
+        self.latest_ms = self.latest_ms.max(self.primary_place.machine.now_ms());
         self.copies.iter().for_each(|copy| copy.place.machine.pass(ms));
     }
 
@@ -387,6 +408,7 @@ impl World {
                 && self.copies[who].kept.is_some()
             {
                 self.copies[who].since_kept.extend(noted.written);
+                self.copies[who].taken_since_kept.extend(noted.gone);
             }
         } else {
             let place = who.map_or("the primary".to_owned(), |who| format!("replica {who}"));

@@ -29,6 +29,10 @@ pub(crate) fn alter(tables: &mut SqliteTables<'_>, step: &SchemaChange) -> Resul
     connection.execute_batch("SAVEPOINT mainstem_alter").on(connection)?;
     let done = apply(connection, step).and_then(|()| tables.schema_changed());
     if done.is_err() {
+        if connection.is_autocommit() {
+            // The disk failed, and SQLite has rolled everything back by itself: that failure is the one to tell.
+            return done;
+        }
         connection.execute_batch("ROLLBACK TO mainstem_alter").on(connection)?;
     }
     connection.execute_batch("RELEASE mainstem_alter").on(connection)?;

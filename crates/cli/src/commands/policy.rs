@@ -20,6 +20,10 @@ use serde_json::json;
 ///   mode             direct (as it comes) or review
 ///   delimiter        what separates the parts of a set or list that is not JSON (columns)
 ///   priority_column  the column that ranks rows for priority (dataset and tables)
+///   tombstones       days that deletions are remembered (90, as it comes), or forever (dataset and tables)
+///   soft_delete      the column by which an app marks rows as deleted (dataset and tables)
+///   history          days that row changes of old versions are kept, or forever (as it comes) (dataset)
+///   replicas         days after which a replica that was not seen holds nothing back (as tombstones) (dataset)
 ///   priority_actors, priority_replicas, clock_skew_ms_max    (dataset)
 ///
 /// Examples:

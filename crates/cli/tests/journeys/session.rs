@@ -130,6 +130,31 @@ fn an_app_that_changed_its_tables_is_told_what_is_missing() {
     assert_eq!(desk.rows("other.db"), desk.rows("app.db"));
 }
 
+/// The file deletes a row to which rows here point that the file does not know.
+#[test]
+fn an_import_leaves_no_link_that_leads_nowhere() {
+    let desk = Desk::new();
+    let tables = "CREATE TABLE notes(id INTEGER PRIMARY KEY, title); CREATE TABLE tags(id INTEGER PRIMARY KEY, note REFERENCES notes(id) ON DELETE CASCADE);
+        INSERT INTO notes VALUES(1, 'one'); INSERT INTO tags VALUES(1, 1);";
+    for db in ["from.db", "to.db"] {
+        desk.sql(db, tables);
+        desk.ok(&["init", db, "--as", "ada"]);
+    }
+    desk.sql("from.db", "PRAGMA foreign_keys = ON; DELETE FROM notes;");
+    desk.ok(&["--db", "from.db", "changeset", "export", "-o", "gone.msc"]);
+    desk.ok(&["--db", "from.db", "changeset", "export", "--session", "gone.changeset"]);
+    desk.sql("to.db", "INSERT INTO tags VALUES(2, 1);");
+    let before = desk.rows("to.db");
+    for file in ["gone.msc", "gone.changeset"] {
+        desk.run(&["--db", "to.db", "changeset", "import", file]).refuses(5, "tags point to the row of notes");
+        assert_eq!(desk.rows("to.db"), before);
+        desk.assert_sound("to.db");
+    }
+    desk.sql("to.db", "DELETE FROM tags WHERE id = 2;");
+    desk.ok(&["--db", "to.db", "changeset", "import", "gone.changeset"]);
+    desk.assert_sound("to.db");
+}
+
 /// Imports a file of geodiff into its base, and gives a table's rows there and in the database it leads to.
 fn led(base: &str, diff: &str, to: &str, table: &str) -> Option<[String; 2]> {
     let (base, diff, to) = (shared(&format!("geodiff/{base}"))?, shared(&format!("geodiff/{diff}"))?, shared(&format!("geodiff/{to}"))?);

@@ -73,6 +73,12 @@ impl<'a> History<'a> {
         }
     }
 
+    /// The same where another replica than ours deleted it.
+    pub(super) fn deleted_by_others(&self) -> Option<(Row, Written<'_>)> {
+        let is_foreign = self.touches.last().is_some_and(|touch| !self.is_own(touch));
+        if is_foreign { self.deleted() } else { None }
+    }
+
     /// True where the row there was made by another replica after the one that ours edited was deleted.
     pub(super) fn is_made_again(&self) -> bool {
         let made = self.touches.iter().rposition(|touch| matches!(touch.change.edit, Edit::Insert(_)));

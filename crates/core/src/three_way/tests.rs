@@ -60,7 +60,7 @@ impl Act {
     }
     fn touch(&self, version: u64) -> Touch {
         let replica = ReplicaId(self.replica);
-        Touch { version, replica, actor: self.actor().into(), shape: shape(false).into(), change: self.change() }
+        Touch { version, replica, actor: self.actor().into(), shape: shape(false).into(), change: self.change(), was: [].into() }
     }
     fn meets(&self, policy: &Policy, row: Option<&Row>, touches: &[Touch], is_numbered: bool) -> Decision {
         let (shape, change) = (shape(is_numbered), self.change());
@@ -263,6 +263,30 @@ fn a_row_made_again_gets_no_cell_of_the_earlier_one() {
     let own = [act(1, 6, delete(base)).touch(1), act(1, 7, insert(again.clone())).touch(2)];
     let edit = act(1, 9, update(9, &again, &row(7, 6)));
     assert_eq!(edit.meets(&Policy::default(), Some(&again), &own, false), Verdict::Update(row(7, 6)).into());
+}
+
+#[test]
+fn what_others_deleted_is_not_added_again_by_a_copy_that_missed_it() {
+    let policy = policy(&[]);
+    let (gone, other) = (row(1, 1), row(1, 2));
+    let touches = [act(1, 10, insert(gone.clone())).touch(4), act(1, 20, delete(gone.clone())).touch(5)];
+    let same = act(2, 30, insert(gone.clone()));
+    let theirs_end = |decision: &Decision| {
+        let conflict = decision.conflicts.first()?;
+        Some((conflict.kind, conflict.is_open(), conflict.theirs.claim == Claim::Row(None), conflict.theirs.stamp.time.0))
+    };
+    let open = Some((ConflictKind::UpdateDelete, true, true, 20));
+    for is_numbered in [false, true] {
+        let decision = same.meets(&policy, None, &touches, is_numbered);
+        assert_eq!((&decision.verdict, theirs_end(&decision)), (&Verdict::Keep, open), "the row stays gone");
+    }
+    let decision = act(2, 30, insert(other.clone())).meets(&policy, None, &touches, false);
+    assert_eq!((&decision.verdict, theirs_end(&decision)), (&Verdict::Insert(other.clone()), open), "no row comes back unseen");
+    let decision = act(2, 30, insert(other.clone())).meets(&policy, None, &touches, true);
+    assert_eq!(decision, Verdict::Insert(other).into(), "a number that was free is another row's");
+    let own = [act(2, 20, delete(gone.clone())).touch(5)];
+    assert_eq!(same.meets(&policy, None, &own, false), Verdict::Insert(gone.clone()).into(), "who deleted it knows");
+    assert_eq!(same.meets(&policy, None, &[], false), Verdict::Insert(gone).into(), "who heard of it adds it on purpose");
 }
 
 #[test]

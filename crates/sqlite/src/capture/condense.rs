@@ -441,13 +441,15 @@ impl Out<'_> {
             (None, Some(_)) => self.origin(&settled.row)?,
             _ => None,
         };
+        // The clock may have been set back since a cell was written.
+        let at_ms = cell_at_ms.iter().copied().fold(settled.touched.last_at, u64::max);
         Ok(NetChange {
             table: table_of(&settled.row),
             key: image::read_key(key_of(&settled.row)),
             before,
             after,
             unknown_before,
-            at_ms: settled.touched.last_at,
+            at_ms,
             cell_at_ms,
             moved_from,
         })

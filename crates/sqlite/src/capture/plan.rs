@@ -66,11 +66,10 @@ pub(super) fn plan(conn: &Connection, table: &Table, id: i64) -> Result<Plan> {
     let slots = slots(table);
     let writer = Writer { id, table, slots: &slots };
     let uniques = unique::all(conn, table)?;
-    let replaceable: &[Unique] = if planted::is(Bug::A1) { &[] } else { &uniques };
     // The newest trigger fires first. An update writes its image, then what it replaces, then its key.
-    let mut triggers = vec![writer.names_trigger(), writer.key_trigger(replaceable)];
-    triggers.extend(writer.insert_triggers(replaceable));
-    triggers.extend(writer.unique_trigger(replaceable));
+    let mut triggers = vec![writer.names_trigger(), writer.key_trigger(&uniques)];
+    triggers.extend(writer.insert_triggers(&uniques));
+    triggers.extend(writer.unique_trigger(&uniques));
     let old_row = writer.old_row(&uniques);
     triggers.push(writer.trigger("delete", "BEFORE DELETE", &writer.image(op::DELETE, &old_row)));
     triggers.push(writer.trigger("update", "BEFORE UPDATE", &writer.image(op::UPDATE, &old_row)));
@@ -118,6 +117,7 @@ impl Writer<'_> {
     /// the row or else in the empty stand-in on the right of the join, whose NULL it then is. Only the key is named where
     /// SQLite sees it: it can be renamed but not dropped.
     fn image(&self, op: u8, condition: &str) -> String {
+        let condition = if planted::is(Bug::A1) && op == op::REPLACE { "0" } else { condition };
         let table = quote(&self.table.name);
         let keys: Vec<String> = self.key_names().enumerate().map(|(n, name)| format!("{name} AS mainstem_k{n}")).collect();
         let mut text = String::new();

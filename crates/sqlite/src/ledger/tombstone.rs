@@ -1,7 +1,7 @@
 //! Tombstones: which row deletions the ledger still remembers, and what a cleanup removed.
 //!
-//! Invariant: a tombstone says where its deletion stands in a page; that page stays as long as the tombstone, so tombstones
-//! can be made again from events and pages whatever was collected.
+//! Invariant: a tombstone says where its deletion stands in a page; a version's pages stay as long as one of its tombstones,
+//! so tombstones can be made again from events and pages whatever was collected.
 //! Deliberately absent: when one expires, which is the policy's to say.
 use super::{SqliteLedger, missing, number};
 use crate::errors::Explain;
@@ -11,8 +11,10 @@ use mainstem::core::event::{Collected, Version};
 use mainstem::core::format;
 use mainstem::core::schema::SchemaChange;
 use mainstem::core::stamp::Time;
+use mainstem::core::value::Key;
 use mainstem::ledger::{Buried, BuriedCount, Ledger, Touch};
 use rusqlite::Connection;
+use std::collections::HashSet;
 
 pub(super) const TABLES: &str = "
 CREATE TABLE mainstem_accepted(version INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL);
@@ -36,7 +38,7 @@ impl SqliteLedger<'_> {
     pub fn refold_tombstones(&mut self, version: u64) -> Result<()> {
         let event = self.must_version(version)?;
         for page in 0..event.pages {
-            // A page that was collected held no deletion that is still remembered.
+            // Pages that were collected held no deletion that is still remembered.
             let Some(bytes) = self.page(version, page)? else { continue };
             let ids = event.shapes.iter().map(|shape| self.name(&shape.table)).collect::<Result<Vec<_>>>()?;
             let changes = format::page::decode(&bytes, &event.shapes)?;
@@ -80,10 +82,19 @@ impl SqliteLedger<'_> {
         let numbered = number(version.version)?;
         let at_ms = number(version.accepted_at.ms())?;
         self.run("INSERT INTO mainstem_accepted(version, at_ms) VALUES (?1, ?2)", (numbered, at_ms))?;
-        for (id, key) in std::mem::take(&mut self.moved) {
-            let sql = "DELETE FROM mainstem_tombstone WHERE version = ?1 AND (page, slot) IN \
-                       (SELECT page, slot FROM mainstem_touch WHERE table_id = ?2 AND key = ?3 AND version = ?1)";
-            self.run(sql, (numbered, id, format::row::encode_key(&key)))?;
+        let moved: HashSet<(i64, Key)> = std::mem::take(&mut self.moved).into_iter().collect();
+        if moved.is_empty() {
+            return Ok(());
+        }
+        let places = self.all("SELECT place, page, slot, table_id FROM mainstem_tombstone WHERE version = ?1", [numbered], |row| {
+            Ok([row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
+        })?;
+        for [place, page, slot, id] in places {
+            let changes = self.changes(version.version, page as u64)?;
+            let key = &changes.get(slot as usize).ok_or_else(|| missing(version.version))?.key;
+            if moved.contains(&(id, key.clone())) {
+                self.run("DELETE FROM mainstem_tombstone WHERE version = ?1 AND place = ?2", (numbered, place))?;
+            }
         }
         Ok(())
     }
@@ -109,7 +120,7 @@ impl SqliteLedger<'_> {
             self.run("DELETE FROM mainstem_touch WHERE version <= ?1", [horizon])?;
         }
         let sql = "DELETE FROM mainstem_page WHERE version <= ?1 AND NOT EXISTS \
-                   (SELECT 1 FROM mainstem_tombstone t WHERE t.version = mainstem_page.version AND t.page = mainstem_page.page)";
+                   (SELECT 1 FROM mainstem_tombstone t WHERE t.version = mainstem_page.version)";
         self.run(sql, [horizon])?;
         self.pages.clear();
         Ok(())
@@ -130,8 +141,8 @@ impl SqliteLedger<'_> {
             let changes = self.changes(version as u64, page as u64)?;
             let change = usize::try_from(slot).ok().and_then(|slot| changes.get(slot)).ok_or_else(|| missing(version as u64))?.clone();
             let shape = origin.shapes.get(change.table).ok_or_else(|| missing(version as u64))?.clone();
-            let (replica, actor) = (origin.replica, origin.actor.clone());
-            let touch = Touch { version: version as u64, replica, actor, shape, change };
+            let (replica, actor, was) = (origin.replica, origin.actor.clone(), origin.was.clone());
+            let touch = Touch { version: version as u64, replica, actor, shape, change, was };
             found.push(Buried { place: place as u64, table, accepted_at: Time::from_ms(at as u64), touch });
         }
         Ok(found)

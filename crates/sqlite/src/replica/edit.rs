@@ -3,15 +3,18 @@ use super::ground::{Record, ReplicaGround};
 use super::{base_version, clock, links, storage, tracked_schema, working};
 use crate::capture::{self, Done};
 use mainstem::core::change::{Change, Edit, Front, Shape};
-use mainstem::core::conflict::Conflict;
+use mainstem::core::conflict::{Conflict, Image};
+use mainstem::core::schema::{Column, Table};
 use mainstem::core::stamp::{ReplicaId, Time};
-use mainstem::core::value::Row;
+use mainstem::core::value::{Row, Value};
 use mainstem::error::{Error, Result};
+use mainstem::lane::constant_default;
 use mainstem::policy_text;
 use mainstem::primary::Pages;
 use mainstem::rebase::{Place, rebase};
-use mainstem::replica::{RestoreTarget, Since};
+use mainstem::replica::{PutBack, RestoreTarget, Since};
 use mainstem::tables::Tables;
+use mainstem::tombstones::is_mark;
 use mainstem::wiring::Around;
 use mainstem::writer::{Tried, Write, Writer};
 use rusqlite::Connection;
@@ -109,6 +112,59 @@ pub fn restore(db: &Connection, around: &Around, since: Since, target: &RestoreT
     Ok(rows)
 }
 
+/// Brings deleted rows back.
+pub fn put_back(db: &Connection, around: &Around, rows: &[PutBack]) -> Result<u64> {
+    let mut ground = ReplicaGround::new(db)?;
+    let schema = ground.schema();
+    let mut edits = Vec::new();
+    for row in rows {
+        let (PutBack::Row { table: name, .. } | PutBack::Unmark { table: name, .. }) = row;
+        let place = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name));
+        let table = place.ok_or_else(|| {
+            Error::not_found(format!("table {name} is not there any more")).hint("mainstem tombstones list --json shows what its rows held")
+        })?;
+        let there = &schema.tables[table];
+        let (before, after) = match row {
+            PutBack::Row { image, .. } => {
+                let after = row_of(there, image);
+                (ground.get(table, &there.key_of(&after))?, after)
+            }
+            PutBack::Unmark { key, column, before, .. } => {
+                let marked = ground.get(table, key)?.ok_or_else(|| Error::not_found(format!("the row of {name} is not there any more")))?;
+                let at = there.column(column).ok_or_else(|| Error::not_found(format!("table {name} has no column {column} any more")))?;
+                let mut after = marked.clone();
+                after[at] = before.clone().filter(|v| !is_mark(v)).unwrap_or_else(|| unmarked(&there.columns[at]));
+                (Some(marked), after)
+            }
+        };
+        let is_taken = matches!(row, PutBack::Row { .. }) && before.as_ref().is_some_and(|there| *there != after);
+        if is_taken {
+            let message = format!("another row of {name} has the key of the one that was deleted");
+            return Err(Error::new(mainstem::core::ErrorKind::Conflict, "taken", message)
+                .hint("mainstem tombstones list --json shows what the deleted row held"));
+        }
+        edits.push(LocalEdit { table, before, after: Some(after) });
+    }
+    let at = clock::now(db, around)?;
+    let edits = links::follow(&mut ground, edits, true)?;
+    let rows = write(db, &mut ground, edits, at)?;
+    ground.renew_indexes()?;
+    Ok(rows)
+}
+
+/// A row by column name in the columns that the table has now.
+fn row_of(table: &Table, image: &Image) -> Row {
+    let value = |column: &Column| image.iter().find(|(name, _)| name.eq_ignore_ascii_case(&column.name)).map(|(_, value)| value.clone());
+    table.columns.iter().map(|column| value(column).unwrap_or_else(|| constant_default(column.default.as_deref()))).collect()
+}
+
+/// What a column holds in rows that are not marked as deleted, as far as its declaration says.
+fn unmarked(column: &Column) -> Value {
+    let default = constant_default(column.default.as_deref());
+    let is_possible = !is_mark(&default) && !(default.is_null() && column.not_null);
+    if is_possible { default } else { Value::Integer(0) }
+}
+
 /// Takes a changeset as local edits, by the rules of a push onto what is here.
 pub fn import(db: &Connection, around: &Around, front: &Front, pages: &mut dyn Pages) -> Result<(u64, Vec<Conflict>)> {
     let policy = policy_text::parse(&super::kept_policy(db)?)?;
@@ -118,6 +174,7 @@ pub fn import(db: &Connection, around: &Around, front: &Front, pages: &mut dyn P
     // The rows here are what it meets, whatever version it was made on.
     local.header.base_version = here;
     let mut effects = Record { at: clock::now(db, around)?, rows: 0 };
+    let dangling = links::dangling(db, &ground.schema())?;
     let place = Place { head: here, version: here, primary: ReplicaId(front.header.lineage) };
     let outcome = rebase(&mut ground, &policy, &local, pages, place, &mut effects)?;
     if let Some(waiting) = outcome.waiting.first() {
@@ -128,6 +185,7 @@ pub fn import(db: &Connection, around: &Around, front: &Front, pages: &mut dyn P
         )
         .hint("apply the changeset that makes the parent row first"));
     }
+    links::refuse_dangling(db, &ground.schema(), &dangling)?;
     for step in &outcome.schema {
         storage::add_step(db, step)?;
     }

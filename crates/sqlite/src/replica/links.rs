@@ -4,6 +4,7 @@
 //! Invariant: no edit leaves a link without its row that had one before, and none makes a row whose parent is missing.
 use super::edit::LocalEdit;
 use super::ground::ReplicaGround;
+use crate::errors::Explain;
 use mainstem::core::ErrorKind;
 use mainstem::core::schema::{ForeignKey, Schema};
 use mainstem::core::value::{Key, Row, Value};
@@ -11,7 +12,8 @@ use mainstem::error::{Error, Result};
 use mainstem::lane::constant_default;
 use mainstem::rebase::parent_of;
 use mainstem::tables::Tables;
-use std::collections::VecDeque;
+use rusqlite::Connection;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Edits, with what they make other rows do.
 struct Following<'g, 'c> {
@@ -174,6 +176,29 @@ impl Following<'_, '_> {
             }
         }
         Ok(())
+    }
+}
+
+/// How many rows of each tracked table point nowhere, by child and parent. A link whose parent has no index for it, which SQLite
+/// cannot look at, is left out.
+pub fn dangling(db: &Connection, schema: &Schema) -> Result<BTreeMap<(String, String), u64>> {
+    let mut found = BTreeMap::new();
+    for table in schema.tables.iter().filter(|table| !table.foreign_keys.is_empty()) {
+        let mut check = db.prepare("SELECT parent FROM pragma_foreign_key_check(?1)").on(db)?;
+        let Ok(parents) = check.query_map([&table.name], |row| row.get::<_, String>(0)) else { continue };
+        for parent in parents.flatten() {
+            *found.entry((table.name.clone(), parent)).or_default() += 1;
+        }
+    }
+    Ok(found)
+}
+
+/// Refuses what left more rows pointing nowhere than there were.
+pub fn refuse_dangling(db: &Connection, schema: &Schema, before: &BTreeMap<(String, String), u64>) -> Result<()> {
+    let now = dangling(db, schema)?;
+    match now.iter().find(|(link, count)| before.get(*link).is_none_or(|known| known < *count)) {
+        Some(((child, parent), _)) => Err(held(parent, child)),
+        None => Ok(()),
     }
 }
 

@@ -45,6 +45,7 @@ impl SqliteReplica {
                 title: title.map(str::to_owned),
                 description: String::new(),
                 at: front.header.at.max(clock::now(db, around)?),
+                made_on: Vec::new(),
             };
             let sql = "INSERT INTO mainstem_stash(write_id, front) VALUES(?1, ?2)";
             db.execute(sql, params![front.header.write_id.to_be_bytes(), format::front::encode(&front)]).on(db)?;
@@ -90,7 +91,8 @@ impl SqliteReplica {
 
     /// Names the working changeset ahead of its commit.
     pub fn begin(&mut self, title: &str, description: &str) -> Result<()> {
-        working::begin(&self.db, Some((title, description)))
+        let db = &self.db;
+        transact(db, || working::begin(db, Some((title, description))))
     }
 
     /// The title that the working changeset was given ahead of its commit.

@@ -64,3 +64,18 @@ fn a3_triggers_of_the_app_in_any_order() {
 fn heal(tracked: &Tracked) -> capture::Healed {
     capture::heal(&tracked.ours()).unwrap()
 }
+
+/// A machine's clock that is set back between two edits of a row: the row is no earlier than its cells.
+#[test]
+fn no_cell_is_later_than_its_row() {
+    let tracked = Tracked::new("CREATE TABLE t(k INTEGER PRIMARY KEY, a, b); INSERT INTO t VALUES (1, 1, 1)");
+    tracked.run(Program::Bundled, "UPDATE t SET a = 2");
+    let conn = tracked.ours();
+    let table = mainstem_sqlite::schema::read(&conn).unwrap().schema.tables.remove(0);
+    let before = vec![Value::Integer(1), Value::Integer(2), Value::Integer(1)];
+    conn.execute_batch("UPDATE t SET b = 2").unwrap();
+    capture::record(&conn, &table, &vec![Value::Integer(1)], capture::Done::Updated(&before), 1_000).unwrap();
+    let [(_, change)] = &tracked.check()[..] else { panic!("one row changed") };
+    assert_eq!(change.cell_at_ms[2], 1_000);
+    assert!(change.cell_at_ms.iter().all(|at| *at <= change.at_ms), "{change:?}");
+}

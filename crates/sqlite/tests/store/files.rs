@@ -180,6 +180,7 @@ fn a_connection_is_set_up_to_be_safe() {
     assert_eq!(pragma("trusted_schema"), 0);
     assert_eq!(pragma("cell_size_check"), 1);
     assert_eq!(pragma("mmap_size"), 0);
+    assert_eq!(pragma("synchronous"), 3, "EXTRA: a commit is on the disk when it returns, in every journal mode");
     assert_eq!(pragma("busy_timeout"), 10_000);
     assert!(db.prepare("SELECT \"no such column\" FROM t").is_err());
     assert!(db.query_row("SELECT load_extension('x')", [], |_| Ok(())).is_err());
@@ -210,7 +211,7 @@ fn a_primary_is_made_or_opened_and_durable() {
     let db = open_primary(&path, false).unwrap();
     let mode: String = db.query_row("PRAGMA journal_mode", [], |r| r.get(0)).unwrap();
     let level: i64 = db.query_row("PRAGMA synchronous", [], |r| r.get(0)).unwrap();
-    assert_eq!((mode.as_str(), level), ("wal", 2));
+    assert_eq!((mode.as_str(), level), ("wal", 3));
     assert_eq!(open_primary(&dir.path().join("no/primary.db"), true).unwrap_err().kind, ErrorKind::NotFound);
 }
 

@@ -1,0 +1,126 @@
+//! `planted`: plants each bug in turn, hunts it with fresh seeds, and says what it took to find it.
+//!
+//! Each bug is hunted in a process of its own, because some bugs never come to an end.
+//! Invariant: a bug counts as found only where the same run finds nothing without it.
+mod chase;
+mod outcome;
+mod stories;
+
+use chase::{WAIT, chase};
+use clap::Parser;
+use mainstem::core::planted::Bug;
+use outcome::{Outcome, document};
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::Command;
+use std::process::{ExitCode, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// Seconds beyond its limit after which a hunt that does not end is ended.
+const GRACE_SECONDS: f64 = 60.0;
+
+/// Plants bugs and measures that they are found.
+#[derive(Clone, Parser)]
+struct Arguments {
+    /// Hunt these bugs only, by id.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Hunt this many, others each day.
+    #[arg(long)]
+    some: Option<usize>,
+    /// Seconds at most for each.
+    #[arg(long, default_value_t = 600.0)]
+    seconds: f64,
+    /// The first seed; another each time where it is not given.
+    #[arg(long)]
+    first: Option<u64>,
+    /// Write the table to this file too.
+    #[arg(long)]
+    table: Option<PathBuf>,
+    /// Hunt one bug in this process, and print what came of it as one line.
+    #[arg(long, hide = true)]
+    one: Option<String>,
+}
+
+fn say(text: &str) {
+    // Nobody reads it any more where the pipe is closed.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// A number that is another each time: the operating system seeds it.
+fn any_number() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish() >> 24
+}
+
+fn chosen(arguments: &Arguments) -> Result<Vec<Bug>, String> {
+    if let Some(count) = arguments.some {
+        let begin = arguments.first.unwrap_or_else(any_number) as usize;
+        return Ok((0..count.min(Bug::ALL.len())).map(|n| Bug::ALL[(begin + n * 29) % Bug::ALL.len()]).collect());
+    }
+    if arguments.only.is_empty() {
+        return Ok(Bug::ALL.to_vec());
+    }
+    let named = |id: &String| Bug::ALL.iter().copied().find(|bug| bug.id().eq_ignore_ascii_case(id));
+    arguments.only.iter().map(|id| named(id).ok_or_else(|| format!("there is no planted bug {id}"))).collect()
+}
+
+/// Hunts one bug in a process of its own.
+fn apart(bug: Bug, arguments: &Arguments, first: u64) -> std::io::Result<Outcome> {
+    let mut child = Command::new(std::env::current_exe()?)
+        .args(["--one", bug.id(), "--seconds", &arguments.seconds.to_string(), "--first", &first.to_string()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let mut stdout = child.stdout.take().ok_or_else(|| std::io::Error::other("a hunt has no output"))?;
+    let (said, heard) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        let _ = stdout.read_to_string(&mut text);
+        let _ = said.send(text);
+    });
+    let text = heard.recv_timeout(Duration::from_secs_f64(WAIT * arguments.seconds + GRACE_SECONDS));
+    if text.is_err() {
+        child.kill()?;
+    }
+    let status = child.wait()?;
+    let line = text.unwrap_or_default();
+    Ok(Outcome::from_line(line.trim_end_matches('\n')).unwrap_or_else(|| match status.code() {
+        None => Outcome::endless(first, arguments.seconds),
+        Some(code) => Outcome::failed(format!("the hunt itself ended with {code}")),
+    }))
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let first = arguments.first.unwrap_or_else(any_number);
+    if let Some(id) = &arguments.one {
+        let Some(bug) = Bug::ALL.iter().copied().find(|bug| bug.id() == id) else { return ExitCode::from(2) };
+        say(&chase(bug, first, arguments.seconds).to_line());
+        return ExitCode::SUCCESS;
+    }
+    let bugs = match chosen(&arguments) {
+        Ok(bugs) => bugs,
+        Err(why) => {
+            say(&why);
+            return ExitCode::from(2);
+        }
+    };
+    let mut all = Vec::new();
+    for bug in bugs {
+        let outcome = apart(bug, &arguments, first).unwrap_or_else(|error| Outcome::failed(error.to_string()));
+        say(&format!("{:<4} {:<7} {}", bug.id(), if outcome.is_found { "found" } else { "missed" }, outcome.told()));
+        all.push((bug, outcome));
+    }
+    let text = document(&all, arguments.seconds);
+    if let Some(path) = &arguments.table
+        && let Err(error) = std::fs::write(path, &text)
+    {
+        say(&format!("{} cannot be written: {error}", path.display()));
+        return ExitCode::FAILURE;
+    }
+    let missed = all.iter().filter(|(_, outcome)| !outcome.is_found).count();
+    say(&format!("{} of {} found", all.len() - missed, all.len()));
+    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,111 @@
+//! What came of hunting one bug: as a line between processes, and as a table.
+use mainstem::core::planted::Bug;
+use std::fmt::Write;
+
+/// What came of one hunt.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// True where the bug was found.
+    pub is_found: bool,
+    /// By what.
+    pub tool: String,
+    /// The first seed.
+    pub first: u64,
+    /// Seeds run, the one that found it included.
+    pub seeds: u64,
+    /// Operations run.
+    pub operations: u64,
+    /// Seconds it took.
+    pub seconds: f64,
+    /// What did not hold; else what is to be said.
+    pub why: String,
+}
+
+impl Outcome {
+    /// A hunt that never came to an end: the bug makes something turn for ever.
+    pub fn endless(first: u64, seconds: f64) -> Outcome {
+        let why = "I-77 something never ends".into();
+        Outcome { is_found: true, tool: "simulator".into(), first, seeds: 1, seconds, why, ..Outcome::default() }
+    }
+
+    /// A hunt that could not be.
+    pub fn failed(why: String) -> Outcome {
+        Outcome { why, ..Outcome::default() }
+    }
+
+    /// As one line.
+    pub fn to_line(&self) -> String {
+        let Outcome { is_found, tool, first, seeds, operations, seconds, why } = self;
+        let why = why.replace(['\n', '\t'], " ");
+        format!("{is_found}\t{tool}\t{first}\t{seeds}\t{operations}\t{seconds}\t{why}")
+    }
+
+    /// From that line.
+    pub fn from_line(line: &str) -> Option<Outcome> {
+        let parts: Vec<&str> = line.splitn(7, '\t').collect();
+        let [is_found, tool, first, seeds, operations, seconds, why] = parts[..] else { return None };
+        Some(Outcome {
+            is_found: is_found == "true",
+            tool: tool.into(),
+            first: first.parse().ok()?,
+            seeds: seeds.parse().ok()?,
+            operations: operations.parse().ok()?,
+            seconds: seconds.parse().ok()?,
+            why: why.into(),
+        })
+    }
+
+    /// In words, for people who wait.
+    pub fn told(&self) -> String {
+        let why: String = self.why.chars().take(100).collect();
+        format!("{:<10} {:>6} seeds {:>9} operations {:>7.1} s  {why}", self.tool, self.seeds, self.operations, self.seconds)
+    }
+}
+
+/// The invariant that a violation begins with, and the reason up to its first colon.
+fn brief(why: &str) -> String {
+    let mut parts = why.splitn(3, ": ");
+    let (invariant, reason) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let id = invariant.split(' ').next().unwrap_or_default();
+    let text = if id.starts_with("I-") && !reason.is_empty() { format!("{id}: {reason}") } else { why.to_owned() };
+    text.chars().take(80).collect::<String>().replace('|', "\\|")
+}
+
+/// The table that is kept with the project.
+pub fn document(all: &[(Bug, Outcome)], seconds: f64) -> String {
+    let found = all.iter().filter(|(_, outcome)| outcome.is_found).count();
+    let mut text = format!(
+        "# Planted bugs\n\n\
+         Written by `scripts/planted`. Each mistake of `crates/core/src/planted.rs` was planted in turn and hunted with fresh seeds, on one\n\
+         thread, for at most {seconds:.0} seconds of processor time. A bug counts as found only where the same run finds nothing without\n\
+         it. Found: {found} of {}.\n\n\
+         | bug | the mistake | found by | what did not hold | seeds | operations | seconds |\n|---|---|---|---|---|---|---|\n",
+        all.len()
+    );
+    for (bug, outcome) in all {
+        let tool = if outcome.is_found { outcome.tool.as_str() } else { "**not found**" };
+        // Writing to a string has no way to fail.
+        let _ = writeln!(
+            text,
+            "| {} | {} | {tool} | {} | {} | {} | {:.1} |",
+            bug.id(),
+            bug.what(),
+            brief(&outcome.why),
+            outcome.seeds,
+            outcome.operations,
+            outcome.seconds
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_comes_back() {
+        let outcome = Outcome { is_found: true, tool: "simulator".into(), seconds: 1.5, why: "I-4: a\tb".into(), ..Outcome::default() };
+        assert_eq!(Outcome::from_line(&outcome.to_line()), Some(Outcome { why: "I-4: a b".into(), ..outcome }));
+    }
+}

@@ -1,0 +1,179 @@
+//! What words say of the rows that hold them: which row each was written into, what was taken away by somebody who saw
+//! it, and which row each link was meant for.
+//!
+//! A row here is a life: it begins where a program inserts it and ends where one deletes it, whatever number it has.
+//! Invariant: nothing is read but what programs' sessions did to files; a row without words can be any row.
+use crate::image::{Image, words};
+use crate::tally::{Invariant, Tally, Verdict, Wrong};
+use mainstem::core::conflict::{Conflict, ConflictKind};
+use mainstem::core::event::Waiting;
+use mainstem::core::value::{Key, Row, Value};
+use rusqlite::Connection;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// A life. The first stands for any.
+type Life = u32;
+const ANY: Life = 0;
+
+/// A column that points to numbered rows of a table.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Link {
+    /// The table.
+    pub table: String,
+    /// The column.
+    pub column: String,
+    /// The table that it points to.
+    pub parent: String,
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub struct Traces {
+    /// Links by one column to a row number.
+    pub links: Vec<Link>,
+    /// Tables whose rows have numbers.
+    pub numbered: BTreeSet<String>,
+    /// Tables whose numbers are never given again, by lower-case name.
+    pub autoincrement: BTreeSet<String>,
+    /// True where a word stays in its row, and a row under its number but for renumbering.
+    pub is_still: bool,
+    lives: Life,
+    of_word: HashMap<u64, BTreeSet<Life>>,
+    /// What a link of a row was ever meant for.
+    meant: BTreeMap<(usize, Life), BTreeSet<Life>>,
+    /// Words that somebody took away who saw them, and nobody wrote again.
+    taken: BTreeSet<u64>,
+}
+
+fn words_in(row: &Row) -> BTreeSet<u64> {
+    let mut found = BTreeSet::new();
+    row.iter().for_each(|value| words(value, &mut found));
+    found
+}
+
+impl Traces {
+    /// Notes which columns point to row numbers, as SQLite says.
+    pub fn learn_links(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        let sql = "SELECT t.name, k.\"from\", k.\"table\" FROM sqlite_schema AS t, pragma_foreign_key_list(t.name) AS k \
+                   WHERE t.type = 'table' GROUP BY t.name, k.id HAVING max(k.seq) = 0";
+        let mut statement = db.prepare(sql)?;
+        let links = statement.query_map([], |row| Ok(Link { table: row.get(0)?, column: row.get(1)?, parent: row.get(2)? }))?;
+        self.links = links.collect::<rusqlite::Result<Vec<Link>>>()?;
+        self.links.retain(|link| self.numbered.contains(&link.parent));
+        let sql = "SELECT lower(name) FROM sqlite_schema WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'";
+        self.autoincrement = db.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        Ok(())
+    }
+
+    /// The lives that a row can be of: those that all its words were written into. None where it has no words.
+    fn lives_of(&self, row: &Row) -> Option<BTreeSet<Life>> {
+        let found = words_in(row);
+        let mut lives = found.iter().filter_map(|word| self.of_word.get(word)).filter(|lives| !lives.contains(&ANY));
+        if found.is_empty() {
+            return None;
+        }
+        let Some(first) = lives.next() else { return Some(BTreeSet::from([ANY])) };
+        Some(lives.fold(first.clone(), |all, lives| &all & lives))
+    }
+
+    /// Notes what a session did.
+    pub fn note(&mut self, before: &Image, after: &Image, written: &BTreeSet<u64>, gone: &BTreeSet<u64>) {
+        self.taken.extend(gone);
+        self.taken.retain(|word| !written.contains(word));
+        for (name, now) in after {
+            let was = before.get(name);
+            for (key, row) in &now.rows {
+                let old = was.and_then(|was| was.rows.get(key));
+                if old != Some(row) {
+                    self.note_row(old, row);
+                }
+            }
+        }
+        for (at, link) in self.links.clone().iter().enumerate() {
+            self.note_link(at, link, before, after);
+        }
+    }
+
+    fn note_row(&mut self, old: Option<&Row>, row: &Row) {
+        let life = match old {
+            None => {
+                self.lives += 1;
+                BTreeSet::from([self.lives])
+            }
+            Some(old) => self.lives_of(old).unwrap_or_else(|| BTreeSet::from([ANY])),
+        };
+        let known = old.map(words_in).unwrap_or_default();
+        for word in words_in(row).difference(&known) {
+            self.of_word.entry(*word).or_default().extend(&life);
+        }
+    }
+
+    fn note_link(&mut self, at: usize, link: &Link, before: &Image, after: &Image) {
+        let (Some(held), Some(parents)) = (after.get(&link.table), after.get(&link.parent)) else { return };
+        let Some(column) = held.columns.iter().position(|name| *name == link.column) else { return };
+        for (key, row) in &held.rows {
+            if before.get(&link.table).and_then(|was| was.rows.get(key)) == Some(row) {
+                continue;
+            }
+            let parent = parents.rows.get(&Key::from([row[column].clone()]));
+            let meant = match (&row[column], parent) {
+                (Value::Null, _) => BTreeSet::new(),
+                (_, Some(parent)) => self.lives_of(parent).unwrap_or_else(|| BTreeSet::from([ANY])),
+                (_, None) => BTreeSet::from([ANY]),
+            };
+            for life in self.lives_of(row).unwrap_or_default() {
+                self.meant.entry((at, life)).or_default().extend(&meant);
+            }
+        }
+    }
+
+    /// A copy went back in time: what was taken away there since may be there again.
+    pub fn forget_taken(&mut self, words: &BTreeSet<u64>) {
+        self.taken.retain(|word| !words.contains(word));
+    }
+
+    /// Judges the rows at the end.
+    pub fn judge(&self, rows: &Image, conflicts: &[Conflict], waiting: &[Waiting], tally: &mut Tally) -> Verdict {
+        let has_parents_back = conflicts.iter().any(|c| c.kind == ConflictKind::MissingParent) || !waiting.is_empty();
+        for (name, held) in rows {
+            let is_quiet = !has_parents_back && !conflicts.iter().any(|c| c.table.eq_ignore_ascii_case(name));
+            for (key, row) in &held.rows {
+                let found = words_in(row);
+                if is_quiet {
+                    tally.check(Invariant::Causal);
+                    if let Some(word) = found.iter().find(|word| self.taken.contains(word)) {
+                        let why = format!("came back: word {word} in {name} {key:?}, which somebody took away, without a conflict");
+                        return Err(Wrong::new(Invariant::Causal, why));
+                    }
+                }
+                let is_numbered = self.numbered.contains(name) && key.len() == 1;
+                if self.is_still && is_numbered && self.lives_of(row).is_some_and(|lives| lives.is_empty()) {
+                    return Err(Wrong::new(Invariant::Written, format!("mixed: {name} {key:?} holds words of several rows {found:?}")));
+                }
+            }
+        }
+        if self.is_still { self.judge_links(rows, tally) } else { Ok(()) }
+    }
+
+    /// A link leads to the row that it was meant for, whatever its number is now.
+    fn judge_links(&self, rows: &Image, tally: &mut Tally) -> Verdict {
+        for (at, link) in self.links.iter().enumerate() {
+            let (Some(held), Some(parents)) = (rows.get(&link.table), rows.get(&link.parent)) else { continue };
+            let Some(column) = held.columns.iter().position(|name| *name == link.column) else { continue };
+            for (key, row) in &held.rows {
+                let Some(parent) = parents.rows.get(&Key::from([row[column].clone()])) else { continue };
+                let (Some(mine), Some(leads_to)) = (self.lives_of(row), self.lives_of(parent)) else { continue };
+                let meant: BTreeSet<Life> = mine.iter().filter_map(|life| self.meant.get(&(at, *life))).flatten().copied().collect();
+                if mine.contains(&ANY) || leads_to.contains(&ANY) || meant.is_empty() || meant.contains(&ANY) {
+                    continue;
+                }
+                tally.check(Invariant::Written);
+                if meant.is_disjoint(&leads_to) {
+                    let why = format!("wrong row: {} {key:?} points by {} to a row that nobody meant", link.table, link.column);
+                    return Err(Wrong::new(Invariant::Written, why));
+                }
+            }
+        }
+        Ok(())
+    }
+}
