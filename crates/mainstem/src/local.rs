@@ -259,7 +259,7 @@ fn absorb_in(tx: &mut dyn Transaction, around: &Around) -> Result<()> {
         return Ok(());
     }
     let replica = ReplicaId(genesis.lineage);
-    let at = Time::from_ms(around.now_ms());
+    let at = Time::from_ms(around.now_ms()).max(stamped(tx)?);
     let header = Header {
         write_id: around.random(),
         lineage: genesis.lineage,
@@ -275,6 +275,13 @@ fn absorb_in(tx: &mut dyn Transaction, around: &Around) -> Result<()> {
     version.schema = steps;
     append(tx, &Event::Version(version))?;
     release(tx, around, ReplicaId(genesis.lineage))
+}
+
+/// When the last version was accepted. The next one is not earlier, whatever the clock says meanwhile: who heard of the last
+/// can only go on from there.
+fn stamped(tx: &mut dyn Transaction) -> Result<Time> {
+    let head = tx.head()?.version;
+    Ok(tx.version(head)?.map_or(Time::default(), |version| version.accepted_at))
 }
 
 fn version_of(version: u64, header: Header, accepted_at: Time, written: Written) -> Version {
@@ -324,7 +331,7 @@ fn accept(
         })
         .collect();
     let written = body.finish(tx)?;
-    let now = Time::from_ms(around.now_ms());
+    let now = Time::from_ms(around.now_ms()).max(stamped(tx)?);
     let mut version = version_of(place.version, front.header.clone(), now.max(front.header.at), written);
     if let Some(again) = &front.again {
         renumbered.extend(again.renumbered.iter().cloned());
@@ -419,8 +426,7 @@ impl<S: Store> LocalPrimary<S> {
     fn check_clock(tx: &mut dyn Transaction, mut now: u64, policy: &Policy, front: &Front) -> Result<()> {
         let ahead = policy.clock_skew_ms_max();
         if front.header.at.ms() > now.saturating_add(ahead) {
-            let head = tx.head()?.version;
-            now = now.max(tx.version(head)?.map_or(0, |version| version.accepted_at.ms()));
+            now = now.max(stamped(tx)?.ms());
         }
         if front.header.at.ms() > now.saturating_add(ahead) && !planted::is(Bug::G2) {
             let seconds = (front.header.at.ms() - now) / 1000;
