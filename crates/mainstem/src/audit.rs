@@ -274,6 +274,20 @@ pub fn verify(
     Ok(Audit { chain, rows })
 }
 
+/// The events after a position, in at most about `bytes_max` bytes. A position without an event is for the reader to see.
+pub fn links(tx: &mut dyn Transaction, after: u64, bytes_max: usize) -> Result<Vec<Link>> {
+    let (mut links, mut bytes_there) = (Vec::new(), 0);
+    for position in after + 1..=tx.head()?.events {
+        if bytes_there >= bytes_max && !links.is_empty() {
+            break;
+        }
+        let Some((bytes, hash)) = tx.event(position)? else { continue };
+        bytes_there += bytes.len();
+        links.push(Link { position, bytes, hash });
+    }
+    Ok(links)
+}
+
 /// Compares the stored rows with the digests that the latest version carries. Rows of the first version that nothing
 /// changed since are in no page, so that this alone tells whether they are what they were. Returns how many rows there are.
 pub fn check_rows(tx: &mut dyn Transaction, findings: Findings<'_>) -> Result<u64> {

@@ -597,19 +597,7 @@ impl<S: Store> Primary for LocalPrimary<S> {
     }
 
     fn events(&mut self, after: u64, bytes_max: usize) -> Result<Vec<Link>> {
-        let mut tx = self.store.begin_read()?;
-        let last = tx.head()?.events;
-        let (mut links, mut bytes_there) = (Vec::new(), 0);
-        for position in after + 1..=last {
-            if bytes_there >= bytes_max && !links.is_empty() {
-                break;
-            }
-            // A position without an event is for the reader to see.
-            let Some((bytes, hash)) = tx.event(position)? else { continue };
-            bytes_there += bytes.len();
-            links.push(Link { position, bytes, hash });
-        }
-        Ok(links)
+        audit::links(&mut *self.store.begin_read()?, after, bytes_max)
     }
 
     fn examine(&mut self, findings: Findings<'_>) -> Result<u64> {
