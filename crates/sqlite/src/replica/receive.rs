@@ -346,6 +346,8 @@ impl<'c> Taking<'c> {
         let lane = &lanes[change.table];
         let Some(table) = lane.table else { return Ok(()) };
         let before = match lane.is_straight && !lane.is_redeclared {
+            // Whatever stands where the new row belongs keeps it out, which is found without looking first.
+            true if matches!(change.edit, Edit::Insert(_)) => None,
             true => self.ground.get(table, &change.key)?,
             false => {
                 let mut key = lane.local_key(&change.key);
