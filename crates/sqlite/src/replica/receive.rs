@@ -9,16 +9,16 @@ use crate::connection;
 use crate::errors::Explain;
 use mainstem::body::Digests;
 use mainstem::core::ErrorKind;
-use mainstem::core::change::{Change, Edit, Front, Shape};
+use mainstem::core::change::{Change, Edit, Front};
 use mainstem::core::event::{Digest, Renumbered, Version, Waiting};
 use mainstem::core::format::page;
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::renumber::Renumbering;
-use mainstem::core::schema::Schema;
+use mainstem::core::schema::{Schema, SchemaChange};
 use mainstem::core::stamp::ReplicaId;
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
-use mainstem::lane::{Lane, redeclares, reform, reform_key};
+use mainstem::lane::{Lane, lanes, redeclares, reform, reform_key};
 use mainstem::policy_text;
 use mainstem::primary::{Cursor, Item, Pages, Pull};
 use mainstem::rebase::{Place, rebase};
@@ -302,13 +302,13 @@ impl<'c> Taking<'c> {
         }
         let schema = self.ground.schema();
         let ahead = super::compare::local_steps(self.db)?;
-        let lane = |shape: &Shape| {
-            let table = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&shape.table));
-            let mut lane = Lane::between(&schema, table, shape, &version.schema);
+        // What the version names may have another name here, by a step that was not sent yet.
+        let steps: Vec<SchemaChange> = version.schema.iter().chain(&ahead).cloned().collect();
+        let front = Front { shapes: version.shapes.clone(), ..Front::default() };
+        let mut lanes = lanes(&schema, &front, &steps);
+        for (lane, shape) in lanes.iter_mut().zip(&version.shapes) {
             lane.is_redeclared = ahead.iter().any(|step| redeclares(step, &shape.table));
-            lane
-        };
-        let lanes: Vec<Lane> = version.shapes.iter().map(lane).collect();
+        }
         let mut writer = Writer::default();
         for _ in 0..version.pages {
             for change in page::decode(&incoming.page()?, &version.shapes)? {
@@ -548,7 +548,7 @@ fn exact(change: Change, before: Option<&Row>) -> std::result::Result<Option<Row
     }
 }
 
-fn mentions(step: &mainstem::core::schema::SchemaChange, name: &str) -> bool {
+fn mentions(step: &SchemaChange, name: &str) -> bool {
     schema_merge::table_of(step).is_some_and(|t| t.eq_ignore_ascii_case(name))
 }
 
