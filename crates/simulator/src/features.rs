@@ -73,6 +73,7 @@ impl Features {
         }
         let (moves, has_disk) = (dice.one_in(2), dice.one_in(4));
         event_weights[EVENTS - 1] = if has_disk { 20 } else { 0 };
+        let blind = if has_rare && dice.one_in(3) { 60 } else { 0 };
         Features {
             specs,
             copies,
@@ -82,9 +83,10 @@ impl Features {
             transaction_weights: [dice.below(3), 3, dice.below(3), dice.below(2)],
             event_weights,
             direct: if dice.one_in(2) { dice.below(150) } else { 0 },
-            blind: if has_rare && dice.one_in(3) { 60 } else { 0 },
+            blind,
             schema: if has_rare && dice.one_in(3) { 8 } else { 0 },
-            reshape: if has_rare && dice.one_in(4) { 40 } else { 0 },
+            // A table that a pull drops takes rows with it that nobody saw come.
+            reshape: if has_rare && blind == 0 && dice.one_in(4) { 40 } else { 0 },
             lengths: match dice.below(200) {
                 0 => Lengths::Huge,
                 1..=10 => Lengths::Long,
