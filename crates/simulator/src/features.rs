@@ -86,7 +86,7 @@ impl Features {
             blind,
             schema: if has_rare && dice.one_in(3) { 8 } else { 0 },
             // A table that a pull drops takes rows with it that nobody saw come.
-            reshape: if has_rare && blind == 0 && dice.one_in(4) { 40 } else { 0 },
+            reshape: if has_rare && blind == 0 && dice.one_in(3) { 60 } else { 0 },
             lengths: match dice.below(200) {
                 0 => Lengths::Huge,
                 1..=10 => Lengths::Long,
