@@ -27,8 +27,10 @@ pub struct Features {
     pub blind: usize,
     /// Statements of a thousand that change the schema.
     pub schema: usize,
-    /// Sessions of a thousand that reshape a table.
-    pub reshape: usize,
+    /// Sessions of a thousand that remake a table.
+    pub remake: usize,
+    /// True where columns are dropped and renamed.
+    pub reshapes: bool,
     /// Values.
     pub lengths: Lengths,
     /// How many different row numbers programs use.
@@ -86,7 +88,8 @@ impl Features {
             blind,
             schema: if has_rare && dice.one_in(3) { 8 } else { 0 },
             // A table that a pull drops takes rows with it that nobody saw come.
-            reshape: if has_rare && blind == 0 && dice.one_in(3) { 60 } else { 0 },
+            remake: if has_rare && blind == 0 && dice.one_in(3) { 60 } else { 0 },
+            reshapes: dice.one_in(3),
             lengths: match dice.below(200) {
                 0 => Lengths::Huge,
                 1..=10 => Lengths::Long,

@@ -156,14 +156,13 @@ impl World {
                     done
                 }
             };
-            let is_done = world.met(done)?;
+            world.met(done)?;
             world.stands(who, &mut replica)?;
             world.look_at_versions()?;
             world.check_outbox(who, &mut replica, &outbox)?;
             // What was committed is laid on a new base: the next comparison begins here.
             world.copies[who].committed = None;
-            world.copies[who].has_unseen &= !is_done;
-            Ok(is_done)
+            Ok(())
         })?;
         let copy = &mut self.copies[who];
         if !self.is_failing {
@@ -183,23 +182,23 @@ impl World {
     }
 
     /// What came of a meeting. A clock that runs ahead is refused, and a cut wire is nobody's fault.
-    pub(crate) fn met(&mut self, done: mainstem::Result<Report>) -> Verdict<bool> {
+    pub(crate) fn met(&mut self, done: mainstem::Result<Report>) -> Verdict {
         match done {
             Ok(report) => {
                 self.record(format!("{report:?}"));
                 if report.conflicts > 0 {
                     self.tally.check(Invariant::Unblocked);
                 }
-                Ok(true)
+                Ok(())
             }
             Err(e) if e.code == "clock_skew" => {
                 self.tally.reach(Situation::ClockFuture);
                 self.record(e.code);
-                Ok(false)
+                Ok(())
             }
             Err(e) if e.code == "wire" => {
                 self.record(e.code);
-                Ok(false)
+                Ok(())
             }
             Err(e) => Err(unexpected("sync", &e)),
         }
