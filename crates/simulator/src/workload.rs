@@ -1,7 +1,7 @@
 //! Makes tapes from seeds: what programs do, and when, and what goes wrong meanwhile.
 use crate::dice::Dice;
 use crate::features::Features;
-use crate::reshape::reshape;
+use crate::remake::remake;
 use crate::tables::{Kind, Spec};
 use crate::tape::{ClockFault, Datum, Delivery, DiskFault, Event, Loss, Manner, Session, Setup, Statement, Tape};
 use crate::values::{Draft, Values};
@@ -204,8 +204,8 @@ impl Making<'_> {
             is_distrustful: self.dice.one_in(5),
             is_blind: who.is_some() && self.dice.permille(features.blind),
         };
-        let is_reshaping = who.is_some() && self.dice.permille(features.reshape);
-        let statements = if is_reshaping { reshape(self.dice, self.spec(), features.keeps_links) } else { self.work() };
+        let is_remaking = who.is_some() && self.dice.permille(features.remake);
+        let statements = if is_remaking { remake(self.dice, self.spec(), features.keeps_links) } else { self.work() };
         Session { who, manner, statements }
     }
 
@@ -397,7 +397,7 @@ impl Tape {
 pub fn meeting(seed: u64) -> Tape {
     let mut features = Features::of(&Dice::new(seed, 3));
     (features.copies, features.direct, features.blind, features.schema) = (2, 0, 0, 0);
-    features.reshape = 0;
+    features.remake = 0;
     (features.has_clocks, features.keeps_links) = (false, true);
     features.statements = features.statements.min(4);
     let dice = Dice::new(seed, 4);

@@ -243,12 +243,13 @@ impl Tables for SqliteTables<'_> {
         if !table.is_numbered {
             return Err(Error::internal(format!("{} has no row numbers", table.name)));
         }
+        let remembers = table.is_autoincrement && !planted::is(Bug::C9);
         let statement = match &mut plan.next {
             Some(statement) => statement,
             none => {
                 let (number, name) = (quote(&table.columns[table.key[0]].name), quote(&table.name));
                 let highest = format!("SELECT max({number}) AS n FROM {name}");
-                let sql = match table.is_autoincrement && !planted::is(Bug::C9) {
+                let sql = match remembers {
                     true => {
                         format!("SELECT max(n) FROM ({highest} UNION ALL SELECT CAST(seq AS INTEGER) FROM sqlite_sequence WHERE name = ?1)")
                     }
@@ -257,7 +258,7 @@ impl Tables for SqliteTables<'_> {
                 none.insert(connection.prepare(&sql).on(connection)?)
             }
         };
-        if table.is_autoincrement {
+        if remembers {
             statement.raw_bind_parameter(1, &table.name).on(connection)?;
         }
         let mut rows = statement.raw_query();

@@ -570,7 +570,7 @@ fn exact(change: Change, before: Option<&Row>) -> std::result::Result<Option<Row
     }
 }
 
-fn mentions(step: &mainstem::core::schema::SchemaChange, name: &str) -> bool {
+fn mentions(step: &SchemaChange, name: &str) -> bool {
     schema_merge::table_of(step).is_some_and(|t| t.eq_ignore_ascii_case(name))
 }
 
