@@ -64,6 +64,10 @@ fn an_artist_is_deleted_listed_and_brought_back_with_all_that_went_along() {
     desk.assert_sound("bob.db");
     assert_eq!(bob.json(&["conflicts", "--state", "all"]), json!([]), "adding a row on purpose is no conflict");
     assert_eq!(bob.json(&["tombstones", "list", "--table", "tag"])[0]["is_there"], json!(true));
+    let mut nowhere = desk.program(&["tombstones", "restore", "2.1"]);
+    std::fs::create_dir(desk.path("nowhere")).unwrap();
+    let said = crate::desk::finish(nowhere.current_dir(desk.path("nowhere")));
+    assert!(said.code == 4 && said.err.contains("mainstem clone ADDRESS NEW.db"), "{said:?}");
     bob.run(&["tombstones", "restore", "99.1"]).refuses(4, "99.1");
     bob.run(&["tombstones", "restore", "artist"]).refuses(2, "artist");
 }
