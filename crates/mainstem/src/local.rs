@@ -4,6 +4,7 @@
 //! Deliberately absent: who may do what (the server's matter), and how rows and events are stored.
 mod pages;
 
+use crate::audit::{self, Differing, Findings, Link};
 use crate::body::{Body, Digests, Written};
 use crate::cleanup::{self, Cleanup, Rehearsal, check_horizon};
 use crate::error::{Error, Result};
@@ -124,6 +125,17 @@ impl<S: Store> LocalPrimary<S> {
         tx.watch()?;
         tx.commit()?;
         Ok(primary)
+    }
+
+    /// Throws everything away that is folded from events and pages, and folds it again, in one transaction. Returns how it
+    /// differed, and says where stored rows, which no fold brings back, are not what they were.
+    pub fn rebuild(&mut self, findings: Findings<'_>) -> Result<Vec<Differing>> {
+        let mut tx = self.store.begin()?;
+        let differing = tx.rebuild()?;
+        tx.commit()?;
+        self.absorb()?;
+        audit::check_rows(&mut *self.store.begin_read()?, findings)?;
+        Ok(differing)
     }
 
     /// Takes what other programs wrote straight into the tables as a version of its own.
@@ -513,8 +525,36 @@ impl<S: Store> Primary for LocalPrimary<S> {
         history::row_history(&mut *self.store.begin_read()?, from, limit)
     }
 
+    fn touches(&mut self, row: &RowPlace, after: u64) -> Result<Vec<Touch>> {
+        history::touches_after(&mut *self.store.begin_read()?, row, after)
+    }
+
     fn blame(&mut self, place: &RowPlace) -> Result<Blame> {
         history::blame(&mut *self.store.begin_read()?, place)
+    }
+
+    fn events(&mut self, after: u64, bytes_max: usize) -> Result<Vec<Link>> {
+        let mut tx = self.store.begin_read()?;
+        let last = tx.head()?.events;
+        let (mut links, mut bytes_there) = (Vec::new(), 0);
+        for position in after + 1..=last {
+            if bytes_there >= bytes_max && !links.is_empty() {
+                break;
+            }
+            // A position without an event is for the reader to see.
+            let Some((bytes, hash)) = tx.event(position)? else { continue };
+            bytes_there += bytes.len();
+            links.push(Link { position, bytes, hash });
+        }
+        Ok(links)
+    }
+
+    fn examine(&mut self, findings: Findings<'_>) -> Result<u64> {
+        self.absorb()?;
+        let mut tx = self.store.begin_read()?;
+        let rows = audit::check_rows(&mut *tx, findings)?;
+        audit::report(&tx.examine()?, findings)?;
+        Ok(rows)
     }
 
     fn chronicle(&mut self) -> Result<Chronicle> {

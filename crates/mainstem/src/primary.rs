@@ -1,8 +1,9 @@
 //! Where accepted versions live, near or far.
+use crate::audit::{Findings, Link};
 use crate::cleanup::{Cleanup, Rehearsal};
 use crate::error::Result;
 use crate::history::{Blame, RowHistory, RowPlace};
-use crate::ledger::Head;
+use crate::ledger::{Head, Touch};
 use crate::tombstones::{Tombstone, Wanted};
 use mainstem_core::change::{Change, Front};
 use mainstem_core::chronicle::Chronicle;
@@ -208,8 +209,15 @@ pub trait Primary {
     /// What happened to a row up to a version, newest first: at least `limit` things where there are as many, a version's
     /// never divided. The table may be gone since.
     fn row_history(&mut self, from: &RowPlace, limit: usize) -> Result<RowHistory>;
+    /// What happened to a row after a version, up to the place's version, oldest first.
+    fn touches(&mut self, row: &RowPlace, after: u64) -> Result<Vec<Touch>>;
     /// Where each cell of a row at a version comes from. `NotFound` where no version up to it ever had such a row.
     fn blame(&mut self, place: &RowPlace) -> Result<Blame>;
+    /// The events after a position, oldest first, in at most about `bytes_max` bytes (but at least one where there is any).
+    fn events(&mut self, after: u64, bytes_max: usize) -> Result<Vec<Link>>;
+    /// Compares stored rows with the latest version's digests, and what is folded with events and pages. Returns how many
+    /// rows there are.
+    fn examine(&mut self, findings: Findings<'_>) -> Result<u64>;
     /// What tables and columns were called when.
     fn chronicle(&mut self) -> Result<Chronicle>;
     /// Conflicts, oldest first.

@@ -12,6 +12,7 @@ use mainstem::primary::{Acquaintance, Primary, Pull};
 use mainstem::replica::{Answering, Replica, RestoreTarget, Since};
 use mainstem::sync::{self, Report};
 use mainstem_sqlite::SqliteReplica;
+use mainstem_testkit::between::Between;
 use std::collections::BTreeSet;
 
 /// Push, pull or sync.
@@ -36,6 +37,8 @@ fn subject(event: &Event) -> Option<usize> {
         | Event::Rewind(who)
         | Event::Swap(who)
         | Event::Verify(who)
+        | Event::Disorder(who)
+        | Event::Unheard(who)
         | Event::Clock(Some(who), _) => Some(*who),
         Event::Disk(_, _, inner) => subject(inner),
         _ => None,
@@ -72,6 +75,8 @@ impl World {
                 self.set_policy(text)
             }
             Event::Stranger => self.stranger(),
+            Event::Disorder(who) => self.disorder(*who),
+            Event::Unheard(who) => self.receiving(*who, |world| world.unheard(*who)),
             Event::Clock(who, fault) => {
                 self.clock(*who, *fault);
                 Ok(())
@@ -144,8 +149,9 @@ impl World {
             let done = match loss {
                 None => how(&mut replica, world.serve()?, &actor, &mut quiet),
                 Some((at, loss)) => {
-                    let mut wire = Wire { inner: world.serve()?, at, loss, calls: 0 };
-                    let done = how(&mut replica, &mut wire, &actor, &mut quiet);
+                    let mut wire = Wire { at, loss, calls: 0 };
+                    let mut between = Between::new(world.serve()?, |moment| wire.meddle(moment));
+                    let done = how(&mut replica, &mut between, &actor, &mut quiet);
                     if wire.calls > at {
                         world.count_loss(loss);
                     }
@@ -179,7 +185,7 @@ impl World {
     }
 
     /// What came of a meeting. A clock that runs ahead is refused, and a cut wire is nobody's fault.
-    fn met(&mut self, done: mainstem::Result<Report>) -> Verdict<bool> {
+    pub(crate) fn met(&mut self, done: mainstem::Result<Report>) -> Verdict<bool> {
         match done {
             Ok(report) => {
                 self.record(format!("{report:?}"));

@@ -75,6 +75,11 @@ pub fn open_primary(path: &Path, create: bool) -> Result<Connection> {
     Ok(connection)
 }
 
+/// A database of our own that ends with its connection, in memory until it outgrows the cache.
+pub(crate) fn scratch() -> Result<Connection> {
+    Connection::open("").map_err(|e| Error::new(ErrorKind::Unavailable, "no_scratch", "no temporary database can be made").because(e))
+}
+
 /// A primary's file was a database when it was made, so one that is none any more is damaged.
 fn damaged_primary(path: &Path, error: Error) -> Error {
     if !["not_a_database", "empty_file"].contains(&error.code) {

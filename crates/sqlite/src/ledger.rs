@@ -23,8 +23,10 @@ use std::sync::Arc;
 
 mod fold;
 mod past;
+mod rebuild;
 mod tombstone;
 
+pub use rebuild::PROJECTIONS;
 pub use tombstone::{has_tombstones, upgrade};
 
 const TABLES: &str = "
@@ -211,14 +213,7 @@ impl Ledger for SqliteLedger<'_> {
         self.head = None;
         self.chronicle = None;
         self.run(insert, (position, hash, numbered, body))?;
-        match event {
-            Event::Version(version) => self.fold(version)?,
-            Event::Policy(policy) => {
-                self.run("INSERT INTO mainstem_policy(position, text) VALUES (?1, ?2)", (position, &policy.text))?;
-            }
-            Event::Collected(collected) => self.collect(position, collected)?,
-            Event::Genesis(_) => {}
-        }
+        self.fold_event(position, event)?;
         let version = version.map_or(head.version, |v| v.version);
         let head = Head { events: head.events + 1, hash, version };
         self.head = Some(head);
@@ -257,18 +252,9 @@ impl Ledger for SqliteLedger<'_> {
     }
 
     fn put_page(&mut self, version: u64, page: u64, bytes: &[u8], shapes: &[Shape], changes: &[Change]) -> Result<()> {
-        let (version, page) = (number(version)?, number(page)?);
-        self.run("INSERT INTO mainstem_page(version, page, body) VALUES (?1, ?2, ?3)", (version, page, bytes))?;
-        let ids = shapes.iter().map(|shape| self.name(&shape.table)).collect::<Result<Vec<_>>>()?;
-        let sql = "INSERT INTO mainstem_touch(table_id, key, version, page, slot) VALUES (?1, ?2, ?3, ?4, ?5)";
-        let connection = self.connection;
-        let mut insert = connection.prepare_cached(sql).on(connection)?;
-        for (slot, change) in changes.iter().enumerate() {
-            let id = ids.get(change.table).ok_or_else(|| Error::internal("a change refers to no shape"))?;
-            let key = format::row::encode_key(&change.key);
-            insert.execute((id, key, version, page, slot as i64)).on(connection)?;
-        }
-        self.bury(version, page, &ids, changes)
+        let sql = "INSERT INTO mainstem_page(version, page, body) VALUES (?1, ?2, ?3)";
+        self.run(sql, (number(version)?, number(page)?, bytes))?;
+        self.note_touches(version, page, shapes, changes)
     }
 
     fn page(&mut self, version: u64, page: u64) -> Result<Option<Vec<u8>>> {

@@ -8,6 +8,7 @@ use crate::kept;
 use crate::ledger;
 use crate::seen;
 use crate::store::{SqliteStore, VisitWatched, Watcher};
+use mainstem::audit::{self, Differing, Findings, Remembered};
 use mainstem::core::ErrorKind;
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Schema, SchemaChange};
@@ -69,6 +70,10 @@ fn store(db: Connection) -> Result<SqliteStore> {
 
 /// Opens the primary in a folder. `NotFound` with the code `no_primary` where there is none.
 pub fn open_primary(folder: &Path, around: Around) -> Result<Box<dyn Primary>> {
+    Ok(Box::new(existing(folder, around)?))
+}
+
+fn existing(folder: &Path, around: Around) -> Result<LocalPrimary<SqliteStore>> {
     let none = || {
         Error::new(ErrorKind::NotFound, "no_primary", format!("there is no primary in {}", folder.display()))
             .hint(format!("ls {}", shell_word(&folder.to_string_lossy())))
@@ -87,7 +92,7 @@ pub fn open_primary(folder: &Path, around: Around) -> Result<Box<dyn Primary>> {
             if ledger::has_tombstones(&db)? { Ok(()) } else { ledger::upgrade(&db).and_then(|()| db.execute_batch(seen::TABLE).on(&db)) }
         })?;
     }
-    Ok(Box::new(LocalPrimary::new(store(db)?, around)))
+    Ok(LocalPrimary::new(store(db)?, around))
 }
 
 /// Runs `work` in one write transaction; an error leaves the file as it was.
@@ -133,4 +138,27 @@ pub fn found_primary(folder: &Path, around: Around, founding: &Founding<'_>, fil
         db.execute_batch(seen::TABLE).on(&db)
     })?;
     LocalPrimary::publish(store(db)?, around, founding, fill).map(drop)
+}
+
+/// Folds everything again that a primary's ledger folds, once its chain is known to be whole. Returns how it differed, and
+/// hands over what else is not in order.
+pub fn rebuild_primary(folder: &Path, around: Around, findings: Findings<'_>) -> Result<Vec<Differing>> {
+    let mut primary = existing(folder, around)?;
+    let mut broken: Option<String> = None;
+    audit::verify_chain(
+        &mut primary,
+        Remembered::default(),
+        &mut |finding| {
+            broken.get_or_insert(finding.what);
+            Ok(())
+        },
+        &mut |_, _, _| {},
+    )?;
+    if let Some(what) = broken {
+        let message = format!("the history itself is damaged, so nothing can be folded from it: {what}");
+        return Err(
+            Error::new(ErrorKind::Corrupt, "broken_chain", message).hint("mainstem audit verify, and restore the primary from a backup")
+        );
+    }
+    primary.rebuild(findings)
 }

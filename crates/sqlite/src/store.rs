@@ -10,6 +10,7 @@ use crate::ledger::SqliteLedger;
 use crate::seen;
 use crate::tables::SqliteTables;
 use mainstem::Result;
+use mainstem::audit::Differing;
 use mainstem::core::change::{Change, Shape};
 use mainstem::core::chronicle::{Chronicle, TableId};
 use mainstem::core::conflict::Conflict;
@@ -165,6 +166,12 @@ impl Transaction for StoreTransaction<'_> {
     fn take_direct(&mut self, visit: VisitDirect<'_>) -> Result<Vec<SchemaChange>> {
         let (watcher, connection, schema) = (self.watcher, self.connection, self.tables.schema());
         watcher.take_direct(connection, &schema, &mut |write| visit(self, write))
+    }
+    fn examine(&mut self) -> Result<Vec<Differing>> {
+        self.ledger.examine()
+    }
+    fn rebuild(&mut self) -> Result<Vec<Differing>> {
+        self.ledger.rebuild()
     }
     fn replicas(&mut self) -> Result<Vec<KnownReplica>> {
         seen::all(self.connection)

@@ -1,6 +1,7 @@
 //! A primary behind something that may fail, write, or wait: asked before and after each call.
 //!
 //! Invariant: what happens between is the test's; the calls themselves are the real primary's.
+use mainstem::audit::{Findings, Link};
 use mainstem::cleanup::{Cleanup, Rehearsal};
 use mainstem::core::change::Front;
 use mainstem::core::chronicle::Chronicle;
@@ -9,6 +10,7 @@ use mainstem::core::event::{Digest, Version};
 use mainstem::core::value::Key;
 use mainstem::error::Result;
 use mainstem::history::{Blame, RowHistory, RowPlace};
+use mainstem::ledger::Touch;
 use mainstem::primary::{
     Acquaintance, Cursor, Deleted, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink,
 };
@@ -23,6 +25,15 @@ pub enum Moment {
     After(&'static str),
 }
 
+/// What becomes of a call that is about to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It is made.
+    Once,
+    /// A push or pull arrives twice, and the second answer is heard.
+    Twice,
+}
+
 /// A primary with something in between. An error from it is what the caller gets: before a call as if it was never
 /// made, after it as if its answer was lost.
 pub struct Between<'p, F> {
@@ -30,7 +41,7 @@ pub struct Between<'p, F> {
     meddle: F,
 }
 
-impl<'p, F: FnMut(Moment) -> Result<()>> Between<'p, F> {
+impl<'p, F: FnMut(Moment) -> Result<Turn>> Between<'p, F> {
     /// Puts something in between.
     pub fn new(primary: &'p mut dyn Primary, meddle: F) -> Self {
         Between { primary, meddle }
@@ -41,17 +52,28 @@ impl<'p, F: FnMut(Moment) -> Result<()>> Between<'p, F> {
         (self.meddle)(Moment::After(name))?;
         answer
     }
+    fn send<T>(&mut self, name: &'static str, mut call: impl FnMut(&mut dyn Primary) -> Result<T>) -> Result<T> {
+        if (self.meddle)(Moment::Before(name))? == Turn::Twice {
+            call(self.primary)?;
+        }
+        let answer = call(self.primary);
+        (self.meddle)(Moment::After(name))?;
+        answer
+    }
 }
 
-impl<F: FnMut(Moment) -> Result<()>> Primary for Between<'_, F> {
+impl<F: FnMut(Moment) -> Result<Turn>> Primary for Between<'_, F> {
     fn describe(&mut self) -> Result<Description> {
         self.call("describe", |p| p.describe())
     }
     fn push(&mut self, known: &Acquaintance, front: &Front, pages: &mut dyn Pages) -> Result<Pushed> {
-        self.call("push", |p| p.push(known, front, pages))
+        self.send("push", |p| {
+            pages.rewind()?;
+            p.push(known, front, pages)
+        })
     }
     fn pull(&mut self, known: &Acquaintance, from: Cursor, bytes_max: usize) -> Result<Pull> {
-        self.call("pull", |p| p.pull(known, from, bytes_max))
+        self.send("pull", |p| p.pull(known, from, bytes_max))
     }
     fn snapshot(&mut self, sink: &mut dyn SnapshotSink) -> Result<()> {
         self.call("snapshot", |p| p.snapshot(sink))
@@ -68,20 +90,29 @@ impl<F: FnMut(Moment) -> Result<()>> Primary for Between<'_, F> {
     fn rows(&mut self, table: &str, version: u64, visit: RowVisitor<'_>) -> Result<()> {
         self.call("rows", |p| p.rows(table, version, visit))
     }
+    fn row_history(&mut self, from: &RowPlace, limit: usize) -> Result<RowHistory> {
+        self.call("row_history", |p| p.row_history(from, limit))
+    }
+    fn touches(&mut self, row: &RowPlace, after: u64) -> Result<Vec<Touch>> {
+        self.call("touches", |p| p.touches(row, after))
+    }
+    fn blame(&mut self, place: &RowPlace) -> Result<Blame> {
+        self.call("blame", |p| p.blame(place))
+    }
+    fn events(&mut self, after: u64, bytes_max: usize) -> Result<Vec<Link>> {
+        self.call("events", |p| p.events(after, bytes_max))
+    }
+    fn examine(&mut self, findings: Findings<'_>) -> Result<u64> {
+        self.call("examine", |p| p.examine(findings))
+    }
+    fn chronicle(&mut self) -> Result<Chronicle> {
+        self.call("chronicle", |p| p.chronicle())
+    }
     fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>> {
         self.call("conflicts", |p| p.conflicts(open_only))
     }
     fn set_policy(&mut self, text: &str, actor: &str) -> Result<()> {
         self.call("set_policy", |p| p.set_policy(text, actor))
-    }
-    fn row_history(&mut self, from: &RowPlace, limit: usize) -> Result<RowHistory> {
-        self.call("row_history", |p| p.row_history(from, limit))
-    }
-    fn blame(&mut self, place: &RowPlace) -> Result<Blame> {
-        self.call("blame", |p| p.blame(place))
-    }
-    fn chronicle(&mut self) -> Result<Chronicle> {
-        self.call("chronicle", |p| p.chronicle())
     }
     fn seen(&mut self, known: &Acquaintance, seen: &Seen) -> Result<()> {
         self.call("seen", |p| p.seen(known, seen))

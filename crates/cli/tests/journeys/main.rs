@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod answers;
+mod audit;
 mod bad_files;
 mod chinook;
 mod copies;
@@ -15,6 +16,7 @@ mod desk;
 mod direct;
 mod geodiff;
 mod hazards;
+mod history;
 mod merging;
 mod northwind;
 mod random;

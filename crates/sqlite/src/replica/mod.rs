@@ -12,11 +12,13 @@ mod ground;
 mod links;
 mod receive;
 mod refused;
+mod revert;
 mod stash;
 mod storage;
 mod working;
 
 pub use begin::{InitOptions, InitReport, RefusedTable};
+pub use revert::{Left, Reverted};
 
 use crate::capture;
 use crate::connection;
