@@ -3,6 +3,7 @@
 //! Invariant: each call is one transaction over ledger and tables; a crash leaves before or after.
 //! Deliberately absent: who may do what (the server's matter), and how rows and events are stored.
 mod pages;
+mod pulling;
 
 use crate::audit::{self, Differing, Findings, Link};
 use crate::body::{Body, Digests, Written};
@@ -12,8 +13,7 @@ use crate::history::{self, Blame, RowHistory, RowPlace};
 use crate::ledger::{Appended, Head, Ledger};
 use crate::policy_text;
 use crate::primary::{
-    Acquaintance, Cursor, Deleted, Description, Item, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink,
-    SnapshotStart,
+    Acquaintance, Cursor, Deleted, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink, SnapshotStart,
 };
 use crate::rebase::{Effects, Ground, Outcome, Place, rebase};
 use crate::store::{Store, Transaction};
@@ -426,44 +426,7 @@ impl<S: Store> Primary for LocalPrimary<S> {
         let mut tx = self.store.begin_read()?;
         check_known(&mut *tx, known)?;
         check_horizon(&mut *tx, known.version.min(from.version.saturating_sub(1)))?;
-        let head = tx.head()?;
-        let mut pull = Pull { from, items: Vec::new(), next: from, is_last: false, policy: tx.policy_text()?, head };
-        let mut bytes = 0;
-        let mut pages = None;
-        while bytes < bytes_max || pull.items.is_empty() {
-            if pull.next.version > head.version {
-                pull.is_last = true;
-                break;
-            }
-            let total = match pages {
-                Some(total) => total,
-                None => tx.version(pull.next.version)?.ok_or_else(|| Error::corrupt("a version is missing in the ledger"))?.pages,
-            };
-            pages = Some(total);
-            if pull.next.page == 0 {
-                // The chain of events goes through those that are no versions, so whoever checks it needs them.
-                for (event, hash) in tx.events_before(pull.next.version)? {
-                    bytes += event.len();
-                    pull.items.push(Item::Event(event, hash));
-                }
-                let (event, hash) =
-                    tx.version_event(pull.next.version)?.ok_or_else(|| Error::corrupt("a version is missing in the ledger"))?;
-                bytes += event.len();
-                pull.items.push(Item::Version(event, hash));
-            }
-            if pull.next.page < total {
-                let page = tx.page(pull.next.version, pull.next.page)?.ok_or_else(|| Error::corrupt("a page is missing in the ledger"))?;
-                bytes += page.len();
-                pull.items.push(Item::Page(page));
-                pull.next.page += 1;
-            }
-            if pull.next.page >= total {
-                pull.next = Cursor { version: pull.next.version + 1, page: 0 };
-                pages = None;
-            }
-        }
-        pull.is_last |= pull.next.version > head.version;
-        Ok(pull)
+        pulling::read(&mut *tx, from, bytes_max)
     }
 
     fn snapshot(&mut self, sink: &mut dyn SnapshotSink) -> Result<()> {
