@@ -61,6 +61,7 @@ pub enum Command {
     Audit(commands::audit::Audit),
     Rebuild(commands::rebuild::Rebuild),
     Policy(commands::policy::Policy),
+    Backup(commands::backup::Backup),
     Bundle(commands::bundle::Bundle),
     Changeset(commands::changeset::Changeset),
     Config(commands::config::Config),

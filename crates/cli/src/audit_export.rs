@@ -57,6 +57,10 @@ fn told(event: &Event) -> Json {
                 .collect::<Vec<_>>(),
             "expired": collected.expired.iter().map(ToString::to_string).collect::<Vec<_>>(),
         }),
+        Event::Restored(restored) => json!({
+            "event": "restored", "actor": restored.actor, "at": json::moment(restored.at), "reason": restored.from,
+            "epoch": json::bits(restored.epoch), "epoch_before": json::bits(restored.before), "version": restored.version,
+        }),
         Event::Version(version) => {
             let mut shown = result(version);
             shown["event"] = "version".into();

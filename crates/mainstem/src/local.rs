@@ -13,7 +13,8 @@ use crate::history::{self, Blame, RowHistory, RowPlace};
 use crate::ledger::{Appended, Head, Ledger};
 use crate::policy_text;
 use crate::primary::{
-    Acquaintance, Cursor, Deleted, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink, SnapshotStart,
+    Acquaintance, Cursor, Deleted, Description, KnownReplica, Pages, Primary, Pull, Pushed, Recent, RowVisitor, Seen, SnapshotSink,
+    SnapshotStart,
 };
 use crate::rebase::{Effects, Ground, Outcome, Place, rebase};
 use crate::store::{Store, Transaction};
@@ -24,7 +25,7 @@ use mainstem_core::ErrorKind;
 use mainstem_core::change::{Front, Header};
 use mainstem_core::chronicle::Chronicle;
 use mainstem_core::conflict::Conflict;
-use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Version, Waiting};
+use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Restored, Version, Waiting};
 use mainstem_core::format::event as event_format;
 use mainstem_core::planted::{self, Bug};
 use mainstem_core::policy::{Mode, Policy};
@@ -36,6 +37,8 @@ use pages::{Checked, OnePage};
 
 /// Rows that a snapshot hands over at once.
 const SNAPSHOT_ROWS: usize = 1_000;
+/// Versions before its own that a snapshot names.
+const RECENT_MAX: u64 = 1_000;
 
 impl Ground for dyn Transaction + '_ {
     fn touches(&mut self, table: &str, key: &Key, after: u64) -> Result<Vec<Touch>> {
@@ -127,6 +130,14 @@ impl<S: Store> LocalPrimary<S> {
         Ok(primary)
     }
 
+    /// Begins a new epoch, for a store that was put back to an older copy: `from` says which.
+    pub fn restored(&mut self, from: &str, actor: &str) -> Result<Restored> {
+        let mut tx = self.store.begin()?;
+        let restored = restore_in(&mut *tx, &self.around, from, actor)?;
+        tx.commit()?;
+        Ok(restored)
+    }
+
     /// Throws everything away that is folded from events and pages, and folds it again, in one transaction. Returns how it
     /// differed, and says where stored rows, which no fold brings back, are not what they were.
     pub fn rebuild(&mut self, findings: Findings<'_>) -> Result<Vec<Differing>> {
@@ -169,15 +180,35 @@ fn genesis(tx: &mut dyn Transaction) -> Result<Genesis> {
 
 fn describe(tx: &mut dyn Transaction) -> Result<Description> {
     let genesis = genesis(tx)?;
+    let restored = tx.restored()?;
     Ok(Description {
         dataset: genesis.dataset,
         lineage: genesis.lineage,
-        epoch: genesis.epoch,
+        epoch: restored.as_ref().map_or(genesis.epoch, |r| r.epoch),
         head: tx.head()?,
         policy: tx.policy_text()?,
         tables: tx.digests()?,
+        restored,
         horizon: tx.horizon()?,
     })
+}
+
+fn epoch(tx: &mut dyn Transaction, genesis: &Genesis) -> Result<u128> {
+    Ok(tx.restored()?.map_or(genesis.epoch, |r| r.epoch))
+}
+
+fn restore_in(tx: &mut dyn Transaction, around: &Around, from: &str, actor: &str) -> Result<Restored> {
+    let genesis = genesis(tx)?;
+    let restored = Restored {
+        epoch: around.random(),
+        before: epoch(tx, &genesis)?,
+        version: tx.head()?.version,
+        from: from.to_owned(),
+        actor: actor.to_owned(),
+        at: Time::from_ms(around.now_ms()),
+    };
+    append(tx, &Event::Restored(restored.clone()))?;
+    Ok(restored)
 }
 
 /// Refuses a replica that belongs elsewhere, or that knows a version this primary never had.
@@ -194,7 +225,8 @@ fn check_known(tx: &mut dyn Transaction, known: &Acquaintance) -> Result<()> {
         )
         .hint("mainstem clone ADDRESS NEW.db to work on that dataset, or check the address with mainstem config remote"));
     }
-    let is_known = genesis.epoch == known.epoch && tx.version_hash(known.version)? == Some(known.hash) || planted::is(Bug::F3);
+    let is_here = epoch(tx, &genesis)? == known.epoch && tx.version_hash(known.version)? == Some(known.hash);
+    let is_known = is_here || planted::is(Bug::F3);
     if !is_known {
         return Err(Error::new(
             ErrorKind::Conflict,
@@ -278,7 +310,12 @@ fn accept(
     if !released.is_empty() && !outcome.waiting.is_empty() {
         return Ok(None);
     }
-    let Outcome { schema, conflicts, waiting, renumbered } = outcome;
+    let Outcome { schema, mut conflicts, waiting, mut renumbered } = outcome;
+    for conflict in &front.conflicts {
+        if tx.conflict(conflict.id)?.is_none() && conflicts.iter().all(|c| c.id != conflict.id) {
+            conflicts.push(Conflict { version: place.version, ..conflict.clone() });
+        }
+    }
     let tables = tx.schema();
     let waiting: Vec<Waiting> = waiting
         .into_iter()
@@ -290,6 +327,11 @@ fn accept(
     let written = body.finish(tx)?;
     let now = Time::from_ms(around.now_ms());
     let mut version = version_of(place.version, front.header.clone(), now.max(front.header.at), written);
+    if let Some(again) = &front.again {
+        renumbered.extend(again.renumbered.iter().cloned());
+        version.was.clone_from(&again.was);
+        version.stands_for.clone_from(&again.stands_for);
+    }
     version.resolved = answered(tx, front)?;
     version.schema = schema;
     version.conflicts = conflicts;
@@ -356,6 +398,9 @@ impl<S: Store> LocalPrimary<S> {
     fn recognise(tx: &mut dyn Transaction, front: &Front) -> Result<Option<Pushed>> {
         if let Some(version) = tx.find_write(front.header.write_id)?.filter(|_| !planted::is(Bug::I1)) {
             return Ok(Some(Pushed::Already { version }));
+        }
+        if front.again.is_some() {
+            return Ok(None);
         }
         let last = tx.last_sequence(front.header.replica)?;
         if planted::is(Bug::F2) && front.header.sequence <= last {
@@ -434,14 +479,17 @@ impl<S: Store> Primary for LocalPrimary<S> {
         let mut tx = self.store.begin_read()?;
         let description = describe(&mut *tx)?;
         let schema = tx.schema();
-        let hash = tx.version_hash(description.head.version)?.ok_or_else(|| Error::corrupt("the head version is missing"))?;
+        let lost = || Error::corrupt("the head version is missing");
+        let hash = tx.version_hash(description.head.version)?.ok_or_else(lost)?;
+        let head = tx.version(description.head.version)?.ok_or_else(lost)?;
+        let recent = recent(&mut *tx, description.head.version)?;
         let conflicts = tx.conflicts(false)?;
         let mut waiting = Vec::new();
         for (version, change) in tx.waiting()? {
             let (event, hash) = tx.version_event(version.version)?.ok_or_else(|| Error::corrupt("a version is missing in the ledger"))?;
             waiting.push((event, hash, change));
         }
-        sink.begin(&SnapshotStart { description, schema: (*schema).clone(), hash, conflicts, waiting })?;
+        sink.begin(&SnapshotStart { description, schema: (*schema).clone(), head, hash, recent, conflicts, waiting })?;
         for table in 0..schema.tables.len() {
             let mut page: Vec<Row> = Vec::with_capacity(SNAPSHOT_ROWS);
             tx.scan(table, &mut |row| {
@@ -457,6 +505,10 @@ impl<S: Store> Primary for LocalPrimary<S> {
             }
         }
         Ok(())
+    }
+
+    fn find_write(&mut self, write_id: u128) -> Result<Option<u64>> {
+        self.store.begin_read()?.find_write(write_id)
     }
 
     fn version_hash(&mut self, version: u64) -> Result<Option<mainstem_core::event::Digest>> {
@@ -528,6 +580,18 @@ impl<S: Store> Primary for LocalPrimary<S> {
         self.store.begin_read()?.conflicts(open_only)
     }
 
+    fn begin_epoch(&mut self, known: &Acquaintance, actor: &str) -> Result<u128> {
+        let mut tx = self.store.begin()?;
+        let genesis = genesis(&mut *tx)?;
+        let now = epoch(&mut *tx, &genesis)?;
+        if genesis.lineage != known.lineage || now != known.epoch || tx.version_hash(known.version)? == Some(known.hash) {
+            return Ok(now);
+        }
+        let restored = restore_in(&mut *tx, &self.around, "a copy that somebody put in its place", actor)?;
+        tx.commit()?;
+        Ok(restored.epoch)
+    }
+
     fn set_policy(&mut self, text: &str, actor: &str) -> Result<()> {
         policy_text::parse(text)?;
         let mut tx = self.store.begin()?;
@@ -572,4 +636,15 @@ impl<S: Store> Primary for LocalPrimary<S> {
         }
         Ok(done)
     }
+}
+
+/// How the versions before one are recognised, newest first.
+fn recent(tx: &mut dyn Transaction, head: u64) -> Result<Vec<Recent>> {
+    let mut recent = Vec::new();
+    for number in (head.saturating_sub(RECENT_MAX).max(1)..head).rev() {
+        let lost = || Error::corrupt("a version is missing in the ledger");
+        let (hash, version) = (tx.version_hash(number)?.ok_or_else(lost)?, tx.version(number)?.ok_or_else(lost)?);
+        recent.push(Recent { version: number, hash, write_id: version.header.write_id });
+    }
+    Ok(recent)
 }

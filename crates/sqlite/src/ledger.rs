@@ -4,10 +4,10 @@
 //! Invariant: the other tables are folded from events and pages in the transaction that appends, and could be made
 //! again from them. A table's touches follow it when it is renamed and are set aside when it is dropped.
 use crate::errors::Explain;
-use mainstem::core::change::{Change, Shape};
+use mainstem::core::change::{Change, Past, Shape};
 use mainstem::core::chronicle::{Chronicle, TableId};
 use mainstem::core::conflict::Conflict;
-use mainstem::core::event::{Digest, Event, Renumbered, TableDigest, Version, Waiting};
+use mainstem::core::event::{Digest, Event, Renumbered, Restored, TableDigest, Version, Waiting};
 use mainstem::core::format;
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::SchemaChange;
@@ -48,6 +48,9 @@ CREATE TABLE mainstem_digest(slot INTEGER PRIMARY KEY, table_name TEXT NOT NULL,
 CREATE TABLE mainstem_policy(position INTEGER PRIMARY KEY, text TEXT NOT NULL);
 ";
 
+/// Which events began an epoch. Ledgers that were made before there were any get it when they are opened.
+const EPOCHS: &str = "CREATE TABLE IF NOT EXISTS mainstem_epoch(position INTEGER PRIMARY KEY)";
+
 /// Pages kept decoded while touches are looked up; keys that are asked in order mostly meet the same one.
 const PAGES_KEPT: usize = 4;
 
@@ -57,12 +60,24 @@ const VERSIONS_KEPT: usize = 64;
 /// Makes the ledger's tables in a database that has none.
 pub fn create(connection: &Connection) -> Result<()> {
     connection.execute_batch(TABLES).on(connection)?;
-    connection.execute_batch(tombstone::TABLES).on(connection)
+    connection.execute_batch(tombstone::TABLES).on(connection)?;
+    complete(connection)
+}
+
+/// Makes what a ledger of an earlier version of this program lacks.
+pub fn complete(connection: &Connection) -> Result<()> {
+    connection.execute_batch(EPOCHS).on(connection)
 }
 
 /// True where the ledger's tables are there.
 pub fn exists(connection: &Connection) -> Result<bool> {
     let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'mainstem_event'";
+    connection.query_row(sql, [], |row| row.get(0)).on(connection)
+}
+
+/// True where the ledger can tell which events began an epoch.
+pub fn has_epochs(connection: &Connection) -> Result<bool> {
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'mainstem_epoch'";
     connection.query_row(sql, [], |row| row.get(0)).on(connection)
 }
 
@@ -83,6 +98,7 @@ struct Origin {
     replica: ReplicaId,
     actor: Arc<str>,
     shapes: Vec<Arc<Shape>>,
+    was: Arc<[Past]>,
 }
 
 impl<'c> SqliteLedger<'c> {
@@ -154,7 +170,7 @@ impl<'c> SqliteLedger<'c> {
         }
         let found = self.must_version(version)?;
         let shapes = found.shapes.into_iter().map(Arc::new).collect();
-        let origin = Rc::new(Origin { replica: found.header.replica, actor: found.header.actor.into(), shapes });
+        let origin = Rc::new(Origin { replica: found.header.replica, actor: found.header.actor.into(), shapes, was: found.was.into() });
         if self.origins.len() == VERSIONS_KEPT {
             self.origins.pop_front();
         }
@@ -199,7 +215,7 @@ impl Ledger for SqliteLedger<'_> {
         }
         let version: Option<&Version> = match event {
             Event::Version(version) => Some(version),
-            Event::Genesis(_) | Event::Policy(_) | Event::Collected(_) => None,
+            Event::Genesis(_) | Event::Policy(_) | Event::Collected(_) | Event::Restored(_) => None,
         };
         if let Some(version) = version {
             self.check_next(&head, version)?;
@@ -345,6 +361,15 @@ impl Ledger for SqliteLedger<'_> {
             renumbered.extend(self.must_version(version as u64)?.renumbered);
         }
         Ok(renumbered)
+    }
+
+    fn restored(&mut self) -> Result<Option<Restored>> {
+        let sql = "SELECT body FROM mainstem_event WHERE position = (SELECT max(position) FROM mainstem_epoch)";
+        let Some(bytes) = self.one(sql, [], |row| row.get::<_, Vec<u8>>(0))? else { return Ok(None) };
+        match format::event::decode(&bytes)? {
+            Event::Restored(restored) => Ok(Some(restored)),
+            _ => Err(Error::corrupt("the event that began the epoch is another event")),
+        }
     }
 
     fn policy_text(&mut self) -> Result<String> {

@@ -70,10 +70,11 @@ fn store(db: Connection) -> Result<SqliteStore> {
 
 /// Opens the primary in a folder. `NotFound` with the code `no_primary` where there is none.
 pub fn open_primary(folder: &Path, around: Around) -> Result<Box<dyn Primary>> {
-    Ok(Box::new(existing(folder, around)?))
+    Ok(Box::new(open_local(folder, around)?))
 }
 
-fn existing(folder: &Path, around: Around) -> Result<LocalPrimary<SqliteStore>> {
+/// The same, for what only the owner of the file may do.
+pub fn open_local(folder: &Path, around: Around) -> Result<LocalPrimary<SqliteStore>> {
     let none = || {
         Error::new(ErrorKind::NotFound, "no_primary", format!("there is no primary in {}", folder.display()))
             .hint(format!("ls {}", shell_word(&folder.to_string_lossy())))
@@ -86,6 +87,7 @@ fn existing(folder: &Path, around: Around) -> Result<LocalPrimary<SqliteStore>> 
     if !is_founded(&db)? {
         return Err(none());
     }
+    ledger::complete(&db)?;
     if !ledger::has_tombstones(&db)? {
         in_one_write(&db, || {
             // Another process may have been first.
@@ -99,6 +101,13 @@ fn existing(folder: &Path, around: Around) -> Result<LocalPrimary<SqliteStore>> 
 fn in_one_write(db: &Connection, work: impl FnOnce() -> Result<()>) -> Result<()> {
     connection::begin_write(db)?;
     work().and_then(|()| connection::commit(db)).inspect_err(|_| connection::roll_back(db))
+}
+
+/// Begins a new epoch in the file of a primary that is a copy of another.
+pub(crate) fn continue_copy(file: &Path, from: &str, actor: &str, around: Around) -> Result<()> {
+    let db = connection::open_primary(file, false)?;
+    ledger::complete(&db)?;
+    LocalPrimary::new(store(db)?, around).restored(from, actor).map(drop)
 }
 
 fn is_founded(db: &Connection) -> Result<bool> {
@@ -143,7 +152,7 @@ pub fn found_primary(folder: &Path, around: Around, founding: &Founding<'_>, fil
 /// Folds everything again that a primary's ledger folds, once its chain is known to be whole. Returns how it differed, and
 /// hands over what else is not in order.
 pub fn rebuild_primary(folder: &Path, around: Around, findings: Findings<'_>) -> Result<Vec<Differing>> {
-    let mut primary = existing(folder, around)?;
+    let mut primary = open_local(folder, around)?;
     let mut broken: Option<String> = None;
     audit::verify_chain(
         &mut primary,

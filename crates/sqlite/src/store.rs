@@ -14,7 +14,7 @@ use mainstem::audit::Differing;
 use mainstem::core::change::{Change, Shape};
 use mainstem::core::chronicle::{Chronicle, TableId};
 use mainstem::core::conflict::Conflict;
-use mainstem::core::event::{Digest, Event, Renumbered, TableDigest, Version, Waiting};
+use mainstem::core::event::{Digest, Event, Renumbered, Restored, TableDigest, Version, Waiting};
 use mainstem::core::schema::{Object, Schema, SchemaChange};
 use mainstem::core::stamp::{ReplicaId, Time};
 use mainstem::core::value::{Key, Row, Value};
@@ -272,6 +272,9 @@ impl Ledger for StoreTransaction<'_> {
     }
     fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<Renumbered>> {
         self.ledger.renumbered(replica, after)
+    }
+    fn restored(&mut self) -> Result<Option<Restored>> {
+        self.ledger.restored()
     }
     fn policy_text(&mut self) -> Result<String> {
         self.ledger.policy_text()

@@ -78,6 +78,9 @@ impl<F: FnMut(Moment) -> Result<Turn>> Primary for Between<'_, F> {
     fn snapshot(&mut self, sink: &mut dyn SnapshotSink) -> Result<()> {
         self.call("snapshot", |p| p.snapshot(sink))
     }
+    fn find_write(&mut self, write_id: u128) -> Result<Option<u64>> {
+        self.call("find_write", |p| p.find_write(write_id))
+    }
     fn version_hash(&mut self, version: u64) -> Result<Option<Digest>> {
         self.call("version_hash", |p| p.version_hash(version))
     }
@@ -110,6 +113,9 @@ impl<F: FnMut(Moment) -> Result<Turn>> Primary for Between<'_, F> {
     }
     fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>> {
         self.call("conflicts", |p| p.conflicts(open_only))
+    }
+    fn begin_epoch(&mut self, known: &Acquaintance, actor: &str) -> Result<u128> {
+        self.call("begin_epoch", |p| p.begin_epoch(known, actor))
     }
     fn set_policy(&mut self, text: &str, actor: &str) -> Result<()> {
         self.call("set_policy", |p| p.set_policy(text, actor))

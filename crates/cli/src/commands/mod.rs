@@ -1,5 +1,6 @@
 //! One file per command: it reads what was typed, calls one use case, shows the outcome.
 pub mod audit;
+pub mod backup;
 pub mod begin;
 pub mod blame;
 pub mod bundle;
@@ -68,6 +69,7 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         Command::Audit(c) => c.run(session),
         Command::Rebuild(c) => c.run(session),
         Command::Policy(c) => c.run(session),
+        Command::Backup(c) => c.run(session),
         Command::Bundle(c) => c.run(session),
         Command::Changeset(c) => c.run(session),
         Command::Config(c) => c.run(session),

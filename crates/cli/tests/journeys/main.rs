@@ -6,6 +6,7 @@
 
 mod answers;
 mod audit;
+mod backup;
 mod bad_files;
 mod chinook;
 mod copies;
@@ -21,6 +22,7 @@ mod merging;
 mod northwind;
 mod random;
 mod refusals;
+mod reseed;
 mod schema;
 mod session;
 mod strategies;

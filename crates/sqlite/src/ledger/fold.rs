@@ -33,6 +33,7 @@ impl SqliteLedger<'_> {
                 self.run("INSERT INTO mainstem_policy(position, text) VALUES (?1, ?2)", (position, &policy.text)).map(drop)
             }
             Event::Collected(collected) => self.collect(position, collected),
+            Event::Restored(_) => self.run("INSERT INTO mainstem_epoch(position) VALUES (?1)", [position]).map(drop),
             Event::Genesis(_) => Ok(()),
         }
     }
@@ -59,6 +60,10 @@ impl SqliteLedger<'_> {
         let replica = header.replica.0.to_be_bytes();
         let insert = "INSERT INTO mainstem_write(write_id, version) VALUES (?1, ?2)";
         self.run(insert, (header.write_id.to_be_bytes(), numbered))?;
+        for write_id in &version.stands_for {
+            let also = "INSERT OR IGNORE INTO mainstem_write(write_id, version) VALUES (?1, ?2)";
+            self.run(also, (write_id.to_be_bytes(), numbered))?;
+        }
         let highest = "INSERT INTO mainstem_sequence(replica, sequence) VALUES (?1, ?2) \
                        ON CONFLICT(replica) DO UPDATE SET sequence = max(sequence, excluded.sequence)";
         self.run(highest, (replica, number(header.sequence)?))?;

@@ -26,6 +26,7 @@ pub const PROJECTIONS: &[&str] = &[
     "mainstem_renumbered",
     "mainstem_digest",
     "mainstem_policy",
+    "mainstem_epoch",
     "mainstem_accepted",
     "mainstem_tombstone",
     "mainstem_horizon",

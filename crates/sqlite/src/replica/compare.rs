@@ -342,7 +342,7 @@ pub fn former_name(name: &str, steps: &[SchemaChange]) -> String {
 }
 
 /// Where the key columns of `table` stand among a former table's columns.
-fn key_in(names: &[String], table: &Table, steps: &[SchemaChange]) -> Vec<usize> {
+pub(super) fn key_in(names: &[String], table: &Table, steps: &[SchemaChange]) -> Vec<usize> {
     let former = |name: &str| {
         let mut former = name.to_owned();
         for step in steps.iter().rev() {

@@ -328,7 +328,7 @@ impl Since<'_, '_, '_> {
         let effect = Effect { table, before: before.as_ref(), after: now.as_ref(), at, cell_at: &[], moved_from: None };
         let change = mainstem::body::change_of(table_here, 0, &effect);
         let shape = Arc::new(mainstem::lane::shape_of(table_here));
-        Ok(change.map(|change| Touch { version: u64::MAX, replica: self.replica, actor: self.actor.into(), shape, change }))
+        Ok(change.map(|change| Touch { version: u64::MAX, replica: self.replica, actor: self.actor.into(), shape, change, was: [].into() }))
     }
 }
 
