@@ -251,6 +251,16 @@ impl Making<'_> {
 
     fn schema_step(&mut self, spec: &Spec) -> Statement {
         let last = spec.columns[spec.columns.len() - 1].0;
+        let (name, rest) = (spec.name, spec.columns[spec.key.len()..].iter().filter(|(_, kind)| *kind != Kind::Derived));
+        let plain_columns: Vec<&str> = rest.map(|(name, _)| *name).collect();
+        if self.features.reshapes && self.dice.one_in(2) {
+            let column = self.dice.of(&plain_columns);
+            return plain(&match self.dice.below(3) {
+                0 => format!("ALTER TABLE {name} DROP COLUMN {column}"),
+                1 => format!("ALTER TABLE {name} RENAME COLUMN {column} TO {column}_now"),
+                _ => format!("ALTER TABLE {name} RENAME COLUMN {column}_now TO {column}"),
+            });
+        }
         plain(&match self.dice.below(4) {
             0 => format!("ALTER TABLE {} ADD COLUMN extra{} TEXT", spec.name, self.dice.below(2)),
             1 => format!("ALTER TABLE {} ADD COLUMN more INTEGER DEFAULT 7", spec.name),

@@ -3,8 +3,9 @@
 //! The contract is that of `mainstem::primary::Primary`: repeated pushes are recognised, gaps and reused numbers are
 //! told, strangers are refused, a push that breaks off leaves nothing, pulls come in order and in pages of any size, and
 //! what a replica would compute from them is what the primary says it holds.
+mod forgetting;
+
 use mainstem::audit::{self, Remembered};
-use mainstem::cleanup::Rehearsal;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Again, Cell, Change, Edit, Front, Header, Past, Shape};
 use mainstem::core::digest::{RowDigester, Sum};
@@ -15,8 +16,7 @@ use mainstem::core::stamp::{ReplicaId, Time};
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
 use mainstem::history::RowPlace;
-use mainstem::primary::{Acquaintance, Cursor, Description, Item, Pages, Primary, Pushed, Seen, SnapshotSink, SnapshotStart};
-use mainstem::tombstones::{State, Tombstone, Wanted, Why};
+use mainstem::primary::{Acquaintance, Cursor, Description, Item, Pages, Primary, Pushed, SnapshotSink, SnapshotStart};
 use std::collections::BTreeMap;
 
 /// Founds a primary with this schema and these rows of its first table as version 1.
@@ -32,9 +32,9 @@ pub fn run(found: Found<'_>) {
     pulls_come_in_order_and_in_any_size(found);
     both_orders_give_the_same(found);
     a_policy_is_heard_of(found);
-    a_deletion_leaves_a_tombstone(found);
-    a_cleanup_waits_for_every_replica(found);
-    what_is_behind_the_horizon_is_told_so(found);
+    forgetting::a_deletion_leaves_a_tombstone(found);
+    forgetting::a_cleanup_waits_for_every_replica(found);
+    forgetting::what_is_behind_the_horizon_is_told_so(found);
     the_past_is_told(found);
     events_are_one_chain(found);
     what_was_lost_is_taken_again_once(found);
@@ -448,101 +448,6 @@ fn a_policy_is_heard_of(found: Found<'_>) {
         version_of(offer.push(primary.as_mut(), &known));
     }
     assert_eq!(primary.conflicts(true).expect("a list").len(), 1, "left to a person");
-}
-
-fn tombstones(primary: &mut dyn Primary, wanted: &Wanted) -> Vec<Tombstone> {
-    let mut found = Vec::new();
-    let mut take = |tombstone: &Tombstone| {
-        found.push(tombstone.clone());
-        Ok(())
-    };
-    primary.tombstones(wanted, &mut take).expect("a list");
-    found
-}
-
-fn a_deletion_leaves_a_tombstone(found: Found<'_>) {
-    let mut primary = fresh(found);
-    let known = known(primary.as_mut());
-    let described = primary.describe().expect("a description");
-    let mut offer = Offer::new(&described, 7, 1, vec![delete(row("b", "bean", 2), 1), delete(row("a", "apple", 1), 2)]);
-    offer.front.header.title = Some("out of season".into());
-    version_of(offer.push(primary.as_mut(), &known));
-    let all = tombstones(primary.as_mut(), &Wanted::default());
-    let ids: Vec<String> = all.iter().filter_map(|t| Some(t.id?.to_string())).collect();
-    assert_eq!(ids, ["2.1", "2.2"]);
-    let first = &all[0];
-    assert_eq!((first.table.as_str(), &first.key, first.actor.as_str()), ("item", &vec![Value::text("b")], "actor 7"));
-    assert_eq!(first.image.iter().map(|(_, value)| value.clone()).collect::<Row>(), row("b", "bean", 2), "its last image");
-    assert_eq!(first.why, Why::Changeset { title: Some("out of season".into()), description: String::new() });
-    assert_eq!((first.at, first.state, first.is_there), (at(1), State::Living, false));
-    assert!(first.expires.is_some_and(|end| end > first.accepted_at), "90 days, where the policy does not say");
-    let one = Wanted { key: Some(vec![Value::text("a")]), ..Wanted::default() };
-    assert_eq!(tombstones(primary.as_mut(), &one), all[1..]);
-    assert_eq!(tombstones(primary.as_mut(), &Wanted { actor: Some("nobody".into()), ..Wanted::default() }), []);
-}
-
-/// Every life is over at once: what is kept is kept for a replica.
-const NOTHING_IS_KEPT: &str = "tombstones = 0\nhistory = 0\nreplicas = \"forever\"\n";
-
-fn a_cleanup_waits_for_every_replica(found: Found<'_>) {
-    let mut primary = fresh(found);
-    primary.set_policy(NOTHING_IS_KEPT, "owner").expect("a policy");
-    let early = known(primary.as_mut());
-    let described = primary.describe().expect("a description");
-    version_of(Offer::new(&described, 7, 1, vec![delete(row("b", "bean", 2), 1)]).push(primary.as_mut(), &early));
-    let late = known(primary.as_mut());
-    let seen = |replica, version| Seen { replica: ReplicaId(replica), actor: format!("actor {replica}"), version };
-    primary.seen(&late, &seen(7, 2)).expect("heard");
-    primary.seen(&early, &seen(8, 1)).expect("heard");
-    let versions: Vec<(u128, u64)> = primary.replicas().expect("a list").iter().map(|r| (r.seen.replica.0, r.seen.version)).collect();
-    assert_eq!(versions.len(), 2, "{versions:?}");
-    let held = primary.cleanup("owner", Rehearsal::Real).expect("a cleanup");
-    assert!(held.is_nothing(), "one has not heard of the deletion: {held:?}");
-    assert_eq!(held.holding.iter().map(|h| (h.replica.seen.replica.0, h.tombstones)).collect::<Vec<_>>(), [(8, 1)]);
-    assert_eq!(tombstones(primary.as_mut(), &Wanted::default())[0].state, State::Held);
-    primary.seen(&late, &seen(8, 2)).expect("heard");
-    let digests = primary.describe().expect("a description").tables;
-    let events = primary.describe().expect("a description").head.events;
-    let tried = primary.cleanup("owner", Rehearsal::DryRun).expect("a dry run");
-    assert_eq!(primary.describe().expect("a description").head.events, events, "a dry run changes nothing");
-    assert_eq!(tombstones(primary.as_mut(), &Wanted::default())[0].state, State::Expired);
-    let mut done = primary.cleanup("owner", Rehearsal::Real).expect("a cleanup");
-    done.collected.at = tried.collected.at;
-    done.collected.tombstones[0].until = tried.collected.tombstones[0].until;
-    assert_eq!(done, tried, "a dry run says what the real one does");
-    assert_eq!((done.collected.tombstones[0].count, done.collected.horizon), (1, 2));
-    assert_eq!(tombstones(primary.as_mut(), &Wanted::default()), []);
-    let after = primary.describe().expect("a description");
-    assert_eq!((after.head.events, after.head.version, after.tables), (events + 1, 2, digests), "one event, no version, no digest");
-    assert!(primary.cleanup("owner", Rehearsal::Real).expect("a cleanup").is_nothing(), "once is enough");
-}
-
-fn what_is_behind_the_horizon_is_told_so(found: Found<'_>) {
-    let mut primary = fresh(found);
-    primary.set_policy(NOTHING_IS_KEPT, "owner").expect("a policy");
-    let early = known(primary.as_mut());
-    let described = primary.describe().expect("a description");
-    let offer = Offer::new(&described, 7, 1, vec![delete(row("b", "bean", 2), 1)]);
-    version_of(offer.push(primary.as_mut(), &early));
-    let late = known(primary.as_mut());
-    assert_eq!(primary.cleanup("owner", Rehearsal::Real).expect("a cleanup").collected.horizon, 2);
-    assert_eq!(primary.describe().expect("a description").horizon, 2);
-    let told = |error: Error| assert_eq!((error.kind, error.code), (mainstem::core::ErrorKind::Conflict, "behind_horizon"));
-    let from = |version| Cursor { version, page: 0 };
-    told(primary.pull(&early, from(2), 1_000).expect_err("it is told"));
-    told(primary.pull(&late, from(2), 1_000).expect_err("who asks for what is gone is told"));
-    let stale = Offer::new(&described, 8, 1, vec![rename("a", "apple", "x", 1)]);
-    told(stale.push(primary.as_mut(), &early).expect_err("it is told"));
-    told(stale.push(primary.as_mut(), &late).expect_err("a changeset made before the horizon, too"));
-    told(primary.seen(&early, &Seen { replica: ReplicaId(8), actor: "a".into(), version: 1 }).expect_err("it is told"));
-    told(primary.rows("item", 1, &mut |_, _| Ok(())).expect_err("rows of then are not known"));
-    told(primary.page(2, 0).expect_err("its pages are gone"));
-    assert_eq!(offer.push(primary.as_mut(), &early).expect("an answer"), Pushed::Already { version: 2 }, "recognised all the same");
-    assert!(primary.version(2).expect("an answer").is_some(), "events stay");
-    assert!(primary.pull(&late, from(3), 1_000).expect("a pull").is_last);
-    let described = primary.describe().expect("a description");
-    version_of(Offer::new(&described, 8, 1, vec![rename("a", "apple", "x", 1)]).push(primary.as_mut(), &late));
-    assert_eq!(pull_all(primary.as_mut(), &late, 1_000).len(), 1, "and what comes after goes on");
 }
 
 fn the_past_is_told(found: Found<'_>) {
