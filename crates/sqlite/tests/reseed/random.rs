@@ -2,7 +2,7 @@
 //! copies are one, and every word that was accepted before a restore and is still held by a replica is there or in a
 //! conflict (I-37, I-38, I-61, I-63).
 //!
-//! Set MAINSTEM_SEEDS to the number of seeds, MAINSTEM_SEED to run one.
+//! Set MAINSTEM_SEEDS to the number of seeds, MAINSTEM_SEED_FIRST to the first, MAINSTEM_SEED to run one.
 use crate::team::{Team, one, rows};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -29,7 +29,10 @@ fn number(name: &str) -> Option<u64> {
 fn whatever_becomes_of_the_primary_all_copies_come_together() {
     let seeds = match number("MAINSTEM_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("MAINSTEM_SEEDS").unwrap_or(SEEDS),
+        None => {
+            let first = number("MAINSTEM_SEED_FIRST").unwrap_or(0);
+            first..first + number("MAINSTEM_SEEDS").unwrap_or(SEEDS)
+        }
     };
     for seed in seeds {
         if let Err(panic) = std::panic::catch_unwind(|| run(seed)) {
