@@ -422,6 +422,11 @@ impl<S: Store> Primary for LocalPrimary<S> {
             };
             pages = Some(total);
             if pull.next.page == 0 {
+                // The chain of events goes through those that are no versions, so whoever checks it needs them.
+                for (event, hash) in tx.events_before(pull.next.version)? {
+                    bytes += event.len();
+                    pull.items.push(Item::Event(event, hash));
+                }
                 let (event, hash) =
                     tx.version_event(pull.next.version)?.ok_or_else(|| Error::corrupt("a version is missing in the ledger"))?;
                 bytes += event.len();

@@ -26,6 +26,8 @@ pub trait Transaction: Ledger + Tables {
     fn commit(self: Box<Self>) -> Result<()>;
     /// A version's event as its bytes and hash.
     fn version_event(&mut self, version: u64) -> Result<Option<(Vec<u8>, Digest)>>;
+    /// The events between a version and the one before it, as bytes and hashes, in order.
+    fn events_before(&mut self, version: u64) -> Result<Vec<(Vec<u8>, Digest)>>;
     /// From here on, what other programs write into the tables is noticed.
     fn watch(&mut self) -> Result<()>;
     /// True where other programs wrote into the tables since the last [`Transaction::take_direct`].

@@ -6,7 +6,7 @@ mod chase;
 mod outcome;
 mod stories;
 
-use chase::chase;
+use chase::{WAIT, chase};
 use clap::Parser;
 use mainstem::core::planted::Bug;
 use outcome::{Outcome, document};
@@ -80,14 +80,14 @@ fn apart(bug: Bug, arguments: &Arguments, first: u64) -> std::io::Result<Outcome
         let _ = stdout.read_to_string(&mut text);
         let _ = said.send(text);
     });
-    let text = heard.recv_timeout(Duration::from_secs_f64(arguments.seconds + GRACE_SECONDS));
+    let text = heard.recv_timeout(Duration::from_secs_f64(WAIT * arguments.seconds + GRACE_SECONDS));
     if text.is_err() {
         child.kill()?;
     }
     let status = child.wait()?;
     let line = text.unwrap_or_default();
-    Ok(Outcome::from_line(line.trim()).unwrap_or_else(|| match status.code() {
-        None => Outcome::endless(first, arguments.seconds + GRACE_SECONDS),
+    Ok(Outcome::from_line(line.trim_end_matches('\n')).unwrap_or_else(|| match status.code() {
+        None => Outcome::endless(first, arguments.seconds),
         Some(code) => Outcome::failed(format!("the hunt itself ended with {code}")),
     }))
 }

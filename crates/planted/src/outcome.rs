@@ -77,8 +77,8 @@ pub fn document(all: &[(Bug, Outcome)], seconds: f64) -> String {
     let mut text = format!(
         "# Planted bugs\n\n\
          Written by `scripts/planted`. Each mistake of `crates/core/src/planted.rs` was planted in turn and hunted with fresh seeds, on one\n\
-         thread, for at most {seconds:.0} seconds. A bug counts as found only where the same run finds nothing without it. Seconds are those\n\
-         of a machine that others were using too. Found: {found} of {}.\n\n\
+         thread, for at most {seconds:.0} seconds of processor time. A bug counts as found only where the same run finds nothing without\n\
+         it. Found: {found} of {}.\n\n\
          | bug | the mistake | found by | what did not hold | seeds | operations | seconds |\n|---|---|---|---|---|---|---|\n",
         all.len()
     );

@@ -27,6 +27,8 @@ pub struct Features {
     pub blind: usize,
     /// Statements of a thousand that change the schema.
     pub schema: usize,
+    /// Sessions of a thousand that reshape a table.
+    pub reshape: usize,
     /// Values.
     pub lengths: Lengths,
     /// How many different row numbers programs use.
@@ -63,7 +65,7 @@ impl Features {
         let mut event_weights = vec![0; EVENTS];
         for (at, weight) in event_weights.iter_mut().enumerate() {
             let common = [8, 10, 12, 26, 6, 4, 10, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-            let rare = [8, 10, 12, 26, 6, 4, 10, 6, 3, 2, 2, 2, 2, 2, 8, 8, 2, 1, 3, 0];
+            let rare = [8, 10, 12, 26, 6, 4, 10, 6, 3, 2, 2, 2, 2, 2, 8, 8, 2, 4, 3, 0];
             *weight = if has_rare { rare[at] } else { common[at] };
             if at != 3 && dice.one_in(4) {
                 *weight = 0;
@@ -82,6 +84,7 @@ impl Features {
             direct: if dice.one_in(2) { dice.below(150) } else { 0 },
             blind: if has_rare && dice.one_in(3) { 60 } else { 0 },
             schema: if has_rare && dice.one_in(3) { 8 } else { 0 },
+            reshape: if has_rare && dice.one_in(4) { 40 } else { 0 },
             lengths: match dice.below(200) {
                 0 => Lengths::Huge,
                 1..=10 => Lengths::Long,

@@ -21,6 +21,8 @@ impl World {
             let version = self.serve()?.version(number).map_err(|e| unexpected("version", &e))?;
             let version = version.ok_or_else(|| Wrong::new(Invariant::Chain, format!("version {number} is not there")))?;
             self.check_sequence(&version)?;
+            self.check_stamp(&version)?;
+            self.check_numbers(&version)?;
             self.check_deletes(&version)?;
             self.count_situations(&version);
             self.changes_sent += version.count;

@@ -111,7 +111,9 @@ impl Model {
                     self.rows.insert(print((name, &now.columns[at], key, value)));
                 }
             }
-            if let Some(old) = old {
+            if let (Some(old), false) = (old, is_same_shape) {
+                old.iter().for_each(|old| words(old, &mut noted.gone));
+            } else if let Some(old) = old {
                 old.iter().zip(row).filter(|(old, new)| old != new).for_each(|(old, _)| words(old, &mut noted.gone));
             }
         }

@@ -37,6 +37,8 @@ fn subject(event: &Event) -> Option<usize> {
         | Event::Rewind(who)
         | Event::Swap(who)
         | Event::Verify(who)
+        | Event::Disorder(who)
+        | Event::Unheard(who)
         | Event::Clock(Some(who), _) => Some(*who),
         Event::Disk(_, _, inner) => subject(inner),
         _ => None,
@@ -73,6 +75,8 @@ impl World {
                 self.set_policy(text)
             }
             Event::Stranger => self.stranger(),
+            Event::Disorder(who) => self.disorder(*who),
+            Event::Unheard(who) => self.receiving(*who, |world| world.unheard(*who)),
             Event::Clock(who, fault) => {
                 self.clock(*who, *fault);
                 Ok(())
@@ -181,7 +185,7 @@ impl World {
     }
 
     /// What came of a meeting. A clock that runs ahead is refused, and a cut wire is nobody's fault.
-    fn met(&mut self, done: mainstem::Result<Report>) -> Verdict<bool> {
+    pub(crate) fn met(&mut self, done: mainstem::Result<Report>) -> Verdict<bool> {
         match done {
             Ok(report) => {
                 self.record(format!("{report:?}"));

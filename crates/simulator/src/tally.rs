@@ -90,6 +90,10 @@ counted! {
         Drained = "I-76 outboxes are empty after three rounds",
         /// No panics.
         Calm = "I-77 no panic and no unexpected failure",
+        /// No stamp from the future.
+        Stamps = "G2 stamps keep to the primary's clock",
+        /// Numbers are given once.
+        Numbers = "C9 numbers that were given are not given again",
         /// Twice the same.
         Determined = "I-78 a seed gives one run",
     }
@@ -136,6 +140,7 @@ counted! {
         LongValue = "value above 10 MB",
         Stashed = "work put aside and laid on again",
         Stranger = "stranger refused",
+        Disorder = "push out of turn",
         WideText = "UTF-16 file",
         FailedStatement = "statement that fails",
         ReplacedRow = "row replaced",

@@ -148,6 +148,10 @@ pub enum Event {
     Verify(usize),
     /// Somebody of another dataset asks the primary.
     Stranger,
+    /// Offers the second unsent changeset before the first.
+    Disorder(usize),
+    /// Pushes, and the first request is lost.
+    Unheard(usize),
     /// A machine's clock goes wrong; the primary's where none.
     Clock(Option<usize>, ClockFault),
     /// Time passes, in milliseconds.

@@ -33,6 +33,8 @@ pub struct Traces {
     pub links: Vec<Link>,
     /// Tables whose rows have numbers.
     pub numbered: BTreeSet<String>,
+    /// Tables whose numbers are never given again, by lower-case name.
+    pub autoincrement: BTreeSet<String>,
     /// True where a word stays in its row, and a row under its number but for renumbering.
     pub is_still: bool,
     lives: Life,
@@ -58,6 +60,8 @@ impl Traces {
         let links = statement.query_map([], |row| Ok(Link { table: row.get(0)?, column: row.get(1)?, parent: row.get(2)? }))?;
         self.links = links.collect::<rusqlite::Result<Vec<Link>>>()?;
         self.links.retain(|link| self.numbered.contains(&link.parent));
+        let sql = "SELECT lower(name) FROM sqlite_schema WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'";
+        self.autoincrement = db.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Makes tapes from seeds: what programs do, and when, and what goes wrong meanwhile.
 use crate::dice::Dice;
 use crate::features::Features;
+use crate::reshape::reshape;
 use crate::tables::{Kind, Spec};
 use crate::tape::{ClockFault, Datum, Delivery, DiskFault, Event, Loss, Manner, Session, Setup, Statement, Tape};
 use crate::values::{Draft, Values};
@@ -200,7 +201,9 @@ impl Making<'_> {
             is_distrustful: self.dice.one_in(5),
             is_blind: who.is_some() && self.dice.permille(features.blind),
         };
-        Session { who, manner, statements: self.work() }
+        let is_reshaping = who.is_some() && self.dice.permille(features.reshape);
+        let statements = if is_reshaping { reshape(self.dice, self.spec(), features.keeps_links) } else { self.work() };
+        Session { who, manner, statements }
     }
 
     fn who(&self) -> usize {
@@ -301,7 +304,7 @@ impl Making<'_> {
                 Event::Deliver(who, 1 << dice.below(12), how)
             }
             16 => dice.of(&[Event::Stash(who), Event::Unstash(who), Event::Verify(who)]).clone(),
-            17 => Event::Stranger,
+            17 => dice.of(&[Event::Stranger, Event::Disorder(who), Event::Unheard(who)]).clone(),
             18 if self.features.has_clocks => {
                 let whose = if dice.one_in(8) { None } else { Some(who) };
                 Event::Clock(whose, self.clock_fault())
@@ -365,13 +368,32 @@ pub fn tape(seed: u64) -> Tape {
             schedule.push(scheduling.event());
         }
     }
-    Tape { seed, setup, workload, schedule }
+    let mut tape = Tape { seed, setup, workload, schedule };
+    if features.is_wide_text {
+        // A UTF-16 file cannot hold it: SQLite puts U+FFFD in its place, so that copies would differ for ever.
+        tape.replace(|value| matches!(value, Value::Text(bytes) if std::str::from_utf8(bytes).is_err()), &Value::text("valid"));
+    }
+    tape
+}
+
+impl Tape {
+    fn replace(&mut self, is_it: impl Fn(&Value) -> bool, other: &Value) {
+        let statements = self.setup.schema.iter_mut().chain(self.workload.iter_mut().flat_map(|session| &mut session.statements));
+        for datum in statements.flat_map(|statement| &mut statement.values) {
+            if let Datum::Value(value) = datum
+                && is_it(value)
+            {
+                *value = other.clone();
+            }
+        }
+    }
 }
 
 /// Work of two copies offline, for which the order of arrival is tried both ways.
 pub fn meeting(seed: u64) -> Tape {
     let mut features = Features::of(&Dice::new(seed, 3));
     (features.copies, features.direct, features.blind, features.schema) = (2, 0, 0, 0);
+    features.reshape = 0;
     (features.has_clocks, features.keeps_links) = (false, true);
     features.statements = features.statements.min(4);
     let dice = Dice::new(seed, 4);
@@ -382,11 +404,6 @@ pub fn meeting(seed: u64) -> Tape {
     let schedule = (0..workload.len()).flat_map(|session| [Event::Run(session), Event::Wait(dice.below(3) as u64)]).collect();
     let mut tape = Tape { seed, setup, workload, schedule };
     // Keys that differ in case only are one parent to SQLite: which of them a link finds depends on the order.
-    let statements = tape.setup.schema.iter_mut().chain(tape.workload.iter_mut().flat_map(|session| &mut session.statements));
-    for value in statements.flat_map(|statement| &mut statement.values) {
-        if *value == Datum::Value(Value::text("A")) {
-            *value = Datum::Value(Value::text("d"));
-        }
-    }
+    tape.replace(|value| *value == Value::text("A"), &Value::text("d"));
     tape
 }

@@ -15,6 +15,7 @@ use mainstem::error::Error;
 use mainstem::policy_text;
 use mainstem::primary::Primary;
 use mainstem::replica::Replica;
+use mainstem::wiring::Surroundings;
 use mainstem_disk::Disk;
 use mainstem_sqlite::SqliteReplica;
 use mainstem_sqlite::primary::PRIMARY_FILE;
@@ -96,6 +97,10 @@ pub struct World {
     pub(crate) looked_at: u64,
     /// Changes that programs made, for I-15.
     pub(crate) edits: u64,
+    /// The latest that the primary's clock ever showed, in milliseconds.
+    pub(crate) latest_ms: u64,
+    /// The highest number that rows of each table ever had, by its lower-case name.
+    pub(crate) highest: BTreeMap<String, i64>,
     /// Row changes in accepted versions.
     pub(crate) changes_sent: u64,
     /// Write ids of accepted versions.
@@ -193,6 +198,8 @@ impl World {
             heads: Vec::new(),
             looked_at: 0,
             edits: 0,
+            latest_ms: 0,
+            highest: BTreeMap::new(),
             changes_sent: 0,
             accepted: BTreeSet::new(),
             sequences: BTreeMap::new(),
@@ -351,6 +358,7 @@ impl World {
         self.true_ms += ms;
         self.tally.simulated_ms += ms;
         self.primary_place.machine.pass(ms);
+        self.latest_ms = self.latest_ms.max(self.primary_place.machine.now_ms());
         self.copies.iter().for_each(|copy| copy.place.machine.pass(ms));
     }
 

@@ -114,6 +114,14 @@ impl<'c> SqliteLedger<'c> {
         self.one(sql, [number(version)?], |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
+    /// The events between a version and the one before it, as bytes and hashes, in order.
+    pub fn events_before(&mut self, version: u64) -> Result<Vec<(Vec<u8>, Digest)>> {
+        let sql = "SELECT body, hash FROM mainstem_event WHERE version IS NULL AND \
+                   position < (SELECT position FROM mainstem_event WHERE version = ?1) AND \
+                   position > (SELECT position FROM mainstem_event WHERE version = ?1 - 1) ORDER BY position";
+        self.all(sql, [number(version)?], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
     fn one<T>(&self, sql: &str, values: impl Params, read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>) -> Result<Option<T>> {
         let mut statement = self.connection.prepare_cached(sql).on(self.connection)?;
         statement.query_row(values, read).optional().on(self.connection)

@@ -154,6 +154,9 @@ impl Transaction for StoreTransaction<'_> {
     fn version_event(&mut self, version: u64) -> Result<Option<(Vec<u8>, Digest)>> {
         self.ledger.version_event(version)
     }
+    fn events_before(&mut self, version: u64) -> Result<Vec<(Vec<u8>, Digest)>> {
+        self.ledger.events_before(version)
+    }
     fn watch(&mut self) -> Result<()> {
         self.watcher.watch(self.connection, &self.tables.schema())
     }

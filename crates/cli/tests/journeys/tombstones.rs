@@ -194,3 +194,18 @@ fn a_row_that_the_app_marks_as_deleted_is_listed_and_can_be_unmarked() {
     assert_eq!(bob.sql("SELECT count(*) FROM artist WHERE is_gone").trim(), "0");
     assert_eq!(bob.json(&["tombstones", "list"]), json!([]));
 }
+
+/// A policy that was set between two versions is an event of the ledger between them.
+#[test]
+fn a_bundle_of_versions_holds_across_a_change_of_policy() {
+    let desk = Desk::new();
+    let (ann, bob) = begin(&desk);
+    for (n, name) in ["Dido", "Enya"].iter().enumerate() {
+        ann.sql(&format!("INSERT INTO artist(name) VALUES('{name}')"));
+        ann.sync();
+        ann.ok(&["policy", "set", "tombstones", &n.to_string()]);
+    }
+    ann.ok(&["bundle", "create", "back.bundle", "--since", "1"]);
+    bob.ok(&["bundle", "apply", "back.bundle"]);
+    assert_eq!(names(&bob), "Abba Björk Can Dido Enya");
+}

@@ -133,6 +133,8 @@ impl fmt::Display for Event {
             Event::Policy(text) => write!(f, "policy {}", escaped(text.as_bytes())),
             Event::Verify(who) => write!(f, "verify {who}"),
             Event::Stranger => write!(f, "stranger"),
+            Event::Disorder(who) => write!(f, "disorder {who}"),
+            Event::Unheard(who) => write!(f, "unheard {who}"),
             Event::Clock(who, fault) => {
                 let who = who.map_or_else(|| "primary".to_owned(), |who| who.to_string());
                 match fault {
@@ -194,6 +196,8 @@ impl Event {
             "policy" => Event::Policy(String::from_utf8(unescaped(line.strip_prefix("policy ")?)?).ok()?),
             "verify" => Event::Verify(number(1)?),
             "stranger" => Event::Stranger,
+            "disorder" => Event::Disorder(number(1)?),
+            "unheard" => Event::Unheard(number(1)?),
             "clock" => {
                 let who = if *words.get(1)? == "primary" { None } else { Some(number(1)?) };
                 let amount = || words.get(3)?.parse::<i64>().ok();

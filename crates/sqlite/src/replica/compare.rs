@@ -264,6 +264,7 @@ fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[S
         }
         Ok(())
     })?;
+    extra.extend(passing(db, table)?);
     for key in extra {
         comparing.settle(&key, None, None, visit)?;
     }
@@ -274,6 +275,24 @@ fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[S
         let base = kept.image.map(|image| image.row(table, None));
         comparing.settle(&kept.key, kept.now, base.as_ref(), visit)
     })
+}
+
+/// Rows that came unseen and that capture saw go: neither the base version nor the table has them.
+fn passing(db: &Connection, table: &Table) -> Result<Vec<Key>> {
+    let sql = "SELECT key FROM temp.mainstem_logged AS l WHERE tbl = ?1 AND before IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM temp.mainstem_seen AS s WHERE s.key = l.key) ORDER BY key";
+    let schema = Schema { tables: vec![table.clone()], objects: Vec::new() };
+    let mut now = working::rows_now(db, &schema);
+    let mut statement = db.prepare_cached(sql).on(db)?;
+    let mut rows = statement.query([&table.name]).on(db)?;
+    let mut passing = Vec::new();
+    while let Some(row) = rows.next().on(db)? {
+        let key = row_format::decode_key(&row.get::<_, Vec<u8>>(0).on(db)?)?;
+        if now.get(0, &key)?.is_none() && !bases::is_kept(db, table, &key)? {
+            passing.push(key);
+        }
+    }
+    Ok(passing)
 }
 
 /// What capture's log says of a row.

@@ -10,14 +10,16 @@ use super::ground::ReplicaGround;
 use super::{SqliteReplica, base_version, bases, clock, replica_id, storage, transact, working};
 use crate::capture::{self, Done};
 use crate::connection;
+use crate::tables::SqliteTables;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Cell, Change, Edit, Front, Header, Shape};
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Renumbered, Version};
 use mainstem::core::format::page;
+use mainstem::core::policy::Policy;
 use mainstem::core::schema::{Schema, SchemaChange};
 use mainstem::core::stamp::{ReplicaId, Time};
-use mainstem::core::three_way::Touch;
+use mainstem::core::three_way::{self, Ours, Theirs, Touch};
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
 use mainstem::history::RowPlace;
@@ -114,14 +116,26 @@ fn revert(
         ..Front::default()
     };
     let primary = RefCell::new(primary);
-    let mut pages =
-        Inverse { primary: &primary, version: &version, names: &names, at, left: &left, next: version.pages, moved: HashMap::new() };
+    let mut pages = Inverse {
+        primary: &primary,
+        version: &version,
+        names: &names,
+        at,
+        left: &left,
+        next: version.pages,
+        moved: HashMap::new(),
+        now: working::rows_now(db, &ground.schema()),
+        gone: Vec::new(),
+    };
     let place = Place { head: names.base.max(number) + 1, version: names.base, primary: ReplicaId(0) };
     let policy = policy_text::parse("strategy = \"manual\"\n")?;
     let mut rows = Recorded { db, at, rows: 0 };
-    let since = Since { db, ground: &mut ground, primary: &primary, names: &names, replica: replica_id(db)?, actor, at };
-    let mut since = since;
-    let outcome = rebase(&mut since, &policy, &front, &mut pages, place, &mut rows)?;
+    let mut since = Since { db, ground: &mut ground, primary: &primary, names: &names, replica: replica_id(db)?, actor, at };
+    let mut outcome = rebase(&mut since, &policy, &front, &mut pages, place, &mut rows)?;
+    for change in std::mem::take(&mut pages.gone) {
+        outcome.conflicts.extend(since.stays_gone(&policy, &front, &change)?);
+    }
+    drop(pages);
     ground.renew_indexes()?;
     for waiting in &outcome.waiting {
         let why = format!("its row of {} is gone; bring that back first, then the same command", waiting.parent);
@@ -206,6 +220,9 @@ struct Inverse<'a, 'p> {
     next: u64,
     /// Rows that the version moved: the key they had, and the one they got.
     moved: HashMap<(usize, Key), Key>,
+    now: SqliteTables<'a>,
+    /// Changes of rows that are not there any more.
+    gone: Vec<Change>,
 }
 
 impl Pages for Inverse<'_, '_> {
@@ -217,10 +234,19 @@ impl Pages for Inverse<'_, '_> {
         let bytes = bytes.ok_or_else(|| Error::corrupt(format!("page {at} of version {number} is missing on the primary")))?;
         let mut changes = page::decode(&bytes, &self.version.shapes)?;
         changes.reverse();
-        Ok(Some(changes.into_iter().filter_map(|change| self.turned(change)).collect()))
+        let mut turned = Vec::with_capacity(changes.len());
+        for change in changes {
+            let Some(change) = self.turned(change) else { continue };
+            // A policy would have the row back, as where two people are apart; here its deletion came after.
+            match matches!(change.edit, Edit::Update(_)) && self.now.get(change.table, &change.key)?.is_none() {
+                true => self.gone.push(change),
+                false => turned.push(change),
+            }
+        }
+        Ok(Some(turned))
     }
     fn rewind(&mut self) -> Result<()> {
-        (self.next, self.moved) = (self.version.pages, HashMap::new());
+        (self.next, self.moved, self.gone) = (self.version.pages, HashMap::new(), Vec::new());
         Ok(())
     }
 }
@@ -282,6 +308,15 @@ struct Since<'a, 'c, 'p> {
 }
 
 impl Since<'_, '_, '_> {
+    /// The conflict of a change whose row was deleted since.
+    fn stays_gone(&mut self, policy: &Policy, front: &Front, change: &Change) -> Result<Vec<Conflict>> {
+        let shape = &front.shapes[change.table];
+        let touches = self.touches(&shape.table, &change.key, front.header.base_version)?;
+        let ours = Ours { shape, change, replica: front.header.replica, actor: &front.header.actor };
+        let theirs = Theirs { row: None, touches: &touches, primary: ReplicaId(0) };
+        Ok(three_way::decide(policy, &ours, &theirs, self.names.base).conflicts)
+    }
+
     /// What was done to a row here since the base version, as one touch before now.
     fn local(&mut self, table: usize, key: &Key) -> Result<Option<Touch>> {
         let schema = self.ground.schema();

@@ -122,6 +122,13 @@ fn every_table_of_the_ledger_is_a_source_or_folded() {
 #[test]
 fn damage_to_any_projection_is_found_and_mended() {
     let world = history(100, 40);
+    let text = mainstem::policy_text::set(&world.primary().describe().unwrap().policy, "history", "0").unwrap();
+    world.primary().set_policy(&text, "a0").unwrap();
+    world.primary().cleanup("a0", mainstem::cleanup::Rehearsal::Real).unwrap();
+    let known = world.replica(0).standing().unwrap().known.unwrap();
+    world.primary().begin_epoch(&mainstem::primary::Acquaintance { version: u64::from(u32::MAX), hash: [9; 32], ..known }, "a0").unwrap();
+    world.try_sql(Some(0), "UPDATE person SET name = 'after the cleanup'; DELETE FROM tag;");
+    world.sync_all();
     let before = projections(&world);
     let mut untested = Vec::new();
     for table in PROJECTIONS {

@@ -174,6 +174,16 @@ impl World {
         }
     }
 
+    /// Something that people do to rows.
+    pub fn step_of_rows(&self, dice: &Dice) {
+        let who = dice.below(self.replicas);
+        match dice.below(12) {
+            0..=7 => drop(self.try_sql(Some(who), &self.edit(dice, who))),
+            8 => self.answer(who),
+            _ => self.sync(who),
+        }
+    }
+
     fn answer(&self, who: usize) {
         let mut replica = self.replica(who);
         let Some(conflict) = replica.conflicts(true).unwrap().into_iter().next() else { return };

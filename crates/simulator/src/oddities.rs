@@ -1,0 +1,94 @@
+//! Pushes that go oddly: out of turn, or unheard while the pusher goes on; and what versions must say of time and numbers.
+use crate::tally::{Invariant, Situation, Verdict, Wrong};
+use crate::tape::Loss;
+use crate::wire::Wire;
+use crate::world::{World, quiet, unexpected};
+use mainstem::core::change::Edit;
+use mainstem::core::event::Version;
+use mainstem::core::format::page;
+use mainstem::core::policy::CLOCK_SKEW_MS_MAX;
+use mainstem::primary::Pushed;
+use mainstem::replica::Replica;
+use mainstem::sync;
+use mainstem::wiring::Surroundings;
+use mainstem_testkit::between::Between;
+
+impl World {
+    /// I-23: the second changeset is offered before the first.
+    pub(crate) fn disorder(&mut self, who: usize) -> Verdict {
+        let fail = |e: mainstem::Error| unexpected("a push out of turn", &e);
+        let mut replica = self.replica(who)?;
+        self.look_at_versions()?;
+        let fronts = replica.unsent().map_err(fail)?;
+        let [first, second, ..] = &fronts[..] else { return Ok(()) };
+        if self.accepted(first.header.write_id) {
+            return Ok(());
+        }
+        let Some(known) = replica.standing().map_err(fail)?.known else { return Ok(()) };
+        let mut pages = replica.pages(second.header.write_id).map_err(fail)?;
+        let answer = self.serve()?.push(&known, second, &mut *pages);
+        self.tally.check(Invariant::Sequence);
+        self.tally.reach(Situation::Disorder);
+        self.record(format!("{:?}", answer.as_ref().map_err(|e| e.code)));
+        match answer {
+            Ok(Pushed::Accepted { .. }) => Err(Wrong::new(Invariant::Sequence, format!("accepted out of turn: replica {who}"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// I-76: a push whose first request is lost is not told as done.
+    pub(crate) fn unheard(&mut self, who: usize) -> Verdict {
+        let mut replica = self.replica(who)?;
+        let actor = self.copies[who].actor.clone();
+        let mut wire = Wire { at: 0, loss: Loss::Request, calls: 0 };
+        let mut between = Between::new(self.serve()?, |moment| wire.meddle(moment));
+        let done = sync::push(&mut replica, &mut between, &actor, &mut quiet);
+        self.record(format!("{:?}", done.as_ref().map_err(|e| e.code)));
+        let is_told = done.is_ok();
+        self.met(done)?;
+        self.look_at_versions()?;
+        self.tally.check(Invariant::Drained);
+        for front in replica.unsent().map_err(|e| unexpected("unsent", &e))? {
+            if is_told && !self.accepted(front.header.write_id) {
+                return Err(Wrong::new(Invariant::Drained, format!("told as pushed and is not: replica {who}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// No stamp is further ahead of the primary's clock than the policy allows, which nobody changes here.
+    pub(crate) fn check_stamp(&mut self, version: &Version) -> Verdict {
+        self.tally.check(Invariant::Stamps);
+        let (stamp, latest) = (version.header.at.ms(), self.latest_ms.max(self.primary_place.machine.now_ms()));
+        // The first is stamped by the replica that publishes: there is no other clock yet.
+        if version.version > 1 && stamp > latest + CLOCK_SKEW_MS_MAX {
+            let why = format!("from the future: version {} is stamped {} ms ahead", version.version, stamp - latest);
+            return Err(Wrong::new(Invariant::Stamps, why));
+        }
+        Ok(())
+    }
+
+    /// A number that AUTOINCREMENT gave is never given again by renumbering.
+    pub(crate) fn check_numbers(&mut self, version: &Version) -> Verdict {
+        for row in &version.renumbered {
+            self.tally.check(Invariant::Numbers);
+            let name = row.table.to_lowercase();
+            if self.model.traces.autoincrement.contains(&name) && self.highest.get(&name).is_some_and(|highest| row.to <= *highest) {
+                return Err(Wrong::new(
+                    Invariant::Numbers,
+                    format!("given again: number {} of {name} in version {}", row.to, version.version),
+                ));
+            }
+        }
+        for number in 0..version.pages {
+            let bytes = self.serve()?.page(version.version, number).map_err(|e| unexpected("page", &e))?.unwrap_or_default();
+            let changes = page::decode(&bytes, &version.shapes).map_err(|e| Wrong::new(Invariant::Chain, format!("page: {e}")))?;
+            for change in changes.iter().filter(|change| matches!(change.edit, Edit::Insert(_))) {
+                let name = version.shapes[change.table].table.to_lowercase();
+                let highest = self.highest.entry(name).or_default();
+                *highest = (*highest).max(change.key[0].as_integer().unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+}
