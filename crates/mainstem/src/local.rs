@@ -21,13 +21,12 @@ use crate::store::{Store, Transaction};
 use crate::tables::Wrote;
 use crate::tombstones::{self, Tombstone, Wanted};
 use crate::wiring::Around;
-use epochs::{check_known, describe, epoch, recent, restore_in};
+use epochs::{begin_epoch, check_known, describe, genesis, recent, restore_in};
 use mainstem_core::ErrorKind;
 use mainstem_core::change::{Front, Header};
 use mainstem_core::chronicle::Chronicle;
 use mainstem_core::conflict::Conflict;
 use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Restored, Version, Waiting};
-use mainstem_core::format::event as event_format;
 use mainstem_core::planted::{self, Bug};
 use mainstem_core::policy::{Mode, Policy};
 use mainstem_core::schema::{Schema, SchemaChange};
@@ -166,14 +165,6 @@ pub(crate) fn append(tx: &mut dyn Transaction, event: &Event) -> Result<Head> {
     match tx.append(&head, event)? {
         Appended::Done(head) => Ok(head),
         Appended::Stale(_) => Err(Error::internal("the ledger moved inside a transaction")),
-    }
-}
-
-fn genesis(tx: &mut dyn Transaction) -> Result<Genesis> {
-    let Some((bytes, _)) = tx.event(1)? else { return Err(Error::corrupt("the primary has no first event")) };
-    match event_format::decode(&bytes)? {
-        Event::Genesis(genesis) => Ok(genesis),
-        _ => Err(Error::corrupt("the primary's first event is not its genesis")),
     }
 }
 
@@ -555,14 +546,9 @@ impl<S: Store> Primary for LocalPrimary<S> {
 
     fn begin_epoch(&mut self, known: &Acquaintance, actor: &str) -> Result<u128> {
         let mut tx = self.store.begin()?;
-        let genesis = genesis(&mut *tx)?;
-        let now = epoch(&mut *tx, &genesis)?;
-        if genesis.lineage != known.lineage || now != known.epoch || tx.version_hash(known.version)? == Some(known.hash) {
-            return Ok(now);
-        }
-        let restored = restore_in(&mut *tx, &self.around, "a copy that somebody put in its place", actor)?;
+        let epoch = begin_epoch(&mut *tx, &self.around, known, actor)?;
         tx.commit()?;
-        Ok(restored.epoch)
+        Ok(epoch)
     }
 
     fn set_policy(&mut self, text: &str, actor: &str) -> Result<()> {

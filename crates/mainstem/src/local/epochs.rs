@@ -1,18 +1,27 @@
 //! What a primary is, which life of it this is, and who belongs to it.
 //!
 //! Invariant: the epoch is a fold of the ledger: the genesis' or that of the last restore.
-use super::{append, genesis};
+use super::append;
 use crate::error::{Error, Result};
 use crate::primary::{Acquaintance, Description, Recent};
 use crate::store::Transaction;
 use crate::wiring::Around;
 use mainstem_core::ErrorKind;
 use mainstem_core::event::{Event, Genesis, Restored};
+use mainstem_core::format::event as event_format;
 use mainstem_core::planted::{self, Bug};
 use mainstem_core::stamp::Time;
 
 /// Versions before its own that a snapshot names.
 const RECENT_MAX: u64 = 1_000;
+
+pub(super) fn genesis(tx: &mut dyn Transaction) -> Result<Genesis> {
+    let Some((bytes, _)) = tx.event(1)? else { return Err(Error::corrupt("the primary has no first event")) };
+    match event_format::decode(&bytes)? {
+        Event::Genesis(genesis) => Ok(genesis),
+        _ => Err(Error::corrupt("the primary's first event is not its genesis")),
+    }
+}
 
 pub(super) fn describe(tx: &mut dyn Transaction) -> Result<Description> {
     let genesis = genesis(tx)?;
@@ -29,7 +38,7 @@ pub(super) fn describe(tx: &mut dyn Transaction) -> Result<Description> {
     })
 }
 
-pub(super) fn epoch(tx: &mut dyn Transaction, genesis: &Genesis) -> Result<u128> {
+fn epoch(tx: &mut dyn Transaction, genesis: &Genesis) -> Result<u128> {
     Ok(tx.restored()?.map_or(genesis.epoch, |r| r.epoch))
 }
 
@@ -45,6 +54,16 @@ pub(super) fn restore_in(tx: &mut dyn Transaction, around: &Around, from: &str, 
     };
     append(tx, &Event::Restored(restored.clone()))?;
     Ok(restored)
+}
+
+/// Begins an epoch where the version is not known. Returns the one in force.
+pub(super) fn begin_epoch(tx: &mut dyn Transaction, around: &Around, known: &Acquaintance, actor: &str) -> Result<u128> {
+    let genesis = genesis(tx)?;
+    let now = epoch(tx, &genesis)?;
+    if genesis.lineage != known.lineage || now != known.epoch || tx.version_hash(known.version)? == Some(known.hash) {
+        return Ok(now);
+    }
+    Ok(restore_in(tx, around, "a copy that somebody put in its place", actor)?.epoch)
 }
 
 /// Refuses a replica that belongs elsewhere, or that knows a version this primary never had.
