@@ -3,6 +3,7 @@
 //! Invariant: each call is one transaction over ledger and tables; a crash leaves before or after.
 //! Deliberately absent: who may do what (the server's matter), and how rows and events are stored.
 mod accepting;
+mod epochs;
 mod pages;
 mod pulling;
 
@@ -14,8 +15,7 @@ use crate::history::{self, Blame, RowHistory, RowPlace};
 use crate::ledger::{Appended, Head, Ledger};
 use crate::policy_text;
 use crate::primary::{
-    Acquaintance, Cursor, Deleted, Description, KnownReplica, Pages, Primary, Pull, Pushed, Recent, RowVisitor, Seen, SnapshotSink,
-    SnapshotStart,
+    Acquaintance, Cursor, Deleted, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink, SnapshotStart,
 };
 use crate::rebase::{Effects, Ground};
 use crate::store::{Store, Transaction};
@@ -23,12 +23,12 @@ use crate::tables::Wrote;
 use crate::tombstones::{self, Tombstone, Wanted};
 use crate::wiring::Around;
 use accepting::{accept, release, stamped, version_of};
+use epochs::{begin_epoch, check_known, describe, genesis, recent, restore_in};
 use mainstem_core::ErrorKind;
 use mainstem_core::change::{Front, Header};
 use mainstem_core::chronicle::Chronicle;
 use mainstem_core::conflict::Conflict;
 use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Restored, Version};
-use mainstem_core::format::event as event_format;
 use mainstem_core::planted::{self, Bug};
 use mainstem_core::policy::{Mode, Policy};
 use mainstem_core::schema::{Schema, SchemaChange};
@@ -39,8 +39,6 @@ use pages::Checked;
 
 /// Rows that a snapshot hands over at once.
 const SNAPSHOT_ROWS: usize = 1_000;
-/// Versions before its own that a snapshot names.
-const RECENT_MAX: u64 = 1_000;
 
 impl Ground for dyn Transaction + '_ {
     fn touches(&mut self, table: &str, key: &Key, after: u64) -> Result<Vec<Touch>> {
@@ -170,77 +168,6 @@ pub(crate) fn append(tx: &mut dyn Transaction, event: &Event) -> Result<Head> {
         Appended::Done(head) => Ok(head),
         Appended::Stale(_) => Err(Error::internal("the ledger moved inside a transaction")),
     }
-}
-
-fn genesis(tx: &mut dyn Transaction) -> Result<Genesis> {
-    let Some((bytes, _)) = tx.event(1)? else { return Err(Error::corrupt("the primary has no first event")) };
-    match event_format::decode(&bytes)? {
-        Event::Genesis(genesis) => Ok(genesis),
-        _ => Err(Error::corrupt("the primary's first event is not its genesis")),
-    }
-}
-
-fn describe(tx: &mut dyn Transaction) -> Result<Description> {
-    let genesis = genesis(tx)?;
-    let restored = tx.restored()?;
-    Ok(Description {
-        dataset: genesis.dataset,
-        lineage: genesis.lineage,
-        epoch: restored.as_ref().map_or(genesis.epoch, |r| r.epoch),
-        head: tx.head()?,
-        policy: tx.policy_text()?,
-        tables: tx.digests()?,
-        restored,
-        horizon: tx.horizon()?,
-    })
-}
-
-fn epoch(tx: &mut dyn Transaction, genesis: &Genesis) -> Result<u128> {
-    Ok(tx.restored()?.map_or(genesis.epoch, |r| r.epoch))
-}
-
-fn restore_in(tx: &mut dyn Transaction, around: &Around, from: &str, actor: &str) -> Result<Restored> {
-    let genesis = genesis(tx)?;
-    let restored = Restored {
-        epoch: around.random(),
-        before: epoch(tx, &genesis)?,
-        version: tx.head()?.version,
-        from: from.to_owned(),
-        actor: actor.to_owned(),
-        at: Time::from_ms(around.now_ms()),
-    };
-    append(tx, &Event::Restored(restored.clone()))?;
-    Ok(restored)
-}
-
-/// Refuses a replica that belongs elsewhere, or that knows a version this primary never had.
-fn check_known(tx: &mut dyn Transaction, known: &Acquaintance) -> Result<()> {
-    let genesis = genesis(tx)?;
-    if planted::is(Bug::F5) {
-        return Ok(());
-    }
-    if genesis.lineage != known.lineage {
-        return Err(Error::new(
-            ErrorKind::Conflict,
-            "other_lineage",
-            format!("the primary holds another dataset ({}); this replica was not cloned from it", genesis.dataset),
-        )
-        .hint("mainstem clone ADDRESS NEW.db to work on that dataset, or check the address with mainstem config remote"));
-    }
-    let is_here = epoch(tx, &genesis)? == known.epoch && tx.version_hash(known.version)? == Some(known.hash);
-    let is_known = is_here || planted::is(Bug::F3);
-    if !is_known {
-        return Err(Error::new(
-            ErrorKind::Conflict,
-            "other_epoch",
-            format!(
-                "the primary does not have version {} as this replica knows it; it was restored from an older copy or replaced",
-                known.version
-            ),
-        )
-        .hint("mainstem bundle create FILE keeps your unsent work; then mainstem clone ADDRESS NEW.db"));
-    }
-    Ok(())
 }
 
 fn absorb_in(tx: &mut dyn Transaction, around: &Around) -> Result<()> {
@@ -461,14 +388,9 @@ impl<S: Store> Primary for LocalPrimary<S> {
 
     fn begin_epoch(&mut self, known: &Acquaintance, actor: &str) -> Result<u128> {
         let mut tx = self.store.begin()?;
-        let genesis = genesis(&mut *tx)?;
-        let now = epoch(&mut *tx, &genesis)?;
-        if genesis.lineage != known.lineage || now != known.epoch || tx.version_hash(known.version)? == Some(known.hash) {
-            return Ok(now);
-        }
-        let restored = restore_in(&mut *tx, &self.around, "a copy that somebody put in its place", actor)?;
+        let epoch = begin_epoch(&mut *tx, &self.around, known, actor)?;
         tx.commit()?;
-        Ok(restored.epoch)
+        Ok(epoch)
     }
 
     fn set_policy(&mut self, text: &str, actor: &str) -> Result<()> {
@@ -515,15 +437,4 @@ impl<S: Store> Primary for LocalPrimary<S> {
         }
         Ok(done)
     }
-}
-
-/// How the versions before one are recognised, newest first.
-fn recent(tx: &mut dyn Transaction, head: u64) -> Result<Vec<Recent>> {
-    let mut recent = Vec::new();
-    for number in (head.saturating_sub(RECENT_MAX).max(1)..head).rev() {
-        let lost = || Error::corrupt("a version is missing in the ledger");
-        let (hash, version) = (tx.version_hash(number)?.ok_or_else(lost)?, tx.version(number)?.ok_or_else(lost)?);
-        recent.push(Recent { version: number, hash, write_id: version.header.write_id });
-    }
-    Ok(recent)
 }

@@ -125,6 +125,8 @@ fn damage_to_any_projection_is_found_and_mended() {
     let text = mainstem::policy_text::set(&world.primary().describe().unwrap().policy, "history", "0").unwrap();
     world.primary().set_policy(&text, "a0").unwrap();
     world.primary().cleanup("a0", mainstem::cleanup::Rehearsal::Real).unwrap();
+    let known = world.replica(0).standing().unwrap().known.unwrap();
+    world.primary().begin_epoch(&Acquaintance { version: u64::from(u32::MAX), hash: [9; 32], ..known }, "a0").unwrap();
     world.try_sql(Some(0), "UPDATE person SET name = 'after the cleanup'; DELETE FROM tag;");
     world.sync_all();
     let before = projections(&world);
