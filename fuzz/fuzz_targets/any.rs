@@ -1,4 +1,4 @@
-//! Runs the target that `MAINSTEM_TARGET` names under libFuzzer; `MAINSTEM_SEEDS_TO` has its seeds written there instead.
+//! Runs the target that `MAINSTEM_TARGET` names under libFuzzer; what it begins from is written to `MAINSTEM_SEEDS_TO` first.
 #![no_main]
 use libfuzzer_sys::{fuzz_target, Corpus};
 use mainstem_fuzz::{target, Target, TARGETS};
@@ -12,7 +12,7 @@ static CHOSEN: LazyLock<&Target> = LazyLock::new(|| {
 fuzz_target!(
     init: {
         if let Some(folder) = std::env::var_os("MAINSTEM_SEEDS_TO") {
-            for (number, bytes) in (CHOSEN.seeds)().iter().enumerate() {
+            for (number, bytes) in CHOSEN.inputs().iter().enumerate() {
                 std::fs::write(std::path::Path::new(&folder).join(format!("seed-{number}")), bytes).expect("the folder is there");
             }
         }

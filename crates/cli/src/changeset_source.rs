@@ -59,6 +59,7 @@ pub fn front_of(version: &Version) -> Front {
         shapes: version.shapes.clone(),
         resolutions: version.resolved.clone(),
         count: version.count,
+        ..Front::default()
     }
 }
 

@@ -17,6 +17,18 @@ impl KeyArgument {
         Ok(parts.iter().zip(key).all(|(typed, stored)| is_same(typed, stored)))
     }
 
+    /// Every key that this names in a table with these key columns: what is typed says less than what is stored.
+    pub fn candidates(&self, columns: &[&str]) -> Result<Vec<Key>> {
+        let mut keys: Vec<Key> = vec![Vec::new()];
+        for part in self.parts(columns)? {
+            let text = Value::text(part.clone());
+            let values: Vec<Value> = literal(&part).filter(|value| *value != text).into_iter().chain([text.clone()]).collect();
+            let longer = |key: &Key| values.iter().map(|value| [key.as_slice(), std::slice::from_ref(value)].concat()).collect::<Vec<_>>();
+            keys = keys.iter().flat_map(longer).collect();
+        }
+        Ok(keys)
+    }
+
     /// The typed parts in the key's order.
     fn parts(&self, columns: &[&str]) -> Result<Vec<String>> {
         if let [only] = columns {
@@ -200,6 +212,17 @@ mod tests {
         assert!(is_match("x'00ff'", &["h"], vec![Value::Blob(vec![0, 255])]));
         assert!(is_match("-1.5", &["r"], vec![Value::Real(-1.5)]));
         assert!(!is_match("1", &["r"], vec![Value::Real(1.0)]));
+    }
+
+    #[test]
+    fn every_candidate_is_a_match() {
+        for (typed, columns, count) in [("276", &["id"][..], 2), ("a", &["id"], 1), ("1,'b,c'", &["k", "n"], 4), ("x'00'", &["id"], 2)] {
+            let argument = KeyArgument(typed.into());
+            let candidates = argument.candidates(columns).expect("a key that fits");
+            assert_eq!(candidates.len(), count, "{typed}");
+            assert!(candidates.iter().all(|key| argument.is_match(columns, key).expect("a key that fits")), "{typed}");
+        }
+        assert!(KeyArgument("1".into()).candidates(&["a", "b"]).is_err());
     }
 
     #[test]

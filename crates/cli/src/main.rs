@@ -2,6 +2,8 @@
 //!
 //! Invariant: results on standard output, everything else on standard error, one exit code from [`exit_codes`].
 mod arguments;
+mod audit_export;
+mod blame_view;
 mod bundle_carry;
 mod catalog;
 mod changeset_source;
@@ -16,9 +18,11 @@ mod health;
 mod json;
 mod key_argument;
 mod output;
+mod past_rows;
 mod plain_text;
 mod policy_edit;
 mod progress;
+mod row_history;
 mod suggestion;
 mod sync_report;
 mod tombstone_view;

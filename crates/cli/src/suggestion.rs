@@ -5,7 +5,7 @@ use crate::plain_text::shell_word;
 use std::path::Path;
 
 /// The commands that work on a replica, and so need to know which.
-const OF_A_REPLICA: [&str; 20] = [
+const OF_A_REPLICA: [&str; 21] = [
     "status",
     "diff",
     "log",
@@ -19,6 +19,7 @@ const OF_A_REPLICA: [&str; 20] = [
     "conflicts",
     "resolve",
     "pending",
+    "tombstones",
     "verify",
     "policy",
     "begin",

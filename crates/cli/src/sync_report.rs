@@ -46,12 +46,38 @@ pub fn shown(report: &Report) -> Json {
         "pending": report.pending,
         "renumbered": report.renumbered,
         "reconciled": report.reconciled,
+        "restored": report.is_restored,
+        "offered_again": report.offered_again,
+        "reseeded": report.is_reseeded,
+        "edits_of_gone_rows": report.edits_of_gone_rows,
         "version": report.version,
     })
 }
 
+/// What became of a history that replica and primary did not share any more.
+fn tell_of_histories(out: &mut Output, report: &Report) -> Result<()> {
+    if report.is_restored {
+        let again = count(report.offered_again, "version", "versions");
+        let what = if report.offered_again > 0 {
+            format!("offered {again} again that it had lost")
+        } else {
+            "it had lost nothing of what is here".into()
+        };
+        out.line(format_args!("the primary was restored from an older copy: {what}"))?;
+    }
+    if report.is_reseeded {
+        out.line("began again from the primary's rows, with what is unsent on top")?;
+    }
+    if report.edits_of_gone_rows > 0 {
+        let rows = count(report.edits_of_gone_rows, "row", "rows");
+        out.line(format_args!("kept unsent edits of {rows} that are gone at the primary as conflicts"))?;
+    }
+    Ok(())
+}
+
 /// Tells a report to a person.
 pub fn tell(out: &mut Output, report: &Report) -> Result<()> {
+    tell_of_histories(out, report)?;
     if report.reconciled > 0 {
         let rows = count(report.reconciled, "row", "rows");
         out.line(format_args!("found {rows} written past capture, and took what they hold as edits"))?;

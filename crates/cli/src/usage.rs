@@ -53,8 +53,8 @@ mod tests {
         assert!(e.hint.expect("a hint").contains("status"));
         let e = refused(&["policy", "set", "x"]).expect("an error");
         assert_eq!(e.hint.as_deref(), Some("mainstem help policy set"));
-        let e = refused(&["--json", "show", "nine"]).expect("an error");
-        assert_eq!(e.hint.as_deref(), Some("mainstem help show"));
+        let e = refused(&["--json", "changeset", "export", "nine"]).expect("an error");
+        assert_eq!(e.hint.as_deref(), Some("mainstem help changeset export"));
         let e = refused(&["conflicts", "--kind", "clash"]).expect("an error");
         assert!(e.message.contains("missing_parent"), "{}", e.message);
     }

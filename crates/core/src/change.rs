@@ -1,6 +1,8 @@
 //! Changes and changesets: the net difference between a base version and now, row by row and cell by cell.
 //!
 //! Invariant: an update lists each changed cell once, and no cell whose bytes are the same before and after.
+use crate::conflict::Conflict;
+use crate::event::Renumbered;
 use crate::schema::SchemaChange;
 use crate::stamp::{ReplicaId, Time};
 use crate::value::{Key, Row, Value};
@@ -103,6 +105,36 @@ pub struct Header {
     pub description: String,
     /// When it was closed. No change in it is later.
     pub at: Time,
+    /// The versions of earlier epochs that it was made on, where the primary lost them since. `base_version` is then the
+    /// last version that both histories have.
+    pub made_on: Vec<Past>,
+}
+
+/// A version in the history of one epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// The epoch.
+    pub epoch: u128,
+    /// The version that it had there.
+    pub version: u64,
+}
+
+impl Past {
+    /// True where `other` is this version or one before it in the same history.
+    pub fn includes(&self, other: &Past) -> bool {
+        self.epoch == other.epoch && other.version <= self.version
+    }
+}
+
+/// What a changeset that was accepted once brings along when it is offered again, because the primary lost it since.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Again {
+    /// The versions it was, one for each epoch that lost it.
+    pub was: Vec<Past>,
+    /// Write ids of earlier lost changesets that are in it as well.
+    pub stands_for: Vec<u128>,
+    /// Rows that were renumbered when it was accepted.
+    pub renumbered: Vec<Renumbered>,
 }
 
 /// The answer given to a conflict, as a changeset carries it to the primary.
@@ -169,4 +201,8 @@ pub struct Front {
     pub resolutions: Vec<Resolution>,
     /// How many row changes there are.
     pub count: u64,
+    /// Conflicts that are known already, to be kept with the version it becomes.
+    pub conflicts: Vec<Conflict>,
+    /// Set where it was accepted before, by a primary that lost it since.
+    pub again: Option<Again>,
 }

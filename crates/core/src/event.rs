@@ -1,7 +1,7 @@
 //! The facts in a primary's ledger. State is a fold of these.
 //!
 //! Events are chained by hash (see [`crate::format`]); an event never changes once it is appended.
-use crate::change::{Header, Resolution, Shape};
+use crate::change::{Header, Past, Resolution, Shape};
 use crate::conflict::Conflict;
 use crate::schema::{Schema, SchemaChange};
 use crate::stamp::{ReplicaId, Time};
@@ -23,6 +23,8 @@ pub enum Event {
     Policy(PolicySet),
     /// What nobody needs any more was removed.
     Collected(Collected),
+    /// The primary goes on from an older copy, in a new epoch.
+    Restored(Restored),
 }
 
 /// The birth of a dataset.
@@ -30,7 +32,7 @@ pub enum Event {
 pub struct Genesis {
     /// 128 random bits that name this dataset for ever.
     pub lineage: u128,
-    /// 128 random bits, new after each restore.
+    /// 128 random bits: the epoch until the first [`Restored`].
     pub epoch: u128,
     /// The dataset's name.
     pub dataset: String,
@@ -48,6 +50,23 @@ pub struct PolicySet {
     /// The whole policy as TOML.
     pub text: String,
     /// Who set it.
+    pub actor: String,
+    /// When.
+    pub at: Time,
+}
+
+/// A primary began a new epoch, because it goes on from a copy that may be older than what replicas hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// 128 random bits: the epoch from here on.
+    pub epoch: u128,
+    /// The epoch of the copy.
+    pub before: u128,
+    /// The copy's latest version.
+    pub version: u64,
+    /// What it was restored from, in words.
+    pub from: String,
+    /// Who restored it.
     pub actor: String,
     /// When.
     pub at: Time,
@@ -153,4 +172,8 @@ pub struct Version {
     pub released: Vec<(u128, String, Key)>,
     /// Every table's digest after this version.
     pub tables: Vec<TableDigest>,
+    /// The versions it was in earlier epochs, where it was offered again.
+    pub was: Vec<Past>,
+    /// Write ids of earlier lost changesets that are in it as well.
+    pub stands_for: Vec<u128>,
 }

@@ -8,7 +8,7 @@ mod row;
 #[cfg(test)]
 mod tests;
 
-use crate::change::{Change, Choice, Edit, Shape};
+use crate::change::{Change, Choice, Edit, Past, Shape};
 use crate::conflict::{self, Answer, Claim, Conflict, ConflictKind, Image, Side};
 use crate::planted::{self, Bug};
 use crate::policy::{Deletes, Policy};
@@ -34,6 +34,8 @@ pub struct Touch {
     pub shape: Arc<Shape>,
     /// The change.
     pub change: Change,
+    /// The versions it was in earlier epochs.
+    pub was: Arc<[Past]>,
 }
 
 /// The change that comes in.

@@ -228,7 +228,7 @@ impl Play {
         Ok(())
     }
 
-    fn repeat(&self) -> std::result::Result<(), String> {
+    pub fn repeat(&self) -> std::result::Result<(), String> {
         match guarded(|| (self.script.act)(&self.stage))? {
             Err(e) if !self.script.answers.contains(&e.code) => Err(format!("repeating fails: {}", told(e))),
             _ => Ok(()),
@@ -248,7 +248,7 @@ impl Play {
                     Some(_) => Some(self.stage.primary()?),
                     None => None,
                 };
-                let reference = primary.as_mut().map(|p| &mut **p as &mut dyn mainstem::primary::Primary);
+                let reference = primary.as_mut().map(|p| &mut ***p as &mut dyn mainstem::primary::Primary);
                 Ok(replica.verify(reference, &mut crate::stage::quiet)?.differences)
             });
             let found = found?.map_err(|e| format!("{file} cannot be verified: {}", told(e)))?;

@@ -15,6 +15,7 @@ use mainstem_testkit::Seeded;
 use rusqlite::Connection;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -59,6 +60,14 @@ pub struct Stage {
     morning_ms: u64,
     journal: &'static str,
     acknowledged: RefCell<Vec<usize>>,
+    /// Open replicas and primaries, while the process goes on with them.
+    held: RefCell<Option<Held>>,
+}
+
+#[derive(Default)]
+struct Held {
+    replicas: BTreeMap<String, SqliteReplica>,
+    primary: Option<Box<dyn Primary>>,
 }
 
 impl Stage {
@@ -78,7 +87,18 @@ impl Stage {
             morning_ms: RealSurroundings.now_ms(),
             journal,
             acknowledged: RefCell::default(),
+            held: RefCell::default(),
         })
+    }
+
+    /// From now on replicas and primaries stay open from one use to the next, as in a program that goes on.
+    pub fn hold(&self) {
+        self.held.replace(Some(Held::default()));
+    }
+
+    /// Closes what was held, as at the end of a program.
+    pub fn let_go(&self) {
+        self.held.replace(None);
     }
 
     /// Begins a part of the play.
@@ -151,7 +171,7 @@ impl Stage {
         let address = self.primary_folder();
         let path = self.path(file);
         let around = self.around(file);
-        SqliteReplica::clone_from(&mut *self.primary()?, &address.to_string_lossy(), &path, Some(file), around, &mut quiet)?;
+        SqliteReplica::clone_from(&mut **self.primary()?, &address.to_string_lossy(), &path, Some(file), around, &mut quiet)?;
         // A program sets the journal mode of its file; Mainstem never does.
         if self.phase.get() == Phase::Prepare {
             self.app(file, &format!("PRAGMA journal_mode = {}", self.journal))?;
@@ -160,13 +180,18 @@ impl Stage {
     }
 
     /// A tracked file.
-    pub fn replica(&self, file: &str) -> Result<SqliteReplica> {
-        SqliteReplica::open(&self.path(file), self.around(file))
+    pub fn replica(&self, file: &str) -> Result<Open<'_, SqliteReplica>> {
+        let held = self.held.borrow_mut().as_mut().and_then(|held| held.replicas.remove(file));
+        let replica = held.map_or_else(|| SqliteReplica::open(&self.path(file), self.around(file)), Ok)?;
+        let file = file.to_string();
+        Ok(Open { value: Some(replica), stage: self, put_back: Box::new(move |held, replica| drop(held.replicas.insert(file, replica))) })
     }
 
     /// The primary.
-    pub fn primary(&self) -> Result<Box<dyn Primary>> {
-        mainstem_sqlite::open_primary(&self.primary_folder(), self.around("primary"))
+    pub fn primary(&self) -> Result<Open<'_, Box<dyn Primary>>> {
+        let held = self.held.borrow_mut().as_mut().and_then(|held| held.primary.take());
+        let primary = held.map_or_else(|| mainstem_sqlite::open_primary(&self.primary_folder(), self.around("primary")), Ok)?;
+        Ok(Open { value: Some(primary), stage: self, put_back: Box::new(|held, primary| held.primary = Some(primary)) })
     }
 
     /// Closes the working changes.
@@ -196,7 +221,7 @@ impl Stage {
     ) -> Result<Report> {
         let mut replica = self.replica(file)?;
         replica.lock(file)?;
-        how(&mut replica, &mut *self.primary()?, file, &mut quiet)
+        how(&mut *replica, &mut **self.primary()?, file, &mut quiet)
     }
 
     /// The databases there are, but for the primary's.
@@ -236,6 +261,38 @@ impl Stage {
             std::fs::write(&here, bytes)?;
         }
         Ok(())
+    }
+}
+
+/// Gives something open to those who hold it.
+type PutBack<T> = Box<dyn FnOnce(&mut Held, T)>;
+
+/// Something open, held by the stage afterwards where it holds things.
+pub struct Open<'s, T> {
+    value: Option<T>,
+    stage: &'s Stage,
+    put_back: PutBack<T>,
+}
+
+impl<T> Deref for Open<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        self.value.as_ref().expect("it is there until this is dropped")
+    }
+}
+
+impl<T> DerefMut for Open<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.value.as_mut().expect("it is there until this is dropped")
+    }
+}
+
+impl<T> Drop for Open<'_, T> {
+    fn drop(&mut self) {
+        let put_back = std::mem::replace(&mut self.put_back, Box::new(|_, _| {}));
+        if let (Some(held), Some(value)) = (self.stage.held.borrow_mut().as_mut(), self.value.take()) {
+            put_back(held, value);
+        }
     }
 }
 

@@ -13,6 +13,8 @@ pub enum Loss {
     Torn(usize, u64),
     /// All.
     All,
+    /// Each by a die: nothing of it, all of it, or some of its sectors.
+    Dice(u64),
 }
 
 /// A cut: so many operations happened, and something was lost.
@@ -31,12 +33,27 @@ impl fmt::Display for Cut {
             Loss::One(at) => write!(f, "after {} operations, operation {} lost", self.end, at + 1),
             Loss::Torn(at, kept) => write!(f, "after {} operations, operation {} torn to sectors {kept:x}", self.end, at + 1),
             Loss::All => write!(f, "after {} operations, all lost that was not synced", self.end),
+            Loss::Dice(seed) => write!(f, "after {} operations, lost by dice {seed}", self.end),
         }
     }
 }
 
 /// Sectors that are kept of a torn write: every other one, and the first alone.
 const TORN: [u64; 2] = [0x5555_5555_5555_5555, 1];
+
+/// How often dice are thrown over what was not synced at each operation.
+const DICE: u64 = 3;
+
+/// What a die says of an operation.
+fn thrown(seed: u64, at: usize) -> Fate {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (at as u64).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    state = (state ^ (state >> 31)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    match state >> 60 {
+        0..6 => Fate::Kept,
+        6..12 => Fate::Lost,
+        _ => Fate::Torn(state),
+    }
+}
 
 /// All cuts of a recording.
 pub fn cuts(operations: &[Operation]) -> Vec<Cut> {
@@ -52,6 +69,7 @@ pub fn cuts(operations: &[Operation]) -> Vec<Cut> {
         }
         if open.len() > 1 {
             all.push(Cut { end, loss: Loss::All });
+            all.extend((1..=DICE).map(|seed| Cut { end, loss: Loss::Dice(seed) }));
         }
     }
     all
@@ -61,11 +79,12 @@ impl Cut {
     /// The files after this cut.
     pub fn image(self, base: &Image, operations: &[Operation]) -> Image {
         let operations = &operations[..self.end];
-        let open = if self.loss == Loss::All { unsynced(operations) } else { Vec::new() };
+        let open = if matches!(self.loss, Loss::All | Loss::Dice(_)) { unsynced(operations) } else { Vec::new() };
         base.after(operations, |at| match self.loss {
             Loss::One(lost) if lost == at => Fate::Lost,
             Loss::Torn(torn, kept) if torn == at => Fate::Torn(kept),
             Loss::All if open.binary_search(&at).is_ok() => Fate::Lost,
+            Loss::Dice(seed) if open.binary_search(&at).is_ok() => thrown(seed, at),
             _ => Fate::Kept,
         })
     }

@@ -22,7 +22,7 @@ pub struct Looking {
 const JOURNALS: [&str; 2] = ["-wal", "-journal"];
 
 fn is_database(name: &str) -> bool {
-    !JOURNALS.iter().any(|end| name.ends_with(end))
+    !JOURNALS.iter().any(|end| name.ends_with(end)) && !name.ends_with("-mainstem-lock")
 }
 
 /// A number for the bytes of a database and its journals.
@@ -84,8 +84,11 @@ fn said_by(path: &Path) -> Result<u64, String> {
     Ok(hasher.finish())
 }
 
+/// What a primary has heard of where its replicas stand. It may be behind: whoever cannot be heard now is heard the next time.
+const HEARD: &str = "mainstem_replica";
+
 /// The whole content of a database as text, but for what differs from run to run: the time of captured operations, and
-/// where the file is.
+/// where the file is; and for [`HEARD`].
 pub fn everything(path: &Path) -> Result<String, rusqlite::Error> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let state: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
@@ -97,6 +100,9 @@ pub fn everything(path: &Path) -> Result<String, rusqlite::Error> {
     let tables: Vec<(String, String)> = tables.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
     for (name, sql) in tables {
         let _ = writeln!(text, "-- {name}: {sql}");
+        if name == HEARD {
+            continue;
+        }
         let words: Vec<String> = sql.split_whitespace().take(2).map(str::to_uppercase).collect();
         if words == ["CREATE", "TABLE"] {
             table(&db, &name, &|column| name == "mainstem_log" && column == "at", &mut text)?;

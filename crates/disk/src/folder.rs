@@ -14,7 +14,7 @@ pub struct Listing {
     next: u64,
 }
 
-/// Names and numbers on the disk, without shared memory, which does not outlive a crash, and lock files, which hold nothing.
+/// Names and numbers on the disk, without shared memory, which does not outlive a crash.
 fn look(root: &Path, below: &str, found: &mut BTreeMap<String, u64>) {
     let Ok(entries) = std::fs::read_dir(root.join(below)) else { return };
     for entry in entries.flatten() {
@@ -24,7 +24,7 @@ fn look(root: &Path, below: &str, found: &mut BTreeMap<String, u64>) {
         let Ok(status) = entry.metadata() else { continue };
         if status.is_dir() {
             look(root, &path, found);
-        } else if status.is_file() && !path.ends_with("-shm") && !path.ends_with("-mainstem-lock") {
+        } else if status.is_file() && !path.ends_with("-shm") {
             found.insert(path, status.ino());
         }
     }

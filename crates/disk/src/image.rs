@@ -16,7 +16,7 @@ pub enum Fate {
     Kept,
     /// It never was.
     Lost,
-    /// Of a write, the sectors whose bit is set are on the disk (bit `n` for sectors `n`, `n + 64`, …).
+    /// Of a write, the sectors whose bit is set are on the disk (bit `n` for sectors `n`, `n + 64`, …). Anything else is.
     Torn(u64),
 }
 

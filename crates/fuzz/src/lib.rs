@@ -54,9 +54,17 @@ pub fn target(name: &str) -> Option<&'static Target> {
     TARGETS.iter().find(|target| target.name == name)
 }
 
-/// Where the kept corpus of a target is.
-pub fn corpus(target: &Target) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target.name)
+impl Target {
+    /// What it begins from: its seeds, and what was found and kept, a line of hexadecimal digits each in
+    /// `crates/fuzz/corpus/NAME.hex`.
+    pub fn inputs(&self) -> Vec<Vec<u8>> {
+        let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus").join(format!("{}.hex", self.name));
+        let kept = match std::fs::read_to_string(&file) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+            read => read.unwrap_or_else(|e| panic!("{}: {e}", file.display())),
+        };
+        (self.seeds)().into_iter().chain(kept.lines().map(from_hex)).collect()
+    }
 }
 
 /// Splits bytes at a length that stands before them.

@@ -2,7 +2,7 @@
 //!
 //! `MAINSTEM_FUZZ=100` makes it a hundred times as many, `MAINSTEM_SEED=7` others.
 #![allow(clippy::print_stderr, reason = "a failure says for which bytes it fails")]
-use mainstem_fuzz::{Dice, TARGETS, corpus, mutate, target};
+use mainstem_fuzz::{Dice, TARGETS, mutate, target};
 
 fn number(name: &str, everyday: u64) -> u64 {
     std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(everyday)
@@ -15,20 +15,14 @@ impl Drop for Tried<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let digits: String = self.1.iter().map(|byte| format!("{byte:02x}")).collect();
-            let path = std::env::temp_dir().join(format!("mainstem-fuzz-{}", self.0));
-            let kept = std::fs::write(&path, self.1).map_or_else(|e| e.to_string(), |()| path.display().to_string());
-            eprintln!("{} fails for {digits} (kept in {kept})", self.0);
+            eprintln!("{} fails for these bytes, which belong into crates/fuzz/corpus/{}.hex:\n{digits}", self.0, self.0);
         }
     }
 }
 
 fn bounded(name: &str) {
     let target = target(name).expect("it is in the list");
-    let folder = corpus(target);
-    let mut files: Vec<_> = std::fs::read_dir(&folder).into_iter().flatten().map(|file| file.expect("it can be listed").path()).collect();
-    files.sort();
-    let kept = files.iter().map(|path| std::fs::read(path).expect("it is there"));
-    let inputs: Vec<Vec<u8>> = (target.seeds)().into_iter().chain(kept).collect();
+    let inputs = target.inputs();
     let try_it = |bytes: &[u8]| {
         let _tried = Tried(name, bytes);
         (target.run)(bytes);

@@ -6,6 +6,7 @@ mod blame;
 
 pub use blame::{Blame, CellBlame, Contributor, Gone, Origin, RenumberedAway, Rule, blame};
 
+use crate::cleanup::check_horizon;
 use crate::error::{Error, Result};
 use crate::primary::RowVisitor;
 use crate::store::Transaction;
@@ -67,6 +68,8 @@ pub struct RowHistory {
     pub next: Option<RowPlace>,
     /// At the beginning of a row that was there when the dataset was published: who did that, and when it was accepted.
     pub published: Option<(Header, Time)>,
+    /// Where row changes were collected: the version up to which nothing is known.
+    pub collected: Option<u64>,
 }
 
 /// A table at a version: which one it is, as it was then, and as it is last known.
@@ -149,6 +152,7 @@ impl TableThen {
 
     /// The row of one key as it was at a version.
     fn row(&self, tx: &mut dyn Transaction, key: &Key, version: u64) -> Result<Option<Row>> {
+        check_horizon(tx, version)?;
         self.check_key(version)?;
         if key.len() != self.then.key.len() {
             return Err(Error::invalid(format!("a key of {} has {} parts", self.then.name, self.then.key.len())));
@@ -215,16 +219,29 @@ fn stored_at(last: &NamedTable, stored: &mainstem_core::schema::Table, id: mains
     last.position(id).and_then(|at| stored.column(&last.columns[at].name))
 }
 
+/// What happened to a row after a version, up to the place's, oldest first.
+pub fn touches_after(tx: &mut dyn Transaction, row: &RowPlace, after: u64) -> Result<Vec<Touch>> {
+    let table = TableThen::find(tx, &row.table, row.version)?;
+    check_horizon(tx, after)?;
+    let mut touches = tx.past(table.id(), &row.key, after.saturating_add(1)..=row.version, usize::MAX)?;
+    touches.reverse();
+    Ok(touches)
+}
+
 /// What happened to a row up to a version, newest first, at least `limit` things where there are as many. A row that
 /// was moved is followed to the key it had.
 pub fn row_history(tx: &mut dyn Transaction, from: &RowPlace, limit: usize) -> Result<RowHistory> {
     let table = TableThen::find(tx, &from.table, from.version)?;
-    let mut history = RowHistory::default();
+    let horizon = tx.horizon()?;
+    let mut history = RowHistory { collected: Some(horizon).filter(|horizon| *horizon > 0), ..RowHistory::default() };
     let mut place = RowPlace { version: from.version, ..from.clone() };
     loop {
         let missing = limit.saturating_sub(history.happenings.len()).clamp(1, TOUCHES_AT_ONCE);
         let touches = tx.past(table.id(), &place.key, 1..=place.version, missing)?;
         let Some(oldest) = touches.last().map(|touch| touch.version) else {
+            if horizon > 0 {
+                return Ok(history);
+            }
             history.published = published(tx, &table, &place.key, history.happenings.last())?;
             return Ok(history);
         };

@@ -3,7 +3,7 @@ use crate::error::Result;
 use mainstem_core::change::{Change, Shape};
 use mainstem_core::chronicle::{Chronicle, TableId};
 use mainstem_core::conflict::Conflict;
-use mainstem_core::event::{Digest, Event, TableDigest, Version, Waiting};
+use mainstem_core::event::{Digest, Event, Restored, TableDigest, Version, Waiting};
 use mainstem_core::stamp::{ReplicaId, Time};
 use mainstem_core::value::Key;
 use std::ops::RangeInclusive;
@@ -96,6 +96,8 @@ pub trait Ledger {
     fn waiting(&mut self) -> Result<Vec<(Version, Waiting)>>;
     /// Versions after `after` in which rows of this replica were renumbered.
     fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<mainstem_core::event::Renumbered>>;
+    /// The last restore, whose epoch is in force; none where the genesis' is.
+    fn restored(&mut self) -> Result<Option<Restored>>;
     /// The policy in force, as TOML.
     fn policy_text(&mut self) -> Result<String>;
     /// What tables and columns were called when, from the first event and every version's steps.

@@ -3,6 +3,7 @@
 //! Invariant: no technology here. SQLite, HTTP and files are adapters; time, randomness and names are arguments.
 #![warn(missing_docs)]
 
+pub mod audit;
 pub mod body;
 pub mod changeset_file;
 pub mod changeset_json;
@@ -18,6 +19,7 @@ pub mod primary;
 pub mod rebase;
 pub mod replica;
 pub mod schema_merge;
+pub mod stale;
 pub mod store;
 pub mod sync;
 pub mod tables;

@@ -4,6 +4,7 @@
 //! Deliberately absent: who may do what (the server's matter), and how rows and events are stored.
 mod pages;
 
+use crate::audit::{self, Differing, Findings, Link};
 use crate::body::{Body, Digests, Written};
 use crate::cleanup::{self, Cleanup, Rehearsal, check_horizon};
 use crate::error::{Error, Result};
@@ -11,7 +12,8 @@ use crate::history::{self, Blame, RowHistory, RowPlace};
 use crate::ledger::{Appended, Head, Ledger};
 use crate::policy_text;
 use crate::primary::{
-    Acquaintance, Cursor, Description, Item, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink, SnapshotStart,
+    Acquaintance, Cursor, Deleted, Description, Item, KnownReplica, Pages, Primary, Pull, Pushed, Recent, RowVisitor, Seen, SnapshotSink,
+    SnapshotStart,
 };
 use crate::rebase::{Effects, Ground, Outcome, Place, rebase};
 use crate::store::{Store, Transaction};
@@ -22,7 +24,7 @@ use mainstem_core::ErrorKind;
 use mainstem_core::change::{Front, Header};
 use mainstem_core::chronicle::Chronicle;
 use mainstem_core::conflict::Conflict;
-use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Version, Waiting};
+use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Restored, Version, Waiting};
 use mainstem_core::format::event as event_format;
 use mainstem_core::planted::{self, Bug};
 use mainstem_core::policy::{Mode, Policy};
@@ -34,6 +36,8 @@ use pages::{Checked, OnePage};
 
 /// Rows that a snapshot hands over at once.
 const SNAPSHOT_ROWS: usize = 1_000;
+/// Versions before its own that a snapshot names.
+const RECENT_MAX: u64 = 1_000;
 
 impl Ground for dyn Transaction + '_ {
     fn touches(&mut self, table: &str, key: &Key, after: u64) -> Result<Vec<Touch>> {
@@ -125,6 +129,25 @@ impl<S: Store> LocalPrimary<S> {
         Ok(primary)
     }
 
+    /// Begins a new epoch, for a store that was put back to an older copy: `from` says which.
+    pub fn restored(&mut self, from: &str, actor: &str) -> Result<Restored> {
+        let mut tx = self.store.begin()?;
+        let restored = restore_in(&mut *tx, &self.around, from, actor)?;
+        tx.commit()?;
+        Ok(restored)
+    }
+
+    /// Throws everything away that is folded from events and pages, and folds it again, in one transaction. Returns how it
+    /// differed, and says where stored rows, which no fold brings back, are not what they were.
+    pub fn rebuild(&mut self, findings: Findings<'_>) -> Result<Vec<Differing>> {
+        let mut tx = self.store.begin()?;
+        let differing = tx.rebuild()?;
+        tx.commit()?;
+        self.absorb()?;
+        audit::check_rows(&mut *self.store.begin_read()?, findings)?;
+        Ok(differing)
+    }
+
     /// Takes what other programs wrote straight into the tables as a version of its own.
     fn absorb(&mut self) -> Result<()> {
         let mut tx = self.store.begin_read()?;
@@ -156,15 +179,35 @@ fn genesis(tx: &mut dyn Transaction) -> Result<Genesis> {
 
 fn describe(tx: &mut dyn Transaction) -> Result<Description> {
     let genesis = genesis(tx)?;
+    let restored = tx.restored()?;
     Ok(Description {
         dataset: genesis.dataset,
         lineage: genesis.lineage,
-        epoch: genesis.epoch,
+        epoch: restored.as_ref().map_or(genesis.epoch, |r| r.epoch),
         head: tx.head()?,
         policy: tx.policy_text()?,
         tables: tx.digests()?,
+        restored,
         horizon: tx.horizon()?,
     })
+}
+
+fn epoch(tx: &mut dyn Transaction, genesis: &Genesis) -> Result<u128> {
+    Ok(tx.restored()?.map_or(genesis.epoch, |r| r.epoch))
+}
+
+fn restore_in(tx: &mut dyn Transaction, around: &Around, from: &str, actor: &str) -> Result<Restored> {
+    let genesis = genesis(tx)?;
+    let restored = Restored {
+        epoch: around.random(),
+        before: epoch(tx, &genesis)?,
+        version: tx.head()?.version,
+        from: from.to_owned(),
+        actor: actor.to_owned(),
+        at: Time::from_ms(around.now_ms()),
+    };
+    append(tx, &Event::Restored(restored.clone()))?;
+    Ok(restored)
 }
 
 /// Refuses a replica that belongs elsewhere, or that knows a version this primary never had.
@@ -181,7 +224,8 @@ fn check_known(tx: &mut dyn Transaction, known: &Acquaintance) -> Result<()> {
         )
         .hint("mainstem clone ADDRESS NEW.db to work on that dataset, or check the address with mainstem config remote"));
     }
-    let is_known = genesis.epoch == known.epoch && tx.version_hash(known.version)? == Some(known.hash) || planted::is(Bug::F3);
+    let is_here = epoch(tx, &genesis)? == known.epoch && tx.version_hash(known.version)? == Some(known.hash);
+    let is_known = is_here || planted::is(Bug::F3);
     if !is_known {
         return Err(Error::new(
             ErrorKind::Conflict,
@@ -265,7 +309,12 @@ fn accept(
     if !released.is_empty() && !outcome.waiting.is_empty() {
         return Ok(None);
     }
-    let Outcome { schema, conflicts, waiting, renumbered } = outcome;
+    let Outcome { schema, mut conflicts, waiting, mut renumbered } = outcome;
+    for conflict in &front.conflicts {
+        if tx.conflict(conflict.id)?.is_none() && conflicts.iter().all(|c| c.id != conflict.id) {
+            conflicts.push(Conflict { version: place.version, ..conflict.clone() });
+        }
+    }
     let tables = tx.schema();
     let waiting: Vec<Waiting> = waiting
         .into_iter()
@@ -277,6 +326,11 @@ fn accept(
     let written = body.finish(tx)?;
     let now = Time::from_ms(around.now_ms());
     let mut version = version_of(place.version, front.header.clone(), now.max(front.header.at), written);
+    if let Some(again) = &front.again {
+        renumbered.extend(again.renumbered.iter().cloned());
+        version.was.clone_from(&again.was);
+        version.stands_for.clone_from(&again.stands_for);
+    }
     version.resolved = answered(tx, front)?;
     version.schema = schema;
     version.conflicts = conflicts;
@@ -343,6 +397,9 @@ impl<S: Store> LocalPrimary<S> {
     fn recognise(tx: &mut dyn Transaction, front: &Front) -> Result<Option<Pushed>> {
         if let Some(version) = tx.find_write(front.header.write_id)?.filter(|_| !planted::is(Bug::I1)) {
             return Ok(Some(Pushed::Already { version }));
+        }
+        if front.again.is_some() {
+            return Ok(None);
         }
         let last = tx.last_sequence(front.header.replica)?;
         if planted::is(Bug::F2) && front.header.sequence <= last {
@@ -434,6 +491,11 @@ impl<S: Store> Primary for LocalPrimary<S> {
             };
             pages = Some(total);
             if pull.next.page == 0 {
+                // The chain of events goes through those that are no versions, so whoever checks it needs them.
+                for (event, hash) in tx.events_before(pull.next.version)? {
+                    bytes += event.len();
+                    pull.items.push(Item::Event(event, hash));
+                }
                 let (event, hash) =
                     tx.version_event(pull.next.version)?.ok_or_else(|| Error::corrupt("a version is missing in the ledger"))?;
                 bytes += event.len();
@@ -459,14 +521,17 @@ impl<S: Store> Primary for LocalPrimary<S> {
         let mut tx = self.store.begin_read()?;
         let description = describe(&mut *tx)?;
         let schema = tx.schema();
-        let hash = tx.version_hash(description.head.version)?.ok_or_else(|| Error::corrupt("the head version is missing"))?;
+        let lost = || Error::corrupt("the head version is missing");
+        let hash = tx.version_hash(description.head.version)?.ok_or_else(lost)?;
+        let head = tx.version(description.head.version)?.ok_or_else(lost)?;
+        let recent = recent(&mut *tx, description.head.version)?;
         let conflicts = tx.conflicts(false)?;
         let mut waiting = Vec::new();
         for (version, change) in tx.waiting()? {
             let (event, hash) = tx.version_event(version.version)?.ok_or_else(|| Error::corrupt("a version is missing in the ledger"))?;
             waiting.push((event, hash, change));
         }
-        sink.begin(&SnapshotStart { description, schema: (*schema).clone(), hash, conflicts, waiting })?;
+        sink.begin(&SnapshotStart { description, schema: (*schema).clone(), head, hash, recent, conflicts, waiting })?;
         for table in 0..schema.tables.len() {
             let mut page: Vec<Row> = Vec::with_capacity(SNAPSHOT_ROWS);
             tx.scan(table, &mut |row| {
@@ -482,6 +547,10 @@ impl<S: Store> Primary for LocalPrimary<S> {
             }
         }
         Ok(())
+    }
+
+    fn find_write(&mut self, write_id: u128) -> Result<Option<u64>> {
+        self.store.begin_read()?.find_write(write_id)
     }
 
     fn version_hash(&mut self, version: u64) -> Result<Option<mainstem_core::event::Digest>> {
@@ -513,8 +582,36 @@ impl<S: Store> Primary for LocalPrimary<S> {
         history::row_history(&mut *self.store.begin_read()?, from, limit)
     }
 
+    fn touches(&mut self, row: &RowPlace, after: u64) -> Result<Vec<Touch>> {
+        history::touches_after(&mut *self.store.begin_read()?, row, after)
+    }
+
     fn blame(&mut self, place: &RowPlace) -> Result<Blame> {
         history::blame(&mut *self.store.begin_read()?, place)
+    }
+
+    fn events(&mut self, after: u64, bytes_max: usize) -> Result<Vec<Link>> {
+        let mut tx = self.store.begin_read()?;
+        let last = tx.head()?.events;
+        let (mut links, mut bytes_there) = (Vec::new(), 0);
+        for position in after + 1..=last {
+            if bytes_there >= bytes_max && !links.is_empty() {
+                break;
+            }
+            // A position without an event is for the reader to see.
+            let Some((bytes, hash)) = tx.event(position)? else { continue };
+            bytes_there += bytes.len();
+            links.push(Link { position, bytes, hash });
+        }
+        Ok(links)
+    }
+
+    fn examine(&mut self, findings: Findings<'_>) -> Result<u64> {
+        self.absorb()?;
+        let mut tx = self.store.begin_read()?;
+        let rows = audit::check_rows(&mut *tx, findings)?;
+        audit::report(&tx.examine()?, findings)?;
+        Ok(rows)
     }
 
     fn chronicle(&mut self) -> Result<Chronicle> {
@@ -523,6 +620,18 @@ impl<S: Store> Primary for LocalPrimary<S> {
 
     fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>> {
         self.store.begin_read()?.conflicts(open_only)
+    }
+
+    fn begin_epoch(&mut self, known: &Acquaintance, actor: &str) -> Result<u128> {
+        let mut tx = self.store.begin()?;
+        let genesis = genesis(&mut *tx)?;
+        let now = epoch(&mut *tx, &genesis)?;
+        if genesis.lineage != known.lineage || now != known.epoch || tx.version_hash(known.version)? == Some(known.hash) {
+            return Ok(now);
+        }
+        let restored = restore_in(&mut *tx, &self.around, "a copy that somebody put in its place", actor)?;
+        tx.commit()?;
+        Ok(restored.epoch)
     }
 
     fn set_policy(&mut self, text: &str, actor: &str) -> Result<()> {
@@ -557,6 +666,10 @@ impl<S: Store> Primary for LocalPrimary<S> {
         tombstones::visit(&mut *self.store.begin_read()?, self.around.now_ms(), wanted, visit)
     }
 
+    fn deleted_since(&mut self, table: &str, keys: &[Key], after: u64) -> Result<Vec<Deleted>> {
+        tombstones::deleted_since(&mut *self.store.begin_read()?, table, keys, after)
+    }
+
     fn cleanup(&mut self, actor: &str, rehearsal: Rehearsal) -> Result<Cleanup> {
         let mut tx = self.store.begin()?;
         let done = cleanup::cleanup(&mut *tx, self.around.now_ms(), actor)?;
@@ -565,4 +678,15 @@ impl<S: Store> Primary for LocalPrimary<S> {
         }
         Ok(done)
     }
+}
+
+/// How the versions before one are recognised, newest first.
+fn recent(tx: &mut dyn Transaction, head: u64) -> Result<Vec<Recent>> {
+    let mut recent = Vec::new();
+    for number in (head.saturating_sub(RECENT_MAX).max(1)..head).rev() {
+        let lost = || Error::corrupt("a version is missing in the ledger");
+        let (hash, version) = (tx.version_hash(number)?.ok_or_else(lost)?, tx.version(number)?.ok_or_else(lost)?);
+        recent.push(Recent { version: number, hash, write_id: version.header.write_id });
+    }
+    Ok(recent)
 }

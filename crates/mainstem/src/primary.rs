@@ -1,16 +1,17 @@
 //! Where accepted versions live, near or far.
+use crate::audit::{Findings, Link};
 use crate::cleanup::{Cleanup, Rehearsal};
 use crate::error::Result;
 use crate::history::{Blame, RowHistory, RowPlace};
-use crate::ledger::Head;
+use crate::ledger::{Head, Touch};
 use crate::tombstones::{Tombstone, Wanted};
 use mainstem_core::change::{Change, Front};
 use mainstem_core::chronicle::Chronicle;
-use mainstem_core::conflict::Conflict;
-use mainstem_core::event::{Digest, TableDigest, Version, Waiting};
+use mainstem_core::conflict::{Conflict, Image};
+use mainstem_core::event::{Digest, Restored, TableDigest, Version, Waiting};
 use mainstem_core::schema::Schema;
 use mainstem_core::stamp::{ReplicaId, Time};
-use mainstem_core::value::Row;
+use mainstem_core::value::{Key, Row};
 
 /// What a primary says of itself.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct Description {
     pub policy: String,
     /// Every table's digest at the head.
     pub tables: Vec<TableDigest>,
+    /// The restore that began the epoch; none in the first.
+    pub restored: Option<Restored>,
     /// The oldest version a replica may hold; one with an earlier version must re-seed.
     pub horizon: u64,
 }
@@ -54,6 +57,17 @@ pub struct KnownReplica {
     pub is_expired: bool,
     /// True where a cleanup has removed what it would need: it must re-seed.
     pub must_reseed: bool,
+}
+
+/// A row that was deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deleted {
+    /// The row.
+    pub key: Key,
+    /// The version that deleted it.
+    pub version: u64,
+    /// The row as it was last, by column name.
+    pub image: Image,
 }
 
 /// What a replica knows of its primary, presented with each request so that a stranger is refused.
@@ -156,6 +170,17 @@ pub trait SnapshotSink {
     fn rows(&mut self, table: usize, rows: &[Row]) -> Result<()>;
 }
 
+/// How a version that a replica never received is recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recent {
+    /// The version.
+    pub version: u64,
+    /// Its event's hash.
+    pub hash: Digest,
+    /// The write id of the changeset it was.
+    pub write_id: u128,
+}
+
 /// What a snapshot begins with.
 #[derive(Clone, Debug)]
 pub struct SnapshotStart {
@@ -163,8 +188,12 @@ pub struct SnapshotStart {
     pub description: Description,
     /// The schema at that version.
     pub schema: Schema,
+    /// The version's event.
+    pub head: Version,
     /// The version's event hash.
     pub hash: Digest,
+    /// The versions before it, newest first, as far as a replica may need them should they be lost here some day.
+    pub recent: Vec<Recent>,
     /// Conflicts, open and answered.
     pub conflicts: Vec<Conflict>,
     /// The events (bytes and hash) of versions with changes that wait, and those changes.
@@ -179,12 +208,16 @@ pub trait Primary {
     /// What this primary is and where it stands.
     fn describe(&mut self) -> Result<Description>;
     /// Offers one changeset. The primary merges it onto its head with the dataset's policy and appends one version,
-    /// all in one transaction. Repeating a push is harmless: it answers [`Pushed::Already`].
+    /// all in one transaction. Repeating a push is harmless: it answers [`Pushed::Already`]. A changeset that was accepted
+    /// before the primary was restored from an older copy keeps its write id, so that whoever offers it again first brings
+    /// it back, and its number is not checked: numbers count within one epoch.
     fn push(&mut self, known: &Acquaintance, front: &Front, pages: &mut dyn Pages) -> Result<Pushed>;
     /// What is new from `from` on, in at most about `bytes_max` bytes (but at least one item where there is any).
     fn pull(&mut self, known: &Acquaintance, from: Cursor, bytes_max: usize) -> Result<Pull>;
     /// Everything at the head, for a new replica.
     fn snapshot(&mut self, sink: &mut dyn SnapshotSink) -> Result<()>;
+    /// The version that a changeset became; none where it was not accepted.
+    fn find_write(&mut self, write_id: u128) -> Result<Option<u64>>;
     /// The hash of a version's event.
     fn version_hash(&mut self, version: u64) -> Result<Option<Digest>>;
     /// A version's event.
@@ -197,12 +230,23 @@ pub trait Primary {
     /// What happened to a row up to a version, newest first: at least `limit` things where there are as many, a version's
     /// never divided. The table may be gone since.
     fn row_history(&mut self, from: &RowPlace, limit: usize) -> Result<RowHistory>;
+    /// What happened to a row after a version, up to the place's version, oldest first.
+    fn touches(&mut self, row: &RowPlace, after: u64) -> Result<Vec<Touch>>;
     /// Where each cell of a row at a version comes from. `NotFound` where no version up to it ever had such a row.
     fn blame(&mut self, place: &RowPlace) -> Result<Blame>;
+    /// The events after a position, oldest first, in at most about `bytes_max` bytes (but at least one where there is any).
+    fn events(&mut self, after: u64, bytes_max: usize) -> Result<Vec<Link>>;
+    /// Compares stored rows with the latest version's digests, and what is folded with events and pages. Returns how many
+    /// rows there are.
+    fn examine(&mut self, findings: Findings<'_>) -> Result<u64>;
     /// What tables and columns were called when.
     fn chronicle(&mut self) -> Result<Chronicle>;
     /// Conflicts, oldest first.
     fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>>;
+    /// Begins a new epoch where this primary does not have the version that a replica of the same epoch holds: somebody put
+    /// an older copy in its place. Returns the epoch in force; nothing happens where the version is known, or an epoch was
+    /// begun since.
+    fn begin_epoch(&mut self, known: &Acquaintance, actor: &str) -> Result<u128>;
     /// Replaces the policy.
     fn set_policy(&mut self, text: &str, actor: &str) -> Result<()>;
     /// A replica says which version it holds, after each push and pull. Nothing hangs on it at once: where the primary is
@@ -213,6 +257,8 @@ pub trait Primary {
     /// Visits the tombstones that are wanted, oldest first: remembered deletions, and rows that are marked as deleted where the
     /// policy names the column.
     fn tombstones(&mut self, wanted: &Wanted, visit: &mut dyn FnMut(&Tombstone) -> Result<()>) -> Result<()>;
+    /// Which of these rows were deleted after a version, each with its last deletion, whatever was made of the key since.
+    fn deleted_since(&mut self, table: &str, keys: &[Key], after: u64) -> Result<Vec<Deleted>>;
     /// Removes the tombstones that have expired and that every replica which is not expired has heard of; moves the
     /// horizon; marks replicas that must re-seed. All of it is one event in one transaction, and nothing at all happens
     /// where there is nothing to remove. `Rehearsal::DryRun` does the same and then undoes it.

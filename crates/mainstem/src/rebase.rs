@@ -41,6 +41,17 @@ pub trait Ground: Tables {
     fn steps(&mut self, after: u64) -> Result<Vec<SchemaChange>>;
 }
 
+/// What happened to a row after the front's base. What the front was made on in an earlier epoch is its own side's doing,
+/// whoever did it.
+pub(crate) fn touches<G: Ground + ?Sized>(ground: &mut G, front: &Front, table: &str, key: &Key) -> Result<Vec<Touch>> {
+    let mut touches = ground.touches(table, key, front.header.base_version)?;
+    let made_on = &front.header.made_on;
+    for touch in touches.iter_mut().filter(|t| t.was.iter().any(|was| made_on.iter().any(|past| past.includes(was)))) {
+        touch.replica = front.header.replica;
+    }
+    Ok(touches)
+}
+
 /// Where a rebase lands.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
@@ -261,8 +272,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
     fn decide(&mut self, index: usize, table: usize, change: Change) -> Result<()> {
         let row = self.ground.get(table, &change.key)?;
         let name = self.schema.tables[table].name.clone();
-        let touches =
-            if self.is_moved_on() { self.ground.touches(&name, &change.key, self.front.header.base_version)? } else { Vec::new() };
+        let touches = if self.is_moved_on() { touches(self.ground, self.front, &name, &change.key)? } else { Vec::new() };
         let shape = &self.lanes[index].shape;
         let ours = Ours { shape, change: &change, replica: self.front.header.replica, actor: &self.front.header.actor };
         let theirs = Theirs { row: row.as_ref(), touches: &touches, primary: self.place.primary };

@@ -1,6 +1,6 @@
 //! A copy that people edit.
 use crate::error::Result;
-use crate::primary::{Acquaintance, Cursor, Pages, Pull};
+use crate::primary::{Acquaintance, Cursor, Pages, Primary, Pull};
 use mainstem_core::change::{Change, Choice, Front, Shape};
 use mainstem_core::conflict::{Conflict, Image};
 use mainstem_core::event::{Digest, Version};
@@ -140,6 +140,37 @@ pub struct Received {
     pub cursor: Cursor,
 }
 
+/// Where a replica goes back to, because its primary lost what came after.
+#[derive(Clone, Debug)]
+pub struct Rewind {
+    /// The primary's epoch now.
+    pub epoch: u128,
+    /// The last version that both have.
+    pub version: Version,
+    /// That version's hash.
+    pub hash: Digest,
+}
+
+/// What becomes of writes that capture did not see when a snapshot replaces the rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unseen {
+    /// Nothing is done while there are any.
+    Refused,
+    /// They go: somebody has said that the primary's rows shall stand.
+    Overwritten,
+}
+
+/// What a re-seed did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reseeded {
+    /// The version held now.
+    pub version: u64,
+    /// Rows that were written or removed here.
+    pub rows: u64,
+    /// Unsent edits of rows that are gone at the primary, kept as conflicts.
+    pub conflicts: u64,
+}
+
 /// Reports progress of long work: what is done, how many, of how many (zero where unknown).
 pub type Progress<'a> = &'a mut dyn FnMut(&str, u64, u64);
 
@@ -166,10 +197,22 @@ pub trait Replica {
     fn receive(&mut self, pull: &Pull) -> Result<Received>;
     /// Finds writes that capture missed, by comparing every row with the primary's at the version held here, and
     /// records them as local edits. Returns how many rows.
-    fn reconcile(&mut self, primary: &mut dyn crate::primary::Primary, progress: Progress<'_>) -> Result<u64>;
+    fn reconcile(&mut self, primary: &mut dyn Primary, progress: Progress<'_>) -> Result<u64>;
     /// Compares every table's stored rows with what capture believes, by digest, and notes tables that differ, so that a
     /// write made with triggers off is found before anything is sent.
     fn check(&mut self) -> Result<()>;
+    /// The versions it holds or held whose hash it knows, oldest first; the last is the one it holds.
+    fn line(&mut self) -> Result<Vec<(u64, Digest)>>;
+    /// The epochs that it has left for later ones, to which it does not go back.
+    fn epochs_left(&mut self) -> Result<Vec<u128>>;
+    /// Goes back to a version that the primary still has, in one transaction and without touching a row: what came after it
+    /// is unsent work from here on, ahead of this replica's own, each changeset under its write id. Where the pages of
+    /// those versions are not kept, the primary's rows tell what they were. Returns how many versions are offered again.
+    fn rewind(&mut self, to: &Rewind, primary: &mut dyn Primary, progress: Progress<'_>) -> Result<u64>;
+    /// Replaces the base version by a snapshot at the primary's head and lays the unsent work on top, in one transaction
+    /// after the snapshot has come whole. Rows that are the same are not written. `Conflict` with the code
+    /// `unseen_behind_horizon` where capture has missed writes, unless they may go.
+    fn reseed(&mut self, primary: &mut dyn Primary, unseen: Unseen, progress: Progress<'_>) -> Result<Reseeded>;
     /// True where capture may have missed writes, so that [`Replica::reconcile`] must run before anything is sent.
     fn needs_reconcile(&mut self) -> Result<bool>;
     /// Gives the changeset and those after it sequence numbers from `first` on.
@@ -190,7 +233,7 @@ pub trait Replica {
     /// taken, or whose parent is not there, refuses them all. Gives how many were written.
     fn put_back(&mut self, rows: &[PutBack]) -> Result<u64>;
     /// Compares stored rows with what capture believes. `reference` gives the primary's rows, where there is one.
-    fn verify(&mut self, reference: Option<&mut dyn crate::primary::Primary>, progress: Progress<'_>) -> Result<Verified>;
+    fn verify(&mut self, reference: Option<&mut dyn Primary>, progress: Progress<'_>) -> Result<Verified>;
     /// Applies a changeset from a file as local edits, by the same rules as a push. Returns rows changed and conflicts.
     fn import(&mut self, front: &Front, pages: &mut dyn Pages) -> Result<(u64, Vec<Conflict>)>;
     /// Streams one table's rows in key order, with its column names.

@@ -243,7 +243,7 @@ fn keep_what_goes<G: Ground + ?Sized>(
     for row in rows {
         let key = schema.tables[table].key_of(&row);
         if place.head > front.header.base_version {
-            let touches = ground.touches(&schema.tables[table].name, &key, front.header.base_version)?;
+            let touches = crate::rebase::touches(ground, front, &schema.tables[table].name, &key)?;
             if let Some(conflict) = edit_of_dropped(&schema.tables[table], &key, &row, position, &touches, front, place.version) {
                 out.conflicts.push(conflict);
             }

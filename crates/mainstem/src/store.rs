@@ -1,4 +1,5 @@
 //! What an embedded primary stands on: ledger and tables in one transaction.
+use crate::audit::Differing;
 use crate::error::Result;
 use crate::ledger::Ledger;
 use crate::primary::KnownReplica;
@@ -25,6 +26,8 @@ pub trait Transaction: Ledger + Tables {
     fn commit(self: Box<Self>) -> Result<()>;
     /// A version's event as its bytes and hash.
     fn version_event(&mut self, version: u64) -> Result<Option<(Vec<u8>, Digest)>>;
+    /// The events between a version and the one before it, as bytes and hashes, in order.
+    fn events_before(&mut self, version: u64) -> Result<Vec<(Vec<u8>, Digest)>>;
     /// From here on, what other programs write into the tables is noticed.
     fn watch(&mut self) -> Result<()>;
     /// True where other programs wrote into the tables since the last [`Transaction::take_direct`].
@@ -32,6 +35,10 @@ pub trait Transaction: Ledger + Tables {
     /// Visits the net row changes that other programs made, which are in the tables already, with this transaction to
     /// write to; then returns their schema steps. Forgotten afterwards.
     fn take_direct(&mut self, visit: VisitDirect<'_>) -> Result<Vec<SchemaChange>>;
+    /// Folds events and pages again beside the projections, and tells how those differ. Changes nothing.
+    fn examine(&mut self) -> Result<Vec<Differing>>;
+    /// Throws every projection away and folds it again from events and pages. Returns how they differed.
+    fn rebuild(&mut self) -> Result<Vec<Differing>>;
     /// The replicas that were ever seen, those seen last first. No fold of events: they tell of themselves. Whether one is
     /// expired is the policy's to say, and not said here.
     fn replicas(&mut self) -> Result<Vec<KnownReplica>>;

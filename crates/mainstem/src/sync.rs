@@ -4,14 +4,18 @@
 //! step may be repeated, lost or cut short.
 use crate::error::{Error, Result};
 use crate::primary::{Acquaintance, Primary, Pushed, Seen};
-use crate::replica::{Progress, Replica};
+use crate::replica::{Progress, Replica, Rewind, Unseen};
 use mainstem_core::ErrorKind;
+use mainstem_core::event::Digest;
 use mainstem_core::planted::{self, Bug};
 
 /// About how many bytes one pull asks for.
 const PULL_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How often push and pull take turns before a sync leaves the rest to the next one.
 const ROUNDS_MAX: usize = 8;
+/// How often in one push or pull the replica finds its way back to a history shared with its primary: once after a
+/// restore, once from behind the horizon, and once more for what happens in between.
+const MENDS_MAX: usize = 3;
 
 /// What a push, pull or sync did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +38,14 @@ pub struct Report {
     pub renumbered: u64,
     /// Rows whose change capture had missed and a comparison found.
     pub reconciled: u64,
+    /// Versions that the primary had lost and that are offered to it again from here.
+    pub offered_again: u64,
+    /// True where the primary began a new epoch, which this replica follows.
+    pub is_restored: bool,
+    /// True where the replica began again from a snapshot.
+    pub is_reseeded: bool,
+    /// Unsent edits of rows that are gone at the primary, which the snapshot made conflicts.
+    pub edits_of_gone_rows: u64,
     /// The version held now.
     pub version: u64,
 }
@@ -41,7 +53,7 @@ pub struct Report {
 /// Closes the working changes and offers every unsent changeset to the primary.
 pub fn push(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, progress: Progress<'_>) -> Result<Report> {
     let mut report = Report::default();
-    push_all(replica, primary, actor, progress, &mut report)?;
+    mending(replica, primary, actor, progress, &mut report, push_all)?;
     tell(replica, primary, actor)?;
     finish(replica, report)
 }
@@ -49,7 +61,7 @@ pub fn push(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, p
 /// Brings the replica to the primary's head, with local work rebased on top.
 pub fn pull(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, progress: Progress<'_>) -> Result<Report> {
     let mut report = Report::default();
-    pull_all(replica, primary, actor, progress, &mut report)?;
+    mending(replica, primary, actor, progress, &mut report, pull_all)?;
     tell(replica, primary, actor)?;
     finish(replica, report)
 }
@@ -58,14 +70,129 @@ pub fn pull(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, p
 pub fn sync(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, progress: Progress<'_>) -> Result<Report> {
     let mut report = Report::default();
     for _ in 0..ROUNDS_MAX {
-        push_all(replica, primary, actor, progress, &mut report)?;
-        pull_all(replica, primary, actor, progress, &mut report)?;
+        mending(replica, primary, actor, progress, &mut report, push_all)?;
+        mending(replica, primary, actor, progress, &mut report, pull_all)?;
         if replica.standing()?.unsent == 0 {
             break;
         }
     }
     tell(replica, primary, actor)?;
     finish(replica, report)
+}
+
+/// Takes the primary's rows again, whatever became of those here, with the unsent work on top; then syncs.
+pub fn reseed(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, progress: Progress<'_>) -> Result<Report> {
+    let mut report = Report::default();
+    // A stranger, or a primary that lost what is held here, is no place to begin again from.
+    let known = known(replica)?;
+    let from = replica.cursor()?;
+    match primary.pull(&known, from, 1) {
+        Err(e) if e.code == "other_epoch" => follow(replica, primary, actor, progress, &mut report, e)?,
+        Err(e) if e.code != "behind_horizon" => return Err(e),
+        _ => {}
+    }
+    begin_again(replica, primary, Unseen::Overwritten, progress, &mut report)?;
+    let synced = sync(replica, primary, actor, progress)?;
+    let (is_restored, edits_of_gone_rows) =
+        (report.is_restored | synced.is_restored, report.edits_of_gone_rows + synced.edits_of_gone_rows);
+    Ok(Report { offered_again: report.offered_again + synced.offered_again, is_restored, is_reseeded: true, edits_of_gone_rows, ..synced })
+}
+
+/// A push or pull.
+type Step = fn(&mut dyn Replica, &mut dyn Primary, &str, Progress<'_>, &mut Report) -> Result<()>;
+
+/// Takes a step; where replica and primary no longer share the history between them, it is mended first.
+fn mending(
+    replica: &mut dyn Replica,
+    primary: &mut dyn Primary,
+    actor: &str,
+    progress: Progress<'_>,
+    report: &mut Report,
+    step: Step,
+) -> Result<()> {
+    for _ in 0..MENDS_MAX {
+        match step(replica, primary, actor, progress, report) {
+            Err(e) if e.code == "other_epoch" => follow(replica, primary, actor, progress, report, e)?,
+            Err(e) if e.code == "behind_horizon" => begin_again(replica, primary, Unseen::Refused, progress, report)?,
+            done => return done,
+        }
+    }
+    step(replica, primary, actor, progress, report)
+}
+
+fn begin_again(
+    replica: &mut dyn Replica,
+    primary: &mut dyn Primary,
+    unseen: Unseen,
+    progress: Progress<'_>,
+    report: &mut Report,
+) -> Result<()> {
+    let reseeded = replica.reseed(primary, unseen, progress)?;
+    report.is_reseeded = true;
+    report.edits_of_gone_rows += reseeded.conflicts;
+    report.pulled_changes += reseeded.rows;
+    Ok(())
+}
+
+/// The primary does not know the version held here, or goes on in another epoch: goes back to the last version that both
+/// have. `refused` is what the primary said.
+fn follow(
+    replica: &mut dyn Replica,
+    primary: &mut dyn Primary,
+    actor: &str,
+    progress: Progress<'_>,
+    report: &mut Report,
+    refused: Error,
+) -> Result<()> {
+    let known = known(replica)?;
+    let there = primary.describe()?;
+    if there.lineage != known.lineage {
+        return Err(refused);
+    }
+    if replica.epochs_left()?.contains(&there.epoch) {
+        let message = "this primary was replaced by a restored one, which this replica has followed";
+        return Err(Error::new(ErrorKind::Conflict, "other_epoch", message)
+            .hint("mainstem config remote FOLDER, with the restored primary's folder"));
+    }
+    let line = replica.line()?;
+    let common = match last_common(&line, primary)? {
+        Some(version) => version,
+        // The line here begins after the copy, of which the restore says that it is from the epoch held here.
+        None => there
+            .restored
+            .as_ref()
+            .filter(|r| r.before == known.epoch && line.first().is_some_and(|(first, _)| r.version < *first))
+            .map(|r| r.version)
+            .ok_or_else(|| no_common(refused))?,
+    };
+    let epoch = if there.epoch == known.epoch { primary.begin_epoch(&known, actor)? } else { there.epoch };
+    let lost = || Error::corrupt(format!("the primary has lost version {common}"));
+    let (version, hash) = (primary.version(common)?.ok_or_else(lost)?, primary.version_hash(common)?.ok_or_else(lost)?);
+    report.offered_again += replica.rewind(&Rewind { epoch, version, hash }, primary, progress)?;
+    report.is_restored = true;
+    Ok(())
+}
+
+fn no_common(refused: Error) -> Error {
+    let message = format!("{}; no version that this replica remembers is there", refused.message);
+    Error::new(ErrorKind::Conflict, "other_epoch", message)
+        .hint("sync a replica that is older than the copy first; or mainstem bundle create FILE keeps your unsent work for a new clone")
+}
+
+/// The last version of a line that the primary has too. Equal hashes mean equal histories, so that the versions in common
+/// are the first ones.
+fn last_common(line: &[(u64, Digest)], primary: &mut dyn Primary) -> Result<Option<u64>> {
+    let (mut low, mut high) = (0, line.len());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let (version, hash) = line[middle];
+        if primary.version_hash(version)? == Some(hash) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low.checked_sub(1).map(|at| line[at].0))
 }
 
 fn finish(replica: &mut dyn Replica, mut report: Report) -> Result<Report> {
@@ -102,6 +229,8 @@ fn push_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, p
         replica.check()?;
     }
     if replica.needs_reconcile()? {
+        // The rows to compare with are those of the version held here, as long as the primary has it.
+        primary.pull(&known, replica.cursor()?, 1)?;
         report.reconciled += replica.reconcile(primary, progress)?;
         replica.commit(actor, None, "")?;
     }
@@ -116,13 +245,19 @@ fn push_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, p
         };
         match answer {
             Pushed::Accepted { conflicts, renumbered, .. } => {
-                report.pushed += 1;
-                report.pushed_changes += front.count;
+                if front.again.is_none() {
+                    report.pushed += 1;
+                    report.pushed_changes += front.count;
+                }
                 report.conflicts += conflicts;
                 report.renumbered += renumbered;
                 next += 1;
             }
             Pushed::Already { .. } => next += 1,
+            // Numbers do not count for what is offered again.
+            Pushed::Gap { .. } | Pushed::Reused if front.again.is_some() => {
+                return Err(Error::internal("the primary counts the numbers of what is offered again"));
+            }
             Pushed::Gap { expected } if expected < front.header.sequence => replica.resequence(front.header.write_id, expected)?,
             Pushed::Gap { .. } => return Err(Error::internal("the primary expects a changeset that was never made")),
             // Another copy of this file used our number: we are not who we thought we were.

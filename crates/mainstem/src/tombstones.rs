@@ -2,12 +2,12 @@
 //!
 //! Rows that an app only marks as deleted are listed with them where the policy names the column (`soft_delete`).
 //! Invariant: nothing here writes; bringing a row back is an edit of a replica.
-use crate::cleanup::{is_over, reached, replicas};
+use crate::cleanup::{check_horizon, is_over, reached, replicas};
 use crate::error::{Error, Result};
 use crate::lane::{Lane, shape_of};
 use crate::ledger::{Buried, Ledger};
 use crate::policy_text;
-use crate::primary::Primary;
+use crate::primary::{Deleted, Primary};
 use crate::rebase::parent_of;
 use crate::replica::{PutBack, Replica};
 use crate::store::Transaction;
@@ -293,6 +293,21 @@ pub(crate) fn visit(tx: &mut dyn Transaction, now_ms: u64, wanted: &Wanted, visi
         }
     }
     reading.marked(wanted, visit)
+}
+
+/// Which of these rows were deleted after a version.
+pub(crate) fn deleted_since(tx: &mut dyn Transaction, table: &str, keys: &[Key], after: u64) -> Result<Vec<Deleted>> {
+    check_horizon(tx, after)?;
+    let mut found = Vec::new();
+    for key in keys {
+        let touches = Ledger::touches(tx, table, key, after)?;
+        let last = touches.into_iter().rev().find_map(|touch| match &touch.change.edit {
+            Edit::Delete(row) => Some(Deleted { key: key.clone(), version: touch.version, image: image(&touch.shape, row) }),
+            _ => None,
+        });
+        found.extend(last);
+    }
+    Ok(found)
 }
 
 struct Reading<'t> {

@@ -11,6 +11,7 @@ use mainstem::primary::Pushed;
 use mainstem::replica::Replica;
 use mainstem::sync;
 use mainstem::wiring::Surroundings;
+use mainstem_testkit::between::Between;
 
 impl World {
     /// I-23: the second changeset is offered before the first.
@@ -39,8 +40,9 @@ impl World {
     pub(crate) fn unheard(&mut self, who: usize) -> Verdict {
         let mut replica = self.replica(who)?;
         let actor = self.copies[who].actor.clone();
-        let mut wire = Wire { inner: self.serve()?, at: 0, loss: Loss::Request, calls: 0 };
-        let done = sync::push(&mut replica, &mut wire, &actor, &mut quiet);
+        let mut wire = Wire { at: 0, loss: Loss::Request, calls: 0 };
+        let mut between = Between::new(self.serve()?, |moment| wire.meddle(moment));
+        let done = sync::push(&mut replica, &mut between, &actor, &mut quiet);
         self.record(format!("{:?}", done.as_ref().map_err(|e| e.code)));
         let is_told = done.is_ok();
         self.met(done)?;

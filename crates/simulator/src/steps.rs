@@ -12,6 +12,7 @@ use mainstem::primary::{Acquaintance, Primary, Pull};
 use mainstem::replica::{Answering, Replica, RestoreTarget, Since};
 use mainstem::sync::{self, Report};
 use mainstem_sqlite::SqliteReplica;
+use mainstem_testkit::between::Between;
 use std::collections::BTreeSet;
 
 /// Push, pull or sync.
@@ -148,8 +149,9 @@ impl World {
             let done = match loss {
                 None => how(&mut replica, world.serve()?, &actor, &mut quiet),
                 Some((at, loss)) => {
-                    let mut wire = Wire { inner: world.serve()?, at, loss, calls: 0 };
-                    let done = how(&mut replica, &mut wire, &actor, &mut quiet);
+                    let mut wire = Wire { at, loss, calls: 0 };
+                    let mut between = Between::new(world.serve()?, |moment| wire.meddle(moment));
+                    let done = how(&mut replica, &mut between, &actor, &mut quiet);
                     if wire.calls > at {
                         world.count_loss(loss);
                     }

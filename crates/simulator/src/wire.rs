@@ -1,21 +1,12 @@
-//! A primary whose calls go wrong: requests and answers are lost, or a request arrives twice.
+//! A wire on which one push or pull goes wrong: its request or its answer is lost, or it arrives twice.
 use crate::tape::Loss;
-use mainstem::cleanup::{Cleanup, Rehearsal};
 use mainstem::core::ErrorKind;
-use mainstem::core::change::Front;
-use mainstem::core::chronicle::Chronicle;
-use mainstem::core::conflict::Conflict;
-use mainstem::core::event::{Digest, Version};
 use mainstem::error::{Error, Result};
-use mainstem::history::{Blame, RowHistory, RowPlace};
-use mainstem::primary::{Acquaintance, Cursor, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink};
-use mainstem::tombstones::{Tombstone, Wanted};
+use mainstem_testkit::between::{Moment, Turn};
 
-/// A primary behind a wire.
-pub struct Wire<'a> {
-    /// The primary itself.
-    pub inner: &'a mut dyn Primary,
-    /// The call that goes wrong, from zero.
+/// Which call goes wrong.
+pub struct Wire {
+    /// Its number, from zero.
     pub at: usize,
     /// How.
     pub loss: Loss,
@@ -23,75 +14,22 @@ pub struct Wire<'a> {
     pub calls: usize,
 }
 
-impl Wire<'_> {
-    fn call<T>(&mut self, mut effect: impl FnMut(&mut dyn Primary) -> Result<T>) -> Result<T> {
-        let is_wrong = self.calls == self.at;
-        self.calls += 1;
-        if !is_wrong {
-            return effect(self.inner);
+impl Wire {
+    /// What becomes of a call.
+    pub fn meddle(&mut self, moment: Moment) -> Result<Turn> {
+        let lost = || Err(Error::new(ErrorKind::Unavailable, "wire", "the wire was cut"));
+        match (moment, self.loss) {
+            (Moment::Before("push" | "pull"), loss) => {
+                let is_wrong = self.calls == self.at;
+                self.calls += 1;
+                match loss {
+                    Loss::Request if is_wrong => lost(),
+                    Loss::Double if is_wrong => Ok(Turn::Twice),
+                    _ => Ok(Turn::Once),
+                }
+            }
+            (Moment::After("push" | "pull"), Loss::Answer) if self.calls == self.at + 1 => lost(),
+            _ => Ok(Turn::Once),
         }
-        let lost = || Error::new(ErrorKind::Unavailable, "wire", "the wire was cut");
-        match self.loss {
-            Loss::Request => Err(lost()),
-            Loss::Answer => effect(self.inner).and_then(|_| Err(lost())),
-            Loss::Double => effect(self.inner).and_then(|_| effect(self.inner)),
-        }
-    }
-}
-
-impl Primary for Wire<'_> {
-    fn describe(&mut self) -> Result<Description> {
-        self.inner.describe()
-    }
-    fn push(&mut self, known: &Acquaintance, front: &Front, pages: &mut dyn Pages) -> Result<Pushed> {
-        self.call(|primary| {
-            pages.rewind()?;
-            primary.push(known, front, pages)
-        })
-    }
-    fn pull(&mut self, known: &Acquaintance, from: Cursor, bytes_max: usize) -> Result<Pull> {
-        self.call(|primary| primary.pull(known, from, bytes_max))
-    }
-    fn snapshot(&mut self, sink: &mut dyn SnapshotSink) -> Result<()> {
-        self.inner.snapshot(sink)
-    }
-    fn version_hash(&mut self, version: u64) -> Result<Option<Digest>> {
-        self.inner.version_hash(version)
-    }
-    fn version(&mut self, version: u64) -> Result<Option<Version>> {
-        self.inner.version(version)
-    }
-    fn page(&mut self, version: u64, page: u64) -> Result<Option<Vec<u8>>> {
-        self.inner.page(version, page)
-    }
-    fn rows(&mut self, table: &str, version: u64, visit: RowVisitor<'_>) -> Result<()> {
-        self.inner.rows(table, version, visit)
-    }
-    fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>> {
-        self.inner.conflicts(open_only)
-    }
-    fn set_policy(&mut self, text: &str, actor: &str) -> Result<()> {
-        self.inner.set_policy(text, actor)
-    }
-    fn row_history(&mut self, from: &RowPlace, limit: usize) -> Result<RowHistory> {
-        self.inner.row_history(from, limit)
-    }
-    fn blame(&mut self, place: &RowPlace) -> Result<Blame> {
-        self.inner.blame(place)
-    }
-    fn chronicle(&mut self) -> Result<Chronicle> {
-        self.inner.chronicle()
-    }
-    fn seen(&mut self, known: &Acquaintance, seen: &Seen) -> Result<()> {
-        self.inner.seen(known, seen)
-    }
-    fn replicas(&mut self) -> Result<Vec<KnownReplica>> {
-        self.inner.replicas()
-    }
-    fn tombstones(&mut self, wanted: &Wanted, visit: &mut dyn FnMut(&Tombstone) -> Result<()>) -> Result<()> {
-        self.inner.tombstones(wanted, visit)
-    }
-    fn cleanup(&mut self, actor: &str, rehearsal: Rehearsal) -> Result<Cleanup> {
-        self.inner.cleanup(actor, rehearsal)
     }
 }

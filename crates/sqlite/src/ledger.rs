@@ -4,10 +4,10 @@
 //! Invariant: the other tables are folded from events and pages in the transaction that appends, and could be made
 //! again from them. A table's touches follow it when it is renamed and are set aside when it is dropped.
 use crate::errors::Explain;
-use mainstem::core::change::{Change, Shape};
+use mainstem::core::change::{Change, Past, Shape};
 use mainstem::core::chronicle::{Chronicle, TableId};
 use mainstem::core::conflict::Conflict;
-use mainstem::core::event::{Digest, Event, Renumbered, TableDigest, Version, Waiting};
+use mainstem::core::event::{Digest, Event, Renumbered, Restored, TableDigest, Version, Waiting};
 use mainstem::core::format;
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::SchemaChange;
@@ -23,8 +23,10 @@ use std::sync::Arc;
 
 mod fold;
 mod past;
+mod rebuild;
 mod tombstone;
 
+pub use rebuild::PROJECTIONS;
 pub use tombstone::{has_tombstones, upgrade};
 
 const TABLES: &str = "
@@ -46,6 +48,9 @@ CREATE TABLE mainstem_digest(slot INTEGER PRIMARY KEY, table_name TEXT NOT NULL,
 CREATE TABLE mainstem_policy(position INTEGER PRIMARY KEY, text TEXT NOT NULL);
 ";
 
+/// Which events began an epoch. Ledgers that were made before there were any get it when they are opened.
+const EPOCHS: &str = "CREATE TABLE IF NOT EXISTS mainstem_epoch(position INTEGER PRIMARY KEY)";
+
 /// Pages kept decoded while touches are looked up; keys that are asked in order mostly meet the same one.
 const PAGES_KEPT: usize = 4;
 
@@ -55,12 +60,24 @@ const VERSIONS_KEPT: usize = 64;
 /// Makes the ledger's tables in a database that has none.
 pub fn create(connection: &Connection) -> Result<()> {
     connection.execute_batch(TABLES).on(connection)?;
-    connection.execute_batch(tombstone::TABLES).on(connection)
+    connection.execute_batch(tombstone::TABLES).on(connection)?;
+    complete(connection)
+}
+
+/// Makes what a ledger of an earlier version of this program lacks.
+pub fn complete(connection: &Connection) -> Result<()> {
+    connection.execute_batch(EPOCHS).on(connection)
 }
 
 /// True where the ledger's tables are there.
 pub fn exists(connection: &Connection) -> Result<bool> {
     let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'mainstem_event'";
+    connection.query_row(sql, [], |row| row.get(0)).on(connection)
+}
+
+/// True where the ledger can tell which events began an epoch.
+pub fn has_epochs(connection: &Connection) -> Result<bool> {
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'mainstem_epoch'";
     connection.query_row(sql, [], |row| row.get(0)).on(connection)
 }
 
@@ -81,6 +98,7 @@ struct Origin {
     replica: ReplicaId,
     actor: Arc<str>,
     shapes: Vec<Arc<Shape>>,
+    was: Arc<[Past]>,
 }
 
 impl<'c> SqliteLedger<'c> {
@@ -94,6 +112,14 @@ impl<'c> SqliteLedger<'c> {
     pub fn version_event(&mut self, version: u64) -> Result<Option<(Vec<u8>, Digest)>> {
         let sql = "SELECT body, hash FROM mainstem_event WHERE version = ?1";
         self.one(sql, [number(version)?], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    /// The events between a version and the one before it, as bytes and hashes, in order.
+    pub fn events_before(&mut self, version: u64) -> Result<Vec<(Vec<u8>, Digest)>> {
+        let sql = "SELECT body, hash FROM mainstem_event WHERE version IS NULL AND \
+                   position < (SELECT position FROM mainstem_event WHERE version = ?1) AND \
+                   position > (SELECT position FROM mainstem_event WHERE version = ?1 - 1) ORDER BY position";
+        self.all(sql, [number(version)?], |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
     fn one<T>(&self, sql: &str, values: impl Params, read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>) -> Result<Option<T>> {
@@ -144,7 +170,7 @@ impl<'c> SqliteLedger<'c> {
         }
         let found = self.must_version(version)?;
         let shapes = found.shapes.into_iter().map(Arc::new).collect();
-        let origin = Rc::new(Origin { replica: found.header.replica, actor: found.header.actor.into(), shapes });
+        let origin = Rc::new(Origin { replica: found.header.replica, actor: found.header.actor.into(), shapes, was: found.was.into() });
         if self.origins.len() == VERSIONS_KEPT {
             self.origins.pop_front();
         }
@@ -189,7 +215,7 @@ impl Ledger for SqliteLedger<'_> {
         }
         let version: Option<&Version> = match event {
             Event::Version(version) => Some(version),
-            Event::Genesis(_) | Event::Policy(_) | Event::Collected(_) => None,
+            Event::Genesis(_) | Event::Policy(_) | Event::Collected(_) | Event::Restored(_) => None,
         };
         if let Some(version) = version {
             self.check_next(&head, version)?;
@@ -203,14 +229,7 @@ impl Ledger for SqliteLedger<'_> {
         self.head = None;
         self.chronicle = None;
         self.run(insert, (position, hash, numbered, body))?;
-        match event {
-            Event::Version(version) => self.fold(version)?,
-            Event::Policy(policy) => {
-                self.run("INSERT INTO mainstem_policy(position, text) VALUES (?1, ?2)", (position, &policy.text))?;
-            }
-            Event::Collected(collected) => self.collect(position, collected)?,
-            Event::Genesis(_) => {}
-        }
+        self.fold_event(position, event)?;
         let version = version.map_or(head.version, |v| v.version);
         let head = Head { events: head.events + 1, hash, version };
         self.head = Some(head);
@@ -249,18 +268,9 @@ impl Ledger for SqliteLedger<'_> {
     }
 
     fn put_page(&mut self, version: u64, page: u64, bytes: &[u8], shapes: &[Shape], changes: &[Change]) -> Result<()> {
-        let (version, page) = (number(version)?, number(page)?);
-        self.run("INSERT INTO mainstem_page(version, page, body) VALUES (?1, ?2, ?3)", (version, page, bytes))?;
-        let ids = shapes.iter().map(|shape| self.name(&shape.table)).collect::<Result<Vec<_>>>()?;
-        let sql = "INSERT INTO mainstem_touch(table_id, key, version, page, slot) VALUES (?1, ?2, ?3, ?4, ?5)";
-        let connection = self.connection;
-        let mut insert = connection.prepare_cached(sql).on(connection)?;
-        for (slot, change) in changes.iter().enumerate() {
-            let id = ids.get(change.table).ok_or_else(|| Error::internal("a change refers to no shape"))?;
-            let key = format::row::encode_key(&change.key);
-            insert.execute((id, key, version, page, slot as i64)).on(connection)?;
-        }
-        self.bury(version, page, &ids, changes)
+        let sql = "INSERT INTO mainstem_page(version, page, body) VALUES (?1, ?2, ?3)";
+        self.run(sql, (number(version)?, number(page)?, bytes))?;
+        self.note_touches(version, page, shapes, changes)
     }
 
     fn page(&mut self, version: u64, page: u64) -> Result<Option<Vec<u8>>> {
@@ -351,6 +361,15 @@ impl Ledger for SqliteLedger<'_> {
             renumbered.extend(self.must_version(version as u64)?.renumbered);
         }
         Ok(renumbered)
+    }
+
+    fn restored(&mut self) -> Result<Option<Restored>> {
+        let sql = "SELECT body FROM mainstem_event WHERE position = (SELECT max(position) FROM mainstem_epoch)";
+        let Some(bytes) = self.one(sql, [], |row| row.get::<_, Vec<u8>>(0))? else { return Ok(None) };
+        match format::event::decode(&bytes)? {
+            Event::Restored(restored) => Ok(Some(restored)),
+            _ => Err(Error::corrupt("the event that began the epoch is another event")),
+        }
     }
 
     fn policy_text(&mut self) -> Result<String> {

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a tracked file is only ever opened through SQLite (CAP-10).
 mod alter;
+pub mod backup;
 pub mod capture;
 pub mod connection;
 mod derived;

@@ -8,6 +8,7 @@ use crate::kept;
 use crate::ledger;
 use crate::seen;
 use crate::store::{SqliteStore, VisitWatched, Watcher};
+use mainstem::audit::{self, Differing, Findings, Remembered};
 use mainstem::core::ErrorKind;
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Schema, SchemaChange};
@@ -69,6 +70,11 @@ fn store(db: Connection) -> Result<SqliteStore> {
 
 /// Opens the primary in a folder. `NotFound` with the code `no_primary` where there is none.
 pub fn open_primary(folder: &Path, around: Around) -> Result<Box<dyn Primary>> {
+    Ok(Box::new(open_local(folder, around)?))
+}
+
+/// The same, for what only the owner of the file may do.
+pub fn open_local(folder: &Path, around: Around) -> Result<LocalPrimary<SqliteStore>> {
     let none = || {
         Error::new(ErrorKind::NotFound, "no_primary", format!("there is no primary in {}", folder.display()))
             .hint(format!("ls {}", shell_word(&folder.to_string_lossy())))
@@ -81,19 +87,27 @@ pub fn open_primary(folder: &Path, around: Around) -> Result<Box<dyn Primary>> {
     if !is_founded(&db)? {
         return Err(none());
     }
+    ledger::complete(&db)?;
     if !ledger::has_tombstones(&db)? {
         in_one_write(&db, || {
             // Another process may have been first.
             if ledger::has_tombstones(&db)? { Ok(()) } else { ledger::upgrade(&db).and_then(|()| db.execute_batch(seen::TABLE).on(&db)) }
         })?;
     }
-    Ok(Box::new(LocalPrimary::new(store(db)?, around)))
+    Ok(LocalPrimary::new(store(db)?, around))
 }
 
 /// Runs `work` in one write transaction; an error leaves the file as it was.
 fn in_one_write(db: &Connection, work: impl FnOnce() -> Result<()>) -> Result<()> {
     connection::begin_write(db)?;
     work().and_then(|()| connection::commit(db)).inspect_err(|_| connection::roll_back(db))
+}
+
+/// Begins a new epoch in the file of a primary that is a copy of another.
+pub(crate) fn continue_copy(file: &Path, from: &str, actor: &str, around: Around) -> Result<()> {
+    let db = connection::open_primary(file, false)?;
+    ledger::complete(&db)?;
+    LocalPrimary::new(store(db)?, around).restored(from, actor).map(drop)
 }
 
 fn is_founded(db: &Connection) -> Result<bool> {
@@ -133,4 +147,27 @@ pub fn found_primary(folder: &Path, around: Around, founding: &Founding<'_>, fil
         db.execute_batch(seen::TABLE).on(&db)
     })?;
     LocalPrimary::publish(store(db)?, around, founding, fill).map(drop)
+}
+
+/// Folds everything again that a primary's ledger folds, once its chain is known to be whole. Returns how it differed, and
+/// hands over what else is not in order.
+pub fn rebuild_primary(folder: &Path, around: Around, findings: Findings<'_>) -> Result<Vec<Differing>> {
+    let mut primary = open_local(folder, around)?;
+    let mut broken: Option<String> = None;
+    audit::verify_chain(
+        &mut primary,
+        Remembered::default(),
+        &mut |finding| {
+            broken.get_or_insert(finding.what);
+            Ok(())
+        },
+        &mut |_, _, _| {},
+    )?;
+    if let Some(what) = broken {
+        let message = format!("the history itself is damaged, so nothing can be folded from it: {what}");
+        return Err(
+            Error::new(ErrorKind::Corrupt, "broken_chain", message).hint("mainstem audit verify, and restore the primary from a backup")
+        );
+    }
+    primary.rebuild(findings)
 }

@@ -10,10 +10,11 @@ use crate::ledger::SqliteLedger;
 use crate::seen;
 use crate::tables::SqliteTables;
 use mainstem::Result;
+use mainstem::audit::Differing;
 use mainstem::core::change::{Change, Shape};
 use mainstem::core::chronicle::{Chronicle, TableId};
 use mainstem::core::conflict::Conflict;
-use mainstem::core::event::{Digest, Event, Renumbered, TableDigest, Version, Waiting};
+use mainstem::core::event::{Digest, Event, Renumbered, Restored, TableDigest, Version, Waiting};
 use mainstem::core::schema::{Object, Schema, SchemaChange};
 use mainstem::core::stamp::{ReplicaId, Time};
 use mainstem::core::value::{Key, Row, Value};
@@ -153,6 +154,9 @@ impl Transaction for StoreTransaction<'_> {
     fn version_event(&mut self, version: u64) -> Result<Option<(Vec<u8>, Digest)>> {
         self.ledger.version_event(version)
     }
+    fn events_before(&mut self, version: u64) -> Result<Vec<(Vec<u8>, Digest)>> {
+        self.ledger.events_before(version)
+    }
     fn watch(&mut self) -> Result<()> {
         self.watcher.watch(self.connection, &self.tables.schema())
     }
@@ -162,6 +166,12 @@ impl Transaction for StoreTransaction<'_> {
     fn take_direct(&mut self, visit: VisitDirect<'_>) -> Result<Vec<SchemaChange>> {
         let (watcher, connection, schema) = (self.watcher, self.connection, self.tables.schema());
         watcher.take_direct(connection, &schema, &mut |write| visit(self, write))
+    }
+    fn examine(&mut self) -> Result<Vec<Differing>> {
+        self.ledger.examine()
+    }
+    fn rebuild(&mut self) -> Result<Vec<Differing>> {
+        self.ledger.rebuild()
     }
     fn replicas(&mut self) -> Result<Vec<KnownReplica>> {
         seen::all(self.connection)
@@ -262,6 +272,9 @@ impl Ledger for StoreTransaction<'_> {
     }
     fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<Renumbered>> {
         self.ledger.renumbered(replica, after)
+    }
+    fn restored(&mut self) -> Result<Option<Restored>> {
+        self.ledger.restored()
     }
     fn policy_text(&mut self) -> Result<String> {
         self.ledger.policy_text()

@@ -1,14 +1,19 @@
 //! A primary behind something that may fail, write, or wait: asked before and after each call.
 //!
 //! Invariant: what happens between is the test's; the calls themselves are the real primary's.
+use mainstem::audit::{Findings, Link};
 use mainstem::cleanup::{Cleanup, Rehearsal};
 use mainstem::core::change::Front;
 use mainstem::core::chronicle::Chronicle;
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Version};
+use mainstem::core::value::Key;
 use mainstem::error::Result;
 use mainstem::history::{Blame, RowHistory, RowPlace};
-use mainstem::primary::{Acquaintance, Cursor, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink};
+use mainstem::ledger::Touch;
+use mainstem::primary::{
+    Acquaintance, Cursor, Deleted, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink,
+};
 use mainstem::tombstones::{Tombstone, Wanted};
 
 /// Where in a call, and which.
@@ -20,6 +25,15 @@ pub enum Moment {
     After(&'static str),
 }
 
+/// What becomes of a call that is about to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It is made.
+    Once,
+    /// A push or pull arrives twice, and the second answer is heard.
+    Twice,
+}
+
 /// A primary with something in between. An error from it is what the caller gets: before a call as if it was never
 /// made, after it as if its answer was lost.
 pub struct Between<'p, F> {
@@ -27,7 +41,7 @@ pub struct Between<'p, F> {
     meddle: F,
 }
 
-impl<'p, F: FnMut(Moment) -> Result<()>> Between<'p, F> {
+impl<'p, F: FnMut(Moment) -> Result<Turn>> Between<'p, F> {
     /// Puts something in between.
     pub fn new(primary: &'p mut dyn Primary, meddle: F) -> Self {
         Between { primary, meddle }
@@ -38,20 +52,34 @@ impl<'p, F: FnMut(Moment) -> Result<()>> Between<'p, F> {
         (self.meddle)(Moment::After(name))?;
         answer
     }
+    fn send<T>(&mut self, name: &'static str, mut call: impl FnMut(&mut dyn Primary) -> Result<T>) -> Result<T> {
+        if (self.meddle)(Moment::Before(name))? == Turn::Twice {
+            call(self.primary)?;
+        }
+        let answer = call(self.primary);
+        (self.meddle)(Moment::After(name))?;
+        answer
+    }
 }
 
-impl<F: FnMut(Moment) -> Result<()>> Primary for Between<'_, F> {
+impl<F: FnMut(Moment) -> Result<Turn>> Primary for Between<'_, F> {
     fn describe(&mut self) -> Result<Description> {
         self.call("describe", |p| p.describe())
     }
     fn push(&mut self, known: &Acquaintance, front: &Front, pages: &mut dyn Pages) -> Result<Pushed> {
-        self.call("push", |p| p.push(known, front, pages))
+        self.send("push", |p| {
+            pages.rewind()?;
+            p.push(known, front, pages)
+        })
     }
     fn pull(&mut self, known: &Acquaintance, from: Cursor, bytes_max: usize) -> Result<Pull> {
-        self.call("pull", |p| p.pull(known, from, bytes_max))
+        self.send("pull", |p| p.pull(known, from, bytes_max))
     }
     fn snapshot(&mut self, sink: &mut dyn SnapshotSink) -> Result<()> {
         self.call("snapshot", |p| p.snapshot(sink))
+    }
+    fn find_write(&mut self, write_id: u128) -> Result<Option<u64>> {
+        self.call("find_write", |p| p.find_write(write_id))
     }
     fn version_hash(&mut self, version: u64) -> Result<Option<Digest>> {
         self.call("version_hash", |p| p.version_hash(version))
@@ -65,20 +93,32 @@ impl<F: FnMut(Moment) -> Result<()>> Primary for Between<'_, F> {
     fn rows(&mut self, table: &str, version: u64, visit: RowVisitor<'_>) -> Result<()> {
         self.call("rows", |p| p.rows(table, version, visit))
     }
-    fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>> {
-        self.call("conflicts", |p| p.conflicts(open_only))
-    }
-    fn set_policy(&mut self, text: &str, actor: &str) -> Result<()> {
-        self.call("set_policy", |p| p.set_policy(text, actor))
-    }
     fn row_history(&mut self, from: &RowPlace, limit: usize) -> Result<RowHistory> {
         self.call("row_history", |p| p.row_history(from, limit))
+    }
+    fn touches(&mut self, row: &RowPlace, after: u64) -> Result<Vec<Touch>> {
+        self.call("touches", |p| p.touches(row, after))
     }
     fn blame(&mut self, place: &RowPlace) -> Result<Blame> {
         self.call("blame", |p| p.blame(place))
     }
+    fn events(&mut self, after: u64, bytes_max: usize) -> Result<Vec<Link>> {
+        self.call("events", |p| p.events(after, bytes_max))
+    }
+    fn examine(&mut self, findings: Findings<'_>) -> Result<u64> {
+        self.call("examine", |p| p.examine(findings))
+    }
     fn chronicle(&mut self) -> Result<Chronicle> {
         self.call("chronicle", |p| p.chronicle())
+    }
+    fn conflicts(&mut self, open_only: bool) -> Result<Vec<Conflict>> {
+        self.call("conflicts", |p| p.conflicts(open_only))
+    }
+    fn begin_epoch(&mut self, known: &Acquaintance, actor: &str) -> Result<u128> {
+        self.call("begin_epoch", |p| p.begin_epoch(known, actor))
+    }
+    fn set_policy(&mut self, text: &str, actor: &str) -> Result<()> {
+        self.call("set_policy", |p| p.set_policy(text, actor))
     }
     fn seen(&mut self, known: &Acquaintance, seen: &Seen) -> Result<()> {
         self.call("seen", |p| p.seen(known, seen))
@@ -88,6 +128,9 @@ impl<F: FnMut(Moment) -> Result<()>> Primary for Between<'_, F> {
     }
     fn tombstones(&mut self, wanted: &Wanted, visit: &mut dyn FnMut(&Tombstone) -> Result<()>) -> Result<()> {
         self.call("tombstones", |p| p.tombstones(wanted, visit))
+    }
+    fn deleted_since(&mut self, table: &str, keys: &[Key], after: u64) -> Result<Vec<Deleted>> {
+        self.call("deleted_since", |p| p.deleted_since(table, keys, after))
     }
     fn cleanup(&mut self, actor: &str, rehearsal: Rehearsal) -> Result<Cleanup> {
         self.call("cleanup", |p| p.cleanup(actor, rehearsal))

@@ -3,8 +3,10 @@
 //! The contract is that of `mainstem::primary::Primary`: repeated pushes are recognised, gaps and reused numbers are
 //! told, strangers are refused, a push that breaks off leaves nothing, pulls come in order and in pages of any size, and
 //! what a replica would compute from them is what the primary says it holds.
+use mainstem::audit::{self, Remembered};
 use mainstem::cleanup::Rehearsal;
-use mainstem::core::change::{Cell, Change, Edit, Front, Header, Shape};
+use mainstem::core::ErrorKind;
+use mainstem::core::change::{Again, Cell, Change, Edit, Front, Header, Past, Shape};
 use mainstem::core::digest::{RowDigester, Sum};
 use mainstem::core::event::{Event, TableDigest, Version};
 use mainstem::core::format::{event, page};
@@ -12,6 +14,7 @@ use mainstem::core::schema::{Column, Schema, Table};
 use mainstem::core::stamp::{ReplicaId, Time};
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
+use mainstem::history::RowPlace;
 use mainstem::primary::{Acquaintance, Cursor, Description, Item, Pages, Primary, Pushed, Seen, SnapshotSink, SnapshotStart};
 use mainstem::tombstones::{State, Tombstone, Wanted, Why};
 use std::collections::BTreeMap;
@@ -32,6 +35,10 @@ pub fn run(found: Found<'_>) {
     a_deletion_leaves_a_tombstone(found);
     a_cleanup_waits_for_every_replica(found);
     what_is_behind_the_horizon_is_told_so(found);
+    the_past_is_told(found);
+    events_are_one_chain(found);
+    what_was_lost_is_taken_again_once(found);
+    a_new_epoch_begins_on_evidence_alone(found);
 }
 
 /// Wall-clock milliseconds at which the contract's changesets were made.
@@ -247,6 +254,67 @@ fn strangers_are_refused(found: Found<'_>) {
         assert!(primary.pull(&stranger, from, 1_000).is_err(), "a pull by {stranger:?}");
     }
     assert_eq!(primary.describe().expect("a description").head, described.head);
+}
+
+/// The offer as a replica makes it that saw it accepted as `version` of an epoch that is over.
+fn again(offer: &Offer, version: u64, stands_for: Vec<u128>) -> Offer {
+    let past = |version| Past { epoch: 99, version };
+    let mut front = offer.front.clone();
+    front.header.made_on = vec![past(version - 1)];
+    front.again = Some(Again { was: vec![past(version)], stands_for, ..Again::default() });
+    Offer { front, pages: offer.pages.clone() }
+}
+
+fn what_was_lost_is_taken_again_once(found: Found<'_>) {
+    let mut primary = fresh(found);
+    let known = known(primary.as_mut());
+    let described = primary.describe().expect("a description");
+    // Three people's edits that followed each other: the row goes, comes again, and is edited.
+    let made = [
+        Offer::new(&described, 7, 5, vec![delete(row("c", "cress", 3), 1)]),
+        Offer::new(&described, 8, 9, vec![insert(row("c", "chard", 4), 2)]),
+        Offer::new(&described, 9, 2, vec![rename("c", "chard", "celery", 3)]),
+    ];
+    for (offer, version) in made.iter().zip(2..) {
+        let again = again(offer, version, Vec::new());
+        assert_eq!(version_of(again.push(primary.as_mut(), &known)), version, "numbers of another epoch do not count");
+        assert_eq!(again.push(primary.as_mut(), &known).expect("an answer"), Pushed::Already { version });
+        assert_eq!(offer.push(primary.as_mut(), &known).expect("an answer"), Pushed::Already { version }, "also from its author");
+        assert_eq!(primary.find_write(offer.front.header.write_id).expect("an answer"), Some(version));
+        let event = primary.version(version).expect("an answer").expect("a version");
+        assert_eq!(event.was, [Past { epoch: 99, version }]);
+        assert_eq!(event.header.actor, offer.front.header.actor);
+    }
+    assert_eq!(primary.conflicts(false).expect("a list"), [], "what followed each other is no conflict");
+    assert_eq!(snapshot(primary.as_mut()).rows[&vec![Value::text("c")]], row("c", "celery", 4));
+    let several = again(&Offer::new(&described, 6, 1, vec![rename("a", "apple", "apricot", 4)]), 9, vec![4, 5]);
+    let version = version_of(several.push(primary.as_mut(), &known));
+    for write_id in [4, 5] {
+        let mut one = again(&Offer::new(&described, 6, 1, vec![rename("a", "apple", "almond", 4)]), 8, Vec::new());
+        one.front.header.write_id = write_id;
+        assert_eq!(one.push(primary.as_mut(), &known).expect("an answer"), Pushed::Already { version }, "it stood for that one too");
+    }
+    assert_eq!(primary.find_write(12_345).expect("an answer"), None);
+}
+
+fn a_new_epoch_begins_on_evidence_alone(found: Found<'_>) {
+    let mut primary = fresh(found);
+    let known = known(primary.as_mut());
+    assert_eq!(primary.begin_epoch(&known, "ann").expect("an answer"), known.epoch, "the version is known");
+    let stranger = Acquaintance { lineage: known.lineage ^ 1, version: 50, ..known };
+    assert_eq!(primary.begin_epoch(&stranger, "ann").expect("an answer"), known.epoch);
+    let ahead = Acquaintance { version: 50, hash: [9; 32], ..known };
+    let epoch = primary.begin_epoch(&ahead, "ann").expect("an answer");
+    assert_ne!(epoch, known.epoch);
+    assert_eq!(primary.begin_epoch(&ahead, "bo").expect("an answer"), epoch, "once");
+    let described = primary.describe().expect("a description");
+    assert_eq!((described.epoch, described.head.version), (epoch, 1));
+    let restored = described.restored.expect("a restore");
+    assert_eq!((restored.before, restored.version, restored.actor.as_str()), (known.epoch, 1, "ann"));
+    let from = Cursor { version: 2, page: 0 };
+    assert!(primary.pull(&known, from, 1_000).is_err(), "the old epoch is over");
+    let now = Acquaintance { epoch, ..known };
+    assert!(primary.pull(&now, from, 1_000).expect("a pull").is_last);
 }
 
 fn a_push_that_breaks_off_leaves_nothing(found: Found<'_>) {
@@ -475,4 +543,77 @@ fn what_is_behind_the_horizon_is_told_so(found: Found<'_>) {
     let described = primary.describe().expect("a description");
     version_of(Offer::new(&described, 8, 1, vec![rename("a", "apple", "x", 1)]).push(primary.as_mut(), &late));
     assert_eq!(pull_all(primary.as_mut(), &late, 1_000).len(), 1, "and what comes after goes on");
+}
+
+fn the_past_is_told(found: Found<'_>) {
+    let mut primary = fresh(found);
+    let start = primary.describe().unwrap();
+    let known = known(&mut *primary);
+    let first =
+        Offer::new(&start, 7, 1, vec![rename("a", "apple", "apfel", 1), delete(row("b", "bean", 2), 2), insert(row("d", "dill", 4), 3)]);
+    first.push(&mut *primary, &known).unwrap();
+    let second = Offer::new(&primary.describe().unwrap(), 8, 1, vec![update("a", 2, Value::Integer(1), Value::Integer(9), 4)]);
+    second.push(&mut *primary, &known).unwrap();
+    let at = |primary: &mut dyn Primary, version: u64| {
+        let mut rows = Vec::new();
+        primary.rows("item", version, &mut |names, row| {
+            assert_eq!(names, ["id", "name", "stock"]);
+            rows.push(row.clone());
+            Ok(())
+        })?;
+        rows.sort_unstable();
+        Ok::<_, Error>(rows)
+    };
+    assert_eq!(at(&mut *primary, 1).unwrap(), first_rows());
+    assert_eq!(at(&mut *primary, 2).unwrap(), [row("a", "apfel", 1), row("c", "cress", 3), row("d", "dill", 4)]);
+    assert_eq!(at(&mut *primary, 3).unwrap()[0], row("a", "apfel", 9));
+    assert_eq!(at(&mut *primary, 4).unwrap_err().kind, ErrorKind::NotFound);
+    let place = |id: &str, version: u64| RowPlace { table: "item".into(), key: vec![Value::text(id)], version };
+    // One thing at a time is the same as all at once, newest first.
+    let mut next = Some(place("a", 3));
+    let mut told = Vec::new();
+    while let Some(from) = next {
+        let part = primary.row_history(&from, 1).unwrap();
+        told.extend(part.happenings.iter().map(|one| (one.version, one.header.actor.clone())));
+        assert_eq!(part.next.is_none(), part.published.is_some());
+        next = part.next;
+    }
+    assert_eq!(told, [(3, "actor 8".to_string()), (2, "actor 7".to_string())]);
+    assert_eq!(primary.touches(&place("a", 3), 1).unwrap().iter().map(|t| t.version).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(primary.touches(&place("a", 2), 2).unwrap(), []);
+    let blame = primary.blame(&place("a", 3)).unwrap();
+    let origins: Vec<(u64, &str)> = blame.cells.iter().map(|cell| (cell.origin.version, cell.origin.rule.name())).collect();
+    assert_eq!(origins, [(1, "published"), (2, "written"), (3, "written")]);
+    assert_eq!(primary.blame(&place("a", 2)).unwrap().cells[2].origin.version, 1, "a later version is not known yet");
+    assert_eq!(primary.blame(&place("b", 3)).unwrap().gone.map(|gone| gone.deletion.version), Some(2));
+    assert_eq!(primary.blame(&place("b", 1)).unwrap().cells[1].value, Value::text("bean"));
+    assert_eq!(primary.blame(&place("z", 3)).unwrap_err().kind, ErrorKind::NotFound);
+    assert_eq!(primary.chronicle().unwrap().at(3).table("ITEM").unwrap().column_names(), ["id", "name", "stock"]);
+}
+
+fn events_are_one_chain(found: Found<'_>) {
+    let mut primary = fresh(found);
+    let start = primary.describe().unwrap();
+    let known = known(&mut *primary);
+    for number in 1..4 {
+        let offer = Offer::new(&primary.describe().unwrap(), 7, number, vec![insert(row(&format!("n{number}"), "new", 1), number)]);
+        offer.push(&mut *primary, &known).unwrap();
+    }
+    let all = primary.events(0, usize::MAX).unwrap();
+    let mut one_by_one = Vec::new();
+    while let Some(link) = primary.events(one_by_one.len() as u64, 1).unwrap().into_iter().next() {
+        one_by_one.push(link);
+    }
+    assert_eq!(one_by_one, all);
+    assert_eq!(all.len() as u64, start.head.events + 3);
+    let mut findings = Vec::new();
+    let remembered = Remembered { known: Some(&known), head: Some(all[1].hash) };
+    let take = &mut |finding| {
+        findings.push(finding);
+        Ok(())
+    };
+    let told = audit::verify(&mut *primary, remembered, take, &mut |_, _, _| {}).unwrap();
+    assert_eq!(findings, []);
+    assert_eq!((told.chain.version, told.chain.head_found, told.rows), (4, Some(2), Some(6)));
+    assert_eq!(told.chain.head, primary.describe().unwrap().head.hash);
 }

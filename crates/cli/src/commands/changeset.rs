@@ -6,15 +6,17 @@ use crate::diff::FormArguments;
 use crate::exit_codes::Exit;
 use crate::json;
 use crate::output::note;
-use crate::plain_text::{count, name};
+use crate::plain_text::{self, count, name};
 use crate::wiring::{Opened, Session, output_file};
 use mainstem::changeset_session::{self, Form};
 use mainstem::primary::Pages;
 use mainstem::replica::{Replica, Since};
+use mainstem::stale::{LeftOut, StalePages};
 use mainstem::{Error, Result};
 use mainstem::{changeset_file, changeset_json};
-use mainstem_core::change::{Change, Changeset as Whole, Choice, Front};
+use mainstem_core::change::{Change, Changeset as Whole, Choice, Front, Header};
 use mainstem_core::condense;
+use mainstem_core::conflict::Conflict;
 use mainstem_core::stamp::Time;
 use serde_json::json;
 use std::io::Write;
@@ -113,6 +115,7 @@ impl Changeset {
                 let mut inverted = condense::invert(&changeset_source::read(session, file)?)?;
                 let title = inverted.front.header.title.take();
                 inverted.front.header.title = Some(format!("Undo: {}", title.as_deref().unwrap_or("(no title)")));
+                stand_on_what_is_here(session, &mut inverted.front.header)?;
                 write_new(session, inverted, to)
             }
             Action::Combine { files, to } => {
@@ -186,6 +189,17 @@ fn export_working(session: &mut Session, opened: &mut Opened, to: &Destination) 
     write_new(session, whole, to)
 }
 
+/// Whoever undoes a changeset knows what became of it here: rows that it deleted come back on purpose.
+fn stand_on_what_is_here(session: &Session, header: &mut Header) -> Result<()> {
+    if let Ok(path) = session.db_path() {
+        let standing = session.replica_at(&path)?.standing;
+        if standing.known.is_some_and(|known| known.lineage == header.lineage) {
+            header.base_version = standing.base_version;
+        }
+    }
+    Ok(())
+}
+
 /// Writes a changeset that was made here out of others: it is a changeset of its own.
 fn write_new(session: &mut Session, mut whole: Whole, to: &Destination) -> Result<Exit> {
     let header = &mut whole.front.header;
@@ -247,10 +261,13 @@ fn flush(out: &mut dyn Write) -> Result<()> {
 fn import(session: &mut Session, file: &Path) -> Result<Exit> {
     let (front, mut pages) = changeset_source::open(session, file)?;
     let mut opened = session.replica()?;
-    let (rows, conflicts) = opened.replica.import(&front, pages.as_mut())?;
+    let (rows, conflicts, left_out) = import_file(session, &mut opened, &front, pages.as_mut())?;
     if session.out.is_json() {
         let ids: Vec<String> = conflicts.iter().map(|c| json::conflict_id(c.id)).collect();
-        session.out.json(&json!({ "rows": rows, "conflicts": ids }))?;
+        let left_out = left_out
+            .iter()
+            .map(|row| json!({ "table": row.table, "key": row.key.iter().map(json::value).collect::<Vec<_>>(), "version": row.version }));
+        session.out.json(&json!({ "rows": rows, "conflicts": ids, "left_out": left_out.collect::<Vec<_>>() }))?;
         return Ok(Exit::Done);
     }
     let next = session.out.suggest("mainstem diff");
@@ -265,5 +282,30 @@ fn import(session: &mut Session, file: &Path) -> Result<Exit> {
             });
         session.out.line(format_args!("clashed with what is here: {place} ({}): {kept}", conflict.kind.name()))?;
     }
+    tell_left_out(session, &left_out)?;
     Ok(Exit::Done)
+}
+
+/// Takes a file; where it was made on an earlier version of this dataset, without what was deleted since.
+fn import_file(session: &Session, opened: &mut Opened, front: &Front, pages: &mut dyn Pages) -> Result<(u64, Vec<Conflict>, Vec<LeftOut>)> {
+    let is_ours = opened.standing.known.is_some_and(|known| known.lineage == front.header.lineage);
+    if !is_ours || front.header.base_version >= opened.standing.base_version {
+        let (rows, conflicts) = opened.replica.import(front, pages)?;
+        return Ok((rows, conflicts, Vec::new()));
+    }
+    let mut primary = session.primary_of(&opened.standing)?;
+    let mut pages = StalePages { pages, front, primary: primary.as_mut(), left_out: Vec::new() };
+    let (rows, conflicts) = opened.replica.import(front, &mut pages)?;
+    Ok((rows, conflicts, pages.left_out))
+}
+
+fn tell_left_out(session: &mut Session, left_out: &[LeftOut]) -> Result<()> {
+    for row in left_out {
+        let (place, version) = (format!("{} {}", name(&row.table), plain_text::key(&row.key)), row.version);
+        let back = session.out.suggest(&format!("mainstem tombstones restore {place}"));
+        session
+            .out
+            .line(format_args!("left out {place}, which version {version} deleted after the file was made (bring it back with: {back})"))?;
+    }
+    Ok(())
 }

@@ -1,5 +1,8 @@
 //! One file per command: it reads what was typed, calls one use case, shows the outcome.
+pub mod audit;
+pub mod backup;
 pub mod begin;
+pub mod blame;
 pub mod bundle;
 pub mod changeset;
 pub mod clone;
@@ -19,8 +22,10 @@ pub mod policy;
 pub mod publish;
 pub mod pull;
 pub mod push;
+pub mod rebuild;
 pub mod resolve;
 pub mod restore;
+pub mod revert;
 pub mod show;
 pub mod stash;
 pub mod status;
@@ -45,9 +50,11 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         Command::Diff(c) => c.run(session),
         Command::Log(c) => c.run(session),
         Command::Show(c) => c.run(session),
+        Command::Blame(c) => c.run(session),
         Command::Commit(c) => c.run(session),
         Command::Begin(c) => c.run(session),
         Command::Restore(c) => c.run(session),
+        Command::Revert(c) => c.run(session),
         Command::Stash(c) => c.run(session),
         Command::Publish(c) => c.run(session),
         Command::Clone(c) => c.run(session),
@@ -59,7 +66,10 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         Command::Pending(c) => c.run(session),
         Command::Tombstones(c) => c.run(session),
         Command::Verify(c) => c.run(session),
+        Command::Audit(c) => c.run(session),
+        Command::Rebuild(c) => c.run(session),
         Command::Policy(c) => c.run(session),
+        Command::Backup(c) => c.run(session),
         Command::Bundle(c) => c.run(session),
         Command::Changeset(c) => c.run(session),
         Command::Config(c) => c.run(session),

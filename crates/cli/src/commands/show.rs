@@ -3,18 +3,25 @@ use crate::changeset_source::VersionPages;
 use crate::changeset_view::View;
 use crate::diff::FormArguments;
 use crate::exit_codes::Exit;
+use crate::past_rows;
 use crate::wiring::{Opened, Session};
 use mainstem::replica::Replica;
 use mainstem::{Error, Result};
+use mainstem_core::ErrorKind;
 use mainstem_core::change::Front;
 use mainstem_core::event::Version;
 
-/// Shows one version or unsent changeset, cell by cell
+/// Shows one version or unsent changeset, cell by cell, or what a table or row was at a version
 ///
-/// Versions are named by their number, changesets that were not sent u1, u2 and so on, as `mainstem log` lists them.
+/// Versions are named by their number, changesets that were not sent u1, u2 and so on, as `mainstem log` lists them. With
+/// --at, tables and columns are those of that version: what was renamed or dropped since is shown as it was. Rows come
+/// in the order of their keys, those that were changed since then at the end.
 ///
 /// Examples:
 ///   mainstem show 12
+///   mainstem show --at 12
+///   mainstem show --at 12 artist
+///   mainstem show --at 12 artist 276
 ///   mainstem show u3
 ///   mainstem show 12 --sql
 ///   mainstem show 12 --html -o version12.html
@@ -22,9 +29,15 @@ use mainstem_core::event::Version;
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Show {
-    /// A version, or an unsent changeset
-    #[arg(value_name = "ID")]
-    id: Id,
+    /// A version, or an unsent changeset; with --at, a table
+    #[arg(value_name = "ID", required_unless_present = "at")]
+    id: Option<String>,
+    /// With --at: one row of the table
+    #[arg(value_name = "KEY", requires = "at", allow_hyphen_values = true)]
+    key: Option<String>,
+    /// Show what a table or row was at this version; without a table, how many rows each had
+    #[arg(long, value_name = "VERSION")]
+    at: Option<u64>,
     #[command(flatten)]
     form: FormArguments,
 }
@@ -59,11 +72,16 @@ impl Show {
     /// Runs the command.
     pub fn run(&self, session: &mut Session) -> Result<Exit> {
         let mut opened = session.replica()?;
-        if let Id::Version(number) = self.id {
+        if let Some(at) = self.at {
+            return past_rows::show(session, &mut opened, at, self.id.as_deref(), self.key.as_deref());
+        }
+        let id = self.id.as_deref().unwrap_or_default().parse::<Id>();
+        let id = id.map_err(|why| Error::new(ErrorKind::Invalid, "usage", why).hint("mainstem help show"))?;
+        if let Id::Version(number) = id {
             let (version, pages) = version(session, &opened, number)?;
             return View::of_version(&version, Box::new(pages)).show(session, &self.form);
         }
-        let front = unsent(&mut opened, self.id)?;
+        let front = unsent(&mut opened, id)?;
         let called = format!("u{} (not sent)", front.header.sequence);
         let pages = opened.replica.pages(front.header.write_id)?;
         View::of_changeset(&called, &front, pages).show(session, &self.form)

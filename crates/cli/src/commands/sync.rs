@@ -18,12 +18,16 @@ pub struct Sync {
     /// Take many rows that are gone without capture having seen it for deletions
     #[arg(long)]
     accept_deletions: bool,
+    /// Take the primary's rows again, whatever became of those here; unsent changes stay
+    #[arg(long, conflicts_with = "accept_deletions")]
+    reseed: bool,
 }
 
 impl Sync {
     /// Runs the command.
     pub fn run(&self, session: &mut Session) -> Result<Exit> {
-        let report = sync_report::run(session, mainstem::sync::sync, self.accept_deletions)?;
+        let exchange = if self.reseed { mainstem::sync::reseed } else { mainstem::sync::sync };
+        let report = sync_report::run(session, exchange, self.accept_deletions)?;
         Ok(if report.conflicts_open > 0 { Exit::ConflictsOpen } else { Exit::Done })
     }
 }

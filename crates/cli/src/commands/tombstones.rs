@@ -75,8 +75,8 @@ struct Filter {
     #[arg(long, value_name = "WHEN")]
     since: Option<String>,
     /// Only what this person deleted
-    #[arg(long, value_name = "NAME")]
-    actor: Option<String>,
+    #[arg(id = "deleted_by", long = "actor", value_name = "NAME")]
+    deleted_by: Option<String>,
     /// The primary [default: the replica's own]
     #[arg(long, value_name = "ADDRESS")]
     primary: Option<String>,
@@ -84,7 +84,7 @@ struct Filter {
 
 impl Filter {
     fn wanted(&self) -> Result<Wanted> {
-        let mut wanted = Wanted { table: self.table.clone(), actor: self.actor.clone(), ..Wanted::default() };
+        let mut wanted = Wanted { table: self.table.clone(), actor: self.deleted_by.clone(), ..Wanted::default() };
         if let Some(typed) = &self.since {
             wanted.after = typed.parse().ok();
             let whole = if typed.contains('T') { typed.clone() } else { format!("{typed}T00:00:00.000Z") };

@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod answers;
+mod audit;
+mod backup;
 mod bad_files;
 mod chinook;
 mod copies;
@@ -15,14 +17,17 @@ mod desk;
 mod direct;
 mod geodiff;
 mod hazards;
+mod history;
 mod merging;
 mod northwind;
 mod random;
 mod refusals;
+mod reseed;
 mod schema;
 mod session;
 mod strategies;
 mod team;
+mod tombstones;
 mod unseen;
 mod values;
 mod volume;

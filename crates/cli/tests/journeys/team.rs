@@ -153,6 +153,13 @@ fn by_id(member: &Member<'_>) -> Vec<Json> {
     all
 }
 
+/// Lines in order, where some were replaced.
+pub fn sorted(text: &str) -> String {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines.join("\n")
+}
+
 /// Asserts equal lines, and shows only the ones that differ.
 pub fn assert_same(left: &str, right: &str, what: &str) {
     if left == right {

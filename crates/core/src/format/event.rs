@@ -6,7 +6,9 @@ use super::{conflict, front, page, row, schema};
 use crate::change::{Change, Shape};
 use crate::digest;
 use crate::error::Result;
-use crate::event::{Collected, CollectedTombstones, Digest, Event, Genesis, PolicySet, Renumbered, TableDigest, Version, Waiting};
+use crate::event::{
+    Collected, CollectedTombstones, Digest, Event, Genesis, PolicySet, Renumbered, Restored, TableDigest, Version, Waiting,
+};
 use crate::planted::{self, Bug};
 use crate::stamp::{ReplicaId, Time};
 use crate::value::{Key, Row};
@@ -16,6 +18,7 @@ const GENESIS: u64 = 1;
 const VERSION: u64 = 2;
 const POLICY: u64 = 3;
 const COLLECTED: u64 = 4;
+const RESTORED: u64 = 5;
 
 /// Encodes an event.
 ///
@@ -42,6 +45,10 @@ pub fn encode(event: &Event) -> Vec<u8> {
             w.varint(COLLECTED);
             write_collected(&mut w, collected);
         }
+        Event::Restored(restored) => {
+            w.varint(RESTORED);
+            write_restored(&mut w, restored);
+        }
     }
     w.0
 }
@@ -54,6 +61,7 @@ pub fn decode(bytes: &[u8]) -> Result<Event> {
         VERSION => read_version(&mut r).map(Event::Version),
         POLICY => read_policy(&mut r).map(Event::Policy),
         COLLECTED => read_collected(&mut r).map(Event::Collected),
+        RESTORED => read_restored(&mut r).map(Event::Restored),
         other => Err(r.error(format!("{other} is no kind of event"))),
     }
 }
@@ -142,6 +150,33 @@ fn read_collected_tombstones(r: &mut Reader<'_>) -> Result<CollectedTombstones> 
     Ok(CollectedTombstones { table: r.text()?, through, until, count })
 }
 
+fn write_restored(w: &mut Writer, restored: &Restored) {
+    w.wide(1, restored.epoch);
+    w.wide(2, restored.before);
+    w.number(3, restored.version);
+    w.text(4, &restored.from);
+    w.text(5, &restored.actor);
+    w.number(6, restored.at.0);
+}
+
+fn read_restored(r: &mut Reader<'_>) -> Result<Restored> {
+    let mut restored = Restored::default();
+    let mut fields = r.fields();
+    while let Some((tag, mut f)) = fields.read()? {
+        match tag {
+            1 => restored.epoch = f.wide()?,
+            2 => restored.before = f.wide()?,
+            3 => restored.version = f.varint()?,
+            4 => restored.from = f.text()?,
+            5 => restored.actor = f.text()?,
+            6 => restored.at = Time(f.varint()?),
+            _ => continue,
+        }
+        f.finish()?;
+    }
+    Ok(restored)
+}
+
 fn write_version(w: &mut Writer, version: &Version) {
     w.number(1, version.version);
     w.field(2, |w| front::write_header(w, &version.header));
@@ -165,6 +200,8 @@ fn write_version(w: &mut Writer, version: &Version) {
         w.varint(table.rows);
         w.fixed(table.table.as_bytes());
     });
+    w.list(15, &version.was, front::write_past);
+    front::write_ids(w, 16, &version.stands_for);
 }
 
 fn read_version(r: &mut Reader<'_>) -> Result<Version> {
@@ -186,6 +223,8 @@ fn read_version(r: &mut Reader<'_>) -> Result<Version> {
             12 => version.waiting = f.list(8, |item| read_waiting(item, &version.shapes))?,
             13 => version.released = f.list(18, read_released)?,
             14 => version.tables = f.list(34, read_table_digest)?,
+            15 => version.was = f.list(17, front::read_past)?,
+            16 => version.stands_for = f.list(16, Reader::wide)?,
             _ => continue,
         }
         f.finish()?;
@@ -193,7 +232,7 @@ fn read_version(r: &mut Reader<'_>) -> Result<Version> {
     Ok(version)
 }
 
-fn write_renumbered(w: &mut Writer, renumbered: &Renumbered) {
+pub(super) fn write_renumbered(w: &mut Writer, renumbered: &Renumbered) {
     w.text(1, &renumbered.table);
     w.field(2, |w| w.signed(renumbered.from));
     w.field(3, |w| w.signed(renumbered.to));
@@ -201,7 +240,7 @@ fn write_renumbered(w: &mut Writer, renumbered: &Renumbered) {
     w.texts(5, &renumbered.columns);
 }
 
-fn read_renumbered(r: &mut Reader<'_>) -> Result<Renumbered> {
+pub(super) fn read_renumbered(r: &mut Reader<'_>) -> Result<Renumbered> {
     let (mut table, mut from, mut to) = (String::new(), 0, 0);
     let (mut row, mut columns) = (Row::new(), Vec::new());
     let mut fields = r.fields();

@@ -1,7 +1,7 @@
 //! Fronts in bytes: everything in a changeset but its rows.
 use super::bytes::{Reader, Writer};
-use super::schema;
-use crate::change::{Choice, Front, Header, Resolution, Shape};
+use super::{conflict, event, schema};
+use crate::change::{Again, Choice, Front, Header, Past, Resolution, Shape};
 use crate::error::{Error, Result};
 use crate::stamp::{ReplicaId, Time};
 use alloc::{format, string::String, vec::Vec};
@@ -14,6 +14,10 @@ pub fn encode(front: &Front) -> Vec<u8> {
     w.list(3, &front.shapes, write_shape);
     w.list(4, &front.resolutions, write_resolution);
     w.number(5, front.count);
+    w.list(6, &front.conflicts, conflict::write);
+    if let Some(again) = &front.again {
+        w.field(7, |w| write_again(w, again));
+    }
     w.0
 }
 
@@ -28,6 +32,8 @@ pub fn decode(bytes: &[u8]) -> Result<Front> {
             3 => front.shapes = f.few(read_shape)?,
             4 => front.resolutions = f.list(4, read_resolution)?,
             5 => front.count = f.varint()?,
+            6 => front.conflicts = f.list(16, conflict::read)?,
+            7 => front.again = Some(read_again(&mut f)?),
             _ => continue,
         }
         f.finish()?;
@@ -55,6 +61,41 @@ pub(super) fn write_header(w: &mut Writer, header: &Header) {
     w.option(7, header.title.as_deref());
     w.text(8, &header.description);
     w.number(9, header.at.0);
+    w.list(10, &header.made_on, write_past);
+}
+
+pub(super) fn write_past(w: &mut Writer, past: &Past) {
+    w.fixed(&past.epoch.to_be_bytes());
+    w.varint(past.version);
+}
+
+pub(super) fn read_past(r: &mut Reader<'_>) -> Result<Past> {
+    Ok(Past { epoch: r.wide()?, version: r.varint()? })
+}
+
+pub(super) fn write_ids(w: &mut Writer, tag: u64, ids: &[u128]) {
+    w.list(tag, ids, |w, id| w.fixed(&id.to_be_bytes()));
+}
+
+fn write_again(w: &mut Writer, again: &Again) {
+    w.list(1, &again.was, write_past);
+    write_ids(w, 2, &again.stands_for);
+    w.list(3, &again.renumbered, event::write_renumbered);
+}
+
+fn read_again(r: &mut Reader<'_>) -> Result<Again> {
+    let mut again = Again::default();
+    let mut fields = r.fields();
+    while let Some((tag, mut f)) = fields.read()? {
+        match tag {
+            1 => again.was = f.list(17, read_past)?,
+            2 => again.stands_for = f.list(16, Reader::wide)?,
+            3 => again.renumbered = f.list(9, event::read_renumbered)?,
+            _ => continue,
+        }
+        f.finish()?;
+    }
+    Ok(again)
 }
 
 pub(super) fn read_header(r: &mut Reader<'_>) -> Result<Header> {
@@ -71,6 +112,7 @@ pub(super) fn read_header(r: &mut Reader<'_>) -> Result<Header> {
             7 => header.title = Some(f.text()?),
             8 => header.description = f.text()?,
             9 => header.at = Time(f.varint()?),
+            10 => header.made_on = f.list(17, read_past)?,
             _ => continue,
         }
         f.finish()?;

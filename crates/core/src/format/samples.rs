@@ -1,7 +1,7 @@
 //! Nasty values and whole things made of them, for the tests of formats and digests.
-use crate::change::{Cell, Change, Choice, Edit, Front, Header, Resolution, Shape};
+use crate::change::{Again, Cell, Change, Choice, Edit, Front, Header, Past, Resolution, Shape};
 use crate::conflict::{Answer, Claim, Conflict, ConflictKind, Image, Side};
-use crate::event::{Collected, CollectedTombstones, Event, Genesis, PolicySet, Renumbered, TableDigest, Version, Waiting};
+use crate::event::{Collected, CollectedTombstones, Event, Genesis, PolicySet, Renumbered, Restored, TableDigest, Version, Waiting};
 use crate::schema::{Column, ForeignKey, Object, Schema, SchemaChange, Table};
 use crate::stamp::{ReplicaId, Stamp, Time};
 use crate::value::{Key, Row, Value};
@@ -201,7 +201,26 @@ fn header() -> BoxedStrategy<Header> {
             title,
             description,
             at,
+            made_on: Vec::new(),
         })
+        .boxed()
+        .prop_flat_map(|header| many(past(), 0..3).prop_map(move |made_on| Header { made_on, ..header.clone() }))
+        .boxed()
+}
+
+fn past() -> BoxedStrategy<Past> {
+    (any::<u128>(), any::<u64>()).prop_map(|(epoch, version)| Past { epoch, version }).boxed()
+}
+
+fn renumbered() -> BoxedStrategy<Renumbered> {
+    (name(), integer(), integer(), many(value(), 2))
+        .prop_map(|(table, from, to, row)| Renumbered { table, from, to, row, columns: vec!["a".into(), "b".into()] })
+        .boxed()
+}
+
+fn again() -> BoxedStrategy<Again> {
+    (many(past(), 0..3), many(any::<u128>(), 0..3), many(renumbered(), 0..3))
+        .prop_map(|(was, stands_for, renumbered)| Again { was, stands_for, renumbered })
         .boxed()
 }
 
@@ -215,8 +234,17 @@ fn resolution() -> BoxedStrategy<Resolution> {
 
 /// Any front.
 pub fn front() -> BoxedStrategy<Front> {
-    (header(), many(step(), 0..3), many(shape(), 0..4), many(resolution(), 0..3), any::<u64>())
-        .prop_map(|(header, schema, shapes, resolutions, count)| Front { header, schema, shapes, resolutions, count })
+    let brought = (many(conflict(), 0..2), proptest::option::of(again()));
+    (header(), many(step(), 0..3), many(shape(), 0..4), many(resolution(), 0..3), any::<u64>(), brought)
+        .prop_map(|(header, schema, shapes, resolutions, count, (conflicts, again))| Front {
+            header,
+            schema,
+            shapes,
+            resolutions,
+            count,
+            conflicts,
+            again,
+        })
         .boxed()
 }
 
@@ -254,25 +282,19 @@ pub fn conflict() -> BoxedStrategy<Conflict> {
 }
 
 fn version() -> BoxedStrategy<Version> {
-    let renumbered = (name(), integer(), integer(), many(value(), 2)).prop_map(|(table, from, to, row)| Renumbered {
-        table,
-        from,
-        to,
-        row,
-        columns: vec!["a".into(), "b".into()],
-    });
     let digest = (name(), any::<u64>(), any::<[u8; 32]>()).prop_map(|(table, rows, sum)| TableDigest { table, rows, sum });
     let waiting = (name(), key(), name(), key());
     let lists = (
-        many(renumbered, 0..3),
+        many(renumbered(), 0..3),
         many(conflict(), 0..3),
         many(resolution(), 0..3),
         many(waiting, 12),
         many((any::<u128>(), name(), key()), 0..3),
         many(digest, 0..3),
     );
-    (header(), any::<[u64; 3]>(), time(), many(step(), 0..3), page(), any::<[u8; 32]>(), lists)
-        .prop_map(|(header, numbers, accepted_at, schema, (shapes, changes), body, lists)| {
+    let places = (many(past(), 0..3), many(any::<u128>(), 0..3));
+    (header(), any::<[u64; 3]>(), time(), many(step(), 0..3), page(), any::<[u8; 32]>(), lists, places)
+        .prop_map(|(header, numbers, accepted_at, schema, (shapes, changes), body, lists, (was, stands_for))| {
             let (renumbered, conflicts, resolved, waiting, released, tables) = lists;
             let waiting = waiting.into_iter().zip(changes).map(|((table, key, parent, parent_key), change)| Waiting {
                 table,
@@ -296,6 +318,8 @@ fn version() -> BoxedStrategy<Version> {
                 waiting: waiting.collect(),
                 released,
                 tables,
+                was,
+                stands_for,
             }
         })
         .boxed()
@@ -307,6 +331,9 @@ pub fn event() -> BoxedStrategy<Event> {
         Event::Genesis(Genesis { lineage: wide[0], epoch: wide[1], dataset, actor, at, schema })
     });
     let policy = (name(), name(), time()).prop_map(|(text, actor, at)| Event::Policy(PolicySet { text, actor, at }));
+    let restored = (any::<[u128; 2]>(), any::<u64>(), name(), name(), time()).prop_map(|(wide, version, from, actor, at)| {
+        Event::Restored(Restored { epoch: wide[0], before: wide[1], version, from, actor, at })
+    });
     let of_table = (name(), any::<[u64; 2]>(), time()).prop_map(|(table, [through, count], until)| CollectedTombstones {
         table,
         through,
@@ -316,7 +343,7 @@ pub fn event() -> BoxedStrategy<Event> {
     let replicas = many(any::<u128>().prop_map(ReplicaId), 0..3);
     let collected = (name(), time(), any::<u64>(), many(of_table, 0..3), replicas)
         .prop_map(|(actor, at, horizon, tombstones, expired)| Event::Collected(Collected { actor, at, horizon, tombstones, expired }));
-    prop_oneof![1 => genesis, 3 => version().prop_map(Event::Version), 1 => policy, 1 => collected].boxed()
+    prop_oneof![1 => genesis, 3 => version().prop_map(Event::Version), 1 => policy, 1 => collected, 1 => restored].boxed()
 }
 
 /// One of everything, the same every time: what the kept bytes of version 1 hold.
@@ -446,6 +473,7 @@ pub mod fixed {
             title: Some("Spring".into()),
             description: "two\nlines".into(),
             at: time(),
+            ..Header::default()
         }
     }
 
@@ -455,7 +483,26 @@ pub mod fixed {
     }
 
     pub fn front() -> Front {
-        Front { header: header(), schema: steps(), shapes: shapes(), resolutions: resolutions(), count: 6 }
+        Front { header: header(), schema: steps(), shapes: shapes(), resolutions: resolutions(), count: 6, ..Front::default() }
+    }
+
+    /// A changeset that is offered again, and the event that goes before it.
+    pub fn again() -> (Front, Event) {
+        let was = vec![Past { epoch: 8, version: 43 }, Past { epoch: u128::MAX, version: 44 }];
+        let restored = Restored { epoch: 9, before: 8, version: 42, from: "people.backup".into(), actor: "anna".into(), at: time() };
+        let again = Again {
+            was: was.clone(),
+            stands_for: vec![1, u128::MAX],
+            renumbered: vec![Renumbered {
+                table: "person".into(),
+                from: 5,
+                to: -6,
+                row: vec![Value::Integer(5)],
+                columns: vec!["id".into()],
+            }],
+        };
+        let header = Header { made_on: was, ..header() };
+        (Front { header, conflicts: conflicts(), again: Some(again), ..front() }, Event::Restored(restored))
     }
 
     pub fn conflicts() -> Vec<Conflict> {
@@ -516,6 +563,7 @@ pub mod fixed {
                 waiting: waiting.collect(),
                 released: vec![(9, "person".into(), vec![Value::Integer(3)])],
                 tables: vec![TableDigest { table: "person".into(), rows: 1000, sum: [4; 32] }],
+                ..Version::default()
             }),
             Event::Policy(PolicySet { text: "[dataset]\n".into(), actor: "anna".into(), at: time() }),
             Event::Collected(Collected {

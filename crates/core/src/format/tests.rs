@@ -331,6 +331,16 @@ fn kept<T: PartialEq + core::fmt::Debug>(kept: &str, fixed: &T, encoded: Vec<u8>
     assert_eq!(decode(&bytes).as_ref(), Ok(fixed));
 }
 
+/// What came to version 1 with restored primaries. An earlier program skips these fields.
+#[test]
+fn the_bytes_of_what_is_offered_again_are_kept() {
+    let (front, restored) = fixed::again();
+    kept(include_str!("../../fixtures/format-1/again.hex"), &front, front::encode(&front), front::decode);
+    kept(include_str!("../../fixtures/format-1/restored.hex"), &restored, event::encode(&restored), event::decode);
+    torture(&front::encode(&front), |b| front::decode(b).map(drop));
+    torture(&event::encode(&restored), |b| event::decode(b).map(drop));
+}
+
 #[test]
 fn the_bytes_of_version_1_are_kept() {
     let values = fixed::values();

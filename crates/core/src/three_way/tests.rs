@@ -60,7 +60,7 @@ impl Act {
     }
     fn touch(&self, version: u64) -> Touch {
         let replica = ReplicaId(self.replica);
-        Touch { version, replica, actor: self.actor().into(), shape: shape(false).into(), change: self.change() }
+        Touch { version, replica, actor: self.actor().into(), shape: shape(false).into(), change: self.change(), was: [].into() }
     }
     fn meets(&self, policy: &Policy, row: Option<&Row>, touches: &[Touch], is_numbered: bool) -> Decision {
         let (shape, change) = (shape(is_numbered), self.change());

@@ -2,7 +2,9 @@
 use super::{Script, atomic, steps, worlds};
 use crate::stage::Stage;
 use mainstem::Result;
+use mainstem::cleanup::Rehearsal;
 use mainstem::replica::{Answering, Replica};
+use mainstem::tombstones::{self, Wanted};
 use mainstem_core::change::Choice;
 use mainstem_core::value::Value;
 use mainstem_sqlite::SqliteReplica;
@@ -20,6 +22,8 @@ pub const SCRIPTS: &[Script] = &[
     atomic("import", "delete", importing, import),
     steps("copied", "delete", copied, |stage| stage.sync("c.db").map(drop)),
     steps("copied-wal", "wal", copied, |stage| stage.sync("c.db").map(drop)),
+    steps("tombstones-cleanup", "delete", deleted, cleanup),
+    atomic("tombstones-restore", "delete", deleted, tombstones_restore),
     steps("rewound", "delete", rewound, |stage| stage.sync("a.db").map(drop)),
 ];
 
@@ -47,7 +51,7 @@ fn answer(replica: &mut SqliteReplica, choice: Choice) -> Result<()> {
 }
 
 fn resolve(stage: &Stage, choice: Choice) -> Result<()> {
-    answer(&mut stage.replica("a.db")?, choice)
+    answer(&mut *stage.replica("a.db")?, choice)
 }
 
 fn resolve_and_sync(stage: &Stage) -> Result<()> {
@@ -71,6 +75,33 @@ fn import(stage: &Stage) -> Result<()> {
         to.import(&front, &mut *from.pages(front.header.write_id)?)?;
     }
     Ok(())
+}
+
+/// Rows whose deletion everybody has heard of, and which are not remembered for long.
+fn deleted(stage: &Stage) -> Result<()> {
+    worlds::tracked(stage)?;
+    stage.replica("a.db")?.set_policy("tombstones = 0\nhistory = 0")?;
+    stage.publish("a.db")?;
+    stage.clone_to("b.db")?;
+    stage.app("a.db", "DELETE FROM note WHERE id IN ('a', 'n11', 'n12')")?;
+    for file in ["a.db", "b.db", "a.db"] {
+        stage.sync(file)?;
+    }
+    stage.app("b.db", worlds::OTHERS)
+}
+
+fn cleanup(stage: &Stage) -> Result<()> {
+    stage.primary()?.cleanup("a", Rehearsal::Real).map(drop)
+}
+
+fn tombstones_restore(stage: &Stage) -> Result<()> {
+    let (mut replica, mut primary) = (stage.replica("a.db")?, stage.primary()?);
+    let mut gone = Vec::new();
+    primary.tombstones(&Wanted::default(), &mut |tombstone| {
+        gone.extend(Some(tombstone).filter(|t| !t.is_there).cloned());
+        Ok(())
+    })?;
+    tombstones::restore(&mut *replica, &gone).map(drop)
 }
 
 /// A copy of a replica, each with work of its own.

@@ -173,6 +173,7 @@ pub fn changeset() -> BoxedStrategy<Changeset> {
             title,
             description,
             at,
+            ..Header::default()
         },
     );
     let choices = vec![Choice::Ours, Choice::Theirs, Choice::Base, Choice::Value, Choice::Merged];
@@ -185,7 +186,7 @@ pub fn changeset() -> BoxedStrategy<Changeset> {
     (header, many(step(), 0..4), many(resolution, 0..3), many(change(), 0..12))
         .prop_map(|(header, schema, resolutions, changes)| {
             let count = changes.len() as u64;
-            Changeset { front: Front { header, schema, shapes: shapes(), resolutions, count }, changes }
+            Changeset { front: Front { header, schema, shapes: shapes(), resolutions, count, ..Front::default() }, changes }
         })
         .boxed()
 }
@@ -215,8 +216,9 @@ pub fn fixed() -> Changeset {
         title: Some("Spring".into()),
         description: String::new(),
         at,
+        ..Header::default()
     };
     let resolutions = vec![Resolution { conflict: u64::MAX, choice: Choice::Base, actor: "anna".into(), at }];
     let schema = vec![SchemaChange::RenameTable { from: "people".into(), to: "person".into() }];
-    Changeset { front: Front { header, schema, shapes: shapes(), resolutions, count: 4 }, changes }
+    Changeset { front: Front { header, schema, shapes: shapes(), resolutions, count: 4, ..Front::default() }, changes }
 }

@@ -47,6 +47,7 @@ pub fn import(bytes: &[u8]) -> Result<Changeset> {
         shapes: each(m.list("shapes")?, shape)?,
         resolutions: each(m.list("resolutions")?, resolution)?,
         count: m.count("count")?,
+        ..Front::default()
     };
     let invalid = |e: mainstem_core::Error| Error::invalid(e.to_string());
     // The decoder's checks are the only ones: whatever passes here is what would pass as bytes.
@@ -100,6 +101,7 @@ fn header(json: Json) -> Result<Header> {
         title: m.optional_text("title")?,
         description: m.text("description")?,
         at: at(&mut m)?,
+        ..Header::default()
     };
     m.finish().map(|()| header)
 }

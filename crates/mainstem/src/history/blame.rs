@@ -34,6 +34,8 @@ pub enum Rule {
     Released,
     /// The column was added, and gave every row its default.
     ColumnAdded,
+    /// It was written in this version or before; what versions up to it did is not kept any more, nor who did it.
+    Collected,
 }
 
 impl Rule {
@@ -47,6 +49,7 @@ impl Rule {
             Rule::Direct => "direct",
             Rule::Released => "released",
             Rule::ColumnAdded => "column_added",
+            Rule::Collected => "collected",
         }
     }
 }
@@ -355,6 +358,12 @@ impl<'t> Search<'t> {
 
     fn unwritten(&mut self, column: ColumnId) -> Result<Origin> {
         let made = self.table.chronicle.made_in(self.table.then.id, column).unwrap_or_default();
+        let horizon = self.tx.horizon()?;
+        if horizon > made {
+            let (header, accepted_at, at) = (Header::default(), Time::default(), Time::default());
+            let rule = Rule::Collected;
+            return Ok(Origin { version: horizon, header, accepted_at, at, rule, contributors: Vec::new(), conflicts: Vec::new() });
+        }
         let version = made.max(1);
         let told = self.tx.version(version)?.ok_or_else(|| Error::corrupt(format!("version {version} is missing in the ledger")))?;
         let rule = if made > 0 { Rule::ColumnAdded } else { Rule::Published };

@@ -145,7 +145,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         };
         let rival_touches = match &rival {
             Some(row) if kind == ConflictKind::Unique && self.is_moved_on() => {
-                self.ground.touches(&table.name, &table.key_of(row), self.front.header.base_version)?
+                super::touches(self.ground, self.front, &table.name, &table.key_of(row))?
             }
             Some(_) => write.tag.touches.clone(),
             None => Vec::new(),

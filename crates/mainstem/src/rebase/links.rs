@@ -2,7 +2,7 @@
 //!
 //! Invariant: no row is written whose parent is missing, unless it was missing where the row was made.
 use super::clash::undone;
-use super::{Effect, Ground, Orphan, REVIVE_DEPTH_MAX, Rebase, Tag, image, stamp_of};
+use super::{Effect, Ground, Orphan, REVIVE_DEPTH_MAX, Rebase, Tag, image, stamp_of, touches};
 use crate::error::Result;
 use crate::lane::Lane;
 use crate::tables::Wrote;
@@ -153,7 +153,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             }
             for child_row in self.ground.find(child, &link.columns, &values, usize::MAX)? {
                 let key = schema.tables[child].key_of(&child_row);
-                let touches = self.ground.touches(&schema.tables[child].name, &key, self.front.header.base_version)?;
+                let touches = touches(self.ground, self.front, &schema.tables[child].name, &key)?;
                 let Some(touch) = touches.iter().find(|t| self.is_foreign(t)) else { continue };
                 if !self.is_last_call {
                     return Ok(true);
@@ -224,7 +224,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
     fn touches_of(&mut self, parent: &Missing) -> Result<Vec<Touch>> {
         let schema = self.schema.clone();
         match parent.key(&schema) {
-            Some(key) if self.is_moved_on() => self.ground.touches(&schema.tables[parent.table].name, &key, self.front.header.base_version),
+            Some(key) if self.is_moved_on() => touches(self.ground, self.front, &schema.tables[parent.table].name, &key),
             _ => Ok(Vec::new()),
         }
     }
@@ -291,7 +291,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             let child_table = &schema.tables[child];
             let key = child_table.key_of(&child_row);
             stays |= self.held.contains(&(child, key.clone()));
-            let touches = self.ground.touches(&child_table.name, &key, self.front.header.base_version)?;
+            let touches = touches(self.ground, self.front, &child_table.name, &key)?;
             let Some(at) = touches.iter().position(|t| self.is_foreign(t)) else { continue };
             let claimed = undone(&schema, child, &child_row, &touches[at + 1..]).flatten().unwrap_or_else(|| child_row.clone());
             let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };

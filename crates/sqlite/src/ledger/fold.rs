@@ -1,8 +1,9 @@
 //! How a version is folded into the projections that stand beside the events.
 use super::{SqliteLedger, number};
-use mainstem::core::change::Resolution;
+use crate::errors::Explain;
+use mainstem::core::change::{Change, Resolution, Shape};
 use mainstem::core::conflict::{Answer, Conflict};
-use mainstem::core::event::Version;
+use mainstem::core::event::{Event, Version};
 use mainstem::core::format;
 use mainstem::core::schema::SchemaChange;
 use mainstem::ledger::{Head, Ledger};
@@ -24,13 +25,45 @@ impl SqliteLedger<'_> {
         }
     }
 
-    /// Folds a version that was just appended.
-    pub(super) fn fold(&mut self, version: &Version) -> Result<()> {
+    /// Folds an event that was just appended.
+    pub(super) fn fold_event(&mut self, position: i64, event: &Event) -> Result<()> {
+        match event {
+            Event::Version(version) => self.fold(version),
+            Event::Policy(policy) => {
+                self.run("INSERT INTO mainstem_policy(position, text) VALUES (?1, ?2)", (position, &policy.text)).map(drop)
+            }
+            Event::Collected(collected) => self.collect(position, collected),
+            Event::Restored(_) => self.run("INSERT INTO mainstem_epoch(position) VALUES (?1)", [position]).map(drop),
+            Event::Genesis(_) => Ok(()),
+        }
+    }
+
+    /// Notes which rows a page tells of.
+    pub(super) fn note_touches(&mut self, version: u64, page: u64, shapes: &[Shape], changes: &[Change]) -> Result<()> {
+        let (version, page) = (number(version)?, number(page)?);
+        let ids = shapes.iter().map(|shape| self.name(&shape.table)).collect::<Result<Vec<_>>>()?;
+        let sql = "INSERT INTO mainstem_touch(table_id, key, version, page, slot) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let connection = self.connection;
+        let mut insert = connection.prepare_cached(sql).on(connection)?;
+        for (slot, change) in changes.iter().enumerate() {
+            let id = ids.get(change.table).ok_or_else(|| Error::internal("a change refers to no shape"))?;
+            let key = format::row::encode_key(&change.key);
+            insert.execute((id, key, version, page, slot as i64)).on(connection)?;
+        }
+        self.bury(version, page, &ids, changes)
+    }
+
+    /// Folds a version.
+    fn fold(&mut self, version: &Version) -> Result<()> {
         let numbered = number(version.version)?;
         let header = &version.header;
         let replica = header.replica.0.to_be_bytes();
         let insert = "INSERT INTO mainstem_write(write_id, version) VALUES (?1, ?2)";
         self.run(insert, (header.write_id.to_be_bytes(), numbered))?;
+        for write_id in &version.stands_for {
+            let also = "INSERT OR IGNORE INTO mainstem_write(write_id, version) VALUES (?1, ?2)";
+            self.run(also, (write_id.to_be_bytes(), numbered))?;
+        }
         let highest = "INSERT INTO mainstem_sequence(replica, sequence) VALUES (?1, ?2) \
                        ON CONFLICT(replica) DO UPDATE SET sequence = max(sequence, excluded.sequence)";
         self.run(highest, (replica, number(header.sequence)?))?;

@@ -32,7 +32,8 @@ impl SqliteLedger<'_> {
         let change = usize::try_from(slot).ok().and_then(|slot| changes.get(slot));
         let change = change.filter(|c| c.key == *key).ok_or_else(|| missing(version))?.clone();
         let shape = origin.shapes.get(change.table).ok_or_else(|| missing(version))?.clone();
-        Ok(Touch { version, replica: origin.replica, actor: origin.actor.clone(), shape, change })
+        let (replica, actor, was) = (origin.replica, origin.actor.clone(), origin.was.clone());
+        Ok(Touch { version, replica, actor, shape, change, was })
     }
 
     /// Every era of the dataset, folded once in a transaction.

@@ -141,8 +141,8 @@ impl SqliteLedger<'_> {
             let changes = self.changes(version as u64, page as u64)?;
             let change = usize::try_from(slot).ok().and_then(|slot| changes.get(slot)).ok_or_else(|| missing(version as u64))?.clone();
             let shape = origin.shapes.get(change.table).ok_or_else(|| missing(version as u64))?.clone();
-            let (replica, actor) = (origin.replica, origin.actor.clone());
-            let touch = Touch { version: version as u64, replica, actor, shape, change };
+            let (replica, actor, was) = (origin.replica, origin.actor.clone(), origin.was.clone());
+            let touch = Touch { version: version as u64, replica, actor, shape, change, was };
             found.push(Buried { place: place as u64, table, accepted_at: Time::from_ms(at as u64), touch });
         }
         Ok(found)

@@ -80,6 +80,12 @@ impl<'c> Keeper<'c> {
         self.write(sql, table, key, base, base)
     }
 
+    /// Says what a row was in an earlier version, which is the base version from now on.
+    pub fn put_back(&mut self, table: &Table, key: &Key, base: Option<&Row>, now: Option<&Row>) -> Result<()> {
+        let sql = "INSERT INTO mainstem_base(tbl, key, shape, image, now) VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET shape = excluded.shape, image = excluded.image";
+        self.write(sql, table, key, base, now)
+    }
+
     fn write(&mut self, sql: &str, table: &Table, key: &Key, base: Option<&Row>, now: Option<&Row>) -> Result<()> {
         let shape = base.map(|_| self.shape(table)).transpose()?;
         let image = base.map(|row| row_format::encode_row(row));

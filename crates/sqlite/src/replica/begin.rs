@@ -8,6 +8,7 @@ use crate::primary::{PRIMARY_FILE, found_primary};
 use crate::tables::SqliteTables;
 use mainstem::core::ErrorKind;
 use mainstem::core::digest::state_digest;
+use mainstem::core::event::{Digest, Version};
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Schema, SchemaChange, Table};
 use mainstem::core::value::Row;
@@ -234,7 +235,7 @@ impl SqliteReplica {
                 }
             }
             db.execute_batch("DELETE FROM mainstem_base; DELETE FROM mainstem_changeset; DELETE FROM mainstem_page; DELETE FROM mainstem_step; DELETE FROM mainstem_resolution; DELETE FROM mainstem_meta WHERE name = 'publishing';").on(db)?;
-            attach(db, &description, &address.to_string_lossy(), 1, &event_hash(&mut *primary, &description)?)?;
+            attach(db, &description, &address.to_string_lossy(), &event, &event_hash(&mut *primary, &description)?)?;
             storage::set_digests(db, &event.tables)?;
             storage::put(db, "sequence", 0)
         })?;
@@ -332,7 +333,7 @@ impl SqliteReplica {
                 std::fs::rename(&part, path).map_err(|e| {
                     Error::new(ErrorKind::Unavailable, "rename", format!("{} cannot be put in its place", path.display())).because(e)
                 })?;
-                sync_folder(path);
+                connection::sync_folder(path);
                 // From here on the primary keeps what this replica will ask for.
                 mainstem::sync::tell(&mut SqliteReplica::open(path, around)?, primary, actor.unwrap_or_default())?;
                 Ok(description)
@@ -351,24 +352,17 @@ fn part_path(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Makes a rename last through a power cut, where the system can.
-fn sync_folder(path: &Path) {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if let Ok(folder) = rustix::fs::open(folder, rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY, rustix::fs::Mode::empty()) {
-        let _ = rustix::fs::fsync(folder);
-    }
-}
-
-fn event_hash(primary: &mut dyn Primary, description: &Description) -> Result<mainstem::core::event::Digest> {
+fn event_hash(primary: &mut dyn Primary, description: &Description) -> Result<Digest> {
     primary.version_hash(1)?.ok_or_else(|| Error::corrupt(format!("dataset {} has no first version", description.dataset)))
 }
 
 /// Notes which primary this replica belongs to and which version it holds.
-fn attach(db: &Connection, description: &Description, address: &str, version: u64, hash: &mainstem::core::event::Digest) -> Result<()> {
+fn attach(db: &Connection, description: &Description, address: &str, event: &Version, hash: &Digest) -> Result<()> {
     storage::put(db, "lineage", description.lineage.to_be_bytes())?;
     storage::put(db, "epoch", description.epoch.to_be_bytes())?;
-    storage::put(db, "version", version as i64)?;
+    storage::put(db, "version", event.version as i64)?;
     storage::put(db, "hash", hash)?;
+    storage::set_first(db, event, hash)?;
     storage::put(db, "dataset", &description.dataset)?;
     storage::put(db, "remote", address)?;
     storage::put(db, "policy", &description.policy)?;
@@ -399,7 +393,8 @@ fn fill_clone(
         storage::set_broken(&db, &broken)?;
         let schema = crate::schema::read(&db)?.schema;
         capture::install(&db, &schema.tables, true)?;
-        attach(&db, &start.description, address, start.description.head.version, &start.hash)?;
+        attach(&db, &start.description, address, &start.head, &start.hash)?;
+        storage::set_recent(&db, &start.recent)?;
         reidentify(&db, around)?;
         if let Some(actor) = actor {
             storage::put(&db, "actor", actor)?;

@@ -333,7 +333,8 @@ fn note_logged(db: &Connection) -> Result<()> {
     .map(drop)
 }
 
-fn former_name(name: &str, steps: &[SchemaChange]) -> String {
+/// The name that a table had before these steps.
+pub fn former_name(name: &str, steps: &[SchemaChange]) -> String {
     let mut former = name.to_owned();
     for step in steps.iter().rev() {
         if let SchemaChange::RenameTable { from, to } = step
@@ -346,7 +347,7 @@ fn former_name(name: &str, steps: &[SchemaChange]) -> String {
 }
 
 /// Where the key columns of `table` stand among a former table's columns.
-fn key_in(names: &[String], table: &Table, steps: &[SchemaChange]) -> Vec<usize> {
+pub(super) fn key_in(names: &[String], table: &Table, steps: &[SchemaChange]) -> Vec<usize> {
     let former = |name: &str| {
         let mut former = name.to_owned();
         for step in steps.iter().rev() {

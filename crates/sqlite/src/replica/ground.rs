@@ -4,7 +4,7 @@ use crate::capture::{self, Done};
 use crate::derived::{self, Stale};
 use crate::errors::Explain;
 use crate::tables::SqliteTables;
-use mainstem::core::change::{Change, Shape};
+use mainstem::core::change::{Change, Past, Shape};
 use mainstem::core::event::{Renumbered, Version};
 use mainstem::core::format::{page, row as row_format};
 use mainstem::core::planted::{self, Bug};
@@ -34,6 +34,7 @@ struct Origin {
     actor: Arc<str>,
     shapes: Vec<Shape>,
     shared: Vec<Arc<Shape>>,
+    was: Arc<[Past]>,
 }
 
 impl<'c> ReplicaGround<'c> {
@@ -94,8 +95,8 @@ impl<'c> ReplicaGround<'c> {
             let event =
                 storage::version(self.db, version)?.ok_or_else(|| Error::corrupt(format!("version {version} is not remembered")))?;
             let shared = event.shapes.iter().cloned().map(Arc::new).collect();
-            let Version { header, shapes, .. } = event;
-            self.versions.insert(version, Origin { replica: header.replica, actor: header.actor.into(), shapes, shared });
+            let Version { header, shapes, was, .. } = event;
+            self.versions.insert(version, Origin { replica: header.replica, actor: header.actor.into(), shapes, shared, was: was.into() });
         }
         Ok(&self.versions[&version])
     }
@@ -158,7 +159,8 @@ impl Ground for ReplicaGround<'_> {
             let version = self.version(number as u64)?;
             let change = page::decode(&body, &version.shapes)?.pop().ok_or_else(|| Error::corrupt("a noted change is empty"))?;
             let shape = version.shared[change.table].clone();
-            found.push(Touch { version: number as u64, replica: version.replica, actor: version.actor.clone(), shape, change });
+            let (replica, actor, was) = (version.replica, version.actor.clone(), version.was.clone());
+            found.push(Touch { version: number as u64, replica, actor, shape, change, was });
         }
         Ok(found)
     }

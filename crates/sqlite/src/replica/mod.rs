@@ -7,16 +7,21 @@ mod bases;
 mod begin;
 mod clock;
 mod compare;
+mod diverged;
 mod edit;
 mod ground;
 mod links;
+mod past;
 mod receive;
 mod refused;
+mod reseed;
+mod revert;
 mod stash;
 mod storage;
 mod working;
 
 pub use begin::{InitOptions, InitReport, RefusedTable};
+pub use revert::{Left, Reverted};
 
 use crate::capture;
 use crate::connection;
@@ -25,14 +30,16 @@ use crate::lock::SyncLock;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Front, Shape};
 use mainstem::core::conflict::Conflict;
-use mainstem::core::event::{Version, Waiting};
+use mainstem::core::event::{Digest, Version, Waiting};
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Schema, SchemaChange};
 use mainstem::core::stamp::ReplicaId;
 use mainstem::error::{Error, Result};
 use mainstem::policy_text;
 use mainstem::primary::{Acquaintance, Cursor, Pages, Primary, Pull, RowVisitor};
-use mainstem::replica::{Answering, Operation, Progress, PutBack, Received, Replica, RestoreTarget, Since, Standing, Verified};
+use mainstem::replica::{
+    Answering, Operation, Progress, PutBack, Received, Replica, Reseeded, RestoreTarget, Rewind, Since, Standing, Unseen, Verified,
+};
 use mainstem::wiring::Around;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
@@ -89,9 +96,7 @@ impl SqliteReplica {
     pub fn open(path: &Path, around: Around) -> Result<SqliteReplica> {
         let db = connection::open_user(path)?;
         if !storage::is_tracked(&db)? {
-            let name = display_name(path);
-            return Err(Error::new(ErrorKind::Invalid, "not_tracked", format!("{name} is not tracked"))
-                .hint(format!("mainstem init {}", shell_word(&path.to_string_lossy()))));
+            return Err(not_tracked(path));
         }
         let layout = storage::get::<i64>(&db, "layout")?.unwrap_or_default();
         if layout != storage::LAYOUT {
@@ -102,6 +107,7 @@ impl SqliteReplica {
             )
             .hint("use the version of Mainstem that wrote it, or a later one"));
         }
+        past::create(&db)?;
         let mut replica = SqliteReplica { db, path: path.to_owned(), around, notices: Vec::new(), lock: None, may_delete_many: false };
         replica.notice_copy()?;
         replica.heal()?;
@@ -173,6 +179,12 @@ impl SqliteReplica {
         self.db.query_row("PRAGMA journal_mode", [], |r| r.get(0)).on(&self.db)
     }
 
+    /// Takes a new identity, because this file is a copy of another.
+    pub fn go_on_as_another(&mut self) -> Result<()> {
+        let (around, db) = (self.around.clone(), &self.db);
+        transact(db, || reidentify(db, &around)).map(drop)
+    }
+
     /// Compares where the file is with where it was: a copy takes an identity of its own before anything is sent.
     fn notice_copy(&mut self) -> Result<()> {
         let here = connection::FileIdentity::of(&self.path)?;
@@ -221,11 +233,35 @@ impl SqliteReplica {
     }
 }
 
+/// What a tracked file is of.
+pub(crate) struct Facts {
+    pub dataset: String,
+    pub lineage: Option<u128>,
+    pub epoch: Option<u128>,
+    pub version: u64,
+}
+
+/// What a tracked file is of, inside a read transaction.
+pub(crate) fn facts(db: &Connection, path: &Path) -> Result<Facts> {
+    if !storage::is_tracked(db)? {
+        return Err(not_tracked(path));
+    }
+    let known = known(db)?;
+    let dataset = storage::get(db, "dataset")?.unwrap_or_default();
+    Ok(Facts { dataset, lineage: known.map(|k| k.lineage), epoch: known.map(|k| k.epoch), version: base_version(db)? })
+}
+
+fn not_tracked(path: &Path) -> Error {
+    Error::new(ErrorKind::Invalid, "not_tracked", format!("{} is not tracked", display_name(path)))
+        .hint(format!("mainstem init {}", shell_word(&path.to_string_lossy())))
+}
+
 /// Gives the replica a new identity and its unsent changesets numbers from 1.
 fn reidentify(db: &Connection, around: &Around) -> Result<ReplicaId> {
     let fresh = ReplicaId(around.random());
     storage::put(db, "replica", fresh.0.to_be_bytes())?;
-    let fronts = storage::changesets(db)?;
+    // What is offered again is its author's, whoever offers it.
+    let fronts: Vec<Front> = storage::changesets(db)?.into_iter().filter(|f| f.again.is_none()).collect();
     storage::put(db, "sequence", fronts.len() as i64)?;
     for (at, mut front) in fronts.into_iter().enumerate() {
         front.header.replica = fresh;
@@ -318,6 +354,32 @@ impl Replica for SqliteReplica {
         let db = &self.db;
         let suspects = observe(db, || compare::suspects(db))?;
         suspects.iter().try_for_each(|table| storage::add_gap(db, table))
+    }
+    fn line(&mut self) -> Result<Vec<(u64, Digest)>> {
+        let db = &self.db;
+        observe(db, || {
+            let mut line = storage::line(db)?;
+            let first = storage::first(db)?.map(|(event, hash)| (event.version, hash));
+            let before = storage::recent(db)?.into_iter().map(|r| (r.version, r.hash)).chain(first);
+            let oldest = line.first().map_or(u64::MAX, |(version, _)| *version);
+            line.splice(0..0, before.filter(|(version, _)| *version < oldest));
+            if let Some(known) = known(db)?.filter(|known| line.last().is_none_or(|(last, _)| *last < known.version)) {
+                line.push((known.version, known.hash));
+            }
+            Ok(line)
+        })
+    }
+    fn epochs_left(&mut self) -> Result<Vec<u128>> {
+        past::epochs_left(&self.db)
+    }
+    fn rewind(&mut self, to: &Rewind, primary: &mut dyn Primary, progress: Progress<'_>) -> Result<u64> {
+        let (db, around) = (&self.db, &self.around);
+        transact(db, || past::rewind(db, around, to, primary, progress))
+    }
+    fn reseed(&mut self, primary: &mut dyn Primary, unseen: Unseen, progress: Progress<'_>) -> Result<Reseeded> {
+        let (db, around) = (&self.db, &self.around);
+        let staged = reseed::stage(db, primary, progress)?;
+        transact(db, || reseed::swap(db, around, &staged, unseen))
     }
     fn needs_reconcile(&mut self) -> Result<bool> {
         Ok(!storage::gaps(&self.db)?.is_empty())

@@ -3,7 +3,7 @@
 //! Invariant: cursor, rows, conflicts, acknowledgements and digests move together.
 //! Invariant: a row that is not what the base version says is never overwritten; that is drift, and nothing is applied.
 use super::ground::{KeepBases, ReplicaGround};
-use super::{base_version, bases, clock, refused, replica_id, storage, working};
+use super::{base_version, bases, clock, past, refused, replica_id, storage, working};
 use crate::capture;
 use crate::connection;
 use crate::errors::Explain;
@@ -22,7 +22,7 @@ use mainstem::lane::{Lane, lanes, redeclares, reform, reform_key};
 use mainstem::policy_text;
 use mainstem::primary::{Cursor, Item, Pages, Pull};
 use mainstem::rebase::{Place, rebase};
-use mainstem::replica::Received;
+use mainstem::replica::{Received, Unseen};
 use mainstem::schema_merge;
 use mainstem::tables::Tables;
 use mainstem::wiring::Around;
@@ -82,6 +82,7 @@ impl Incoming<'_> {
             let version = storage::version_of(body)?;
             if version.version < before {
                 accepted.insert(version.header.write_id);
+                accepted.extend(version.stands_for);
             }
             Ok(())
         };
@@ -164,11 +165,11 @@ fn check_kept(db: &Connection, next: &Cursor) -> Result<()> {
 }
 
 /// The state while versions are taken.
-struct Taking<'c> {
+pub(super) struct Taking<'c> {
     db: &'c Connection,
-    ground: ReplicaGround<'c>,
-    digests: Digests,
-    version: u64,
+    pub(super) ground: ReplicaGround<'c>,
+    pub(super) digests: Digests,
+    pub(super) version: u64,
     /// True once local rows were put back to the base version.
     is_undone: bool,
     /// True once our own schema steps were taken back as well.
@@ -179,7 +180,7 @@ struct Taking<'c> {
 }
 
 impl<'c> Taking<'c> {
-    fn begin(db: &'c Connection, around: &Around, accepted: HashSet<u128>) -> Result<Self> {
+    pub(super) fn begin(db: &'c Connection, around: &Around, accepted: HashSet<u128>) -> Result<Self> {
         if working::has_work(db)? && !planted::is(Bug::I3) {
             let actor = storage::get::<String>(db, "actor")?.unwrap_or_default();
             working::close(db, around, &working::Naming { actor: &actor, title: None, description: "" })?;
@@ -193,12 +194,12 @@ impl<'c> Taking<'c> {
         let unsent = storage::changesets(self.db)?;
         let is_ours = unsent.iter().any(|f| f.header.write_id == version.header.write_id);
         if is_ours && self.is_as_we_left_it(version, &unsent)? {
-            for _ in 0..version.pages {
-                incoming.page()?;
+            for number in 0..version.pages {
+                past::keep(self.db, version.version, number, &incoming.page()?)?;
             }
             self.adopt_local_state()?;
         } else {
-            self.undo()?;
+            self.undo(Unseen::Refused)?;
             if !version.schema.is_empty() {
                 self.undo_steps(&unsent)?;
             }
@@ -249,7 +250,7 @@ impl<'c> Taking<'c> {
     }
 
     /// Puts every row that local work changed back to what it is in the base version.
-    fn undo(&mut self) -> Result<()> {
+    pub(super) fn undo(&mut self, missed: Unseen) -> Result<()> {
         if self.is_undone {
             return Ok(());
         }
@@ -260,7 +261,8 @@ impl<'c> Taking<'c> {
         bases::each(self.db, &mut |name, kept| {
             let Some(table) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
             let before = ground.get(table, &kept.key)?;
-            if before.as_ref().map(|row| digests.digest(&schema.tables[table], row)) != kept.now {
+            let is_seen = before.as_ref().map(|row| digests.digest(&schema.tables[table], row)) == kept.now;
+            if !is_seen && missed == Unseen::Refused {
                 return Err(unseen(&schema.tables[table].name, &kept.key));
             }
             let after = kept.image.map(|image| image.row(&schema.tables[table], before.as_ref()));
@@ -310,8 +312,10 @@ impl<'c> Taking<'c> {
             lane.is_redeclared = ahead.iter().any(|step| redeclares(step, &shape.table));
         }
         let mut writer = Writer::default();
-        for _ in 0..version.pages {
-            for change in page::decode(&incoming.page()?, &version.shapes)? {
+        for number in 0..version.pages {
+            let body = incoming.page()?;
+            past::keep(self.db, version.version, number, &body)?;
+            for change in page::decode(&body, &version.shapes)? {
                 if is_noted {
                     self.ordinal += 1;
                     self.ground.note_touch(version, self.ordinal, &change)?;
@@ -360,7 +364,7 @@ impl<'c> Taking<'c> {
 
     /// The digests of the rows as they are here must be the primary's (SYN-9). Tables whose columns differ here,
     /// because of schema steps that were not sent yet, are left out.
-    fn check_digests(&mut self, version: &Version, unsent: &[Front]) -> Result<()> {
+    pub(super) fn check_digests(&mut self, version: &Version, unsent: &[Front]) -> Result<()> {
         let mut steps = storage::steps(self.db)?;
         steps.extend(unsent.iter().filter(|f| f.header.write_id != version.header.write_id).flat_map(|f| f.schema.clone()));
         let ours = self.digests.list();
@@ -409,11 +413,14 @@ impl<'c> Taking<'c> {
         if is_ours && !planted::is(Bug::H5) {
             storage::drop_changeset(db, version.header.write_id)?;
         }
+        for write_id in &version.stands_for {
+            storage::drop_changeset(db, *write_id)?;
+        }
         Ok(())
     }
 
     /// Lays what is not accepted yet on top again.
-    fn end(mut self) -> Result<()> {
+    pub(super) fn end(mut self) -> Result<()> {
         if self.is_undone {
             for (version, waiting) in our_waiting(self.db)? {
                 let columns = |w: &Waiting| version.shapes.get(w.change.table).map(|s| s.columns.clone()).unwrap_or_default();
@@ -435,6 +442,7 @@ impl<'c> Taking<'c> {
         if storage::changesets(self.db)?.is_empty() && our_waiting(self.db)?.is_empty() {
             self.db.execute("DELETE FROM mainstem_touch", []).on(self.db)?;
         }
+        past::trim(self.db)?;
         self.ground.renew_indexes()?;
         storage::set_digests(self.db, &self.digests.list())
     }

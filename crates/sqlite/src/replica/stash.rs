@@ -45,6 +45,7 @@ impl SqliteReplica {
                 title: title.map(str::to_owned),
                 description: String::new(),
                 at: front.header.at.max(clock::now(db, around)?),
+                made_on: Vec::new(),
             };
             let sql = "INSERT INTO mainstem_stash(write_id, front) VALUES(?1, ?2)";
             db.execute(sql, params![front.header.write_id.to_be_bytes(), format::front::encode(&front)]).on(db)?;

@@ -8,7 +8,11 @@ use mainstem::core::schema::SchemaChange;
 use mainstem::core::stamp::Time;
 use mainstem::core::value::Key;
 use mainstem::error::{Error, Result};
+use mainstem::primary::Recent;
 use rusqlite::{Connection, OptionalExtension, params};
+
+/// A version before the first: its number, hash and write id.
+const RECENT_BYTES: usize = 8 + 32 + 16;
 
 /// The layout of these tables; a file with a later one is refused.
 pub const LAYOUT: i64 = 1;
@@ -32,6 +36,7 @@ CREATE TABLE mainstem_resolution(conflict INTEGER PRIMARY KEY, choice INTEGER NO
 /// Makes the tables.
 pub fn create(db: &Connection) -> Result<()> {
     db.execute_batch(TABLES).on(db)?;
+    super::past::create(db)?;
     db.execute_batch(super::bases::TABLES).on(db)?;
     put(db, "layout", LAYOUT)
 }
@@ -100,6 +105,17 @@ pub fn add_changeset(db: &Connection, front: &Front) -> Result<()> {
         .on(db)?
         .execute(params![front.header.write_id.to_be_bytes(), format::front::encode(front)])
         .on(db)?;
+    Ok(())
+}
+
+/// Adds a closed changeset ahead of all others.
+pub fn add_changeset_ahead(db: &Connection, front: &Front) -> Result<()> {
+    db.prepare_cached(
+        "INSERT INTO mainstem_changeset(ordinal, write_id, front) SELECT ifnull(min(ordinal), 1) - 1, ?1, ?2 FROM mainstem_changeset",
+    )
+    .on(db)?
+    .execute(params![front.header.write_id.to_be_bytes(), format::front::encode(front)])
+    .on(db)?;
     Ok(())
 }
 
@@ -209,6 +225,62 @@ pub fn version_of(body: &[u8]) -> Result<Version> {
         Event::Version(version) => Ok(version),
         _ => Err(Error::corrupt("an event that is no version stands where a version should")),
     }
+}
+
+/// Remembers the version that this replica began with.
+pub fn set_first(db: &Connection, event: &Version, hash: &Digest) -> Result<()> {
+    put(db, "first", format::event::encode(&Event::Version(event.clone())))?;
+    put(db, "first_hash", hash)
+}
+
+/// The version that this replica began with, and its hash; none in a file that was made before this was remembered.
+pub fn first(db: &Connection) -> Result<Option<(Version, Digest)>> {
+    match (get::<Vec<u8>>(db, "first")?, get_digest(db, "first_hash")?) {
+        (Some(event), Some(hash)) => Ok(Some((version_of(&event)?, hash))),
+        _ => Ok(None),
+    }
+}
+
+/// Remembers the versions before the first.
+pub fn set_recent(db: &Connection, recent: &[Recent]) -> Result<()> {
+    let mut bytes = Vec::with_capacity(recent.len() * RECENT_BYTES);
+    for version in recent.iter().rev() {
+        bytes.extend_from_slice(&version.version.to_be_bytes());
+        bytes.extend_from_slice(&version.hash);
+        bytes.extend_from_slice(&version.write_id.to_be_bytes());
+    }
+    put(db, "recent", bytes)
+}
+
+/// The versions before the first, oldest first.
+pub fn recent(db: &Connection) -> Result<Vec<Recent>> {
+    let bytes: Vec<u8> = get(db, "recent")?.unwrap_or_default();
+    let (all, _) = bytes.as_chunks::<RECENT_BYTES>();
+    all.iter()
+        .map(|one| {
+            let number = one[..8].try_into().map(u64::from_be_bytes);
+            let version = number.map_err(|_| Error::internal("eight bytes are a number"))?;
+            Ok(Recent { version, hash: digest(&one[8..40])?, write_id: wide(&one[40..])? })
+        })
+        .collect()
+}
+
+/// Every remembered version with its hash, oldest first.
+pub fn line(db: &Connection) -> Result<Vec<(u64, Digest)>> {
+    let mut statement = db.prepare_cached("SELECT version, hash FROM mainstem_version ORDER BY version").on(db)?;
+    let rows = statement.query_map([], |r| Ok((r.get::<_, i64>(0)? as u64, r.get(1)?))).on(db)?;
+    rows.collect::<rusqlite::Result<_>>().on(db)
+}
+
+/// Forgets the versions above `after`.
+pub fn drop_versions(db: &Connection, after: u64) -> Result<()> {
+    db.execute("DELETE FROM mainstem_version WHERE version > ?1", [after as i64]).on(db).map(drop)
+}
+
+/// Forgets what earlier pulls brought of a version that is not complete.
+pub fn clear_inbox(db: &Connection) -> Result<()> {
+    db.execute("DELETE FROM mainstem_inbox", []).on(db)?;
+    put(db, "inbox_pages", 0)
 }
 
 /// Remembered versions above `after`, newest first, at most `limit`.

@@ -234,6 +234,7 @@ pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Op
         title,
         description,
         at,
+        made_on: Vec::new(),
     };
     storage::put(db, "sequence", sequence)?;
     clock::hear(db, at)?;
@@ -269,7 +270,7 @@ fn complete(db: &Connection, table: &Table, net: &mut NetChange) -> Result<()> {
 pub fn name_untitled(db: &Connection, naming: &Naming<'_>, closed: Option<Front>) -> Result<Option<Front>> {
     let mut named = closed;
     for mut front in storage::changesets(db)? {
-        if front.header.title.is_none() {
+        if front.header.title.is_none() && front.again.is_none() {
             front.header.title = naming.title.map(str::to_owned);
             front.header.description = naming.description.to_owned();
             storage::set_front(db, &front)?;

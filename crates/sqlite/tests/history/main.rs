@@ -1,5 +1,7 @@
 //! What the ledger tells of the past: rows at any version, who wrote what, and whether it is still what it was.
 #![allow(clippy::unwrap_used)]
 
+mod audit;
+mod reverts;
 mod rows;
 mod world;

@@ -82,3 +82,13 @@ fn versions_and_tables_that_are_not_there_are_named() {
     assert_eq!(said(&mut *primary, "person", 0), "there is no version 0; the latest is 1");
     assert_eq!(said(&mut *primary, "nobody", 1), "version 1 has no table nobody; it has person, team, tag");
 }
+
+#[test]
+fn a_clock_that_goes_back_between_two_edits_stops_no_commit() {
+    let world = World::new(1, START, 1);
+    world.sql(0, "UPDATE person SET name = 'early' WHERE id = 1;");
+    world.sql(0, "UPDATE mainstem_log SET at = at + 1;");
+    world.sql(0, "UPDATE person SET age = 1 WHERE id = 1;");
+    world.send(0, "a day back");
+    assert_eq!(world.head(), 2);
+}

@@ -78,6 +78,15 @@ impl World {
         }
         world
     }
+    /// The same primary once more, without replicas.
+    pub fn copied(&self) -> World {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("primary")).unwrap();
+        let copy = World { folder, around: self.around.clone(), replicas: 0 };
+        let db = Connection::open(self.primary_file()).unwrap();
+        db.execute("VACUUM INTO ?1", [copy.primary_file().to_string_lossy()]).unwrap();
+        copy
+    }
     fn path(&self, who: usize) -> PathBuf {
         self.folder.path().join(format!("replica{who}.db"))
     }
@@ -161,6 +170,16 @@ impl World {
                 self.sync_all();
             }
             32 => self.answer(who),
+            _ => self.sync(who),
+        }
+    }
+
+    /// Something that people do to rows.
+    pub fn step_of_rows(&self, dice: &Dice) {
+        let who = dice.below(self.replicas);
+        match dice.below(12) {
+            0..=7 => drop(self.try_sql(Some(who), &self.edit(dice, who))),
+            8 => self.answer(who),
             _ => self.sync(who),
         }
     }

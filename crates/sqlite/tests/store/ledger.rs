@@ -1,4 +1,5 @@
 //! The contract of the ledger: one chain, compare and append, and projections that follow the events.
+use mainstem::audit::Differing;
 use mainstem::core::change::{Cell, Change, Choice, Edit, Header, Resolution, Shape};
 use mainstem::core::conflict::{Claim, Conflict, ConflictKind, Side};
 use mainstem::core::event::{Event, Genesis, PolicySet, Renumbered, TableDigest, Version, Waiting};
@@ -253,6 +254,12 @@ fn what_waits_is_kept_until_it_is_released() {
     append_version(&mut ledger, late, &[]);
     let left: Vec<_> = ledger.waiting().unwrap().into_iter().map(|(v, w)| (v.version, w)).collect();
     assert_eq!(left, [(1, waiting(2)), (2, waiting(3))]);
+    db.execute("DELETE FROM mainstem_waiting WHERE version = 1", []).unwrap();
+    let mended = Differing { projection: "mainstem_waiting".into(), missing: 1, extra: 0 };
+    assert_eq!(ledger.examine().unwrap(), std::slice::from_ref(&mended));
+    assert_eq!(ledger.rebuild().unwrap(), [mended]);
+    assert_eq!(ledger.examine().unwrap(), []);
+    assert_eq!(ledger.waiting().unwrap().len(), 2);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use mainstem::wiring::Around;
 use mainstem_sqlite::SqliteReplica;
 use mainstem_sqlite::replica::InitOptions;
 use mainstem_testkit::Seeded;
-use mainstem_testkit::between::{Between, Moment};
+use mainstem_testkit::between::{Between, Moment, Turn};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -116,7 +116,7 @@ fn i1_i4_whatever_is_lost_arrives_once() {
                 calls += u64::from(is_this);
                 match is_this && calls == nth + 1 {
                     true => Err(Error::new(ErrorKind::Unavailable, "gone", "the line went dead")),
-                    false => Ok(()),
+                    false => Ok(Turn::Once),
                 }
             });
             let was_lost = sync::sync(&mut pair.replica(0), &mut lossy, "ada", &mut quiet).is_err();
@@ -147,7 +147,7 @@ fn i3_a_program_writes_while_a_sync_is_under_way() {
                 writes += 1;
                 sql(&file, &format!("INSERT INTO t VALUES ({}, 'meanwhile')", 100 + writes));
             }
-            Ok(())
+            Ok(Turn::Once)
         });
         sync::sync(&mut pair.replica(0), &mut busy, "ada", &mut quiet).unwrap();
         assert!(writes > 3, "{mode}: {writes} writes");

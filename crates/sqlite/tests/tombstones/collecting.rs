@@ -5,6 +5,7 @@ use mainstem::primary::{SnapshotSink, SnapshotStart};
 use mainstem::replica::Replica;
 use mainstem::tombstones::Wanted;
 use mainstem::{Error, Result, sync};
+use rusqlite::Connection;
 
 /// I-60: nothing goes before every replica that counts has heard of it; one that does not count is marked as it goes.
 #[test]
@@ -172,4 +173,37 @@ fn a_cleanup_at_any_step_changes_nothing_that_people_see() {
     for cleanups in [1, 2, 4, 8, 16, 32, 64, 128, 256, 511, 0b1_0101_0101] {
         assert_eq!(play(cleanups), plain, "cleanups {cleanups:b}");
     }
+}
+
+/// Where the primary cannot note who was there, a pull is as good as ever, and the primary keeps more than it must.
+#[test]
+fn a_pull_does_not_wait_for_the_primary_to_take_note() {
+    let world = World::new(&[("history", "0"), ("tombstones", "0"), ("replicas", "30")], &["bob"]);
+    world.sql("ann", "DELETE FROM name WHERE id = 'c'");
+    world.sync("ann");
+    let bob = world.replica("bob").standing().unwrap().replica;
+    let held = |world: &World| world.primary().replicas().unwrap().iter().find(|r| r.seen.replica == bob).map(|r| r.seen.version);
+    let writing = Connection::open(world.file("primary").join("primary.db")).unwrap();
+    writing.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let report = sync::pull(&mut world.replica("bob"), &mut *world.primary(), "bob", &mut quiet).unwrap();
+    assert_eq!((report.version, held(&world)), (2, Some(1)), "pulled, and not noted");
+    drop(writing);
+    assert!(world.cleanup().is_nothing());
+    world.sync("bob");
+    assert_eq!(held(&world), Some(2));
+    assert_eq!(world.cleanup().collected.horizon, 2);
+}
+
+/// The same said twice in an hour is one write.
+#[test]
+fn a_replica_that_says_nothing_new_writes_nothing() {
+    let world = World::new(&[], &["bob"]);
+    let noted = |world: &World| world.primary().replicas().unwrap().iter().map(|r| r.at).max();
+    world.sync("bob");
+    let first = noted(&world);
+    world.sync("bob");
+    assert_eq!(noted(&world), first);
+    world.days(1);
+    world.sync("bob");
+    assert!(noted(&world) > first);
 }
