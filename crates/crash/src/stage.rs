@@ -115,6 +115,11 @@ impl Stage {
         machines.entry(name.to_string()).or_insert_with(|| Seeded::new(seed, self.morning_ms + phase * 60_000)).clone()
     }
 
+    /// When the play begins, as a Julian day.
+    pub fn morning(&self) -> f64 {
+        2_440_587.5 + self.morning_ms as f64 / 86_400_000.0
+    }
+
     /// A path below the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)

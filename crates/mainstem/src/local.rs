@@ -259,7 +259,7 @@ fn absorb_in(tx: &mut dyn Transaction, around: &Around) -> Result<()> {
         return Ok(());
     }
     let replica = ReplicaId(genesis.lineage);
-    let at = Time::from_ms(around.now_ms());
+    let at = Time::from_ms(around.now_ms()).max(stamped(tx)?);
     let header = Header {
         write_id: around.random(),
         lineage: genesis.lineage,
@@ -275,6 +275,13 @@ fn absorb_in(tx: &mut dyn Transaction, around: &Around) -> Result<()> {
     version.schema = steps;
     append(tx, &Event::Version(version))?;
     release(tx, around, ReplicaId(genesis.lineage))
+}
+
+/// When the last version was accepted. The next one is not earlier, whatever the clock says meanwhile: who heard of the last
+/// can only go on from there.
+fn stamped(tx: &mut dyn Transaction) -> Result<Time> {
+    let head = tx.head()?.version;
+    Ok(tx.version(head)?.map_or(Time::default(), |version| version.accepted_at))
 }
 
 fn version_of(version: u64, header: Header, accepted_at: Time, written: Written) -> Version {
@@ -324,7 +331,7 @@ fn accept(
         })
         .collect();
     let written = body.finish(tx)?;
-    let now = Time::from_ms(around.now_ms());
+    let now = Time::from_ms(around.now_ms()).max(stamped(tx)?);
     let mut version = version_of(place.version, front.header.clone(), now.max(front.header.at), written);
     if let Some(again) = &front.again {
         renumbered.extend(again.renumbered.iter().cloned());
@@ -414,8 +421,13 @@ impl<S: Store> LocalPrimary<S> {
         Ok(None)
     }
 
-    fn check_clock(now: u64, policy: &Policy, front: &Front) -> Result<()> {
+    /// Refuses what is stamped far ahead of the primary's clock, or of what it has stamped itself when that ran ahead:
+    /// whoever heard of that can only go on from there.
+    fn check_clock(tx: &mut dyn Transaction, mut now: u64, policy: &Policy, front: &Front) -> Result<()> {
         let ahead = policy.clock_skew_ms_max();
+        if front.header.at.ms() > now.saturating_add(ahead) {
+            now = now.max(stamped(tx)?.ms());
+        }
         if front.header.at.ms() > now.saturating_add(ahead) && !planted::is(Bug::G2) {
             let seconds = (front.header.at.ms() - now) / 1000;
             return Err(Error::new(
@@ -448,7 +460,7 @@ impl<S: Store> Primary for LocalPrimary<S> {
             return Err(Error::invalid("the changeset was not made on this dataset's versions"));
         }
         let policy = policy_text::parse(&tx.policy_text()?)?;
-        Self::check_clock(self.around.now_ms(), &policy, front)?;
+        Self::check_clock(&mut *tx, self.around.now_ms(), &policy, front)?;
         let reviewed = front.shapes.iter().map(|s| policy.table(&s.table).mode == Mode::Review).collect();
         let mut pages = Checked { inner: pages, front, reviewed };
         let primary = ReplicaId(known.lineage);

@@ -7,7 +7,7 @@ mod dice;
 mod faults;
 mod features;
 pub mod hunt;
-mod image;
+pub mod image;
 mod judge;
 mod ledger_view;
 mod machine;

@@ -14,11 +14,11 @@ use mainstem::core::event::{Digest, Renumbered, Version, Waiting};
 use mainstem::core::format::page;
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::renumber::Renumbering;
-use mainstem::core::schema::Schema;
+use mainstem::core::schema::{Schema, SchemaChange};
 use mainstem::core::stamp::ReplicaId;
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
-use mainstem::lane::{Lane, redeclares, reform, reform_key};
+use mainstem::lane::{Lane, redeclares, reform, reform_key, table_after};
 use mainstem::policy_text;
 use mainstem::primary::{Cursor, Item, Pages, Pull};
 use mainstem::rebase::{Place, rebase};
@@ -205,7 +205,8 @@ impl<'c> Taking<'c> {
             }
             // Work of ours that stays unaccepted will be laid on top and must know what it meets.
             let is_noted = unsent.iter().any(|f| !self.accepted.contains(&f.header.write_id)) || !our_waiting(self.db)?.is_empty();
-            self.apply(version, incoming, is_noted)?;
+            let renames = self.renames_ahead(version, &unsent);
+            self.apply(version, incoming, &renames, is_noted)?;
         }
         self.check_digests(version, &unsent)?;
         begin_another(Bug::E8, self.db)?;
@@ -296,8 +297,18 @@ impl<'c> Taking<'c> {
         self.digests.recount(&mut self.ground, &altered)
     }
 
+    /// Renames of ours that the version does not know and that are still in place: its rows come under the old names.
+    fn renames_ahead(&self, version: &Version, unsent: &[Front]) -> Vec<SchemaChange> {
+        if self.are_steps_undone {
+            return Vec::new();
+        }
+        let is_ahead = |front: &&Front| front.header.write_id != version.header.write_id;
+        let steps = unsent.iter().filter(is_ahead).flat_map(|front| front.schema.clone());
+        steps.filter(|step| matches!(step, SchemaChange::RenameTable { .. } | SchemaChange::RenameColumn { .. })).collect()
+    }
+
     /// Applies a version's rows, each only where the row is what the version says it was.
-    fn apply(&mut self, version: &Version, incoming: &mut Incoming<'_>, is_noted: bool) -> Result<()> {
+    fn apply(&mut self, version: &Version, incoming: &mut Incoming<'_>, renames: &[SchemaChange], is_noted: bool) -> Result<()> {
         let altered = schema_merge::apply(&mut self.ground, &version.schema)?;
         if !altered.is_empty() {
             self.digests.recount(&mut self.ground, &altered)?;
@@ -305,8 +316,9 @@ impl<'c> Taking<'c> {
         let schema = self.ground.schema();
         let ahead = super::compare::local_steps(self.db)?;
         let lane = |shape: &Shape| {
-            let table = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&shape.table));
-            let mut lane = Lane::between(&schema, table, shape, &version.schema);
+            let name = table_after(&shape.table, renames);
+            let table = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&name));
+            let mut lane = Lane::between(&schema, table, shape, &[&version.schema, renames].concat());
             lane.is_redeclared = ahead.iter().any(|step| redeclares(step, &shape.table));
             lane
         };
@@ -334,6 +346,8 @@ impl<'c> Taking<'c> {
         let lane = &lanes[change.table];
         let Some(table) = lane.table else { return Ok(()) };
         let before = match lane.is_straight && !lane.is_redeclared {
+            // Whatever stands where the new row belongs keeps it out, which is found without looking first.
+            true if matches!(change.edit, Edit::Insert(_)) => None,
             true => self.ground.get(table, &change.key)?,
             false => {
                 let mut key = lane.local_key(&change.key);
