@@ -110,7 +110,9 @@ struct Walk<'a, 'f> {
     chain: Chain,
     /// The remembered version's hash, as it is in this chain.
     known_hash: Option<Digest>,
-    epochs: Vec<u128>,
+    /// The epoch so far, and how it began where by a restore.
+    epoch: u128,
+    restored: Option<String>,
     /// Versions that lack a page, each with its event's place, until an event says that they were collected.
     lacking: Vec<(u64, u64)>,
 }
@@ -122,7 +124,7 @@ pub fn verify_chain(
     findings: Findings<'_>,
     progress: &mut dyn FnMut(&str, u64, u64),
 ) -> Result<Chain> {
-    let mut walk = Walk { remembered, findings, chain: Chain::default(), known_hash: None, epochs: Vec::new(), lacking: Vec::new() };
+    let mut walk = Walk { remembered, findings, chain: Chain::default(), known_hash: None, epoch: 0, restored: None, lacking: Vec::new() };
     loop {
         let links = primary.events(walk.chain.events, EVENTS_BYTES_MAX)?;
         if links.is_empty() {
@@ -163,7 +165,7 @@ impl Walk<'_, '_> {
         match event::decode(&link.bytes) {
             Ok(Event::Version(version)) => self.version(primary, link, &version),
             Ok(Event::Genesis(genesis)) if link.position == 1 => {
-                self.epochs.push(genesis.epoch);
+                self.epoch = genesis.epoch;
                 match self.remembered.known {
                     Some(known) if known.lineage != genesis.lineage => {
                         self.say(Subject::Head, position, None, "the primary holds another dataset than this replica's".into())
@@ -172,6 +174,12 @@ impl Walk<'_, '_> {
                 }
             }
             Ok(Event::Genesis(_)) => self.say(Subject::Event, position, None, format!("event {} begins a dataset again", link.position)),
+            Ok(Event::Restored(restored)) => {
+                self.epoch = restored.epoch;
+                self.restored =
+                    Some(format!("{} restored the primary at version {} from {}", restored.actor, restored.version, restored.from));
+                Ok(())
+            }
             Ok(Event::Collected(collected)) => {
                 self.lacking.retain(|(_, version)| *version > collected.horizon);
                 Ok(())
@@ -233,10 +241,8 @@ impl Walk<'_, '_> {
                 Some(_) => Some(format!("version {seen} is not the one this replica holds: the history was rewritten at or before it")),
                 None => Some(format!("this replica holds version {seen}, the primary ends at version {version}: its tail was cut")),
             };
-            let what = match what {
-                Some(what) if !self.epochs.contains(&known.epoch) => Some(format!("{what} (the primary began a new epoch)")),
-                other => other,
-            };
+            let restored = self.restored.take().filter(|_| self.epoch != known.epoch);
+            let what = what.map(|what| restored.map_or_else(|| what.clone(), |restored| format!("{what} ({restored})")));
             if let Some(what) = what {
                 self.say(Subject::Head, None, Some(seen), what)?;
             }
