@@ -108,7 +108,7 @@ impl Stage {
     }
 
     /// Time and randomness of one machine in this phase.
-    fn around(&self, name: &str) -> Around {
+    pub fn around(&self, name: &str) -> Around {
         let phase = self.phase.get() as u64;
         let seed = name.bytes().fold(phase + 1, |seed, byte| seed.wrapping_mul(257).wrapping_add(u64::from(byte)));
         let mut machines = self.machines.borrow_mut();

@@ -17,7 +17,7 @@ pub const SCRIPTS: &[Script] = &[
     steps("push-parent-of-waiting", "wal", parent_of_waiting, push),
     steps("push-schema", "delete", schema, push),
     steps("push-after-direct-writes", "delete", after_direct_writes, push),
-    steps("push-unseen", "delete", unseen, push).unseen(),
+    steps("push-unseen", "delete", unseen, push).beyond_verify(),
 ];
 
 fn push(stage: &Stage) -> Result<()> {
