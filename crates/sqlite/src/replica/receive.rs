@@ -2,6 +2,7 @@
 //!
 //! Invariant: cursor, rows, conflicts, acknowledgements and digests move together.
 //! Invariant: a row that is not what the base version says is never overwritten; that is drift, and nothing is applied.
+use super::compare::renames_ahead;
 use super::ground::{KeepBases, ReplicaGround};
 use super::{base_version, bases, clock, past, refused, replica_id, storage, working};
 use crate::capture;
@@ -205,7 +206,7 @@ impl<'c> Taking<'c> {
             }
             // Work of ours that stays unaccepted will be laid on top and must know what it meets.
             let is_noted = unsent.iter().any(|f| !self.accepted.contains(&f.header.write_id)) || !our_waiting(self.db)?.is_empty();
-            let renames = self.renames_ahead(version, &unsent);
+            let renames = if self.are_steps_undone { Vec::new() } else { renames_ahead(&unsent, version.header.write_id) };
             self.apply(version, incoming, &renames, is_noted)?;
         }
         self.check_digests(version, &unsent)?;
@@ -297,16 +298,6 @@ impl<'c> Taking<'c> {
         self.digests.recount(&mut self.ground, &altered)
     }
 
-    /// Renames of ours that the version does not know and that are still in place: its rows come under the old names.
-    fn renames_ahead(&self, version: &Version, unsent: &[Front]) -> Vec<SchemaChange> {
-        if self.are_steps_undone {
-            return Vec::new();
-        }
-        let is_ahead = |front: &&Front| front.header.write_id != version.header.write_id;
-        let steps = unsent.iter().filter(is_ahead).flat_map(|front| front.schema.clone());
-        steps.filter(|step| matches!(step, SchemaChange::RenameTable { .. } | SchemaChange::RenameColumn { .. })).collect()
-    }
-
     /// Applies a version's rows, each only where the row is what the version says it was.
     fn apply(&mut self, version: &Version, incoming: &mut Incoming<'_>, renames: &[SchemaChange], is_noted: bool) -> Result<()> {
         let altered = schema_merge::apply(&mut self.ground, &version.schema)?;
@@ -316,8 +307,7 @@ impl<'c> Taking<'c> {
         let schema = self.ground.schema();
         let ahead = super::compare::local_steps(self.db)?;
         let lane = |shape: &Shape| {
-            let name = table_after(&shape.table, renames);
-            let table = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&name));
+            let table = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&table_after(&shape.table, renames)));
             let mut lane = Lane::between(&schema, table, shape, &[&version.schema, renames].concat());
             lane.is_redeclared = ahead.iter().any(|step| redeclares(step, &shape.table));
             lane
