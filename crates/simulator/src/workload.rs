@@ -417,6 +417,10 @@ pub fn meeting(seed: u64) -> Tape {
     let workload: Vec<Session> = (0..2 + dice.below(10)).map(|_| making.session()).collect();
     let schedule = (0..workload.len()).flat_map(|session| [Event::Run(session), Event::Wait(dice.below(3) as u64)]).collect();
     let mut tape = Tape { seed, setup, workload, schedule };
+    if dice.one_in(2) {
+        // One millisecond passes from step to step: so both write at the same time by their clocks.
+        tape.setup.offsets = vec![0, -(dice.below(4) as i64)];
+    }
     // Keys that differ in case only are one parent to SQLite: which of them a link finds depends on the order.
     tape.replace(|value| *value == Value::text("A"), &Value::text("d"));
     tape
