@@ -7,7 +7,7 @@ use crate::capture::{self, Done};
 use crate::errors::Explain;
 use mainstem::body::Digests;
 use mainstem::core::ErrorKind;
-use mainstem::core::change::Shape;
+use mainstem::core::change::{Front, Shape};
 use mainstem::core::digest::{RowDigester, Sum, state_digest};
 use mainstem::core::event::{Digest, TableDigest};
 use mainstem::core::format::row as row_format;
@@ -41,6 +41,12 @@ pub fn local_steps(db: &Connection) -> Result<Vec<SchemaChange>> {
     let mut steps: Vec<SchemaChange> = storage::changesets(db)?.into_iter().flat_map(|f| f.schema).collect();
     steps.extend(storage::steps(db)?);
     Ok(steps)
+}
+
+/// Renames in changesets other than this one, which it does not know: its rows come under the old names.
+pub fn renames_ahead(unsent: &[Front], write_id: u128) -> Vec<SchemaChange> {
+    let steps = unsent.iter().filter(|front| front.header.write_id != write_id).flat_map(|front| front.schema.clone());
+    steps.filter(|step| matches!(step, SchemaChange::RenameTable { .. } | SchemaChange::RenameColumn { .. })).collect()
 }
 
 /// Every row's digest as it is stored now.
@@ -255,13 +261,7 @@ fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[S
     let mut extra: Vec<Key> = Vec::new();
     capture::scan(db, table, &mut |row| {
         let key = table.key_of(&row);
-        let seen = db
-            .prepare_cached("SELECT 1 FROM temp.mainstem_seen WHERE key = ?1")
-            .on(db)?
-            .query_row([row_format::encode_key(&key)], |_| Ok(()))
-            .optional()
-            .on(db)?;
-        if seen.is_none() && !bases::is_kept(db, table, &key)? {
+        if !is_seen(db, &key)? && !bases::is_kept(db, table, &key)? {
             extra.push(key);
         }
         Ok(())
@@ -275,8 +275,19 @@ fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[S
             return Ok(());
         }
         let base = kept.image.map(|image| image.row(table, None));
+        if base.is_some() && !is_seen(db, &kept.key)? {
+            // The row came unseen, so that what a later write found was taken for the base.
+            let (here, is_logged) = (comparing.now.get(0, &kept.key)?, logged(db, table, &kept.key)?.is_some());
+            return visit(Unseen { key: &kept.key, base: None, here: here.as_ref(), is_logged });
+        }
         comparing.settle(&kept.key, kept.now, base.as_ref(), visit)
     })
+}
+
+/// True where the base version has a row of that key.
+fn is_seen(db: &Connection, key: &Key) -> Result<bool> {
+    let sql = "SELECT EXISTS(SELECT 1 FROM temp.mainstem_seen WHERE key = ?1)";
+    db.prepare_cached(sql).on(db)?.query_row([row_format::encode_key(key)], |row| row.get(0)).on(db)
 }
 
 /// Rows that came unseen and that capture saw go: neither the base version nor the table has them.
