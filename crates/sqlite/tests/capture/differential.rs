@@ -114,8 +114,12 @@ fn run(version: Version, world: &World, tracked: &Tracked, plain: &Tracked) -> R
     Ok(())
 }
 
+/// The world for the system's SQLite. With `recursive_triggers` and any DELETE trigger, 3.40 takes a unique value that an UPDATE OR
+/// REPLACE leaves as it is for taken.
 fn json(world: &World) -> String {
-    let list = |all: &[String]| all.iter().map(|sql| format!("{sql:?}")).collect::<Vec<_>>().join(",");
+    let told =
+        |all: &[String]| all.iter().filter(|sql| !sql.contains("recursive_triggers")).map(|sql| format!("{sql:?}")).collect::<Vec<_>>();
+    let list = |all: &[String]| told(all).join(",");
     format!("{{\"settings\":[{}],\"tape\":[{}]}}", list(&world.settings), list(&world.tape))
 }
 
