@@ -336,6 +336,8 @@ impl<'c> Taking<'c> {
         let lane = &lanes[change.table];
         let Some(table) = lane.table else { return Ok(()) };
         let before = match lane.is_straight && !lane.is_redeclared {
+            // Whatever stands where the new row belongs keeps it out, which is found without looking first.
+            true if matches!(change.edit, Edit::Insert(_)) => None,
             true => self.ground.get(table, &change.key)?,
             false => {
                 let mut key = lane.local_key(&change.key);
@@ -558,7 +560,7 @@ fn exact(change: Change, before: Option<&Row>) -> std::result::Result<Option<Row
     }
 }
 
-fn mentions(step: &mainstem::core::schema::SchemaChange, name: &str) -> bool {
+fn mentions(step: &SchemaChange, name: &str) -> bool {
     schema_merge::table_of(step).is_some_and(|t| t.eq_ignore_ascii_case(name))
 }
 
