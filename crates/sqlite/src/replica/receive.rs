@@ -326,10 +326,7 @@ impl<'c> Taking<'c> {
             }
         }
         let (_, clashes) = writer.finish(&mut self.ground)?;
-        match clashes.first() {
-            Some((write, what)) => Err(drift(&schema, write, what)),
-            None => Ok(()),
-        }
+        clashes.first().map_or(Ok(()), |(write, what)| Err(drift(&schema, write, what)))
     }
 
     fn apply_one(&mut self, schema: &Schema, lanes: &[Lane], change: Change, writer: &mut Writer<()>) -> Result<()> {

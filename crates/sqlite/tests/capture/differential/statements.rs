@@ -49,8 +49,6 @@ pub fn statement(dice: &mut Dice, writing: &mut Writing) -> String {
     };
     // RETURNING has SQLite gather the rows before it writes any, as a trigger has it.
     let gathered = if returning.is_empty() && !filter.starts_with(" WHERE k =") { " RETURNING *" } else { returning };
-    // With recursive_triggers and any DELETE trigger, SQLite 3.40 takes a unique value that such an update leaves as it is for taken.
-    let kept = if or == " OR REPLACE" { "" } else { or };
     let row = |dice: &mut Dice| format!("({}, {}, {})", v(dice), v(dice), v(dice));
     match dice.below(31) {
         0..=4 => format!("INSERT{or} INTO t(k, a, c) VALUES {}, {}{returning}", row(dice), row(dice)),
@@ -60,11 +58,11 @@ pub fn statement(dice: &mut Dice, writing: &mut Writing) -> String {
         8 => format!("INSERT{or} INTO t(k, a, c) SELECT {}, a, c FROM t{filter}{returning}", v(dice)),
         9 => format!("WITH n(x) AS (VALUES (1), (7), (9)) INSERT{or} INTO t(k, c) SELECT x, {} FROM n{returning}", v(dice)),
         10..=12 => format!("UPDATE{or} t SET c = {}{filter}{gathered}", v(dice)),
-        13 => format!("UPDATE{kept} t SET a = {}, c = c{filter}{gathered}", v(dice)),
+        13 => format!("UPDATE{or} t SET a = {}, c = c{filter}{gathered}", v(dice)),
         14 => format!("UPDATE{or} t SET k = {}{filter}{gathered}", v(dice)),
         15 => format!("UPDATE{or} t SET k = k + 1, a = {}{filter}{gathered}", v(dice)),
-        16 => format!("UPDATE{kept} t SET c = o.a, a = {} FROM aux.t AS o WHERE o.k = t.k + 1 RETURNING *", v(dice)),
-        17 => format!("UPDATE{kept} t SET (a, c) = (SELECT c, a FROM aux.t AS o WHERE o.k > t.k ORDER BY o.k LIMIT 1){filter}{gathered}"),
+        16 => format!("UPDATE{or} t SET c = o.a, a = {} FROM aux.t AS o WHERE o.k = t.k + 1 RETURNING *", v(dice)),
+        17 => format!("UPDATE{or} t SET (a, c) = (SELECT c, a FROM aux.t AS o WHERE o.k > t.k ORDER BY o.k LIMIT 1){filter}{gathered}"),
         18 | 19 => format!("DELETE FROM t{filter}{returning}"),
         20 => format!("INSERT{or} INTO t DEFAULT VALUES{returning}"),
         21 => format!("INSERT OR IGNORE INTO aux.t SELECT k, a, 0, c FROM main.t{filter}"),
