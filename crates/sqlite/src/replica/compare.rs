@@ -143,8 +143,10 @@ fn find<'a>(list: &'a [TableDigest], table: &Table) -> Option<&'a TableDigest> {
 /// What the replica holds as its base must be what the primary's version says.
 fn against_version(db: &Connection, schema: &Schema, primary: &mut dyn Primary, differences: &mut Vec<Difference>) -> Result<()> {
     let version = base_version(db)?;
-    let Some(event) = primary.version(version)? else {
-        return Err(Error::corrupt(format!("the primary has no version {version}")));
+    let is_known = primary.version_hash(version)? == storage::get_digest(db, "hash")?;
+    let Some(event) = primary.version(version)?.filter(|_| is_known) else {
+        let message = format!("the primary does not have version {version} as this replica knows it, so there is nothing to compare with");
+        return Err(Error::new(ErrorKind::Conflict, "other_epoch", message).hint("mainstem sync, then mainstem verify"));
     };
     let ours = storage::digests(db)?;
     for table in &schema.tables {
