@@ -15,6 +15,8 @@ pub struct Held {
     pub key: Vec<usize>,
     /// Its rows, without those whose key holds NULL: nobody can tell them apart, and they stay where they are.
     pub rows: BTreeMap<Key, Row>,
+    /// How many rows have NULL in their key.
+    pub keyless: usize,
 }
 
 /// Every table of the user's that can travel.
@@ -67,7 +69,7 @@ fn tables(db: &Connection, known: &mut Tables) -> rusqlite::Result<()> {
         }
         let columns = columns.into_iter().map(|(name, ..)| name).collect();
         let key = key.into_iter().map(|(_, at)| at).collect();
-        known.tables.push((name, Held { columns, defaults, key, rows: BTreeMap::new() }, sql));
+        known.tables.push((name, Held { columns, defaults, key, rows: BTreeMap::new(), keyless: 0 }, sql));
     }
     Ok(())
 }
@@ -83,7 +85,9 @@ pub fn read(db: &Connection, known: &mut Tables) -> rusqlite::Result<Image> {
         while let Some(row) = found.next()? {
             let row: Row = (0..held.columns.len()).map(|at| row.get_ref(at).map(value)).collect::<Result<_, _>>()?;
             let key: Key = held.key.iter().map(|&at| row[at].clone()).collect();
-            if !key.iter().any(Value::is_null) {
+            if key.iter().any(Value::is_null) {
+                held.keyless += 1;
+            } else {
                 held.rows.insert(key, row);
             }
         }

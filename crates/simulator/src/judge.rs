@@ -1,13 +1,14 @@
 //! What must be true once faults have stopped, everybody has synced, and nobody works.
 use crate::image::{Image, differences, show_value, words, words_of};
+use crate::model::Model;
 use crate::tally::{Invariant, Verdict, Wrong};
-use crate::tape::ClockFault;
+use crate::tape::{ClockFault, Datum, Manner, Session, Statement};
 use crate::world::{World, quiet, unexpected, unreadable};
 use mainstem::core::change::Edit;
 use mainstem::core::conflict::{Claim, Conflict};
 use mainstem::core::digest::state_digest;
 use mainstem::core::event::Waiting;
-use mainstem::core::value::Value;
+use mainstem::core::value::{Key, Value};
 use mainstem::replica::Replica;
 use mainstem::sync;
 use mainstem::wiring::Surroundings;
@@ -41,6 +42,12 @@ impl World {
     fn settle_one(&mut self, who: usize, is_last: bool) -> Verdict {
         let mut replica = self.replica(who)?;
         let actor = self.copies[who].actor.clone();
+        if self.copies[who].has_unseen {
+            // A file in which triggers were off, or that is an older one, is looked at whole, as `verify` does.
+            replica.check().map_err(|e| unexpected("check", &e))?;
+            self.tally.check(Invariant::Reconciled);
+            self.copies[who].has_unseen = false;
+        }
         let report = sync::sync(&mut replica, self.serve()?, &actor, &mut quiet).map_err(|e| unexpected("sync", &e))?;
         self.record(format!("{report:?}"));
         if is_last {
@@ -73,7 +80,54 @@ impl World {
         self.judge_conflicts(&truth)?;
         self.judge_traffic()?;
         self.model.traces.judge(&whole, &truth, &waiting, &mut self.tally)?;
-        self.nothing_lost(&whole, &truth, &waiting)
+        self.judge_identities()?;
+        self.model.traces.judge(&whole, &truth, &waiting, &mut self.tally)?;
+        self.nothing_lost(&whole, &truth, &waiting)?;
+        self.judge_causality()
+    }
+
+    /// I-36: however files were copied, no two go by one identity any more.
+    fn judge_identities(&mut self) -> Verdict {
+        let mut seen = BTreeSet::new();
+        for who in 0..self.copies.len() {
+            let standing = self.replica(who)?.standing().map_err(|e| unexpected("standing", &e))?;
+            self.tally.check(Invariant::Identity);
+            if !seen.insert(standing.replica) {
+                return Err(Wrong::new(Invariant::Identity, format!("two copies of one identity: replica {who}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// I-6: whatever the clocks say, each copy writes into one cell after it has seen the write before, and the last holds.
+    fn judge_causality(&mut self) -> Verdict {
+        for who in 0..self.copies.len().min(3) {
+            let image = self.copies[who].place.read(self.keeps_links)?;
+            let Some((table, column, key, names)) = plain_cell(&self.model, &image) else { return Ok(()) };
+            let word = format!("last{who}");
+            let conditions: Vec<String> = names.iter().enumerate().map(|(at, name)| format!("\"{name}\" = ?{}", at + 2)).collect();
+            let statement = Statement {
+                sql: format!("UPDATE \"{table}\" SET \"{column}\" = ?1 WHERE {}", conditions.join(" AND ")),
+                values: [Value::text(&word)].into_iter().chain(key.clone()).map(Datum::Value).collect(),
+            };
+            self.pass(1);
+            self.run_session(&Session { who: Some(who), manner: Manner::default(), statements: vec![statement] })?;
+            let written = self.copies[who].place.read(self.keeps_links)?;
+            if written == image || written[&table].rows.len() != image[&table].rows.len() {
+                return Ok(());
+            }
+            let next = (who + 1) % self.copies.len();
+            for each in [who, next] {
+                self.receiving(each, |world| world.settle_one(each, false))?;
+            }
+            self.tally.check(Invariant::Causal);
+            let seen = self.copies[next].place.read(self.keeps_links)?;
+            if written[&table].rows.get(&key) != seen[&table].rows.get(&key) {
+                let why = format!("a later write lost: {table} {key:?} {column} of replica {who}, as replica {next} sees it");
+                return Err(Wrong::new(Invariant::Causal, why));
+            }
+        }
+        Ok(())
     }
 
     fn judge_copy(&mut self, who: usize, rows: &Image, truth: &[Conflict], waiting: &[Waiting], state: [u8; 32]) -> Verdict {
@@ -217,6 +271,15 @@ impl World {
         let lost: Vec<u64> = model.written.iter().filter(|word| !kept.contains(word) && !model.gone.contains(word)).copied().collect();
         if lost.is_empty() { Ok(()) } else { Err(Wrong::new(Invariant::Retrievable, format!("lost: words {lost:?}"))) }
     }
+}
+
+/// A cell that a program may write as it likes: its table, column, row and the names of the key.
+fn plain_cell(model: &Model, image: &Image) -> Option<(String, String, Key, Vec<String>)> {
+    let (name, held) = image.iter().find(|(_, held)| !held.rows.is_empty() && held.columns.len() > held.key.len())?;
+    let is_free = |at: &usize| !held.key.contains(at) && model.is_plain(name, &held.columns[*at]);
+    let column = (0..held.columns.len()).rev().find(is_free)?;
+    let key = held.rows.keys().next()?.clone();
+    Some((name.clone(), held.columns[column].clone(), key, held.key.iter().map(|&at| held.columns[at].clone()).collect()))
 }
 
 fn by_id(mut conflicts: Vec<Conflict>) -> Vec<Conflict> {

@@ -60,6 +60,9 @@ impl World {
             let bytes = self.serve()?.page(version.version, number).map_err(|e| unexpected("page", &e))?;
             let bytes = bytes.ok_or_else(|| Wrong::new(Invariant::Chain, "a page is not there: version"))?;
             let changes = page::decode(&bytes, &version.shapes).map_err(|e| Wrong::new(Invariant::Chain, format!("page: {e}")))?;
+            if changes.iter().any(|change| change.moved_from.is_some()) {
+                self.tally.reach(Situation::MovedKey);
+            }
             for change in changes.iter().filter(|change| matches!(change.edit, Edit::Delete(_))) {
                 self.tally.check(Invariant::Deletes);
                 let table = &version.shapes[change.table].table;

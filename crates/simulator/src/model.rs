@@ -29,6 +29,8 @@ pub struct Model {
     combined: BTreeSet<(String, String)>,
     /// Columns that point to rows, which may be renumbered, or let go of.
     links: BTreeSet<(String, String)>,
+    /// Tables that lost or renamed a column, by lower-case name: there, values are known by their words alone.
+    reshaped: BTreeSet<String>,
     /// Tables whose key is a row number.
     pub numbered: BTreeSet<String>,
     /// What words say of rows.
@@ -68,6 +70,9 @@ impl Model {
             if was.columns != now.columns {
                 self.columns(name, was, now, tally);
             }
+            if now.keyless > was.keyless {
+                tally.reach(Situation::NullKey);
+            }
             self.note_table(name, was, now, &mut noted, tally);
         }
         for (name, was) in before.iter().filter(|(name, _)| !after.contains_key(*name)) {
@@ -86,9 +91,15 @@ impl Model {
         if !was.columns.is_empty() {
             tally.reach(Situation::SchemaBoth);
         }
+        if was.columns.iter().any(|column| !now.columns.contains(column)) {
+            self.reshaped.insert(table.to_lowercase());
+        }
         for (column, default) in now.columns.iter().zip(&now.defaults).filter(|(column, _)| !was.columns.contains(column)) {
             self.values.insert(print((table, column, default)));
             self.added.insert(print((table, column, default)));
+            // A row that comes back from before the column was there has NULL in it.
+            self.values.insert(print((table, column, &Value::Null)));
+            self.added.insert(print((table, column, &Value::Null)));
         }
     }
 
@@ -111,10 +122,10 @@ impl Model {
                     self.rows.insert(print((name, &now.columns[at], key, value)));
                 }
             }
-            if let (Some(old), false) = (old, is_same_shape) {
-                old.iter().for_each(|old| words(old, &mut noted.gone));
-            } else if let Some(old) = old {
-                old.iter().zip(row).filter(|(old, new)| old != new).for_each(|(old, _)| words(old, &mut noted.gone));
+            for (at, old) in old.into_iter().flatten().enumerate() {
+                if !is_same_shape || *old != row[at] {
+                    words(old, &mut noted.gone);
+                }
             }
         }
         for (key, row) in was.rows.iter().filter(|(key, _)| !now.rows.contains_key(*key)) {
@@ -185,7 +196,7 @@ impl Model {
         if self.links.contains(&name) && (is_number || value.is_null()) {
             return true;
         }
-        if self.combined.contains(&name) {
+        if self.combined.contains(&name) || self.reshaped.contains(&name.0) {
             let mut found = BTreeSet::new();
             words(value, &mut found);
             return found.is_subset(&self.written);
@@ -198,6 +209,12 @@ impl Model {
             || is_key
             || self.added.contains(&print((table, column, value)))
             || self.rows.contains(&print((table, column, key, value)))
+    }
+
+    /// True where a program's value in that column holds as it is: no link, no strategy that computes.
+    pub fn is_plain(&self, table: &str, column: &str) -> bool {
+        let name = (table.to_lowercase(), column.to_lowercase());
+        !self.links.contains(&name) && !self.combined.contains(&name)
     }
 
     /// True where somebody wrote that value into that column, or a strategy may have computed it.

@@ -1,5 +1,6 @@
 //! Programs that know nothing of Mainstem: they open a file, say SQL, and go.
-use crate::tally::{Situation, Tally, Verdict};
+use crate::image;
+use crate::tally::{Invariant, Situation, Tally, Verdict, Wrong};
 use crate::tape::{Manner, Session, Statement};
 use crate::world::{Place, World, unreadable};
 use mainstem::core::value::Value;
@@ -7,6 +8,9 @@ use mainstem::wiring::Surroundings;
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql};
+
+/// One session in about so many is told to a twin without capture, too.
+const TWIN_EVERY: u64 = 32;
 
 /// A value to bind, whatever its bytes.
 struct Bound<'a>(&'a Value);
@@ -42,6 +46,53 @@ pub fn say(db: &Connection, statement: &Statement, answer: &mut Option<Vec<u8>>)
     Ok(())
 }
 
+/// What a program notices of a statement: its rows and how many it changed, or what it was refused with.
+fn noticed(db: &Connection, statement: &Statement) -> String {
+    let mut answer = Some(Vec::new());
+    match say(db, statement, &mut answer) {
+        Ok(()) => format!("{} {}", db.changes(), String::from_utf8_lossy(&answer.unwrap_or_default())),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// The same file without capture, in memory.
+fn twin(db: &Connection) -> rusqlite::Result<Connection> {
+    let mut twin = Connection::open_in_memory()?;
+    rusqlite::backup::Backup::new(db, &mut twin)?.step(-1)?;
+    let names = "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name LIKE 'mainstem\\_%' ESCAPE '\\'";
+    let names: Vec<String> = twin.prepare(names)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for name in names {
+        twin.execute_batch(&format!("DROP TRIGGER {name}"))?;
+    }
+    Ok(twin)
+}
+
+/// I-31: a session on two copies of the file, with capture and without, gives the same answers and the same rows.
+fn compare_with_twin(db: &Connection, session: &Session, keeps_links: bool, tally: &mut Tally) -> Verdict {
+    let mut tracked = Connection::open_in_memory().map_err(unreadable)?;
+    rusqlite::backup::Backup::new(db, &mut tracked).and_then(|backup| backup.step(-1)).map_err(unreadable)?;
+    let plain = twin(db).map_err(unreadable)?;
+    for each in [&tracked, &plain] {
+        let is_on = |is_on: bool| if is_on { "ON" } else { "OFF" };
+        let (links, triggers) = (is_on(keeps_links), is_on(session.manner.is_recursive));
+        each.execute_batch(&format!("PRAGMA foreign_keys = {links}; PRAGMA recursive_triggers = {triggers}")).map_err(unreadable)?;
+    }
+    for statement in &session.statements {
+        tally.check(Invariant::Unnoticed);
+        let (with, without) = (noticed(&tracked, statement), noticed(&plain, statement));
+        if with != without {
+            let why = format!("capture is noticed: {statement} answers {with} instead of {without}");
+            return Err(Wrong::new(Invariant::Unnoticed, why));
+        }
+    }
+    let read = |db: &Connection| image::read(db, &mut image::Tables::default()).map_err(unreadable);
+    let found = image::differences(&read(&tracked)?, &read(&plain)?);
+    match found.is_empty() {
+        true => Ok(()),
+        false => Err(Wrong::new(Invariant::Unnoticed, format!("capture changes rows: {}", found.join("\n    ")))),
+    }
+}
+
 /// Sets a connection up as a program would.
 fn behave(place: &mut Place, manner: Manner) -> Verdict {
     if place.manner == Some(manner) {
@@ -70,6 +121,9 @@ fn speak(place: &mut Place, session: &Session, tally: &mut Tally, hash: &mut bla
         tally.operations += 1;
         match say(db, statement, &mut None) {
             Ok(()) => {
+                if statement.sql.starts_with("REPLACE") || statement.sql.contains(" OR REPLACE ") {
+                    tally.reach(Situation::ReplacedRow);
+                }
                 hash.update(&db.changes().to_le_bytes());
             }
             Err(error) => {
@@ -107,6 +161,10 @@ impl World {
                     copy.has_unseen = true;
                     world.tally.reach(Situation::Unseen);
                     world.tally.fault("triggers off");
+                }
+                if world.tally.operations % TWIN_EVERY == 0 && !world.is_failing && !session.manner.is_blind {
+                    let db = copy.place.db.as_ref().expect("it was just opened");
+                    compare_with_twin(db, session, keeps_links, &mut world.tally)?;
                 }
                 speak(&mut copy.place, session, &mut world.tally, &mut hash)
             }),

@@ -61,7 +61,7 @@ pub struct Copy {
     pub committed: Option<Image>,
     /// The latest version it was seen at.
     pub version: u64,
-    /// True where triggers were off since the last push.
+    /// True where triggers were off once, or the file is an older one: what capture believes may be wrong.
     pub has_unseen: bool,
 }
 
@@ -284,6 +284,12 @@ impl World {
         let image = self.primary_image()?;
         self.model.rule(&policy, &image);
         Ok(())
+    }
+
+    /// The rows of a copy as they are now.
+    pub fn rows_of(&mut self, who: usize) -> Verdict<Image> {
+        let keeps_links = self.keeps_links;
+        self.copies[who].place.read(keeps_links)
     }
 
     /// The primary's rows.

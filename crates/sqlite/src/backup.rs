@@ -26,7 +26,7 @@ use mainstem::ledger::Ledger;
 use mainstem::replica::Progress;
 use mainstem::wiring::Around;
 use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, ffi, params};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -233,10 +233,22 @@ fn sound(db: &Connection, path: &Path) -> Result<()> {
     let found: String = db.query_row("PRAGMA integrity_check(1)", [], |r| r.get(0)).on(db)?;
     match found.as_str() {
         "ok" => Ok(()),
+        // A page that the disk did not give says nothing of what is in it.
+        found if is_unread(found) => {
+            let message = format!("{} cannot be checked: the disk failed", display_name(path));
+            Err(Error::new(ErrorKind::Unavailable, "disk_failed", message).hint("check the disk, then run the command again"))
+        }
         found => {
+            let found = found.replace(char::is_control, " ");
             Err(Error::corrupt(format!("{} is damaged: {found}", display_name(path))).hint("use another backup: mainstem backup list"))
         }
     }
+}
+
+/// True where an integrity check ended at a page that could not be read.
+fn is_unread(found: &str) -> bool {
+    let code = found.rsplit_once("error code=").map(|(_, rest)| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
+    code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == ffi::SQLITE_IOERR)
 }
 
 /// The digest over every declaration and every stored row, the manifest's left out.

@@ -25,10 +25,6 @@ pub const SCRIPTS: &[Script] = &[
     steps("tombstones-cleanup", "delete", deleted, cleanup),
     atomic("tombstones-restore", "delete", deleted, tombstones_restore),
     steps("rewound", "delete", rewound, |stage| stage.sync("a.db").map(drop)),
-    steps("begin-again", "delete", forgotten, |stage| stage.sync("b.db").map(drop)),
-    steps("begin-again-wal", "wal", forgotten, |stage| stage.sync("b.db").map(drop)),
-    steps("go-back", "delete", put_back, |stage| stage.sync("a.db").map(drop)),
-    steps("go-back-wal", "wal", put_back, |stage| stage.sync("a.db").map(drop)),
 ];
 
 /// Both replicas changed the same cells; both know.
@@ -117,29 +113,6 @@ fn copied(stage: &Stage) -> Result<()> {
     stage.app("a.db", worlds::OTHERS)?;
     stage.sync("a.db")?;
     stage.app("c.db", "INSERT INTO note VALUES ('copy', 1, 'from the copy')")
-}
-
-/// The primary remembers nothing of what happened since a replica with work of its own was there.
-fn forgotten(stage: &Stage) -> Result<()> {
-    worlds::team(stage)?;
-    stage.app("a.db", worlds::OTHERS)?;
-    stage.sync("a.db")?;
-    stage.app("b.db", worlds::EDITS)?;
-    let mut primary = stage.primary()?;
-    primary.set_policy("tombstones = 0\nhistory = 0\nreplicas = 0\n", "a")?;
-    primary.cleanup("a", Rehearsal::Real).map(drop)
-}
-
-/// A primary that was put back to where it was before the last pushes, without a word.
-fn put_back(stage: &Stage) -> Result<()> {
-    let no_copy = |e: std::io::Error| mainstem::Error::invalid("no copy").because(e);
-    worlds::team(stage)?;
-    let file = stage.primary_folder().join("primary.db");
-    let kept = std::fs::read(&file).map_err(no_copy)?;
-    stage.app("a.db", worlds::EDITS)?;
-    stage.sync("a.db")?;
-    stage.app("a.db", worlds::OTHERS)?;
-    std::fs::write(file, kept).map_err(no_copy)
 }
 
 /// A replica that was put back to where it was before its last pushes.

@@ -320,7 +320,8 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 continue;
             }
             if !self.points_elsewhere_again((table, row), child, &child_row, &touches, change.at)? {
-                self.remove_with_children(child, child_row, change.at, REVIVE_DEPTH_MAX)?;
+                let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
+                self.remove_with_children(child, child_row, &(ours, rule), change.at, REVIVE_DEPTH_MAX)?;
             }
         }
         Ok(stays)
@@ -344,14 +345,16 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         Ok(true)
     }
 
-    fn remove_with_children(&mut self, table: usize, row: Row, at: Time, depth: usize) -> Result<()> {
+    /// Removes a row and all that hangs on it. What theirs wrote of that is kept in conflicts.
+    fn remove_with_children(&mut self, table: usize, row: Row, deletion: &(Side, Deletes), at: Time, depth: usize) -> Result<()> {
         let schema = self.schema.clone();
         if depth > 0 {
             for (child, link, columns) in links_to(&schema, table) {
                 let values: Vec<Value> = columns.iter().map(|&c| row[c].clone()).collect();
                 for child_row in self.ground.find(child, &link.columns, &values, usize::MAX)? {
                     if child != table || child_row != row {
-                        self.remove_with_children(child, child_row, at, depth - 1)?;
+                        self.keep_in_conflict(child, &child_row, deletion, &schema.tables[table].name)?;
+                        self.remove_with_children(child, child_row, deletion, at, depth - 1)?;
                     }
                 }
             }
@@ -363,6 +366,20 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         self.ground.delete(table, &key)?;
         let effect = Effect { table, before: Some(&row), after: None, at, cell_at: &[], moved_from: None };
         self.effects.effect(self.ground, &self.schema, &effect)
+    }
+
+    /// A row that goes with its parent's parent is one side of a conflict, where theirs wrote it.
+    fn keep_in_conflict(&mut self, child: usize, row: &Row, (ours, rule): &(Side, Deletes), parent: &str) -> Result<()> {
+        let schema = self.schema.clone();
+        let table = &schema.tables[child];
+        let key = table.key_of(row);
+        let touches = self.ground.touches(&table.name, &key, self.front.header.base_version)?;
+        let Some(touch) = touches.iter().rfind(|touch| self.is_foreign(touch)) else { return Ok(()) };
+        let claim = Claim::Row(Some(image(table, row)));
+        let theirs = Side { claim, stamp: stamp_of(touch), actor: touch.actor.to_string() };
+        let conflict = self.link_conflict(table, &key, ours.clone(), theirs, *rule, Choice::Ours, parent);
+        self.out.conflicts.push(conflict);
+        Ok(())
     }
 }
 

@@ -2,12 +2,12 @@
 //!
 //! Invariant: a comparison never writes a user's row. What it finds becomes a captured local edit, so that it can be
 //! seen, sent and undone like any other.
-use super::{base_version, bases, storage, tracked_schema, working};
+use super::{base_version, bases, known, storage, tracked_schema, working};
 use crate::capture::{self, Done};
 use crate::errors::Explain;
 use mainstem::body::Digests;
 use mainstem::core::ErrorKind;
-use mainstem::core::change::Shape;
+use mainstem::core::change::{Front, Shape};
 use mainstem::core::digest::{RowDigester, Sum, state_digest};
 use mainstem::core::event::{Digest, TableDigest};
 use mainstem::core::format::row as row_format;
@@ -41,6 +41,12 @@ pub fn local_steps(db: &Connection) -> Result<Vec<SchemaChange>> {
     let mut steps: Vec<SchemaChange> = storage::changesets(db)?.into_iter().flat_map(|f| f.schema).collect();
     steps.extend(storage::steps(db)?);
     Ok(steps)
+}
+
+/// Renames in changesets other than this one, which it does not know: its rows come under the old names.
+pub fn renames_ahead(unsent: &[Front], write_id: u128) -> Vec<SchemaChange> {
+    let steps = unsent.iter().filter(|front| front.header.write_id != write_id).flat_map(|front| front.schema.clone());
+    steps.filter(|step| matches!(step, SchemaChange::RenameTable { .. } | SchemaChange::RenameColumn { .. })).collect()
 }
 
 /// Every row's digest as it is stored now.
@@ -143,10 +149,10 @@ fn find<'a>(list: &'a [TableDigest], table: &Table) -> Option<&'a TableDigest> {
 /// What the replica holds as its base must be what the primary's version says.
 fn against_version(db: &Connection, schema: &Schema, primary: &mut dyn Primary, differences: &mut Vec<Difference>) -> Result<()> {
     let version = base_version(db)?;
-    let is_known = primary.version_hash(version)? == storage::get_digest(db, "hash")?;
-    let Some(event) = primary.version(version)?.filter(|_| is_known) else {
-        let message = format!("the primary does not have version {version} as this replica knows it, so there is nothing to compare with");
-        return Err(Error::new(ErrorKind::Conflict, "other_epoch", message).hint("mainstem sync, then mainstem verify"));
+    let is_here = primary.version_hash(version)? == known(db)?.map(|known| known.hash);
+    let Some(event) = primary.version(version)?.filter(|_| is_here) else {
+        let message = format!("the primary does not have version {version} as this replica knows it; it was restored or replaced");
+        return Err(Error::new(ErrorKind::Conflict, "other_epoch", message).hint("mainstem sync, then: mainstem verify"));
     };
     let ours = storage::digests(db)?;
     for table in &schema.tables {
@@ -255,13 +261,7 @@ fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[S
     let mut extra: Vec<Key> = Vec::new();
     capture::scan(db, table, &mut |row| {
         let key = table.key_of(&row);
-        let seen = db
-            .prepare_cached("SELECT 1 FROM temp.mainstem_seen WHERE key = ?1")
-            .on(db)?
-            .query_row([row_format::encode_key(&key)], |_| Ok(()))
-            .optional()
-            .on(db)?;
-        if seen.is_none() && !bases::is_kept(db, table, &key)? {
+        if !is_seen(db, &key)? && !bases::is_kept(db, table, &key)? {
             extra.push(key);
         }
         Ok(())
@@ -275,8 +275,19 @@ fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[S
             return Ok(());
         }
         let base = kept.image.map(|image| image.row(table, None));
+        if base.is_some() && !is_seen(db, &kept.key)? {
+            // The row came unseen, so that what a later write found was taken for the base.
+            let (here, is_logged) = (comparing.now.get(0, &kept.key)?, logged(db, table, &kept.key)?.is_some());
+            return visit(Unseen { key: &kept.key, base: None, here: here.as_ref(), is_logged });
+        }
         comparing.settle(&kept.key, kept.now, base.as_ref(), visit)
     })
+}
+
+/// True where the base version has a row of that key.
+fn is_seen(db: &Connection, key: &Key) -> Result<bool> {
+    let sql = "SELECT EXISTS(SELECT 1 FROM temp.mainstem_seen WHERE key = ?1)";
+    db.prepare_cached(sql).on(db)?.query_row([row_format::encode_key(key)], |row| row.get(0)).on(db)
 }
 
 /// Rows that came unseen and that capture saw go: neither the base version nor the table has them.

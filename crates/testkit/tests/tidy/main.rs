@@ -32,6 +32,7 @@ const PROGRAM_STARTERS: &[(&str, &str)] = &[
     ("crates/planted/src/stories.rs", "programs with their own SQLite are what some planted bugs are about"),
     ("crates/bench/src/memory.rs", "peak memory is a process's, so each command is measured in one of its own"),
     ("crates/bench/src/peers.rs", "peers are other people's programs"),
+    ("crates/bench/src/simulating.rs", "the simulator is a program of its own"),
     ("crates/cli/src/policy_edit.rs", "`policy edit` opens the editor that the user configured"),
 ];
 
