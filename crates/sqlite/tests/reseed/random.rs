@@ -95,12 +95,16 @@ impl Run {
             }
             // Copies older than the horizon may be put back after it: what they lost is then only in the replicas.
             4 if !self.has_forgotten => {
-                NAMES.iter().for_each(|name| drop(self.team.sync(name)));
+                for name in NAMES {
+                    self.team.sync(name);
+                }
                 self.team.forget("");
                 self.has_forgotten = true;
             }
             5..=12 => self.edit(name),
-            _ => drop(self.team.sync(name)),
+            _ => {
+                self.team.sync(name);
+            }
         }
     }
 
