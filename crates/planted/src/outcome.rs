@@ -99,9 +99,29 @@ pub fn document(all: &[(Bug, Outcome)], seconds: f64) -> String {
     text
 }
 
+/// The bugs that a table says were found within so many seconds.
+pub fn found_within(table: &str, seconds: f64) -> Vec<Bug> {
+    let cells = |line: &str| line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect::<Vec<String>>();
+    let is_quick = |bug: &Bug| {
+        table.lines().map(cells).any(|cells| {
+            let took = cells.last().and_then(|last| last.parse::<f64>().ok());
+            cells.len() == 7 && cells[0] == bug.id() && !cells[2].contains("not found") && took.is_some_and(|took| took <= seconds)
+        })
+    };
+    Bug::ALL.iter().copied().filter(is_quick).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quick_ones_are_read_off_the_table() {
+        let outcome =
+            |is_found, seconds| Outcome { is_found, tool: "simulator".into(), seconds, why: "a | b".into(), ..Outcome::default() };
+        let all = [(Bug::A1, outcome(true, 1.0)), (Bug::A2, outcome(true, 9.0)), (Bug::A3, outcome(false, 1.0))];
+        assert_eq!(found_within(&document(&all, 600.0), 5.0), [Bug::A1]);
+    }
 
     #[test]
     fn a_line_comes_back() {

@@ -30,6 +30,8 @@ pub fn story(bug: Bug) -> Option<Story> {
     match bug {
         Bug::A11 => Some(("sqlite3 shell", an_app_with_its_own_sqlite)),
         Bug::A16 => Some(("story", a_search_index_finds_what_came)),
+        Bug::C1 => Some(("story", rows_without_identity_are_named)),
+        Bug::D7 => Some(("story", a_pull_goes_on_where_it_was_cut)),
         Bug::F3 => Some(("story", an_older_primary_is_put_back)),
         Bug::F4 => Some(("story", an_emptied_file_is_not_sent)),
         Bug::J1 => Some(("second process", another_process_writes_meanwhile)),
@@ -104,6 +106,41 @@ impl Pair {
 
 fn say(path: &Path, sql: &str) -> Told {
     Connection::open(path).and_then(|db| db.execute_batch(sql)).map_err(text)
+}
+
+/// Rows whose key is NULL cannot be told apart: their table is refused by name, and everything else travels.
+fn rows_without_identity_are_named() -> Told {
+    let folder = tempfile::tempdir().map_err(text)?;
+    let path = folder.path().join("app.db");
+    say(
+        &path,
+        "CREATE TABLE loose(k TEXT PRIMARY KEY, v); INSERT INTO loose VALUES (NULL, 1), (NULL, 2); CREATE TABLE note(id INTEGER PRIMARY KEY)",
+    )?;
+    let report = SqliteReplica::init(&path, &InitOptions::default(), Arc::new(RealSurroundings), &mut quiet).map_err(text)?;
+    let is_refused = report.refused.iter().any(|(name, ..)| name == "loose");
+    if is_refused { Ok(()) } else { Err("rows that cannot be told apart are tracked".into()) }
+}
+
+/// A version of several pages arrives page by page, each kept until the last is there.
+fn a_pull_goes_on_where_it_was_cut() -> Told {
+    let pair = Pair::new("")?;
+    let clone = pair.clone()?;
+    let many =
+        "INSERT INTO note(body) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) SELECT 'n' || i FROM n";
+    say(&pair.path, many)?;
+    pair.sync(&pair.path).map_err(text)?;
+    let (mut replica, mut primary) = (pair.replica(&clone)?, pair.primary()?);
+    loop {
+        let known = replica.standing().map_err(text)?.known.ok_or("a clone has no primary")?;
+        let pull = primary.pull(&known, replica.cursor().map_err(text)?, 1).map_err(text)?;
+        replica.receive(&pull).map_err(text)?;
+        if pull.is_last {
+            break;
+        }
+    }
+    let verified = replica.verify(Some(&mut *primary), &mut quiet).map_err(text)?;
+    let is_whole = verified.rows == 5001 && verified.differences.is_empty();
+    if is_whole { Ok(()) } else { Err(format!("{} rows have come of 5001: {:?}", verified.rows, verified.differences)) }
 }
 
 /// A search index that the app's triggers keep finds the rows that a pull brought.

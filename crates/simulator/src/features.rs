@@ -27,8 +27,10 @@ pub struct Features {
     pub blind: usize,
     /// Statements of a thousand that change the schema.
     pub schema: usize,
-    /// Sessions of a thousand that reshape a table.
-    pub reshape: usize,
+    /// Sessions of a thousand that remake a table.
+    pub remake: usize,
+    /// True where columns are dropped and renamed.
+    pub reshapes: bool,
     /// Values.
     pub lengths: Lengths,
     /// How many different row numbers programs use.
@@ -73,6 +75,7 @@ impl Features {
         }
         let (moves, has_disk) = (dice.one_in(2), dice.one_in(4));
         event_weights[19] = if has_disk { 20 } else { 0 };
+        let blind = if has_rare && dice.one_in(3) { 60 } else { 0 };
         Features {
             specs,
             copies,
@@ -82,9 +85,11 @@ impl Features {
             transaction_weights: [dice.below(3), 3, dice.below(3), dice.below(2)],
             event_weights,
             direct: if dice.one_in(2) { dice.below(150) } else { 0 },
-            blind: if has_rare && dice.one_in(3) { 60 } else { 0 },
+            blind,
             schema: if has_rare && dice.one_in(3) { 8 } else { 0 },
-            reshape: if has_rare && dice.one_in(4) { 40 } else { 0 },
+            // A table that a pull drops takes rows with it that nobody saw come.
+            remake: if has_rare && blind == 0 && dice.one_in(3) { 60 } else { 0 },
+            reshapes: dice.one_in(3),
             lengths: match dice.below(200) {
                 0 => Lengths::Huge,
                 1..=10 => Lengths::Long,

@@ -79,6 +79,7 @@ impl World {
         self.judge_ledger()?;
         self.judge_conflicts(&truth)?;
         self.judge_traffic()?;
+        self.model.traces.judge(&whole, &truth, &waiting, &mut self.tally)?;
         self.judge_identities()?;
         self.model.traces.judge(&whole, &truth, &waiting, &mut self.tally)?;
         self.nothing_lost(&whole, &truth, &waiting)?;

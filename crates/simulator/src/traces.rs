@@ -5,7 +5,7 @@
 //! Invariant: nothing is read but what programs' sessions did to files; a row without words can be any row.
 use crate::image::{Image, words};
 use crate::tally::{Invariant, Tally, Verdict, Wrong};
-use mainstem::core::conflict::{Conflict, ConflictKind};
+use mainstem::core::conflict::{Claim, Conflict, ConflictKind};
 use mainstem::core::event::Waiting;
 use mainstem::core::value::{Key, Row, Value};
 use rusqlite::Connection;
@@ -33,6 +33,8 @@ pub struct Traces {
     pub links: Vec<Link>,
     /// Tables whose rows have numbers.
     pub numbered: BTreeSet<String>,
+    /// Tables that others point to.
+    pub parents: BTreeSet<String>,
     /// Tables whose numbers are never given again, by lower-case name.
     pub autoincrement: BTreeSet<String>,
     /// True where a word stays in its row, and a row under its number but for renumbering.
@@ -43,6 +45,19 @@ pub struct Traces {
     meant: BTreeMap<(usize, Life), BTreeSet<Life>>,
     /// Words that somebody took away who saw them, and nobody wrote again.
     taken: BTreeSet<u64>,
+}
+
+/// The words that conflicts tell of.
+fn words_claimed(conflicts: &[Conflict]) -> BTreeSet<u64> {
+    let mut found = BTreeSet::new();
+    for claim in conflicts.iter().flat_map(|c| [&c.base, &c.ours.claim, &c.theirs.claim]) {
+        match claim {
+            Claim::Cell(value) => words(value, &mut found),
+            Claim::Row(Some(image)) => image.iter().for_each(|(_, value)| words(value, &mut found)),
+            Claim::Row(None) => {}
+        }
+    }
+    found
 }
 
 fn words_in(row: &Row) -> BTreeSet<u64> {
@@ -59,6 +74,8 @@ impl Traces {
         let mut statement = db.prepare(sql)?;
         let links = statement.query_map([], |row| Ok(Link { table: row.get(0)?, column: row.get(1)?, parent: row.get(2)? }))?;
         self.links = links.collect::<rusqlite::Result<Vec<Link>>>()?;
+        let sql = "SELECT k.\"table\" FROM sqlite_schema AS t, pragma_foreign_key_list(t.name) AS k WHERE t.type = 'table'";
+        self.parents = db.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
         self.links.retain(|link| self.numbered.contains(&link.parent));
         let sql = "SELECT lower(name) FROM sqlite_schema WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'";
         self.autoincrement = db.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
@@ -134,17 +151,18 @@ impl Traces {
 
     /// Judges the rows at the end.
     pub fn judge(&self, rows: &Image, conflicts: &[Conflict], waiting: &[Waiting], tally: &mut Tally) -> Verdict {
+        let claimed = words_claimed(conflicts);
         let has_parents_back = conflicts.iter().any(|c| c.kind == ConflictKind::MissingParent) || !waiting.is_empty();
         for (name, held) in rows {
-            let is_quiet = !has_parents_back && !conflicts.iter().any(|c| c.table.eq_ignore_ascii_case(name));
+            // A parent that is brought back is in no conflict itself; its child is.
+            let may_come_back = has_parents_back && self.parents.contains(name);
             for (key, row) in &held.rows {
                 let found = words_in(row);
-                if is_quiet {
-                    tally.check(Invariant::Causal);
-                    if let Some(word) = found.iter().find(|word| self.taken.contains(word)) {
-                        let why = format!("came back: word {word} in {name} {key:?}, which somebody took away, without a conflict");
-                        return Err(Wrong::new(Invariant::Causal, why));
-                    }
+                tally.check(Invariant::Causal);
+                let is_back = |word: &&u64| self.taken.contains(word) && !claimed.contains(word);
+                if let Some(word) = found.iter().find(is_back).filter(|_| !may_come_back) {
+                    let why = format!("came back: word {word} in {name} {key:?}, which somebody took away, without a conflict");
+                    return Err(Wrong::new(Invariant::Causal, why));
                 }
                 let is_numbered = self.numbered.contains(name) && key.len() == 1;
                 if self.is_still && is_numbered && self.lives_of(row).is_some_and(|lives| lives.is_empty()) {

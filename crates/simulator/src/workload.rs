@@ -1,7 +1,7 @@
 //! Makes tapes from seeds: what programs do, and when, and what goes wrong meanwhile.
 use crate::dice::Dice;
 use crate::features::Features;
-use crate::reshape::reshape;
+use crate::remake::remake;
 use crate::tables::{Kind, Spec};
 use crate::tape::{ClockFault, Datum, Delivery, DiskFault, Event, Loss, Manner, Session, Setup, Statement, Tape};
 use crate::values::{Draft, Values};
@@ -204,8 +204,8 @@ impl Making<'_> {
             is_distrustful: self.dice.one_in(5),
             is_blind: who.is_some() && self.dice.permille(features.blind),
         };
-        let is_reshaping = who.is_some() && self.dice.permille(features.reshape);
-        let statements = if is_reshaping { reshape(self.dice, self.spec(), features.keeps_links) } else { self.work() };
+        let is_remaking = who.is_some() && self.dice.permille(features.remake);
+        let statements = if is_remaking { remake(self.dice, self.spec(), features.keeps_links) } else { self.work() };
         Session { who, manner, statements }
     }
 
@@ -251,6 +251,16 @@ impl Making<'_> {
 
     fn schema_step(&mut self, spec: &Spec) -> Statement {
         let last = spec.columns[spec.columns.len() - 1].0;
+        let (name, rest) = (spec.name, spec.columns[spec.key.len()..].iter().filter(|(_, kind)| *kind != Kind::Derived));
+        let plain_columns: Vec<&str> = rest.map(|(name, _)| *name).collect();
+        if self.features.reshapes && self.dice.one_in(2) {
+            let column = self.dice.of(&plain_columns);
+            return plain(&match self.dice.below(3) {
+                0 => format!("ALTER TABLE {name} DROP COLUMN {column}"),
+                1 => format!("ALTER TABLE {name} RENAME COLUMN {column} TO {column}_now"),
+                _ => format!("ALTER TABLE {name} RENAME COLUMN {column}_now TO {column}"),
+            });
+        }
         plain(&match self.dice.below(4) {
             0 => format!("ALTER TABLE {} ADD COLUMN extra{} TEXT", spec.name, self.dice.below(2)),
             1 => format!("ALTER TABLE {} ADD COLUMN more INTEGER DEFAULT 7", spec.name),
@@ -397,7 +407,7 @@ impl Tape {
 pub fn meeting(seed: u64) -> Tape {
     let mut features = Features::of(&Dice::new(seed, 3));
     (features.copies, features.direct, features.blind, features.schema) = (2, 0, 0, 0);
-    features.reshape = 0;
+    features.remake = 0;
     (features.has_clocks, features.keeps_links) = (false, true);
     features.statements = features.statements.min(4);
     let dice = Dice::new(seed, 4);
@@ -407,6 +417,10 @@ pub fn meeting(seed: u64) -> Tape {
     let workload: Vec<Session> = (0..2 + dice.below(10)).map(|_| making.session()).collect();
     let schedule = (0..workload.len()).flat_map(|session| [Event::Run(session), Event::Wait(dice.below(3) as u64)]).collect();
     let mut tape = Tape { seed, setup, workload, schedule };
+    if dice.one_in(2) {
+        // One millisecond passes from step to step: so both write at the same time by their clocks.
+        tape.setup.offsets = vec![0, -(dice.below(4) as i64)];
+    }
     // Keys that differ in case only are one parent to SQLite: which of them a link finds depends on the order.
     tape.replace(|value| *value == Value::text("A"), &Value::text("d"));
     tape

@@ -2,6 +2,7 @@
 //!
 //! Invariant: cursor, rows, conflicts, acknowledgements and digests move together.
 //! Invariant: a row that is not what the base version says is never overwritten; that is drift, and nothing is applied.
+use super::compare::renames_ahead;
 use super::ground::{KeepBases, ReplicaGround};
 use super::{base_version, bases, clock, past, refused, replica_id, storage, working};
 use crate::capture;
@@ -14,11 +15,11 @@ use mainstem::core::event::{Digest, Renumbered, Version, Waiting};
 use mainstem::core::format::page;
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::renumber::Renumbering;
-use mainstem::core::schema::Schema;
+use mainstem::core::schema::{Schema, SchemaChange};
 use mainstem::core::stamp::ReplicaId;
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
-use mainstem::lane::{Lane, redeclares, reform, reform_key};
+use mainstem::lane::{Lane, redeclares, reform, reform_key, table_after};
 use mainstem::policy_text;
 use mainstem::primary::{Cursor, Item, Pages, Pull};
 use mainstem::rebase::{Place, rebase};
@@ -205,7 +206,8 @@ impl<'c> Taking<'c> {
             }
             // Work of ours that stays unaccepted will be laid on top and must know what it meets.
             let is_noted = unsent.iter().any(|f| !self.accepted.contains(&f.header.write_id)) || !our_waiting(self.db)?.is_empty();
-            self.apply(version, incoming, is_noted)?;
+            let renames = if self.are_steps_undone { Vec::new() } else { renames_ahead(&unsent, version.header.write_id) };
+            self.apply(version, incoming, &renames, is_noted)?;
         }
         self.check_digests(version, &unsent)?;
         begin_another(Bug::E8, self.db)?;
@@ -297,7 +299,7 @@ impl<'c> Taking<'c> {
     }
 
     /// Applies a version's rows, each only where the row is what the version says it was.
-    fn apply(&mut self, version: &Version, incoming: &mut Incoming<'_>, is_noted: bool) -> Result<()> {
+    fn apply(&mut self, version: &Version, incoming: &mut Incoming<'_>, renames: &[SchemaChange], is_noted: bool) -> Result<()> {
         let altered = schema_merge::apply(&mut self.ground, &version.schema)?;
         if !altered.is_empty() {
             self.digests.recount(&mut self.ground, &altered)?;
@@ -305,8 +307,8 @@ impl<'c> Taking<'c> {
         let schema = self.ground.schema();
         let ahead = super::compare::local_steps(self.db)?;
         let lane = |shape: &Shape| {
-            let table = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&shape.table));
-            let mut lane = Lane::between(&schema, table, shape, &version.schema);
+            let table = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&table_after(&shape.table, renames)));
+            let mut lane = Lane::between(&schema, table, shape, &[&version.schema, renames].concat());
             lane.is_redeclared = ahead.iter().any(|step| redeclares(step, &shape.table));
             lane
         };
@@ -324,16 +326,15 @@ impl<'c> Taking<'c> {
             }
         }
         let (_, clashes) = writer.finish(&mut self.ground)?;
-        match clashes.first() {
-            Some((write, what)) => Err(drift(&schema, write, what)),
-            None => Ok(()),
-        }
+        clashes.first().map_or(Ok(()), |(write, what)| Err(drift(&schema, write, what)))
     }
 
     fn apply_one(&mut self, schema: &Schema, lanes: &[Lane], change: Change, writer: &mut Writer<()>) -> Result<()> {
         let lane = &lanes[change.table];
         let Some(table) = lane.table else { return Ok(()) };
         let before = match lane.is_straight && !lane.is_redeclared {
+            // Whatever stands where the new row belongs keeps it out, which is found without looking first.
+            true if matches!(change.edit, Edit::Insert(_)) => None,
             true => self.ground.get(table, &change.key)?,
             false => {
                 let mut key = lane.local_key(&change.key);
@@ -556,7 +557,7 @@ fn exact(change: Change, before: Option<&Row>) -> std::result::Result<Option<Row
     }
 }
 
-fn mentions(step: &mainstem::core::schema::SchemaChange, name: &str) -> bool {
+fn mentions(step: &SchemaChange, name: &str) -> bool {
     schema_merge::table_of(step).is_some_and(|t| t.eq_ignore_ascii_case(name))
 }
 

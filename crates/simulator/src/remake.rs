@@ -1,19 +1,14 @@
-//! What programs do to the shape of their tables: columns come, go and change their names, tables are rebuilt in the twelve
-//! steps of SQLite's manual, and dropped.
+//! What programs do to their tables as a whole: rebuild them in the twelve steps of SQLite's manual, drop them, widen them.
 use crate::dice::Dice;
-use crate::tables::{Kind, Spec};
+use crate::tables::Spec;
 use crate::tape::Statement;
 
-/// A session's statements that reshape one table.
-pub fn reshape(dice: &Dice, spec: &Spec, keeps_links: bool) -> Vec<Statement> {
+/// A session's statements that remake one table.
+pub fn remake(dice: &Dice, spec: &Spec, keeps_links: bool) -> Vec<Statement> {
     let name = spec.name;
-    let is_free = |(column, kind): &&(&str, Kind)| !spec.key.contains(column) && !matches!(kind, Kind::Link | Kind::Unique | Kind::Derived);
-    let last = spec.columns.iter().rfind(is_free).map_or("none", |(column, _)| column);
-    let lines = match dice.below(9) {
-        0 | 1 => vec![format!("ALTER TABLE {name} DROP COLUMN {last}")],
-        2 => vec![format!("ALTER TABLE {name} RENAME COLUMN {last} TO {last}{}", dice.below(3))],
-        3 => vec![format!("DROP TABLE {name}")],
-        4 => vec![format!("ALTER TABLE {name} ADD COLUMN late{} DEFAULT 'late'", dice.below(2)), format!("UPDATE {name} SET late0 = 5")],
+    let lines = match dice.below(8) {
+        0 => vec![format!("DROP TABLE {name}")],
+        1 | 2 => vec![format!("ALTER TABLE {name} ADD COLUMN late DEFAULT 'late'"), format!("UPDATE {name} SET late = 5")],
         _ => rebuilt(spec, keeps_links),
     };
     lines.into_iter().map(Statement::plain).collect()
