@@ -146,7 +146,7 @@ pub fn receive(db: &Connection, around: &Around, pull: &Pull) -> Result<Received
         begin_another(Bug::I10, db)?;
         taking.end()?;
         if planted::is(Bug::E1) {
-            forget_captured(db)?;
+            capture::clear(db, capture::end(db)?)?;
         }
         received.version = base_version(db)?;
     }
@@ -600,9 +600,4 @@ fn key_text(key: &Key) -> String {
         other => other.as_text().map_or_else(|| other.type_name().to_owned(), |t| t.into_owned()),
     };
     key.iter().map(text).collect::<Vec<_>>().join(",")
-}
-
-/// Forgets what was captured up to now; used where the rows are known to be the base version.
-pub fn forget_captured(db: &Connection) -> Result<()> {
-    capture::clear(db, capture::end(db)?)
 }
