@@ -116,6 +116,7 @@ pub fn figures(folder: &Path) -> Vec<Figure> {
     let session = Session::begin(&recorded);
     recorded.execute_batch(&format!("BEGIN; {EDITS}; COMMIT")).expect("plain statements");
     let mut changeset = session.changeset();
+    drop(session);
     drop(recorded);
 
     let (mut ours, mut theirs, mut blindly) = (Vec::new(), Vec::new(), Vec::new());

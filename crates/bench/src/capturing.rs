@@ -1,4 +1,7 @@
-//! What capture costs a program: plain file, tracked file, and the session extension with its changeset stored.
+//! What capture costs a program: plain file, tracked file, the session extension with its changeset stored, and the floor.
+//!
+//! The floor is a trigger that adds one row of one constant to a table: nothing that is made of triggers and keeps a record of
+//! each write can be cheaper.
 use crate::figures::Figure;
 use crate::gauge::{Cost, cost, median};
 use crate::session::Session;
@@ -19,9 +22,14 @@ enum Way {
     Plain,
     Tracked,
     Session,
+    Floor,
 }
 
-const WAYS: [Way; 3] = [Way::Plain, Way::Tracked, Way::Session];
+const WAYS: [Way; 4] = [Way::Plain, Way::Tracked, Way::Session, Way::Floor];
+const FLOOR: &str = "CREATE TABLE floor(c);
+    CREATE TRIGGER floor_insert BEFORE INSERT ON t BEGIN INSERT INTO floor VALUES (1); END;
+    CREATE TRIGGER floor_update BEFORE UPDATE ON t BEGIN INSERT INTO floor VALUES (1); END;
+    CREATE TRIGGER floor_delete BEFORE DELETE ON t BEGIN INSERT INTO floor VALUES (1); END;";
 
 /// A statement that fills the table with that many rows.
 pub fn fill(rows: i64) -> String {
@@ -37,8 +45,10 @@ fn file(folder: &Path, table: &str, way: Way) -> Connection {
     let conn = Connection::open(&path).expect("the folder is ours");
     conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536").expect("plain pragmas");
     conn.execute_batch(table).expect("a plain table");
-    if way == Way::Tracked {
-        track(&path);
+    match way {
+        Way::Tracked => track(&path),
+        Way::Floor => conn.execute_batch(FLOOR).expect("plain triggers"),
+        Way::Plain | Way::Session => {}
     }
     conn
 }
@@ -129,7 +139,10 @@ fn wide(folder: &Path, way: Way) -> Vec<(&'static str, Cost)> {
     vec![("50 insert", inserts), ("50 one", ones), ("50 ten", tens), ("50 prepare", prepares)]
 }
 
-/// F1 and F2: microseconds a statement, beside plain and beside the session extension.
+/// What capture may add to a statement, in microseconds.
+const ADDED: [(&str, f64); 3] = [("insert", 1.0), ("update", 1.0), ("autocommit", 1.5)];
+
+/// F1 and F2: microseconds a statement, beside plain, the session extension and the floor.
 pub fn costs(folder: &Path) -> Vec<Figure> {
     let mut all: BTreeMap<(&'static str, Way), Vec<Cost>> = BTreeMap::new();
     for _ in 0..RUNS {
@@ -150,18 +163,24 @@ pub fn costs(folder: &Path) -> Vec<Figure> {
     ];
     let mut figures = Vec::new();
     for (name, what, goal) in goals {
-        let [plain, tracked, session] = WAYS.map(|way| median(&all[&(what, way)]));
+        let [plain, tracked, session, floor] = WAYS.map(|way| median(&all[&(what, way)]));
         let ratio = tracked / plain;
         let figure = match goal {
             Some(goal) => Figure::at_most(name, goal, ratio.cpu, "×"),
             None => Figure::new(name, ratio.cpu, "×"),
         };
         let detail = format!("untracked {:.2} µs, tracked {:.2} µs", plain.cpu, tracked.cpu);
-        figures.push(figure.detail(detail).wall(ratio.wall).peer("session stored", (session / plain).cpu));
+        let figure = figure.detail(detail).wall(ratio.wall);
+        figures.push(figure.peer("session stored", (session / plain).cpu).peer("floor", (floor / plain).cpu));
+        if let Some((_, limit)) = ADDED.iter().find(|(added, _)| *added == what) {
+            let added = |cost: Cost| cost.cpu - plain.cpu;
+            let figure = Figure::at_most(format!("{name}, added"), *limit, added(tracked), " µs").wall(tracked.wall - plain.wall);
+            figures.push(figure.peer("session stored", added(session)).peer("floor", added(floor)));
+        }
     }
-    let [plain, tracked, _] = WAYS.map(|way| median(&all[&("50 prepare", way)]));
-    let detail = format!("untracked {:.1} µs", plain.cpu);
-    figures.push(Figure::at_most("F2 50 columns: prepare an update", 6.0, tracked.cpu, " µs").wall(tracked.wall).detail(detail));
+    let [plain, tracked, _, floor] = WAYS.map(|way| median(&all[&("50 prepare", way)]));
+    let figure = Figure::at_most("F2 50 columns: prepare an update", 6.0, tracked.cpu, " µs").wall(tracked.wall);
+    figures.push(figure.detail(format!("untracked {:.1} µs", plain.cpu)).peer("floor", floor.cpu));
     figures
 }
 

@@ -1,6 +1,6 @@
 //! Measures what Mainstem does, beside SQLite alone, its session extension, and others on the same work.
 //!
-//! `cargo run --release -p mainstem-bench` prints one table; with `--write` it goes into docs/performance.md as well.
+//! `cargo run --release -p mainstem-bench` prints one table; with `--write` it goes into docs/performance.md with two pictures.
 //! Parts can be named (see [`PARTS`]); `--matrix ROWS…` measures memory of every command.
 //! Invariant: CPU seconds of the whole process, ways interleaved, the middle of five or more; what was done is verified.
 mod applying;
@@ -15,20 +15,21 @@ mod pair;
 mod peers;
 mod plot;
 mod session;
+mod simulating;
 mod syncing;
 
 use figures::{Figure, Goal};
 use std::path::Path;
 
-const PARTS: [&str; 8] = ["capture", "condense", "apply", "sync", "merge", "look", "text", "memory"];
+const PARTS: [&str; 9] = ["capture", "condense", "apply", "sync", "merge", "look", "text", "simulate", "memory"];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--held", verb, folder] => memory::run(verb, Path::new(folder)),
         ["--matrix", ref sizes @ ..] => memory::matrix(&sizes.iter().map(|n| n.parse().expect("a number of rows")).collect::<Vec<_>>()),
-        ["--write"] => {
-            let (figures, notes) = measure(&PARTS);
+        ["--write", ref parts @ ..] => {
+            let (figures, notes) = measure(if parts.is_empty() { &PARTS } else { parts });
             page::write(&figures, &notes);
         }
         [] => show(&PARTS),
@@ -64,6 +65,10 @@ fn measure(parts: &[&str]) -> (Vec<Figure>, Vec<String>) {
                 all.extend(figures);
                 notes.extend(missing);
             }
+            "simulate" => match simulating::figure() {
+                Ok(figure) => all.push(figure),
+                Err(why) => notes.push(format!("The simulator was not measured: {why}.")),
+            },
             "memory" => all.extend(memory::figures()),
             _ => panic!("there is no part {part}; there are {}", PARTS.join(", ")),
         }

@@ -21,7 +21,7 @@ fn scripts() -> PathBuf {
 }
 
 /// Runs a program; its output, or why there is none.
-fn output(command: &mut Command) -> Result<String, String> {
+pub fn output(command: &mut Command) -> Result<String, String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let done = command.output().map_err(|e| format!("{name}: {e}"))?;
     if !done.status.success() {

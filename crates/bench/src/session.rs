@@ -1,21 +1,22 @@
 //! SQLite's session extension, as a peer to measure against: records a transaction, stores or applies its changeset.
 use rusqlite::{Connection, ffi};
 use std::ffi::{c_int, c_void};
+use std::marker::PhantomData;
 use std::ptr::null_mut;
 
-/// A session that watches every table of one connection.
-pub struct Session(*mut ffi::sqlite3_session);
+/// A session that watches every table of one connection, which stays open for as long.
+pub struct Session<'c>(*mut ffi::sqlite3_session, PhantomData<&'c Connection>);
 
-impl Session {
+impl<'c> Session<'c> {
     /// Begins to record.
-    pub fn begin(conn: &Connection) -> Self {
+    pub fn begin(conn: &'c Connection) -> Self {
         let mut session = null_mut();
         // SAFETY: the handle is the open connection's, the name is a C string, and both outlive the calls.
         unsafe {
             assert_eq!(ffi::sqlite3session_create(conn.handle(), c"main".as_ptr(), &mut session), ffi::SQLITE_OK);
             assert_eq!(ffi::sqlite3session_attach(session, std::ptr::null()), ffi::SQLITE_OK);
         }
-        Session(session)
+        Session(session, PhantomData)
     }
 
     /// Takes the changeset.
@@ -45,7 +46,7 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for Session<'_> {
     fn drop(&mut self) {
         // SAFETY: the session was created by `begin` and is deleted once, before its connection closes.
         unsafe { ffi::sqlite3session_delete(self.0) }

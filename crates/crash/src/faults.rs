@@ -5,35 +5,46 @@ use crate::states::sample;
 use mainstem::core::ErrorKind;
 use mainstem_disk::Failure;
 
-/// A way of failing.
+/// What fails.
+#[derive(Clone, Copy, Debug)]
+enum What {
+    /// One operation.
+    Once(Failure),
+    /// An operation and all after it, until the disk is mended.
+    Lasting(Failure),
+    /// One read.
+    Read,
+}
+
+/// What fails, and whether the program goes on with what it had open.
 #[derive(Clone, Copy, Debug)]
 struct Way {
-    failure: Failure,
-    /// True where the disk goes on failing until it is mended.
-    lasts: bool,
-    /// True where the program goes on with what it had open.
+    what: What,
     goes_on: bool,
 }
 
-const WAYS: [Way; 5] = [
-    Way { failure: Failure::Io, lasts: false, goes_on: false },
-    Way { failure: Failure::Io, lasts: false, goes_on: true },
-    Way { failure: Failure::Io, lasts: true, goes_on: false },
-    Way { failure: Failure::Full, lasts: false, goes_on: true },
-    Way { failure: Failure::Full, lasts: true, goes_on: false },
+const WRITING: [Way; 5] = [
+    Way { what: What::Once(Failure::Io), goes_on: false },
+    Way { what: What::Once(Failure::Io), goes_on: true },
+    Way { what: What::Lasting(Failure::Io), goes_on: false },
+    Way { what: What::Once(Failure::Full), goes_on: true },
+    Way { what: What::Lasting(Failure::Full), goes_on: false },
 ];
+
+const READING: [Way; 2] = [Way { what: What::Read, goes_on: false }, Way { what: What::Read, goes_on: true }];
 
 impl Play {
     /// Plays with a failing disk.
     pub fn fail_disk(&mut self, effort: Effort) {
         let counted = self.recorded.operations.iter().filter(|operation| operation.act.is_counted()).count() as u64;
-        let places: Vec<u64> = (1..=counted).collect();
-        for at in sample(&places, effort.faults) {
-            for way in WAYS {
-                let outcome = self.fail_once(at, way);
-                self.stage.let_go();
-                if let Err(why) = outcome {
-                    self.fail(format!("operation {at} fails, {way:?}"), why);
+        for (ways, count) in [(&WRITING[..], counted), (&READING[..], self.recorded.reads)] {
+            for at in sample(&(1..=count).collect::<Vec<u64>>(), effort.faults) {
+                for way in ways {
+                    let outcome = self.fail_once(at, *way);
+                    self.stage.let_go();
+                    if let Err(why) = outcome {
+                        self.fail(format!("number {at} fails, {way:?}"), why);
+                    }
                 }
             }
         }
@@ -45,8 +56,13 @@ impl Play {
         if way.goes_on {
             self.stage.hold();
         }
-        let before = self.stage.disk.failed();
-        self.stage.disk.fail_at(at, way.failure, way.lasts);
+        let disk = &self.stage.disk;
+        let before = disk.failed();
+        match way.what {
+            What::Once(failure) => disk.fail_at(at, failure, false),
+            What::Lasting(failure) => disk.fail_at(at, failure, true),
+            What::Read => disk.fail_read_at(at),
+        }
         let result = guarded(|| (self.script.act)(&self.stage));
         self.stage.disk.calm();
         let _ = self.stage.acknowledgements();

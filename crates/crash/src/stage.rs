@@ -108,11 +108,16 @@ impl Stage {
     }
 
     /// Time and randomness of one machine in this phase.
-    fn around(&self, name: &str) -> Around {
+    pub fn around(&self, name: &str) -> Around {
         let phase = self.phase.get() as u64;
         let seed = name.bytes().fold(phase + 1, |seed, byte| seed.wrapping_mul(257).wrapping_add(u64::from(byte)));
         let mut machines = self.machines.borrow_mut();
         machines.entry(name.to_string()).or_insert_with(|| Seeded::new(seed, self.morning_ms + phase * 60_000)).clone()
+    }
+
+    /// When the play begins, as a Julian day.
+    pub fn morning(&self) -> f64 {
+        2_440_587.5 + self.morning_ms as f64 / 86_400_000.0
     }
 
     /// A path below the folder.

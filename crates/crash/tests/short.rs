@@ -20,7 +20,8 @@ scripts! {
     heal_and_commit_wal programs_write programs_write_wal programs_alter checkpoint publish publish_wal clone
     clone_with_conflicts clone_search_index policy resolve resolve_value_wal resolve_and_sync import tombstones_cleanup tombstones_restore copied
     copied_wal rewound
-    push push_wal push_several push_merging push_conflicts push_conflicts_wal push_renumbering push_unique push_waiting
+    revert revert_wal rebuild reseed reseed_wal backup_of_primary backup_of_replica sync_with_restored sync_with_restored_wal
+    push push_wal program_then_push push_several push_merging push_conflicts push_conflicts_wal push_renumbering push_unique push_waiting
     push_parent_of_waiting push_schema push_after_direct_writes push_unseen pull pull_wal pull_several pull_pages
     pull_pages_wal pull_acknowledgement pull_under_work pull_under_work_wal pull_conflicts pull_renumbering pull_schema
     pull_search_index pull_direct_writes pull_direct_schema_wal sync sync_wal

@@ -59,6 +59,9 @@ struct Track {
 struct State {
     crash_at: Option<u64>,
     fault: Option<(u64, Failure, bool)>,
+    /// How many reads were asked for while anything was watched, and which of them fails.
+    reads: u64,
+    read_fault: Option<u64>,
     is_crashed: bool,
     failed: u64,
     track: Option<Track>,
@@ -160,6 +163,18 @@ impl Disk {
         self.inner.refresh(&state);
     }
 
+    /// Lets the `n`th read from now (1 is the next) fail, once.
+    pub fn fail_read_at(&self, n: u64) {
+        let mut state = self.inner.state();
+        state.read_fault = Some(state.reads + n.max(1));
+        self.inner.refresh(&state);
+    }
+
+    /// How many reads SQLite asked for while something was recorded or was to fail.
+    pub fn reads(&self) -> u64 {
+        self.inner.state().reads
+    }
+
     /// True once the operation of [`Disk::crash_at`] was reached, until the disk is settled or calm.
     pub fn is_crashed(&self) -> bool {
         self.inner.state().is_crashed
@@ -173,7 +188,7 @@ impl Disk {
     /// Nothing fails any more, and nothing is recorded.
     pub fn calm(&self) {
         let mut state = self.inner.state();
-        *state = State { failed: state.failed, ..State::default() };
+        *state = State { failed: state.failed, reads: state.reads, ..State::default() };
         self.inner.refresh(&state);
     }
 
@@ -186,7 +201,7 @@ impl Disk {
         if let Some(track) = state.track.take().filter(|_| state.is_crashed) {
             track.settle(&self.inner.folder, damage);
         }
-        *state = State { failed: state.failed, ..State::default() };
+        *state = State { failed: state.failed, reads: state.reads, ..State::default() };
         self.inner.refresh(&state);
     }
 }
@@ -271,7 +286,7 @@ impl Inner {
     }
 
     fn refresh(&self, state: &State) {
-        let is_watched = state.track.is_some() || state.fault.is_some() || state.crash_at.is_some();
+        let is_watched = state.track.is_some() || state.fault.is_some() || state.read_fault.is_some() || state.crash_at.is_some();
         self.is_watched.store(is_watched, Ordering::SeqCst);
     }
 
@@ -285,6 +300,18 @@ impl Inner {
         if self.is_watched.load(Ordering::Acquire) {
             self.state().look_around(&self.folder);
         }
+    }
+
+    /// Whether a read fails now.
+    pub(crate) fn refuses_read(&self) -> bool {
+        if !self.is_watched.load(Ordering::Acquire) {
+            return false;
+        }
+        let mut state = self.state();
+        state.reads += 1;
+        let is_refused = state.read_fault == Some(state.reads);
+        state.failed += u64::from(is_refused);
+        is_refused
     }
 
     /// Counts an operation and does it, unless it is to fail.

@@ -2,7 +2,7 @@
 //!
 //! It stands between this process's SQLite and the system's file access, for folders that are observed. Other files go
 //! straight to the system. Invariant: what is never asked for is never changed; an observed folder without a fault behaves
-//! like any other. Deliberately absent: shared memory (it does not survive a crash), and faults while reading.
+//! like any other. Deliberately absent: shared memory (it does not survive a crash).
 mod disk;
 mod folder;
 mod image;

@@ -232,6 +232,15 @@ unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
     result
 }
 
+unsafe extern "C" fn read(file: *mut ffi::sqlite3_file, into: *mut c_void, amount: c_int, at: i64) -> c_int {
+    if observed(file).inner.refuses_read() {
+        return ffi::SQLITE_IOERR_READ;
+    }
+    let (real, methods) = real(file);
+    // SAFETY: to the system's file, into memory that SQLite gave.
+    unsafe { methods.xRead.map_or(ffi::SQLITE_IOERR_READ, |read| read(real, into, amount, at)) }
+}
+
 /// Passes a call on to the system's file.
 macro_rules! pass_on {
     ($($name:ident = $method:ident($($argument:ident: $kind:ty),*) -> $otherwise:expr;)*) => {
@@ -244,7 +253,6 @@ macro_rules! pass_on {
 }
 
 pass_on! {
-    read = xRead(into: *mut c_void, amount: c_int, at: i64) -> ffi::SQLITE_IOERR_READ;
     file_size = xFileSize(size: *mut i64) -> ffi::SQLITE_IOERR_FSTAT;
     lock = xLock(level: c_int) -> ffi::SQLITE_IOERR_LOCK;
     unlock = xUnlock(level: c_int) -> ffi::SQLITE_IOERR_UNLOCK;

@@ -80,7 +80,8 @@ pub fn event(bytes: &[u8]) {
 pub fn event_seeds() -> Vec<Vec<u8>> {
     let genesis = include_str!("../../core/fixtures/format-1/genesis.hex");
     let version = include_str!("../../core/fixtures/format-1/version.hex");
-    [genesis, version, include_str!("../../core/fixtures/format-1/policy.hex")].map(from_hex).to_vec()
+    let collected = include_str!("../../core/fixtures/format-1/collected.hex");
+    [genesis, version, include_str!("../../core/fixtures/format-1/policy.hex"), collected].map(from_hex).to_vec()
 }
 
 /// A schema, and a step of one.

@@ -47,6 +47,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "import", run: database::import, seeds: database::changeset_seeds, executions: 120 },
     Target { name: "import-session", run: database::import_session, seeds: database::session_seeds, executions: 120 },
     Target { name: "push", run: database::push, seeds: database::changeset_seeds, executions: 120 },
+    Target { name: "receive", run: database::receive, seeds: database::version_seeds, executions: 120 },
 ];
 
 /// The target of that name.

@@ -69,4 +69,5 @@ bounded! {
     import "import"
     import_session "import-session"
     push "push"
+    receive "receive"
 }

@@ -110,7 +110,9 @@ struct Walk<'a, 'f> {
     chain: Chain,
     /// The remembered version's hash, as it is in this chain.
     known_hash: Option<Digest>,
-    epochs: Vec<u128>,
+    /// The epoch so far, and how it began where by a restore.
+    epoch: u128,
+    restored: Option<String>,
     /// Versions that lack a page, each with its event's place, until an event says that they were collected.
     lacking: Vec<(u64, u64)>,
 }
@@ -122,7 +124,7 @@ pub fn verify_chain(
     findings: Findings<'_>,
     progress: &mut dyn FnMut(&str, u64, u64),
 ) -> Result<Chain> {
-    let mut walk = Walk { remembered, findings, chain: Chain::default(), known_hash: None, epochs: Vec::new(), lacking: Vec::new() };
+    let mut walk = Walk { remembered, findings, chain: Chain::default(), known_hash: None, epoch: 0, restored: None, lacking: Vec::new() };
     loop {
         let links = primary.events(walk.chain.events, EVENTS_BYTES_MAX)?;
         if links.is_empty() {
@@ -163,7 +165,7 @@ impl Walk<'_, '_> {
         match event::decode(&link.bytes) {
             Ok(Event::Version(version)) => self.version(primary, link, &version),
             Ok(Event::Genesis(genesis)) if link.position == 1 => {
-                self.epochs.push(genesis.epoch);
+                self.epoch = genesis.epoch;
                 match self.remembered.known {
                     Some(known) if known.lineage != genesis.lineage => {
                         self.say(Subject::Head, position, None, "the primary holds another dataset than this replica's".into())
@@ -172,6 +174,12 @@ impl Walk<'_, '_> {
                 }
             }
             Ok(Event::Genesis(_)) => self.say(Subject::Event, position, None, format!("event {} begins a dataset again", link.position)),
+            Ok(Event::Restored(restored)) => {
+                self.epoch = restored.epoch;
+                self.restored =
+                    Some(format!("{} restored the primary at version {} from {}", restored.actor, restored.version, restored.from));
+                Ok(())
+            }
             Ok(Event::Collected(collected)) => {
                 self.lacking.retain(|(_, version)| *version > collected.horizon);
                 Ok(())
@@ -233,10 +241,8 @@ impl Walk<'_, '_> {
                 Some(_) => Some(format!("version {seen} is not the one this replica holds: the history was rewritten at or before it")),
                 None => Some(format!("this replica holds version {seen}, the primary ends at version {version}: its tail was cut")),
             };
-            let what = match what {
-                Some(what) if !self.epochs.contains(&known.epoch) => Some(format!("{what} (the primary began a new epoch)")),
-                other => other,
-            };
+            let restored = self.restored.take().filter(|_| self.epoch != known.epoch);
+            let what = what.map(|what| restored.map_or_else(|| what.clone(), |restored| format!("{what} ({restored})")));
             if let Some(what) = what {
                 self.say(Subject::Head, None, Some(seen), what)?;
             }
@@ -272,6 +278,20 @@ pub fn verify(
     let chain = verify_chain(primary, remembered, &mut watch, progress)?;
     let rows = if is_broken { None } else { Some(primary.examine(findings)?) };
     Ok(Audit { chain, rows })
+}
+
+/// The events after a position, in at most about `bytes_max` bytes. A position without an event is for the reader to see.
+pub fn links(tx: &mut dyn Transaction, after: u64, bytes_max: usize) -> Result<Vec<Link>> {
+    let (mut links, mut bytes_there) = (Vec::new(), 0);
+    for position in after + 1..=tx.head()?.events {
+        if bytes_there >= bytes_max && !links.is_empty() {
+            break;
+        }
+        let Some((bytes, hash)) = tx.event(position)? else { continue };
+        bytes_there += bytes.len();
+        links.push(Link { position, bytes, hash });
+    }
+    Ok(links)
 }
 
 /// Compares the stored rows with the digests that the latest version carries. Rows of the first version that nothing

@@ -113,7 +113,7 @@ impl TableThen {
     }
 
     /// A row of the present in the columns of then.
-    fn from_last(&self, row: &Row) -> Row {
+    fn as_then(&self, row: &Row) -> Row {
         let value = |id| self.last.position(id).map_or(Value::Null, |at| row[at].clone());
         self.then.columns.iter().map(|column| value(column.id)).collect()
     }
@@ -158,7 +158,7 @@ impl TableThen {
             return Err(Error::invalid(format!("a key of {} has {} parts", self.then.name, self.then.key.len())));
         }
         let now = match position(tx, &self.chronicle, self.id()) {
-            Some(index) => tx.get(index, key)?.map(|row| self.from_last(&ordered(tx, index, &self.last, &row))),
+            Some(index) => tx.get(index, key)?.map(|row| self.as_then(&ordered(tx, index, &self.last, &row))),
             None => None,
         };
         self.before(tx, key, now, version)
@@ -196,16 +196,20 @@ pub fn rows_at(tx: &mut dyn Transaction, table: &str, version: u64, visit: RowVi
         let schema = tx.schema();
         let stored = &schema.tables[index];
         let places: Vec<Option<usize>> = table.then.columns.iter().map(|c| stored_at(&table.last, stored, c.id)).collect();
+        let is_straight = places.iter().enumerate().all(|(n, at)| *at == Some(n));
         tx.scan(index, &mut |row| {
-            if changed.contains(&stored.key_of(row)) {
+            if !changed.is_empty() && changed.contains(&stored.key_of(row)) {
                 return Ok(());
+            }
+            if is_straight && row.len() == places.len() {
+                return visit(&names, row);
             }
             visit(&names, &places.iter().map(|at| at.map_or(Value::Null, |at| row[at].clone())).collect())
         })?;
     }
     for key in touched.into_iter().filter(|key| changed.remove(key)) {
         let now = match index {
-            Some(index) => tx.get(index, &key)?.map(|row| table.from_last(&ordered(tx, index, &table.last, &row))),
+            Some(index) => tx.get(index, &key)?.map(|row| table.as_then(&ordered(tx, index, &table.last, &row))),
             None => None,
         };
         if let Some(row) = table.before(tx, &key, now, version)? {

@@ -33,20 +33,26 @@ pub fn lanes(schema: &Schema, front: &Front, steps: &[SchemaChange]) -> Vec<Lane
         .shapes
         .iter()
         .map(|shape| {
-            let mut name = shape.table.clone();
-            for step in steps {
-                if let SchemaChange::RenameTable { from, to } = step
-                    && from.eq_ignore_ascii_case(&name)
-                {
-                    name.clone_from(to);
-                }
-            }
+            let name = table_after(&shape.table, steps);
             let table = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&name));
             let mut lane = Lane::between(schema, table, shape, steps);
             lane.is_redeclared |= front.schema.iter().any(|step| redeclares(step, &shape.table));
             lane
         })
         .collect()
+}
+
+/// What a table is called after the steps.
+pub fn table_after(name: &str, steps: &[SchemaChange]) -> String {
+    let mut name = name.to_owned();
+    for step in steps {
+        if let SchemaChange::RenameTable { from, to } = step
+            && from.eq_ignore_ascii_case(&name)
+        {
+            name.clone_from(to);
+        }
+    }
+    name
 }
 
 /// The shape of a table of the schema.

@@ -2,42 +2,43 @@
 //!
 //! Invariant: each call is one transaction over ledger and tables; a crash leaves before or after.
 //! Deliberately absent: who may do what (the server's matter), and how rows and events are stored.
+mod accepting;
+mod epochs;
 mod pages;
+mod pulling;
 
 use crate::audit::{self, Differing, Findings, Link};
-use crate::body::{Body, Digests, Written};
+use crate::body::{Body, Digests};
 use crate::cleanup::{self, Cleanup, Rehearsal, check_horizon};
 use crate::error::{Error, Result};
 use crate::history::{self, Blame, RowHistory, RowPlace};
 use crate::ledger::{Appended, Head, Ledger};
 use crate::policy_text;
 use crate::primary::{
-    Acquaintance, Cursor, Deleted, Description, Item, KnownReplica, Pages, Primary, Pull, Pushed, Recent, RowVisitor, Seen, SnapshotSink,
-    SnapshotStart,
+    Acquaintance, Cursor, Deleted, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink, SnapshotStart,
 };
-use crate::rebase::{Effects, Ground, Outcome, Place, rebase};
+use crate::rebase::{Effects, Ground};
 use crate::store::{Store, Transaction};
 use crate::tables::Wrote;
 use crate::tombstones::{self, Tombstone, Wanted};
 use crate::wiring::Around;
+use accepting::{accept, release, stamped, version_of};
+use epochs::{begin_epoch, check_known, describe, genesis, recent, restore_in};
 use mainstem_core::ErrorKind;
 use mainstem_core::change::{Front, Header};
 use mainstem_core::chronicle::Chronicle;
 use mainstem_core::conflict::Conflict;
-use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Restored, Version, Waiting};
-use mainstem_core::format::event as event_format;
+use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Restored, Version};
 use mainstem_core::planted::{self, Bug};
 use mainstem_core::policy::{Mode, Policy};
 use mainstem_core::schema::{Schema, SchemaChange};
 use mainstem_core::stamp::{ReplicaId, Time};
 use mainstem_core::three_way::Touch;
 use mainstem_core::value::{Key, Row};
-use pages::{Checked, OnePage};
+use pages::Checked;
 
 /// Rows that a snapshot hands over at once.
 const SNAPSHOT_ROWS: usize = 1_000;
-/// Versions before its own that a snapshot names.
-const RECENT_MAX: u64 = 1_000;
 
 impl Ground for dyn Transaction + '_ {
     fn touches(&mut self, table: &str, key: &Key, after: u64) -> Result<Vec<Touch>> {
@@ -169,77 +170,6 @@ pub(crate) fn append(tx: &mut dyn Transaction, event: &Event) -> Result<Head> {
     }
 }
 
-fn genesis(tx: &mut dyn Transaction) -> Result<Genesis> {
-    let Some((bytes, _)) = tx.event(1)? else { return Err(Error::corrupt("the primary has no first event")) };
-    match event_format::decode(&bytes)? {
-        Event::Genesis(genesis) => Ok(genesis),
-        _ => Err(Error::corrupt("the primary's first event is not its genesis")),
-    }
-}
-
-fn describe(tx: &mut dyn Transaction) -> Result<Description> {
-    let genesis = genesis(tx)?;
-    let restored = tx.restored()?;
-    Ok(Description {
-        dataset: genesis.dataset,
-        lineage: genesis.lineage,
-        epoch: restored.as_ref().map_or(genesis.epoch, |r| r.epoch),
-        head: tx.head()?,
-        policy: tx.policy_text()?,
-        tables: tx.digests()?,
-        restored,
-        horizon: tx.horizon()?,
-    })
-}
-
-fn epoch(tx: &mut dyn Transaction, genesis: &Genesis) -> Result<u128> {
-    Ok(tx.restored()?.map_or(genesis.epoch, |r| r.epoch))
-}
-
-fn restore_in(tx: &mut dyn Transaction, around: &Around, from: &str, actor: &str) -> Result<Restored> {
-    let genesis = genesis(tx)?;
-    let restored = Restored {
-        epoch: around.random(),
-        before: epoch(tx, &genesis)?,
-        version: tx.head()?.version,
-        from: from.to_owned(),
-        actor: actor.to_owned(),
-        at: Time::from_ms(around.now_ms()),
-    };
-    append(tx, &Event::Restored(restored.clone()))?;
-    Ok(restored)
-}
-
-/// Refuses a replica that belongs elsewhere, or that knows a version this primary never had.
-fn check_known(tx: &mut dyn Transaction, known: &Acquaintance) -> Result<()> {
-    let genesis = genesis(tx)?;
-    if planted::is(Bug::F5) {
-        return Ok(());
-    }
-    if genesis.lineage != known.lineage {
-        return Err(Error::new(
-            ErrorKind::Conflict,
-            "other_lineage",
-            format!("the primary holds another dataset ({}); this replica was not cloned from it", genesis.dataset),
-        )
-        .hint("mainstem clone ADDRESS NEW.db to work on that dataset, or check the address with mainstem config remote"));
-    }
-    let is_here = epoch(tx, &genesis)? == known.epoch && tx.version_hash(known.version)? == Some(known.hash);
-    let is_known = is_here || planted::is(Bug::F3);
-    if !is_known {
-        return Err(Error::new(
-            ErrorKind::Conflict,
-            "other_epoch",
-            format!(
-                "the primary does not have version {} as this replica knows it; it was restored from an older copy or replaced",
-                known.version
-            ),
-        )
-        .hint("mainstem bundle create FILE keeps your unsent work; then mainstem clone ADDRESS NEW.db"));
-    }
-    Ok(())
-}
-
 fn absorb_in(tx: &mut dyn Transaction, around: &Around) -> Result<()> {
     if !tx.has_direct()? {
         return Ok(());
@@ -259,7 +189,7 @@ fn absorb_in(tx: &mut dyn Transaction, around: &Around) -> Result<()> {
         return Ok(());
     }
     let replica = ReplicaId(genesis.lineage);
-    let at = Time::from_ms(around.now_ms());
+    let at = Time::from_ms(around.now_ms()).max(stamped(tx)?);
     let header = Header {
         write_id: around.random(),
         lineage: genesis.lineage,
@@ -275,122 +205,6 @@ fn absorb_in(tx: &mut dyn Transaction, around: &Around) -> Result<()> {
     version.schema = steps;
     append(tx, &Event::Version(version))?;
     release(tx, around, ReplicaId(genesis.lineage))
-}
-
-fn version_of(version: u64, header: Header, accepted_at: Time, written: Written) -> Version {
-    Version {
-        version,
-        header,
-        accepted_at,
-        shapes: written.shapes,
-        count: written.count,
-        pages: written.pages,
-        body: written.body,
-        tables: written.tables,
-        ..Version::default()
-    }
-}
-
-/// Merges one changeset onto the head and appends what came of it.
-fn accept(
-    tx: &mut dyn Transaction,
-    policy: &Policy,
-    front: &Front,
-    pages: &mut dyn Pages,
-    around: &Around,
-    primary: ReplicaId,
-    released: Vec<(u128, String, Key)>,
-) -> Result<Option<Version>> {
-    let head = tx.head()?;
-    let known = tx.digests()?;
-    let place = Place { head: head.version, version: head.version + 1, primary };
-    let mut body = Body::new(place.version, &tx.schema(), &known);
-    let outcome = rebase(tx, policy, front, pages, place, &mut body)?;
-    if !released.is_empty() && !outcome.waiting.is_empty() {
-        return Ok(None);
-    }
-    let Outcome { schema, mut conflicts, waiting, mut renumbered } = outcome;
-    for conflict in &front.conflicts {
-        if tx.conflict(conflict.id)?.is_none() && conflicts.iter().all(|c| c.id != conflict.id) {
-            conflicts.push(Conflict { version: place.version, ..conflict.clone() });
-        }
-    }
-    let tables = tx.schema();
-    let waiting: Vec<Waiting> = waiting
-        .into_iter()
-        .map(|mut w| {
-            w.change.table = body.shape(&tables.tables[w.change.table]);
-            w
-        })
-        .collect();
-    let written = body.finish(tx)?;
-    let now = Time::from_ms(around.now_ms());
-    let mut version = version_of(place.version, front.header.clone(), now.max(front.header.at), written);
-    if let Some(again) = &front.again {
-        renumbered.extend(again.renumbered.iter().cloned());
-        version.was.clone_from(&again.was);
-        version.stands_for.clone_from(&again.stands_for);
-    }
-    version.resolved = answered(tx, front)?;
-    version.schema = schema;
-    version.conflicts = conflicts;
-    version.waiting = waiting;
-    version.renumbered = renumbered;
-    version.released = released;
-    append(tx, &Event::Version(version.clone()))?;
-    Ok(Some(version))
-}
-
-/// The resolutions that answer a conflict which is open.
-fn answered(tx: &mut dyn Transaction, front: &Front) -> Result<Vec<mainstem_core::change::Resolution>> {
-    let mut resolved = Vec::new();
-    for resolution in &front.resolutions {
-        if tx.conflict(resolution.conflict)?.is_some_and(|c| c.is_open()) {
-            resolved.push(resolution.clone());
-        }
-    }
-    Ok(resolved)
-}
-
-/// Lets in what waited for a parent that is there now, each author's work as a version of its own.
-fn release(tx: &mut dyn Transaction, around: &Around, primary: ReplicaId) -> Result<()> {
-    let policy = policy_text::parse(&tx.policy_text()?)?;
-    loop {
-        let mut is_done = true;
-        for (version, waiting) in tx.waiting()? {
-            if !parent_is_there(tx, &waiting)? {
-                continue;
-            }
-            let mut front = Front { header: version.header.clone(), shapes: version.shapes.clone(), count: 1, ..Front::default() };
-            front.header.write_id = around.random();
-            front.header.sequence = 0;
-            let mut pages = OnePage { change: Some(waiting.change.clone()), is_read: false };
-            let released = vec![(version.header.write_id, waiting.table.clone(), waiting.key.clone())];
-            is_done &= accept(tx, &policy, &front, &mut pages, around, primary, released)?.is_none();
-        }
-        if is_done {
-            return Ok(());
-        }
-    }
-}
-
-fn parent_is_there(tx: &mut dyn Transaction, waiting: &Waiting) -> Result<bool> {
-    let schema = tx.schema();
-    let (Some(child), Some(parent)) =
-        (schema.table(&waiting.table), schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&waiting.parent)))
-    else {
-        return Ok(false);
-    };
-    for link in
-        child.foreign_keys.iter().filter(|l| l.parent.eq_ignore_ascii_case(&waiting.parent) && l.columns.len() == waiting.parent_key.len())
-    {
-        if let Some((_, columns)) = crate::rebase::parent_of(&schema, link)
-            && !tx.find(parent, &columns, &waiting.parent_key, 1)?.is_empty()
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 impl<S: Store> LocalPrimary<S> {
@@ -419,8 +233,7 @@ impl<S: Store> LocalPrimary<S> {
     fn check_clock(tx: &mut dyn Transaction, mut now: u64, policy: &Policy, front: &Front) -> Result<()> {
         let ahead = policy.clock_skew_ms_max();
         if front.header.at.ms() > now.saturating_add(ahead) {
-            let head = tx.head()?.version;
-            now = now.max(tx.version(head)?.map_or(0, |version| version.accepted_at.ms()));
+            now = now.max(stamped(tx)?.ms());
         }
         if front.header.at.ms() > now.saturating_add(ahead) && !planted::is(Bug::G2) {
             let seconds = (front.header.at.ms() - now) / 1000;
@@ -476,44 +289,7 @@ impl<S: Store> Primary for LocalPrimary<S> {
         let mut tx = self.store.begin_read()?;
         check_known(&mut *tx, known)?;
         check_horizon(&mut *tx, known.version.min(from.version.saturating_sub(1)))?;
-        let head = tx.head()?;
-        let mut pull = Pull { from, items: Vec::new(), next: from, is_last: false, policy: tx.policy_text()?, head };
-        let mut bytes = 0;
-        let mut pages = None;
-        while bytes < bytes_max || pull.items.is_empty() {
-            if pull.next.version > head.version {
-                pull.is_last = true;
-                break;
-            }
-            let total = match pages {
-                Some(total) => total,
-                None => tx.version(pull.next.version)?.ok_or_else(|| Error::corrupt("a version is missing in the ledger"))?.pages,
-            };
-            pages = Some(total);
-            if pull.next.page == 0 {
-                // The chain of events goes through those that are no versions, so whoever checks it needs them.
-                for (event, hash) in tx.events_before(pull.next.version)? {
-                    bytes += event.len();
-                    pull.items.push(Item::Event(event, hash));
-                }
-                let (event, hash) =
-                    tx.version_event(pull.next.version)?.ok_or_else(|| Error::corrupt("a version is missing in the ledger"))?;
-                bytes += event.len();
-                pull.items.push(Item::Version(event, hash));
-            }
-            if pull.next.page < total {
-                let page = tx.page(pull.next.version, pull.next.page)?.ok_or_else(|| Error::corrupt("a page is missing in the ledger"))?;
-                bytes += page.len();
-                pull.items.push(Item::Page(page));
-                pull.next.page += 1;
-            }
-            if pull.next.page >= total {
-                pull.next = Cursor { version: pull.next.version + 1, page: 0 };
-                pages = None;
-            }
-        }
-        pull.is_last |= pull.next.version > head.version;
-        Ok(pull)
+        pulling::read(&mut *tx, from, bytes_max)
     }
 
     fn snapshot(&mut self, sink: &mut dyn SnapshotSink) -> Result<()> {
@@ -591,19 +367,7 @@ impl<S: Store> Primary for LocalPrimary<S> {
     }
 
     fn events(&mut self, after: u64, bytes_max: usize) -> Result<Vec<Link>> {
-        let mut tx = self.store.begin_read()?;
-        let last = tx.head()?.events;
-        let (mut links, mut bytes_there) = (Vec::new(), 0);
-        for position in after + 1..=last {
-            if bytes_there >= bytes_max && !links.is_empty() {
-                break;
-            }
-            // A position without an event is for the reader to see.
-            let Some((bytes, hash)) = tx.event(position)? else { continue };
-            bytes_there += bytes.len();
-            links.push(Link { position, bytes, hash });
-        }
-        Ok(links)
+        audit::links(&mut *self.store.begin_read()?, after, bytes_max)
     }
 
     fn examine(&mut self, findings: Findings<'_>) -> Result<u64> {
@@ -624,14 +388,9 @@ impl<S: Store> Primary for LocalPrimary<S> {
 
     fn begin_epoch(&mut self, known: &Acquaintance, actor: &str) -> Result<u128> {
         let mut tx = self.store.begin()?;
-        let genesis = genesis(&mut *tx)?;
-        let now = epoch(&mut *tx, &genesis)?;
-        if genesis.lineage != known.lineage || now != known.epoch || tx.version_hash(known.version)? == Some(known.hash) {
-            return Ok(now);
-        }
-        let restored = restore_in(&mut *tx, &self.around, "a copy that somebody put in its place", actor)?;
+        let epoch = begin_epoch(&mut *tx, &self.around, known, actor)?;
         tx.commit()?;
-        Ok(restored.epoch)
+        Ok(epoch)
     }
 
     fn set_policy(&mut self, text: &str, actor: &str) -> Result<()> {
@@ -678,15 +437,4 @@ impl<S: Store> Primary for LocalPrimary<S> {
         }
         Ok(done)
     }
-}
-
-/// How the versions before one are recognised, newest first.
-fn recent(tx: &mut dyn Transaction, head: u64) -> Result<Vec<Recent>> {
-    let mut recent = Vec::new();
-    for number in (head.saturating_sub(RECENT_MAX).max(1)..head).rev() {
-        let lost = || Error::corrupt("a version is missing in the ledger");
-        let (hash, version) = (tx.version_hash(number)?.ok_or_else(lost)?, tx.version(number)?.ok_or_else(lost)?);
-        recent.push(Recent { version: number, hash, write_id: version.header.write_id });
-    }
-    Ok(recent)
 }

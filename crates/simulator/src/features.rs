@@ -50,7 +50,7 @@ pub struct Features {
 }
 
 /// Kinds of events beside sessions.
-pub const EVENTS: usize = 20;
+pub const EVENTS: usize = 21;
 
 impl Features {
     /// The choice of a seed.
@@ -66,15 +66,15 @@ impl Features {
         let has_rare = dice.one_in(2);
         let mut event_weights = vec![0; EVENTS];
         for (at, weight) in event_weights.iter_mut().enumerate() {
-            let common = [8, 10, 12, 26, 6, 4, 10, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-            let rare = [8, 10, 12, 26, 6, 4, 10, 6, 3, 2, 2, 2, 2, 2, 8, 8, 2, 4, 3, 0];
+            let common = [8, 10, 12, 26, 6, 4, 10, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            let rare = [8, 10, 12, 26, 6, 4, 10, 6, 3, 2, 2, 2, 2, 2, 8, 8, 2, 4, 3, 0, 3];
             *weight = if has_rare { rare[at] } else { common[at] };
             if at != 3 && dice.one_in(4) {
                 *weight = 0;
             }
         }
         let (moves, has_disk) = (dice.one_in(2), dice.one_in(4));
-        event_weights[EVENTS - 1] = if has_disk { 20 } else { 0 };
+        event_weights[19] = if has_disk { 20 } else { 0 };
         let blind = if has_rare && dice.one_in(3) { 60 } else { 0 };
         Features {
             specs,

@@ -81,6 +81,7 @@ impl World {
         self.judge_traffic()?;
         self.model.traces.judge(&whole, &truth, &waiting, &mut self.tally)?;
         self.judge_identities()?;
+        self.model.traces.judge(&whole, &truth, &waiting, &mut self.tally)?;
         self.nothing_lost(&whole, &truth, &waiting)?;
         self.judge_causality()
     }

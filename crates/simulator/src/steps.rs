@@ -4,6 +4,7 @@ use crate::tally::{Invariant, Situation, Verdict, Wrong};
 use crate::tape::{ClockFault, Delivery, Event, Loss, Tape};
 use crate::wire::Wire;
 use crate::world::{COPIES_MAX, Copy, Place, World, quiet, tolerate, unexpected};
+use mainstem::cleanup::Rehearsal;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::Choice;
 use mainstem::core::value::Value;
@@ -75,6 +76,7 @@ impl World {
                 self.set_policy(text)
             }
             Event::Stranger => self.stranger(),
+            Event::Cleanup => self.cleanup(),
             Event::Disorder(who) => self.disorder(*who),
             Event::Unheard(who) => self.receiving(*who, |world| world.unheard(*who)),
             Event::Clock(who, fault) => {
@@ -82,6 +84,9 @@ impl World {
                 Ok(())
             }
             Event::Wait(ms) => {
+                if *ms >= crate::workload::AWAY_MS {
+                    self.tally.reach(Situation::Away);
+                }
                 self.pass(*ms);
                 Ok(())
             }
@@ -184,23 +189,23 @@ impl World {
     }
 
     /// What came of a meeting. A clock that runs ahead is refused, and a cut wire is nobody's fault.
-    pub(crate) fn met(&mut self, done: mainstem::Result<Report>) -> Verdict {
+    pub(crate) fn met(&mut self, done: mainstem::Result<Report>) -> Verdict<bool> {
         match done {
             Ok(report) => {
                 self.record(format!("{report:?}"));
                 if report.conflicts > 0 {
                     self.tally.check(Invariant::Unblocked);
                 }
-                Ok(())
+                Ok(true)
             }
             Err(e) if e.code == "clock_skew" => {
                 self.tally.reach(Situation::ClockFuture);
                 self.record(e.code);
-                Ok(())
+                Ok(false)
             }
             Err(e) if e.code == "wire" => {
                 self.record(e.code);
-                Ok(())
+                Ok(false)
             }
             Err(e) => Err(unexpected("sync", &e)),
         }
@@ -379,6 +384,20 @@ impl World {
             None => Ok(()),
             Some(first) => Err(Wrong::new(Invariant::Digests, format!("verify finds: replica {who} {first:?}"))),
         }
+    }
+
+    /// The primary forgets what it may (I-60, I-64): no row and no digest changes by that.
+    fn cleanup(&mut self) -> Verdict {
+        let before = self.serve()?.describe().map_err(|e| unexpected("describe", &e))?;
+        let done = self.serve()?.cleanup("a0", Rehearsal::Real).map_err(|e| unexpected("cleanup", &e))?;
+        let after = self.serve()?.describe().map_err(|e| unexpected("describe", &e))?;
+        self.record(format!("{} {}", done.horizon_before, done.collected.horizon));
+        self.tally.check(Invariant::Collected);
+        self.tally.reach(if done.is_nothing() { Situation::CleanupIdle } else { Situation::Cleanup });
+        if before.tables != after.tables || before.head.version != after.head.version {
+            return Err(Wrong::new(Invariant::Collected, "a cleanup changed rows: digests"));
+        }
+        Ok(())
     }
 
     /// I-39: a replica of another dataset, or one that knows another past, gets nothing and leaves nothing.

@@ -82,6 +82,8 @@ counted! {
         Chain = "I-50 the ledger's chain verifies",
         /// One history.
         History = "I-51 remembered heads are ancestors",
+        /// A cleanup takes nothing that counts.
+        Collected = "I-64 a cleanup changes no digest",
         /// Opens and is sound.
         Sound = "I-70 files open and are sound",
         /// One bad change.
@@ -106,6 +108,9 @@ counted! {
         Killed = "process killed between two writes",
         DiskFull = "disk full",
         DiskError = "disk error",
+        Cleanup = "tombstones and history collected",
+        CleanupIdle = "cleanup with nothing to do",
+        Away = "away for 400 days",
         SameCell = "same-cell conflict",
         DeleteAgainstUpdate = "delete against update",
         CreateAgainstCreate = "two rows with one key",

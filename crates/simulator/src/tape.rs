@@ -148,6 +148,8 @@ pub enum Event {
     Verify(usize),
     /// Somebody of another dataset asks the primary.
     Stranger,
+    /// The primary forgets what it may.
+    Cleanup,
     /// Offers the second unsent changeset before the first.
     Disorder(usize),
     /// Pushes, and the first request is lost.

@@ -13,6 +13,9 @@ use mainstem::policy_text;
 /// Ten years, in milliseconds.
 const DECADE_MS: i64 = 10 * 365 * 86_400_000;
 
+/// Longer than any memory of deletions lasts: 400 days, in milliseconds.
+pub(crate) const AWAY_MS: u64 = 400 * 86_400_000;
+
 struct Making<'a> {
     features: &'a Features,
     values: Values<'a>,
@@ -321,6 +324,7 @@ impl Making<'_> {
             }
             18 => Event::Wait(dice.below(86_400_000) as u64),
             19 => self.disk_fault(who),
+            20 => dice.of(&[Event::Cleanup, Event::Cleanup, Event::Wait(AWAY_MS)]).clone(),
             _ => Event::Sync(who),
         }
     }

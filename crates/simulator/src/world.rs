@@ -415,7 +415,12 @@ impl World {
             self.model.check_written(&before, &after, &mut self.tally).map_err(|wrong| wrong.at(place))?;
         }
         if let Some(who) = who {
-            self.copies[who].place.image = Some(after);
+            let copy = &mut self.copies[who];
+            copy.place.image = Some(after);
+            if !is_noted {
+                // It stands on another base now; whoever knows that it has no work sets this anew.
+                copy.committed = None;
+            }
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ pub use restore::{Restored, restore};
 use crate::connection;
 use crate::errors::{Explain, display_name, shell_word};
 use crate::ledger::{self, SqliteLedger};
+use crate::part::Part;
 use crate::primary::PRIMARY_FILE;
 use crate::replica;
 use crate::sql::quote;
@@ -25,8 +26,7 @@ use mainstem::ledger::Ledger;
 use mainstem::replica::Progress;
 use mainstem::wiring::Around;
 use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, OptionalExtension, params};
-use rustix::fs::{Mode, OFlags};
+use rusqlite::{Connection, OptionalExtension, ffi, params};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -102,7 +102,7 @@ pub fn create(path: &Path, name: &dyn Fn(&Manifest) -> PathBuf, around: &Around,
     if std::fs::symlink_metadata(&target).is_ok() {
         return Err(exists(&target));
     }
-    let part = Part::make(&target, Some(Mode::RUSR | Mode::WUSR))?;
+    let part = Part::make(&target, true)?;
     let mut copy = part.open()?;
     copy_pages(&db, &mut copy, manifest.journal_mode == "wal", progress)?;
     drop(db);
@@ -225,8 +225,7 @@ fn copy_in_steps(from: &Connection, to: &mut Connection, pages: i32, progress: P
 
 /// A backup is one file: it needs no other beside it.
 fn leave_wal(db: &Connection) -> Result<()> {
-    db.query_row("PRAGMA journal_mode=DELETE", [], |_| Ok(())).on(db)?;
-    db.pragma_update(None, "synchronous", "FULL").on(db)
+    db.query_row("PRAGMA journal_mode=DELETE", [], |_| Ok(())).on(db)
 }
 
 /// Refuses what SQLite finds damaged.
@@ -234,10 +233,22 @@ fn sound(db: &Connection, path: &Path) -> Result<()> {
     let found: String = db.query_row("PRAGMA integrity_check(1)", [], |r| r.get(0)).on(db)?;
     match found.as_str() {
         "ok" => Ok(()),
+        // A page that the disk did not give says nothing of what is in it.
+        found if is_unread(found) => {
+            let message = format!("{} cannot be checked: the disk failed", display_name(path));
+            Err(Error::new(ErrorKind::Unavailable, "disk_failed", message).hint("check the disk, then run the command again"))
+        }
         found => {
+            let found = found.replace(char::is_control, " ");
             Err(Error::corrupt(format!("{} is damaged: {found}", display_name(path))).hint("use another backup: mainstem backup list"))
         }
     }
+}
+
+/// True where an integrity check ended at a page that could not be read.
+fn is_unread(found: &str) -> bool {
+    let code = found.rsplit_once("error code=").map(|(_, rest)| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
+    code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == ffi::SQLITE_IOERR)
 }
 
 /// The digest over every declaration and every stored row, the manifest's left out.
@@ -328,52 +339,4 @@ fn read(db: &Connection, path: &Path) -> Result<Manifest> {
         })
     });
     found.optional().on(db)?.ok_or_else(none)
-}
-
-/// A file in the making, beside the place it will have. Dropped, it is gone.
-struct Part {
-    path: PathBuf,
-}
-
-impl Part {
-    /// Makes it empty, in place of what an interrupted attempt left.
-    fn make(target: &Path, mode: Option<Mode>) -> Result<Part> {
-        let mut name = target.as_os_str().to_owned();
-        name.push(".mainstem-part");
-        let path = PathBuf::from(name);
-        for leftover in ["", "-journal", "-wal", "-shm"] {
-            let mut name = path.clone().into_os_string();
-            name.push(leftover);
-            let _ = std::fs::remove_file(name);
-        }
-        let mode = mode.unwrap_or(Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP | Mode::ROTH | Mode::WOTH);
-        rustix::fs::open(&path, OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC, mode).map_err(|e| {
-            let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            Error::new(ErrorKind::Unavailable, "read_only", format!("no file can be made in {}: {e}", folder.display()))
-                .hint("choose a folder that exists and that you may write to")
-                .because(std::io::Error::from(e))
-        })?;
-        Ok(Part { path })
-    }
-
-    fn open(&self) -> Result<Connection> {
-        connection::open_empty(&self.path)
-    }
-
-    /// Gives it its name once its bytes are on the disk. Nothing may have it open.
-    fn put_in_place(self, target: &Path) -> Result<()> {
-        connection::sync_file(&self.path)?;
-        std::fs::rename(&self.path, target).map_err(|e| {
-            Error::new(ErrorKind::Unavailable, "rename", format!("{} cannot be put in its place", target.display())).because(e)
-        })?;
-        connection::sync_folder(target);
-        Ok(())
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        // After it was put in place there is nothing here any more.
-        let _ = std::fs::remove_file(&self.path);
-    }
 }

@@ -9,7 +9,7 @@ use mainstem::core::planted::{self, Bug};
 use mainstem::{Error, Result};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use rustix::fs::{Access, Mode, OFlags};
+use rustix::fs::Access;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -61,25 +61,9 @@ pub fn create_user(path: &Path) -> Result<Connection> {
 
 /// Opens a file of our own that was just made and is empty still.
 pub(crate) fn open_empty(path: &Path) -> Result<Connection> {
-    open(&place(path)?, OpenFlags::SQLITE_OPEN_READ_WRITE, WAIT_MS)
-}
-
-/// Brings a file's bytes to the disk. Nothing of this process may have it open as a database.
-pub(crate) fn sync_file(path: &Path) -> Result<()> {
-    let failed = |e: rustix::io::Errno| {
-        let message = format!("{} cannot be brought to the disk: {e}", display_name(path));
-        Error::new(ErrorKind::Unavailable, "disk_failed", message).hint("df -h, then the same command").because(std::io::Error::from(e))
-    };
-    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
-    rustix::fs::fsync(file).map_err(failed)
-}
-
-/// Makes a rename last through a power cut, where the system can.
-pub(crate) fn sync_folder(path: &Path) {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if let Ok(folder) = rustix::fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
-        let _ = rustix::fs::fsync(folder);
-    }
+    let connection = open(&place(path)?, OpenFlags::SQLITE_OPEN_READ_WRITE, WAIT_MS)?;
+    connection.pragma_update(None, "synchronous", "FULL").on(&connection)?;
+    Ok(connection)
 }
 
 /// Opens a primary's file: write-ahead log, every commit on the disk before it is acknowledged. With `create` it is

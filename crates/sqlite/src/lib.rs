@@ -11,6 +11,7 @@ mod form;
 mod kept;
 pub mod ledger;
 pub mod lock;
+mod part;
 mod plan;
 pub mod primary;
 pub mod replica;

@@ -1,11 +1,12 @@
 //! What is prepared for one table: its statements, and how SQLite compares its key.
 //!
 //! Invariant: a key is compared with the collation of the index that keeps it unique, which need not be its column's.
+use crate::capture::row_number;
 use crate::errors::Explain;
 use crate::sql::{quote, quote_all};
 use crate::unique::UniqueIndex;
 use mainstem::core::schema::{Schema, Table};
-use mainstem::core::value::Value;
+use mainstem::core::value::{Key, Value};
 use mainstem::{Error, Result};
 use rusqlite::{Connection, Statement};
 use std::collections::HashMap;
@@ -17,6 +18,10 @@ const UPDATES_KEPT: usize = 64;
 pub(crate) struct Plan<'c> {
     pub select: String,
     pub by_key: String,
+    /// SQLite's own number of the rows, where they have one beside their key: a row that was just read is written by it, which
+    /// saves the second way through the key's index.
+    number: Option<&'static str>,
+    found: Option<(Key, i64)>,
     keys: Vec<KeyColumn>,
     pub get: Statement<'c>,
     pub insert: Option<Statement<'c>>,
@@ -58,9 +63,11 @@ impl<'c> Plan<'c> {
             keys.push(KeyColumn { is_binary, affinity: affinity(&column.declared_type) });
         }
         let by_key = terms.join(" AND ");
-        let get = connection.prepare(&format!("{select} WHERE {by_key}")).on(connection)?;
+        let number = row_number(table).filter(|_| !table.is_numbered);
+        let also = number.map_or(String::new(), |number| format!(", {number}"));
+        let get = connection.prepare(&format!("SELECT {names}{also} FROM {} WHERE {by_key}", quote(&table.name))).on(connection)?;
         let (updates, finds) = (HashMap::new(), HashMap::new());
-        Ok(Plan { select, by_key, keys, get, insert: None, delete: None, next: None, updates, finds, unique: None })
+        Ok(Plan { select, by_key, number, found: None, keys, get, insert: None, delete: None, next: None, updates, finds, unique: None })
     }
 
     /// True where a key that SQLite finds equal is the same to the bit, so that looking before writing is needless.
@@ -75,17 +82,38 @@ impl<'c> Plan<'c> {
         })
     }
 
-    /// The statement that writes these columns.
+    /// Remembers the number of a row that was just read.
+    pub fn note_found(&mut self, key: &Key, number: Option<i64>) {
+        self.found = number.map(|number| (key.clone(), number));
+    }
+
+    /// Forgets the row that was just read: rows come or go.
+    pub fn forget_found(&mut self) {
+        self.found = None;
+    }
+
+    /// True where rows are written by their number.
+    pub fn writes_by_number(&self) -> bool {
+        self.number.is_some()
+    }
+
+    /// The number of a row that was read just before; none where it was another one.
+    pub fn take_found<'v>(&mut self, key: impl Iterator<Item = &'v Value>) -> Option<i64> {
+        self.found.take().filter(|(found, _)| found.iter().eq(key)).map(|(_, number)| number)
+    }
+
+    /// The statement that writes these columns: of the row of a number where there are numbers, of that key otherwise.
     pub fn update(&mut self, connection: &'c Connection, table: &Table, changed: &[usize]) -> Result<&mut Statement<'c>> {
         if !self.updates.contains_key(changed) {
             if self.updates.len() == UPDATES_KEPT {
                 self.updates.clear();
             }
-            let first = table.key.len() + 1;
+            let first = if self.number.is_some() { 2 } else { table.key.len() + 1 };
             let set = changed.iter().enumerate();
             let set = set.map(|(n, &i)| format!("{} = ?{}", quote(&table.columns[i].name), first + n));
             let set = set.collect::<Vec<_>>().join(", ");
-            let sql = format!("UPDATE OR ABORT {} SET {set} WHERE {}", quote(&table.name), self.by_key);
+            let row = self.number.map_or_else(|| self.by_key.clone(), |number| format!("{number} = ?1"));
+            let sql = format!("UPDATE OR ABORT {} SET {set} WHERE {row}", quote(&table.name));
             self.updates.insert(changed.to_vec(), connection.prepare(&sql).on(connection)?);
         }
         Ok(self.updates.get_mut(changed).expect("it was made above"))

@@ -70,10 +70,15 @@ impl<'c> SqliteTables<'c> {
             return Ok(None);
         }
         bind(&mut plan.get, key.iter()).on(connection)?;
+        plan.forget_found();
+        let has_number = plan.writes_by_number();
         let mut rows = plan.get.raw_query();
-        while let Some(row) = rows.next().on(connection)? {
-            let row = read_row(row).on(connection)?;
+        while let Some(found) = rows.next().on(connection)? {
+            let mut row = read_row(found).on(connection)?;
+            let number = if has_number { row.pop().and_then(|number| number.as_integer()) } else { None };
             if table.key.iter().zip(key).all(|(&i, value)| row[i] == *value || planted::look_alike(Bug::C6, &row[i], value)) {
+                drop(rows);
+                plan.note_found(key, number);
                 return Ok(Some(row));
             }
         }
@@ -96,6 +101,7 @@ impl Tables for SqliteTables<'_> {
         let table = &schema.tables[table];
         check_length(table, "row", row.len(), table.columns.len())?;
         check_key(table, row)?;
+        plan.forget_found();
         let statement = match &mut plan.insert {
             Some(statement) => statement,
             none => {
@@ -120,8 +126,14 @@ impl Tables for SqliteTables<'_> {
         if table.key.iter().any(|&i| row[i] != before[i]) {
             return Err(Error::internal(format!("an update of {} would change the row's key", table.name)));
         }
-        if !plan.is_exact(table, table.key.iter().map(|&i| &before[i])) && self.exact(position, &table.key_of(before))?.is_none() {
-            return Err(gone(table));
+        let key = || table.key.iter().map(|&i| &before[i]);
+        let mut number = plan.take_found(key());
+        let is_known = number.is_some() || (!plan.writes_by_number() && plan.is_exact(table, key()));
+        if !is_known {
+            if self.exact(position, &table.key_of(before))?.is_none() {
+                return Err(gone(table));
+            }
+            number = self.plan(position)?.0.take_found(key());
         }
         let changed: Vec<usize> = (0..row.len()).filter(|&i| row[i] != before[i]).collect();
         if changed.is_empty() {
@@ -129,7 +141,9 @@ impl Tables for SqliteTables<'_> {
         }
         let (plan, _) = self.plan(position)?;
         let statement = plan.update(connection, table, &changed)?;
-        bind(statement, table.key.iter().map(|&i| &before[i]).chain(changed.iter().map(|&i| &row[i]))).on(connection)?;
+        let number = number.map(Value::Integer);
+        let keys = key().filter(|_| number.is_none());
+        bind(statement, number.iter().chain(keys).chain(changed.iter().map(|&i| &row[i]))).on(connection)?;
         match statement.raw_execute() {
             Ok(0) => Err(gone(table)),
             outcome => wrote(connection, outcome),
@@ -145,6 +159,7 @@ impl Tables for SqliteTables<'_> {
             return Err(gone(known));
         }
         let (plan, _) = self.plan(table)?;
+        plan.forget_found();
         let statement = match &mut plan.delete {
             Some(statement) => statement,
             none => {

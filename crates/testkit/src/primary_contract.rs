@@ -3,10 +3,11 @@
 //! The contract is that of `mainstem::primary::Primary`: repeated pushes are recognised, gaps and reused numbers are
 //! told, strangers are refused, a push that breaks off leaves nothing, pulls come in order and in pages of any size, and
 //! what a replica would compute from them is what the primary says it holds.
-use mainstem::audit::{self, Remembered};
-use mainstem::cleanup::Rehearsal;
-use mainstem::core::ErrorKind;
-use mainstem::core::change::{Again, Cell, Change, Edit, Front, Header, Past, Shape};
+mod epochs;
+mod forgetting;
+mod past;
+
+use mainstem::core::change::{Cell, Change, Edit, Front, Header, Shape};
 use mainstem::core::digest::{RowDigester, Sum};
 use mainstem::core::event::{Event, TableDigest, Version};
 use mainstem::core::format::{event, page};
@@ -14,9 +15,7 @@ use mainstem::core::schema::{Column, Schema, Table};
 use mainstem::core::stamp::{ReplicaId, Time};
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
-use mainstem::history::RowPlace;
-use mainstem::primary::{Acquaintance, Cursor, Description, Item, Pages, Primary, Pushed, Seen, SnapshotSink, SnapshotStart};
-use mainstem::tombstones::{State, Tombstone, Wanted, Why};
+use mainstem::primary::{Acquaintance, Cursor, Description, Item, Pages, Primary, Pushed, SnapshotSink, SnapshotStart};
 use std::collections::BTreeMap;
 
 /// Founds a primary with this schema and these rows of its first table as version 1.
@@ -32,13 +31,13 @@ pub fn run(found: Found<'_>) {
     pulls_come_in_order_and_in_any_size(found);
     both_orders_give_the_same(found);
     a_policy_is_heard_of(found);
-    a_deletion_leaves_a_tombstone(found);
-    a_cleanup_waits_for_every_replica(found);
-    what_is_behind_the_horizon_is_told_so(found);
-    the_past_is_told(found);
-    events_are_one_chain(found);
-    what_was_lost_is_taken_again_once(found);
-    a_new_epoch_begins_on_evidence_alone(found);
+    forgetting::a_deletion_leaves_a_tombstone(found);
+    forgetting::a_cleanup_waits_for_every_replica(found);
+    forgetting::what_is_behind_the_horizon_is_told_so(found);
+    past::the_past_is_told(found);
+    past::events_are_one_chain(found);
+    epochs::what_was_lost_is_taken_again_once(found);
+    epochs::a_new_epoch_begins_on_evidence_alone(found);
 }
 
 /// Wall-clock milliseconds at which the contract's changesets were made.
@@ -256,67 +255,6 @@ fn strangers_are_refused(found: Found<'_>) {
     assert_eq!(primary.describe().expect("a description").head, described.head);
 }
 
-/// The offer as a replica makes it that saw it accepted as `version` of an epoch that is over.
-fn again(offer: &Offer, version: u64, stands_for: Vec<u128>) -> Offer {
-    let past = |version| Past { epoch: 99, version };
-    let mut front = offer.front.clone();
-    front.header.made_on = vec![past(version - 1)];
-    front.again = Some(Again { was: vec![past(version)], stands_for, ..Again::default() });
-    Offer { front, pages: offer.pages.clone() }
-}
-
-fn what_was_lost_is_taken_again_once(found: Found<'_>) {
-    let mut primary = fresh(found);
-    let known = known(primary.as_mut());
-    let described = primary.describe().expect("a description");
-    // Three people's edits that followed each other: the row goes, comes again, and is edited.
-    let made = [
-        Offer::new(&described, 7, 5, vec![delete(row("c", "cress", 3), 1)]),
-        Offer::new(&described, 8, 9, vec![insert(row("c", "chard", 4), 2)]),
-        Offer::new(&described, 9, 2, vec![rename("c", "chard", "celery", 3)]),
-    ];
-    for (offer, version) in made.iter().zip(2..) {
-        let again = again(offer, version, Vec::new());
-        assert_eq!(version_of(again.push(primary.as_mut(), &known)), version, "numbers of another epoch do not count");
-        assert_eq!(again.push(primary.as_mut(), &known).expect("an answer"), Pushed::Already { version });
-        assert_eq!(offer.push(primary.as_mut(), &known).expect("an answer"), Pushed::Already { version }, "also from its author");
-        assert_eq!(primary.find_write(offer.front.header.write_id).expect("an answer"), Some(version));
-        let event = primary.version(version).expect("an answer").expect("a version");
-        assert_eq!(event.was, [Past { epoch: 99, version }]);
-        assert_eq!(event.header.actor, offer.front.header.actor);
-    }
-    assert_eq!(primary.conflicts(false).expect("a list"), [], "what followed each other is no conflict");
-    assert_eq!(snapshot(primary.as_mut()).rows[&vec![Value::text("c")]], row("c", "celery", 4));
-    let several = again(&Offer::new(&described, 6, 1, vec![rename("a", "apple", "apricot", 4)]), 9, vec![4, 5]);
-    let version = version_of(several.push(primary.as_mut(), &known));
-    for write_id in [4, 5] {
-        let mut one = again(&Offer::new(&described, 6, 1, vec![rename("a", "apple", "almond", 4)]), 8, Vec::new());
-        one.front.header.write_id = write_id;
-        assert_eq!(one.push(primary.as_mut(), &known).expect("an answer"), Pushed::Already { version }, "it stood for that one too");
-    }
-    assert_eq!(primary.find_write(12_345).expect("an answer"), None);
-}
-
-fn a_new_epoch_begins_on_evidence_alone(found: Found<'_>) {
-    let mut primary = fresh(found);
-    let known = known(primary.as_mut());
-    assert_eq!(primary.begin_epoch(&known, "ann").expect("an answer"), known.epoch, "the version is known");
-    let stranger = Acquaintance { lineage: known.lineage ^ 1, version: 50, ..known };
-    assert_eq!(primary.begin_epoch(&stranger, "ann").expect("an answer"), known.epoch);
-    let ahead = Acquaintance { version: 50, hash: [9; 32], ..known };
-    let epoch = primary.begin_epoch(&ahead, "ann").expect("an answer");
-    assert_ne!(epoch, known.epoch);
-    assert_eq!(primary.begin_epoch(&ahead, "bo").expect("an answer"), epoch, "once");
-    let described = primary.describe().expect("a description");
-    assert_eq!((described.epoch, described.head.version), (epoch, 1));
-    let restored = described.restored.expect("a restore");
-    assert_eq!((restored.before, restored.version, restored.actor.as_str()), (known.epoch, 1, "ann"));
-    let from = Cursor { version: 2, page: 0 };
-    assert!(primary.pull(&known, from, 1_000).is_err(), "the old epoch is over");
-    let now = Acquaintance { epoch, ..known };
-    assert!(primary.pull(&now, from, 1_000).expect("a pull").is_last);
-}
-
 fn a_push_that_breaks_off_leaves_nothing(found: Found<'_>) {
     let mut primary = fresh(found);
     let known = known(primary.as_mut());
@@ -448,172 +386,4 @@ fn a_policy_is_heard_of(found: Found<'_>) {
         version_of(offer.push(primary.as_mut(), &known));
     }
     assert_eq!(primary.conflicts(true).expect("a list").len(), 1, "left to a person");
-}
-
-fn tombstones(primary: &mut dyn Primary, wanted: &Wanted) -> Vec<Tombstone> {
-    let mut found = Vec::new();
-    let mut take = |tombstone: &Tombstone| {
-        found.push(tombstone.clone());
-        Ok(())
-    };
-    primary.tombstones(wanted, &mut take).expect("a list");
-    found
-}
-
-fn a_deletion_leaves_a_tombstone(found: Found<'_>) {
-    let mut primary = fresh(found);
-    let known = known(primary.as_mut());
-    let described = primary.describe().expect("a description");
-    let mut offer = Offer::new(&described, 7, 1, vec![delete(row("b", "bean", 2), 1), delete(row("a", "apple", 1), 2)]);
-    offer.front.header.title = Some("out of season".into());
-    version_of(offer.push(primary.as_mut(), &known));
-    let all = tombstones(primary.as_mut(), &Wanted::default());
-    let ids: Vec<String> = all.iter().filter_map(|t| Some(t.id?.to_string())).collect();
-    assert_eq!(ids, ["2.1", "2.2"]);
-    let first = &all[0];
-    assert_eq!((first.table.as_str(), &first.key, first.actor.as_str()), ("item", &vec![Value::text("b")], "actor 7"));
-    assert_eq!(first.image.iter().map(|(_, value)| value.clone()).collect::<Row>(), row("b", "bean", 2), "its last image");
-    assert_eq!(first.why, Why::Changeset { title: Some("out of season".into()), description: String::new() });
-    assert_eq!((first.at, first.state, first.is_there), (at(1), State::Living, false));
-    assert!(first.expires.is_some_and(|end| end > first.accepted_at), "90 days, where the policy does not say");
-    let one = Wanted { key: Some(vec![Value::text("a")]), ..Wanted::default() };
-    assert_eq!(tombstones(primary.as_mut(), &one), all[1..]);
-    assert_eq!(tombstones(primary.as_mut(), &Wanted { actor: Some("nobody".into()), ..Wanted::default() }), []);
-}
-
-/// Every life is over at once: what is kept is kept for a replica.
-const NOTHING_IS_KEPT: &str = "tombstones = 0\nhistory = 0\nreplicas = \"forever\"\n";
-
-fn a_cleanup_waits_for_every_replica(found: Found<'_>) {
-    let mut primary = fresh(found);
-    primary.set_policy(NOTHING_IS_KEPT, "owner").expect("a policy");
-    let early = known(primary.as_mut());
-    let described = primary.describe().expect("a description");
-    version_of(Offer::new(&described, 7, 1, vec![delete(row("b", "bean", 2), 1)]).push(primary.as_mut(), &early));
-    let late = known(primary.as_mut());
-    let seen = |replica, version| Seen { replica: ReplicaId(replica), actor: format!("actor {replica}"), version };
-    primary.seen(&late, &seen(7, 2)).expect("heard");
-    primary.seen(&early, &seen(8, 1)).expect("heard");
-    let versions: Vec<(u128, u64)> = primary.replicas().expect("a list").iter().map(|r| (r.seen.replica.0, r.seen.version)).collect();
-    assert_eq!(versions.len(), 2, "{versions:?}");
-    let held = primary.cleanup("owner", Rehearsal::Real).expect("a cleanup");
-    assert!(held.is_nothing(), "one has not heard of the deletion: {held:?}");
-    assert_eq!(held.holding.iter().map(|h| (h.replica.seen.replica.0, h.tombstones)).collect::<Vec<_>>(), [(8, 1)]);
-    assert_eq!(tombstones(primary.as_mut(), &Wanted::default())[0].state, State::Held);
-    primary.seen(&late, &seen(8, 2)).expect("heard");
-    let digests = primary.describe().expect("a description").tables;
-    let events = primary.describe().expect("a description").head.events;
-    let tried = primary.cleanup("owner", Rehearsal::DryRun).expect("a dry run");
-    assert_eq!(primary.describe().expect("a description").head.events, events, "a dry run changes nothing");
-    assert_eq!(tombstones(primary.as_mut(), &Wanted::default())[0].state, State::Expired);
-    let mut done = primary.cleanup("owner", Rehearsal::Real).expect("a cleanup");
-    done.collected.at = tried.collected.at;
-    done.collected.tombstones[0].until = tried.collected.tombstones[0].until;
-    assert_eq!(done, tried, "a dry run says what the real one does");
-    assert_eq!((done.collected.tombstones[0].count, done.collected.horizon), (1, 2));
-    assert_eq!(tombstones(primary.as_mut(), &Wanted::default()), []);
-    let after = primary.describe().expect("a description");
-    assert_eq!((after.head.events, after.head.version, after.tables), (events + 1, 2, digests), "one event, no version, no digest");
-    assert!(primary.cleanup("owner", Rehearsal::Real).expect("a cleanup").is_nothing(), "once is enough");
-}
-
-fn what_is_behind_the_horizon_is_told_so(found: Found<'_>) {
-    let mut primary = fresh(found);
-    primary.set_policy(NOTHING_IS_KEPT, "owner").expect("a policy");
-    let early = known(primary.as_mut());
-    let described = primary.describe().expect("a description");
-    let offer = Offer::new(&described, 7, 1, vec![delete(row("b", "bean", 2), 1)]);
-    version_of(offer.push(primary.as_mut(), &early));
-    let late = known(primary.as_mut());
-    assert_eq!(primary.cleanup("owner", Rehearsal::Real).expect("a cleanup").collected.horizon, 2);
-    assert_eq!(primary.describe().expect("a description").horizon, 2);
-    let told = |error: Error| assert_eq!((error.kind, error.code), (mainstem::core::ErrorKind::Conflict, "behind_horizon"));
-    let from = |version| Cursor { version, page: 0 };
-    told(primary.pull(&early, from(2), 1_000).expect_err("it is told"));
-    told(primary.pull(&late, from(2), 1_000).expect_err("who asks for what is gone is told"));
-    let stale = Offer::new(&described, 8, 1, vec![rename("a", "apple", "x", 1)]);
-    told(stale.push(primary.as_mut(), &early).expect_err("it is told"));
-    told(stale.push(primary.as_mut(), &late).expect_err("a changeset made before the horizon, too"));
-    told(primary.seen(&early, &Seen { replica: ReplicaId(8), actor: "a".into(), version: 1 }).expect_err("it is told"));
-    told(primary.rows("item", 1, &mut |_, _| Ok(())).expect_err("rows of then are not known"));
-    told(primary.page(2, 0).expect_err("its pages are gone"));
-    assert_eq!(offer.push(primary.as_mut(), &early).expect("an answer"), Pushed::Already { version: 2 }, "recognised all the same");
-    assert!(primary.version(2).expect("an answer").is_some(), "events stay");
-    assert!(primary.pull(&late, from(3), 1_000).expect("a pull").is_last);
-    let described = primary.describe().expect("a description");
-    version_of(Offer::new(&described, 8, 1, vec![rename("a", "apple", "x", 1)]).push(primary.as_mut(), &late));
-    assert_eq!(pull_all(primary.as_mut(), &late, 1_000).len(), 1, "and what comes after goes on");
-}
-
-fn the_past_is_told(found: Found<'_>) {
-    let mut primary = fresh(found);
-    let start = primary.describe().unwrap();
-    let known = known(&mut *primary);
-    let first =
-        Offer::new(&start, 7, 1, vec![rename("a", "apple", "apfel", 1), delete(row("b", "bean", 2), 2), insert(row("d", "dill", 4), 3)]);
-    first.push(&mut *primary, &known).unwrap();
-    let second = Offer::new(&primary.describe().unwrap(), 8, 1, vec![update("a", 2, Value::Integer(1), Value::Integer(9), 4)]);
-    second.push(&mut *primary, &known).unwrap();
-    let at = |primary: &mut dyn Primary, version: u64| {
-        let mut rows = Vec::new();
-        primary.rows("item", version, &mut |names, row| {
-            assert_eq!(names, ["id", "name", "stock"]);
-            rows.push(row.clone());
-            Ok(())
-        })?;
-        rows.sort_unstable();
-        Ok::<_, Error>(rows)
-    };
-    assert_eq!(at(&mut *primary, 1).unwrap(), first_rows());
-    assert_eq!(at(&mut *primary, 2).unwrap(), [row("a", "apfel", 1), row("c", "cress", 3), row("d", "dill", 4)]);
-    assert_eq!(at(&mut *primary, 3).unwrap()[0], row("a", "apfel", 9));
-    assert_eq!(at(&mut *primary, 4).unwrap_err().kind, ErrorKind::NotFound);
-    let place = |id: &str, version: u64| RowPlace { table: "item".into(), key: vec![Value::text(id)], version };
-    // One thing at a time is the same as all at once, newest first.
-    let mut next = Some(place("a", 3));
-    let mut told = Vec::new();
-    while let Some(from) = next {
-        let part = primary.row_history(&from, 1).unwrap();
-        told.extend(part.happenings.iter().map(|one| (one.version, one.header.actor.clone())));
-        assert_eq!(part.next.is_none(), part.published.is_some());
-        next = part.next;
-    }
-    assert_eq!(told, [(3, "actor 8".to_string()), (2, "actor 7".to_string())]);
-    assert_eq!(primary.touches(&place("a", 3), 1).unwrap().iter().map(|t| t.version).collect::<Vec<_>>(), [2, 3]);
-    assert_eq!(primary.touches(&place("a", 2), 2).unwrap(), []);
-    let blame = primary.blame(&place("a", 3)).unwrap();
-    let origins: Vec<(u64, &str)> = blame.cells.iter().map(|cell| (cell.origin.version, cell.origin.rule.name())).collect();
-    assert_eq!(origins, [(1, "published"), (2, "written"), (3, "written")]);
-    assert_eq!(primary.blame(&place("a", 2)).unwrap().cells[2].origin.version, 1, "a later version is not known yet");
-    assert_eq!(primary.blame(&place("b", 3)).unwrap().gone.map(|gone| gone.deletion.version), Some(2));
-    assert_eq!(primary.blame(&place("b", 1)).unwrap().cells[1].value, Value::text("bean"));
-    assert_eq!(primary.blame(&place("z", 3)).unwrap_err().kind, ErrorKind::NotFound);
-    assert_eq!(primary.chronicle().unwrap().at(3).table("ITEM").unwrap().column_names(), ["id", "name", "stock"]);
-}
-
-fn events_are_one_chain(found: Found<'_>) {
-    let mut primary = fresh(found);
-    let start = primary.describe().unwrap();
-    let known = known(&mut *primary);
-    for number in 1..4 {
-        let offer = Offer::new(&primary.describe().unwrap(), 7, number, vec![insert(row(&format!("n{number}"), "new", 1), number)]);
-        offer.push(&mut *primary, &known).unwrap();
-    }
-    let all = primary.events(0, usize::MAX).unwrap();
-    let mut one_by_one = Vec::new();
-    while let Some(link) = primary.events(one_by_one.len() as u64, 1).unwrap().into_iter().next() {
-        one_by_one.push(link);
-    }
-    assert_eq!(one_by_one, all);
-    assert_eq!(all.len() as u64, start.head.events + 3);
-    let mut findings = Vec::new();
-    let remembered = Remembered { known: Some(&known), head: Some(all[1].hash) };
-    let take = &mut |finding| {
-        findings.push(finding);
-        Ok(())
-    };
-    let told = audit::verify(&mut *primary, remembered, take, &mut |_, _, _| {}).unwrap();
-    assert_eq!(findings, []);
-    assert_eq!((told.chain.version, told.chain.head_found, told.rows), (4, Some(2), Some(6)));
-    assert_eq!(told.chain.head, primary.describe().unwrap().head.hash);
 }

@@ -155,7 +155,10 @@ fn stats(session: &mut Session, filter: &Filter) -> Result<Exit> {
 }
 
 fn restore(session: &mut Session, what: &str, key: Option<&str>) -> Result<Exit> {
-    let mut opened = session.replica()?;
+    let mut opened = session.replica().map_err(|e| match e.code {
+        "no_database" => e.hint("mainstem clone ADDRESS NEW.db, then the same command: what comes back is an edit of a replica"),
+        _ => e,
+    })?;
     let mut primary = session.primary_of(&opened.standing)?;
     let chosen = choose(primary.as_mut(), what, key)?;
     let rows = tombstones::restore(&mut opened.replica, &chosen)?;

@@ -209,3 +209,33 @@ fn additions_follow_a_rename() {
         assert_eq!(pair[1].sql("SELECT id, name, city, age FROM people ORDER BY id;"), rows, "order {order:?}");
     }
 }
+
+/// One renames a column or the table, and receives what others wrote under the old name before the new one is sent.
+#[test]
+fn what_comes_in_under_the_old_name_is_not_lost() {
+    for (alter, table, column) in [
+        ("ALTER TABLE person RENAME COLUMN town TO place;", "person", "place"),
+        ("ALTER TABLE person RENAME TO people;", "people", "town"),
+        ("ALTER TABLE person RENAME TO people; ALTER TABLE people RENAME COLUMN town TO place;", "people", "place"),
+        (
+            "ALTER TABLE person RENAME COLUMN town TO t; ALTER TABLE person RENAME COLUMN name TO town; ALTER TABLE person RENAME COLUMN t TO name;",
+            "person",
+            "name",
+        ),
+    ] {
+        let desk = Desk::new();
+        let members = found_from_sql(&desk, START, &["ada", "bob"]);
+        let pair = [&members[0], &members[1]];
+        pair[1].sql(
+            "INSERT INTO person VALUES (4, 'Dan', 'Jena'); UPDATE person SET town = 'Worms' WHERE id = 1; DELETE FROM person WHERE id = 3;",
+        );
+        pair[1].sync();
+        pair[0].sql(alter);
+        until_quiet(&pair);
+        assert_together(&pair);
+        let rows = format!("SELECT id, {column} FROM {table} ORDER BY id;");
+        for member in pair {
+            assert_eq!(member.sql(&rows), "1|Worms\n2|Bonn\n4|Jena\n", "{} after {alter}", member.db);
+        }
+    }
+}

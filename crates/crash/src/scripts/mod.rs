@@ -3,6 +3,7 @@
 //! Invariant: what is done can be repeated, and says so with an answer where it is done already.
 mod alone;
 mod answering;
+mod keeping;
 mod receiving;
 mod sending;
 mod worlds;
@@ -25,13 +26,14 @@ pub struct Script {
     pub answers: &'static [&'static str],
     /// What a crash leaves is before or after: there is one transaction.
     pub is_atomic: bool,
-    /// The folder holds writes that capture has not seen, so that verify finds them.
-    pub has_unseen: bool,
+    /// The folder holds what verify reports until the script has run: writes that capture has not seen, or a primary that was
+    /// put back to before what replicas hold.
+    pub is_beyond_verify: bool,
 }
 
 /// A script in which several transactions follow each other.
 const fn steps(name: &'static str, journal: &'static str, prepare: fn(&Stage) -> Result<()>, act: fn(&Stage) -> Result<()>) -> Script {
-    Script { name, journal, prepare, act, answers: &[], is_atomic: false, has_unseen: false }
+    Script { name, journal, prepare, act, answers: &[], is_atomic: false, is_beyond_verify: false }
 }
 
 /// A script that is one transaction.
@@ -43,12 +45,12 @@ impl Script {
     const fn answering(self, answers: &'static [&'static str]) -> Script {
         Script { answers, ..self }
     }
-    const fn unseen(self) -> Script {
-        Script { has_unseen: true, ..self }
+    const fn beyond_verify(self) -> Script {
+        Script { is_beyond_verify: true, ..self }
     }
 }
 
 /// Every script.
 pub fn all() -> Vec<Script> {
-    [alone::SCRIPTS, answering::SCRIPTS, sending::SCRIPTS, receiving::SCRIPTS].concat()
+    [alone::SCRIPTS, answering::SCRIPTS, keeping::SCRIPTS, sending::SCRIPTS, receiving::SCRIPTS].concat()
 }

@@ -71,3 +71,15 @@ fn after_a_crash_rows_can_be_read_and_nothing_be_written() {
     assert_eq!(rows(&path), Ok(1));
     assert_eq!(work(&path, habit, 1), TRANSACTIONS, "the disk works again");
 }
+
+#[test]
+fn a_read_that_fails_is_told_and_the_next_one_works() {
+    let folder = scratch();
+    let path = prepared(folder.path(), HABITS[0]);
+    let disk = Disk::over(folder.path());
+    let db = Connection::open(&path).unwrap();
+    disk.fail_read_at(1);
+    let count = || db.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0));
+    assert_eq!(count().unwrap_err().sqlite_error_code(), Some(rusqlite::ErrorCode::SystemIoFailure));
+    assert_eq!((count(), disk.failed()), (Ok(0), 1));
+}

@@ -133,6 +133,7 @@ impl fmt::Display for Event {
             Event::Policy(text) => write!(f, "policy {}", escaped(text.as_bytes())),
             Event::Verify(who) => write!(f, "verify {who}"),
             Event::Stranger => write!(f, "stranger"),
+            Event::Cleanup => write!(f, "cleanup"),
             Event::Disorder(who) => write!(f, "disorder {who}"),
             Event::Unheard(who) => write!(f, "unheard {who}"),
             Event::Clock(who, fault) => {
@@ -196,6 +197,7 @@ impl Event {
             "policy" => Event::Policy(String::from_utf8(unescaped(line.strip_prefix("policy ")?)?).ok()?),
             "verify" => Event::Verify(number(1)?),
             "stranger" => Event::Stranger,
+            "cleanup" => Event::Cleanup,
             "disorder" => Event::Disorder(number(1)?),
             "unheard" => Event::Unheard(number(1)?),
             "clock" => {

@@ -2,9 +2,10 @@
 //!
 //! Invariant: nothing is replaced before the copy is checked, complete and on the disk; what was there stays beside it.
 //! Invariant: a restored replica is another replica, a restored primary begins a new epoch, both before anybody sees them.
-use super::{Kind, Manifest, Part, contents, copy_pages, exists, leave_wal, read, sound};
+use super::{Kind, Manifest, contents, copy_pages, exists, leave_wal, read, sound};
 use crate::connection;
 use crate::errors::{Explain, display_name, shell_word};
+use crate::part::Part;
 use crate::primary::{PRIMARY_FILE, continue_copy};
 use crate::replica::SqliteReplica;
 use mainstem::core::ErrorKind;
@@ -43,7 +44,7 @@ pub fn restore(backup: &Path, target: &Path, replaces: bool, actor: &str, around
     if manifest.kind == Kind::Primary {
         make_folder(target)?;
     }
-    let part = Part::make(&file, None)?;
+    let part = Part::make(&file, false)?;
     let mut copy = part.open()?;
     copy_pages(&db, &mut copy, false, progress)?;
     sound(&copy, backup)?;
@@ -54,7 +55,7 @@ pub fn restore(backup: &Path, target: &Path, replaces: bool, actor: &str, around
     leave_wal(&copy)?;
     copy.execute_batch("DROP TABLE mainstem_backup").on(&copy)?;
     drop((copy, db));
-    let unsent = begin_anew(&part.path, &manifest, backup, actor, around)?;
+    let unsent = begin_anew(part.path(), &manifest, backup, actor, around)?;
     let aside = if is_there { Some(make_way(&file, around)?) } else { None };
     part.put_in_place(&file)?;
     Ok(Restored { manifest, file, aside, unsent })

@@ -236,7 +236,7 @@ impl<'c> Healing<'c> {
         let keys: Vec<&str> = table.key.iter().map(|&i| table.columns[i].name.as_str()).collect();
         let places: Vec<String> = (0..keys.len()).map(|n| format!("c{n}")).collect();
         let sql = format!(
-            "INSERT INTO main.{LOG}(t, op, at, {}) SELECT ?1, 'I', julianday('now'), {} FROM main.{}",
+            "INSERT INTO main.{LOG}(t, op, at, {}) SELECT ?1, 'I', julianday(), {} FROM main.{}",
             places.join(", "),
             quote_all(keys),
             quote(&table.name)

@@ -40,7 +40,7 @@ pub(super) struct Plan {
     pub slots: Vec<usize>,
     /// Name and text of each trigger.
     pub triggers: Vec<(String, String)>,
-    /// Name and columns of each empty table that stands in for dropped columns.
+    /// Name and declaration of each empty table that stands in for dropped columns.
     pub stand_ins: Vec<(String, String)>,
 }
 
@@ -96,11 +96,14 @@ impl Writer<'_> {
         self.table.key.iter().map(|&i| self.name(i))
     }
 
-    /// The empty table that has a chunk's columns other than the key.
+    /// The empty table that has a chunk's columns other than the key. One of them is its key, so that the join is a search
+    /// that ends before it compares the others.
     fn stand_in(&self, n: usize, chunk: &[usize]) -> Option<(String, String)> {
         let others = chunk.iter().filter(|i| !self.table.key.contains(i));
         let names: Vec<&str> = others.map(|&i| self.table.columns[i].name.as_str()).collect();
-        (!names.is_empty()).then(|| (format!("mainstem_names_{}_{n}", self.id), quote_all(names)))
+        let first = quote(names.first()?);
+        let declared = format!("({}, PRIMARY KEY ({first})) WITHOUT ROWID", quote_all(names));
+        Some((format!("mainstem_names_{}_{n}", self.id), declared))
     }
 
     /// The condition for the row that an update or delete is about to touch.
@@ -134,7 +137,7 @@ impl Writer<'_> {
             let insert = if planted::is(Bug::A2) { "INSERT OR IGNORE" } else { "INSERT" };
             let op = if planted::is(Bug::A11) { format!("concat('{op}')") } else { format!("'{op}'") };
             text.push_str(&format!(
-                "{insert} INTO {LOG}(t, op, at, {}) SELECT {}, {op}, julianday('now'), {} \
+                "{insert} INTO {LOG}(t, op, at, {}) SELECT {}, {op}, julianday(), {} \
                  FROM (SELECT {}, * FROM {table} AS {ROW} WHERE {condition}){join}; ",
                 places.join(", "),
                 self.id,
@@ -148,7 +151,7 @@ impl Writer<'_> {
     fn values(&self, op: u8, values: &[String]) -> String {
         let places: Vec<String> = (0..values.len()).map(|c| format!("c{c}")).collect();
         let (places, values, op) = (places.join(", "), values.join(", "), op as char);
-        format!("INSERT INTO {LOG}(t, op, at, {places}) VALUES ({}, '{op}', julianday('now'), {values}); ", self.id)
+        format!("INSERT INTO {LOG}(t, op, at, {places}) VALUES ({}, '{op}', julianday(), {values}); ", self.id)
     }
 
     /// The condition that leaves out the updated row itself, where that costs nothing.

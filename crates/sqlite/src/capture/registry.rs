@@ -62,8 +62,8 @@ pub(super) fn create(conn: &Connection, tables: &[Table]) -> Result<()> {
 pub(super) fn add(conn: &Connection, table: &Table) -> Result<i64> {
     let id: i64 = conn.query_row("SELECT ifnull(max(id), 0) + 1 FROM main.mainstem_capture", [], |r| r.get(0)).on(conn)?;
     let plan = plan::plan(conn, table, id)?;
-    for (name, columns) in &plan.stand_ins {
-        conn.execute_batch(&format!("CREATE TABLE main.{name}({columns})")).on(conn)?;
+    for (name, declared) in &plan.stand_ins {
+        conn.execute_batch(&format!("CREATE TABLE main.{name}{declared}")).on(conn)?;
     }
     for (_, sql) in &plan.triggers {
         conn.execute_batch(sql).on(conn)?;

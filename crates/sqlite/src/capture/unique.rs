@@ -99,7 +99,7 @@ fn index(table: &Table, parts: &[Part], sql: &str) -> Result<Unique> {
 }
 
 /// A name of the rowid that no column of the table hides.
-pub(super) fn row_number(table: &Table) -> Option<&'static str> {
+pub(crate) fn row_number(table: &Table) -> Option<&'static str> {
     if table.is_without_rowid {
         return None;
     }

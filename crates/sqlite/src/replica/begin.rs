@@ -4,6 +4,7 @@ use crate::capture;
 use crate::connection::{self, FileIdentity};
 use crate::derived::{self, Stale};
 use crate::errors::{Explain, display_name, shell_word};
+use crate::part;
 use crate::primary::{PRIMARY_FILE, found_primary};
 use crate::tables::SqliteTables;
 use mainstem::core::ErrorKind;
@@ -20,7 +21,7 @@ use mainstem::replica::{Progress, Replica};
 use mainstem::tables::{Tables, Wrote};
 use mainstem::wiring::Around;
 use rusqlite::{Connection, OptionalExtension};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// How to begin tracking.
@@ -320,36 +321,22 @@ impl SqliteReplica {
             return Err(Error::new(ErrorKind::Conflict, "exists", format!("{} exists already", path.display()))
                 .hint("choose another name, or move the file away"));
         }
-        let part = part_path(path);
-        // What an interrupted clone left behind is ours, and of no use to anyone.
-        for leftover in ["", "-journal", "-wal", "-shm"] {
-            let mut name = part.clone().into_os_string();
-            name.push(leftover);
-            let _ = std::fs::remove_file(name);
-        }
+        let part = part::name(path);
+        part::clear(&part);
         let made = fill_clone(primary, address, &part, path, actor, &around, progress);
         match made {
             Ok(description) => {
-                std::fs::rename(&part, path).map_err(|e| {
-                    Error::new(ErrorKind::Unavailable, "rename", format!("{} cannot be put in its place", path.display())).because(e)
-                })?;
-                connection::sync_folder(path);
+                part::put_in_place(&part, path)?;
                 // From here on the primary keeps what this replica will ask for.
                 mainstem::sync::tell(&mut SqliteReplica::open(path, around)?, primary, actor.unwrap_or_default())?;
                 Ok(description)
             }
             Err(e) => {
-                let _ = std::fs::remove_file(&part);
+                part::clear(&part);
                 Err(e)
             }
         }
     }
-}
-
-fn part_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".mainstem-part");
-    PathBuf::from(name)
 }
 
 fn event_hash(primary: &mut dyn Primary, description: &Description) -> Result<Digest> {

@@ -2,12 +2,12 @@
 //!
 //! Invariant: a comparison never writes a user's row. What it finds becomes a captured local edit, so that it can be
 //! seen, sent and undone like any other.
-use super::{base_version, bases, storage, tracked_schema, working};
+use super::{base_version, bases, known, storage, tracked_schema, working};
 use crate::capture::{self, Done};
 use crate::errors::Explain;
 use mainstem::body::Digests;
 use mainstem::core::ErrorKind;
-use mainstem::core::change::Shape;
+use mainstem::core::change::{Front, Shape};
 use mainstem::core::digest::{RowDigester, Sum, state_digest};
 use mainstem::core::event::{Digest, TableDigest};
 use mainstem::core::format::row as row_format;
@@ -41,6 +41,12 @@ pub fn local_steps(db: &Connection) -> Result<Vec<SchemaChange>> {
     let mut steps: Vec<SchemaChange> = storage::changesets(db)?.into_iter().flat_map(|f| f.schema).collect();
     steps.extend(storage::steps(db)?);
     Ok(steps)
+}
+
+/// Renames in changesets other than this one, which it does not know: its rows come under the old names.
+pub fn renames_ahead(unsent: &[Front], write_id: u128) -> Vec<SchemaChange> {
+    let steps = unsent.iter().filter(|front| front.header.write_id != write_id).flat_map(|front| front.schema.clone());
+    steps.filter(|step| matches!(step, SchemaChange::RenameTable { .. } | SchemaChange::RenameColumn { .. })).collect()
 }
 
 /// Every row's digest as it is stored now.
@@ -143,8 +149,10 @@ fn find<'a>(list: &'a [TableDigest], table: &Table) -> Option<&'a TableDigest> {
 /// What the replica holds as its base must be what the primary's version says.
 fn against_version(db: &Connection, schema: &Schema, primary: &mut dyn Primary, differences: &mut Vec<Difference>) -> Result<()> {
     let version = base_version(db)?;
-    let Some(event) = primary.version(version)? else {
-        return Err(Error::corrupt(format!("the primary has no version {version}")));
+    let is_here = primary.version_hash(version)? == known(db)?.map(|known| known.hash);
+    let Some(event) = primary.version(version)?.filter(|_| is_here) else {
+        let message = format!("the primary does not have version {version} as this replica knows it; it was restored or replaced");
+        return Err(Error::new(ErrorKind::Conflict, "other_epoch", message).hint("mainstem sync, then: mainstem verify"));
     };
     let ours = storage::digests(db)?;
     for table in &schema.tables {

@@ -161,8 +161,8 @@ fn row_of(table: &Table, image: &Image) -> Row {
 /// What a column holds in rows that are not marked as deleted, as far as its declaration says.
 fn unmarked(column: &Column) -> Value {
     let default = constant_default(column.default.as_deref());
-    let is_possible = !is_mark(&default) && !(default.is_null() && column.not_null);
-    if is_possible { default } else { Value::Integer(0) }
+    let is_impossible = is_mark(&default) || (default.is_null() && column.not_null);
+    if is_impossible { Value::Integer(0) } else { default }
 }
 
 /// Takes a changeset as local edits, by the rules of a push onto what is here.

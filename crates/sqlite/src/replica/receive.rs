@@ -2,6 +2,7 @@
 //!
 //! Invariant: cursor, rows, conflicts, acknowledgements and digests move together.
 //! Invariant: a row that is not what the base version says is never overwritten; that is drift, and nothing is applied.
+use super::compare::renames_ahead;
 use super::ground::{KeepBases, ReplicaGround};
 use super::{base_version, bases, clock, past, refused, replica_id, storage, working};
 use crate::capture;
@@ -9,7 +10,7 @@ use crate::connection;
 use crate::errors::Explain;
 use mainstem::body::Digests;
 use mainstem::core::ErrorKind;
-use mainstem::core::change::{Change, Edit, Front};
+use mainstem::core::change::{Change, Edit, Front, Shape};
 use mainstem::core::event::{Digest, Renumbered, Version, Waiting};
 use mainstem::core::format::page;
 use mainstem::core::planted::{self, Bug};
@@ -18,7 +19,7 @@ use mainstem::core::schema::{Schema, SchemaChange};
 use mainstem::core::stamp::ReplicaId;
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
-use mainstem::lane::{Lane, lanes, redeclares, reform, reform_key};
+use mainstem::lane::{Lane, redeclares, reform, reform_key, table_after};
 use mainstem::policy_text;
 use mainstem::primary::{Cursor, Item, Pages, Pull};
 use mainstem::rebase::{Place, rebase};
@@ -205,7 +206,8 @@ impl<'c> Taking<'c> {
             }
             // Work of ours that stays unaccepted will be laid on top and must know what it meets.
             let is_noted = unsent.iter().any(|f| !self.accepted.contains(&f.header.write_id)) || !our_waiting(self.db)?.is_empty();
-            self.apply(version, incoming, is_noted)?;
+            let renames = if self.are_steps_undone { Vec::new() } else { renames_ahead(&unsent, version.header.write_id) };
+            self.apply(version, incoming, &renames, is_noted)?;
         }
         self.check_digests(version, &unsent)?;
         begin_another(Bug::E8, self.db)?;
@@ -297,20 +299,20 @@ impl<'c> Taking<'c> {
     }
 
     /// Applies a version's rows, each only where the row is what the version says it was.
-    fn apply(&mut self, version: &Version, incoming: &mut Incoming<'_>, is_noted: bool) -> Result<()> {
+    fn apply(&mut self, version: &Version, incoming: &mut Incoming<'_>, renames: &[SchemaChange], is_noted: bool) -> Result<()> {
         let altered = schema_merge::apply(&mut self.ground, &version.schema)?;
         if !altered.is_empty() {
             self.digests.recount(&mut self.ground, &altered)?;
         }
         let schema = self.ground.schema();
         let ahead = super::compare::local_steps(self.db)?;
-        // What the version names may have another name here, by a step that was not sent yet.
-        let steps: Vec<SchemaChange> = version.schema.iter().chain(&ahead).cloned().collect();
-        let front = Front { shapes: version.shapes.clone(), ..Front::default() };
-        let mut lanes = lanes(&schema, &front, &steps);
-        for (lane, shape) in lanes.iter_mut().zip(&version.shapes) {
+        let lane = |shape: &Shape| {
+            let table = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&table_after(&shape.table, renames)));
+            let mut lane = Lane::between(&schema, table, shape, &[&version.schema, renames].concat());
             lane.is_redeclared = ahead.iter().any(|step| redeclares(step, &shape.table));
-        }
+            lane
+        };
+        let lanes: Vec<Lane> = version.shapes.iter().map(lane).collect();
         let mut writer = Writer::default();
         for number in 0..version.pages {
             let body = incoming.page()?;
@@ -324,16 +326,15 @@ impl<'c> Taking<'c> {
             }
         }
         let (_, clashes) = writer.finish(&mut self.ground)?;
-        match clashes.first() {
-            Some((write, what)) => Err(drift(&schema, write, what)),
-            None => Ok(()),
-        }
+        clashes.first().map_or(Ok(()), |(write, what)| Err(drift(&schema, write, what)))
     }
 
     fn apply_one(&mut self, schema: &Schema, lanes: &[Lane], change: Change, writer: &mut Writer<()>) -> Result<()> {
         let lane = &lanes[change.table];
         let Some(table) = lane.table else { return Ok(()) };
         let before = match lane.is_straight && !lane.is_redeclared {
+            // Whatever stands where the new row belongs keeps it out, which is found without looking first.
+            true if matches!(change.edit, Edit::Insert(_)) => None,
             true => self.ground.get(table, &change.key)?,
             false => {
                 let mut key = lane.local_key(&change.key);

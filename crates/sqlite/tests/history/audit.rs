@@ -1,11 +1,12 @@
 //! What `audit verify` finds, alone or with what one replica remembers, and what `rebuild` mends.
 use crate::world::{Dice, START, World};
 use mainstem::audit::{self, Finding, Remembered, Subject};
-use mainstem::core::event::Event;
+use mainstem::core::event::{Event, Restored};
 use mainstem::core::format::event;
+use mainstem::ledger::Ledger;
 use mainstem::primary::Acquaintance;
 use mainstem::replica::Replica;
-use mainstem_sqlite::ledger::PROJECTIONS;
+use mainstem_sqlite::ledger::{PROJECTIONS, SqliteLedger};
 use mainstem_sqlite::primary::rebuild_primary;
 use mainstem_testkit::surroundings::Seeded;
 use rusqlite::config::DbConfig;
@@ -125,6 +126,8 @@ fn damage_to_any_projection_is_found_and_mended() {
     let text = mainstem::policy_text::set(&world.primary().describe().unwrap().policy, "history", "0").unwrap();
     world.primary().set_policy(&text, "a0").unwrap();
     world.primary().cleanup("a0", mainstem::cleanup::Rehearsal::Real).unwrap();
+    let known = world.replica(0).standing().unwrap().known.unwrap();
+    world.primary().begin_epoch(&Acquaintance { version: u64::from(u32::MAX), hash: [9; 32], ..known }, "a0").unwrap();
     world.try_sql(Some(0), "UPDATE person SET name = 'after the cleanup'; DELETE FROM tag;");
     world.sync_all();
     let before = projections(&world);
@@ -160,7 +163,8 @@ fn damage_to_any_projection_is_found_and_mended() {
             assert_eq!(verify(&world, None), [], "{damage}");
         }
     }
-    assert!(untested.iter().all(|table| *table == "mainstem_waiting"), "the history has nothing in {untested:?}");
+    // What waits and what a restore began is damaged in the ledger's own tests.
+    assert!(untested.iter().all(|table| ["mainstem_waiting", "mainstem_epoch"].contains(table)), "the history has nothing in {untested:?}");
 }
 
 #[test]
@@ -258,6 +262,15 @@ fn a_cut_tail_and_a_rewritten_chain_are_found_by_one_remembered_head() {
     assert_eq!(verify(&forged, None), [], "alone it is whole");
     let found = verify(&forged, Some(&known));
     assert!(found.len() == 1 && found[0].subject == Subject::Head && found[0].what.contains("rewritten"), "{found:?}");
+
+    // Restored: what the replica held is gone all the same, and who did that is told.
+    let db = raw(&cut);
+    let mut ledger = SqliteLedger::new(&db);
+    let head = ledger.head().unwrap();
+    let restored = Restored { epoch: 9, version: 4, from: "monday's copy".into(), actor: "ann".into(), ..Restored::default() };
+    ledger.append(&head, &Event::Restored(restored)).unwrap();
+    let found = verify(&cut, Some(&known));
+    assert!(found.len() == 1 && found[0].what.ends_with("(ann restored the primary at version 4 from monday's copy)"), "{found:?}");
 
     // A head that somebody wrote down does as well.
     let head = Remembered { known: None, head: Some(known.hash) };

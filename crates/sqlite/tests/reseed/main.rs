@@ -5,5 +5,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod horizon;
+mod random;
 mod restored;
 mod team;

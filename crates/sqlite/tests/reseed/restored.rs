@@ -327,3 +327,17 @@ fn a_primary_that_forgot_everything_but_its_birth_gets_it_all_back() {
     assert_eq!(crate::team::rows(&team.primary_db()), rows);
     let _: &SqliteReplica = &team.open("ada");
 }
+
+#[test]
+fn a_replica_ahead_of_a_restored_primary_is_not_called_damaged() {
+    for put_back in WAYS {
+        let team = Team::new(&["ada"]);
+        let copy = team.copy_primary("copy");
+        team.edit("ada", "UPDATE task SET what = 'later' WHERE id = 1;");
+        put_back(&team, &copy);
+        let error = team.open("ada").verify(Some(&mut *team.primary()), &mut quiet).unwrap_err();
+        assert_eq!(error.code, "other_epoch", "{error}");
+        team.sync("ada");
+        assert!(team.open("ada").verify(Some(&mut *team.primary()), &mut quiet).unwrap().differences.is_empty());
+    }
+}

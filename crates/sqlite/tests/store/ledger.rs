@@ -2,7 +2,7 @@
 use mainstem::audit::Differing;
 use mainstem::core::change::{Cell, Change, Choice, Edit, Header, Resolution, Shape};
 use mainstem::core::conflict::{Claim, Conflict, ConflictKind, Side};
-use mainstem::core::event::{Event, Genesis, PolicySet, Renumbered, TableDigest, Version, Waiting};
+use mainstem::core::event::{Event, Genesis, PolicySet, Renumbered, Restored, TableDigest, Version, Waiting};
 use mainstem::core::format;
 use mainstem::core::schema::SchemaChange;
 use mainstem::core::stamp::{ReplicaId, Stamp, Time};
@@ -260,6 +260,11 @@ fn what_waits_is_kept_until_it_is_released() {
     assert_eq!(ledger.rebuild().unwrap(), [mended]);
     assert_eq!(ledger.examine().unwrap(), []);
     assert_eq!(ledger.waiting().unwrap().len(), 2);
+    append(&mut ledger, Event::Restored(Restored::default()));
+    db.execute("DELETE FROM mainstem_epoch", []).unwrap();
+    let mended = Differing { projection: "mainstem_epoch".into(), missing: 1, extra: 0 };
+    assert_eq!(ledger.rebuild().unwrap(), [mended]);
+    assert_eq!(ledger.examine().unwrap(), []);
 }
 
 #[test]

@@ -2,7 +2,6 @@
 use mainstem::cleanup::{Cleanup, Rehearsal};
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::TableDigest;
-use mainstem::error::Error;
 use mainstem::policy_text;
 use mainstem::primary::Primary;
 use mainstem::replica::Replica;
@@ -97,12 +96,8 @@ impl World {
         SqliteReplica::open(&self.file(who), self.clock.clone()).unwrap()
     }
 
-    pub fn try_sync(&self, who: &str) -> Result<Report, Error> {
-        sync::sync(&mut self.replica(who), &mut *self.primary(), who, &mut quiet)
-    }
-
     pub fn sync(&self, who: &str) -> Report {
-        self.try_sync(who).unwrap()
+        sync::sync(&mut self.replica(who), &mut *self.primary(), who, &mut quiet).unwrap()
     }
 
     /// Lets days pass.

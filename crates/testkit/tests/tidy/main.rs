@@ -21,7 +21,7 @@ const LONG_FILES: &[(&str, &str)] = &[];
 const FILE_OPENERS: &[(&str, &str)] = &[
     ("crates/sqlite/src/lock.rs", "the lock file beside a database, under a name of its own"),
     ("crates/sqlite/src/replica/mod.rs", "only where the bug J1 is planted, which is that very mistake"),
-    ("crates/sqlite/src/replica/begin.rs", "the folder of a clone, to make its rename last"),
+    ("crates/sqlite/src/part.rs", "folders, to make a rename last, and files of our own that are empty still"),
     ("crates/cli/src/policy_edit.rs", "the text that the user's editor writes, a new file"),
     ("crates/cli/src/wiring.rs", "output files; a database is refused before"),
     ("crates/cli/src/changeset_source.rs", "changeset files and bundles; a database is refused before"),
@@ -32,6 +32,7 @@ const PROGRAM_STARTERS: &[(&str, &str)] = &[
     ("crates/planted/src/stories.rs", "programs with their own SQLite are what some planted bugs are about"),
     ("crates/bench/src/memory.rs", "peak memory is a process's, so each command is measured in one of its own"),
     ("crates/bench/src/peers.rs", "peers are other people's programs"),
+    ("crates/bench/src/simulating.rs", "the simulator is a program of its own"),
     ("crates/cli/src/policy_edit.rs", "`policy edit` opens the editor that the user configured"),
 ];
 

@@ -62,11 +62,12 @@ fn seen(conn: &Connection, sql: &str) -> String {
         // foreign key fails on a table without triggers. Both sides start again from one number.
         conn.execute_batch("INSERT OR REPLACE INTO temp.scratch VALUES (7)").unwrap();
     }
-    if let Err(rusqlite::Error::SqliteFailure(e, _)) = &outcome
-        && e.extended_code == ffi::SQLITE_MISMATCH
+    if let Err(rusqlite::Error::SqliteFailure(e, why)) = &outcome
+        && (e.extended_code == ffi::SQLITE_MISMATCH || why.as_ref().is_some_and(|why| why.contains("levels of trigger recursion")))
         && !conn.is_autocommit()
     {
-        // SQLite takes back the rows before one whose number is no number only where a table has any trigger.
+        // SQLite takes back the rows before one whose number is no number, or whose trigger calls itself for ever, only where
+        // it expects that a statement may fail, as it does with triggers like ours.
         conn.execute_batch("ROLLBACK").unwrap();
     }
     // With its extended code.
@@ -114,8 +115,12 @@ fn run(version: Version, world: &World, tracked: &Tracked, plain: &Tracked) -> R
     Ok(())
 }
 
+/// The world for the system's SQLite. With `recursive_triggers` and any DELETE trigger, 3.40 takes a unique value that an UPDATE OR
+/// REPLACE leaves as it is for taken.
 fn json(world: &World) -> String {
-    let list = |all: &[String]| all.iter().map(|sql| format!("{sql:?}")).collect::<Vec<_>>().join(",");
+    let told =
+        |all: &[String]| all.iter().filter(|sql| !sql.contains("recursive_triggers")).map(|sql| format!("{sql:?}")).collect::<Vec<_>>();
+    let list = |all: &[String]| told(all).join(",");
     format!("{{\"settings\":[{}],\"tape\":[{}]}}", list(&world.settings), list(&world.tape))
 }
 

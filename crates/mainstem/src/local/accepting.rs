@@ -1,0 +1,140 @@
+//! How a changeset becomes a version, and how what waited for a parent does.
+use super::append;
+use super::pages::OnePage;
+use crate::body::{Body, Written};
+use crate::error::Result;
+use crate::policy_text;
+use crate::primary::Pages;
+use crate::rebase::{Outcome, Place, rebase};
+use crate::store::Transaction;
+use crate::wiring::Around;
+use mainstem_core::change::{Front, Header};
+use mainstem_core::conflict::Conflict;
+use mainstem_core::event::{Event, Version, Waiting};
+use mainstem_core::policy::Policy;
+use mainstem_core::stamp::{ReplicaId, Time};
+use mainstem_core::value::Key;
+
+/// When the last version was accepted. The next one is not earlier, whatever the clock says meanwhile: who heard of the last
+/// can only go on from there.
+pub(super) fn stamped(tx: &mut dyn Transaction) -> Result<Time> {
+    let head = tx.head()?.version;
+    Ok(tx.version(head)?.map_or(Time::default(), |version| version.accepted_at))
+}
+
+/// A version's event around what was written.
+pub(super) fn version_of(version: u64, header: Header, accepted_at: Time, written: Written) -> Version {
+    Version {
+        version,
+        header,
+        accepted_at,
+        shapes: written.shapes,
+        count: written.count,
+        pages: written.pages,
+        body: written.body,
+        tables: written.tables,
+        ..Version::default()
+    }
+}
+
+/// Merges one changeset onto the head and appends what came of it.
+pub(super) fn accept(
+    tx: &mut dyn Transaction,
+    policy: &Policy,
+    front: &Front,
+    pages: &mut dyn Pages,
+    around: &Around,
+    primary: ReplicaId,
+    released: Vec<(u128, String, Key)>,
+) -> Result<Option<Version>> {
+    let head = tx.head()?;
+    let known = tx.digests()?;
+    let place = Place { head: head.version, version: head.version + 1, primary };
+    let mut body = Body::new(place.version, &tx.schema(), &known);
+    let outcome = rebase(tx, policy, front, pages, place, &mut body)?;
+    if !released.is_empty() && !outcome.waiting.is_empty() {
+        return Ok(None);
+    }
+    let Outcome { schema, mut conflicts, waiting, mut renumbered } = outcome;
+    for conflict in &front.conflicts {
+        if tx.conflict(conflict.id)?.is_none() && conflicts.iter().all(|c| c.id != conflict.id) {
+            conflicts.push(Conflict { version: place.version, ..conflict.clone() });
+        }
+    }
+    let tables = tx.schema();
+    let waiting: Vec<Waiting> = waiting
+        .into_iter()
+        .map(|mut w| {
+            w.change.table = body.shape(&tables.tables[w.change.table]);
+            w
+        })
+        .collect();
+    let written = body.finish(tx)?;
+    let now = Time::from_ms(around.now_ms()).max(stamped(tx)?);
+    let mut version = version_of(place.version, front.header.clone(), now.max(front.header.at), written);
+    if let Some(again) = &front.again {
+        renumbered.extend(again.renumbered.iter().cloned());
+        version.was.clone_from(&again.was);
+        version.stands_for.clone_from(&again.stands_for);
+    }
+    version.resolved = answered(tx, front)?;
+    version.schema = schema;
+    version.conflicts = conflicts;
+    version.waiting = waiting;
+    version.renumbered = renumbered;
+    version.released = released;
+    append(tx, &Event::Version(version.clone()))?;
+    Ok(Some(version))
+}
+
+/// The resolutions that answer a conflict which is open.
+fn answered(tx: &mut dyn Transaction, front: &Front) -> Result<Vec<mainstem_core::change::Resolution>> {
+    let mut resolved = Vec::new();
+    for resolution in &front.resolutions {
+        if tx.conflict(resolution.conflict)?.is_some_and(|c| c.is_open()) {
+            resolved.push(resolution.clone());
+        }
+    }
+    Ok(resolved)
+}
+
+/// Lets in what waited for a parent that is there now, each author's work as a version of its own.
+pub(super) fn release(tx: &mut dyn Transaction, around: &Around, primary: ReplicaId) -> Result<()> {
+    let policy = policy_text::parse(&tx.policy_text()?)?;
+    loop {
+        let mut is_done = true;
+        for (version, waiting) in tx.waiting()? {
+            if !parent_is_there(tx, &waiting)? {
+                continue;
+            }
+            let mut front = Front { header: version.header.clone(), shapes: version.shapes.clone(), count: 1, ..Front::default() };
+            front.header.write_id = around.random();
+            front.header.sequence = 0;
+            let mut pages = OnePage { change: Some(waiting.change.clone()), is_read: false };
+            let released = vec![(version.header.write_id, waiting.table.clone(), waiting.key.clone())];
+            is_done &= accept(tx, &policy, &front, &mut pages, around, primary, released)?.is_none();
+        }
+        if is_done {
+            return Ok(());
+        }
+    }
+}
+
+fn parent_is_there(tx: &mut dyn Transaction, waiting: &Waiting) -> Result<bool> {
+    let schema = tx.schema();
+    let (Some(child), Some(parent)) =
+        (schema.table(&waiting.table), schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&waiting.parent)))
+    else {
+        return Ok(false);
+    };
+    for link in
+        child.foreign_keys.iter().filter(|l| l.parent.eq_ignore_ascii_case(&waiting.parent) && l.columns.len() == waiting.parent_key.len())
+    {
+        if let Some((_, columns)) = crate::rebase::parent_of(&schema, link)
+            && !tx.find(parent, &columns, &waiting.parent_key, 1)?.is_empty()
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
