@@ -2,6 +2,7 @@
 //!
 //! A story goes well without its bug. What it tells as an error is what went wrong.
 use mainstem::core::change::{Change, Front};
+use mainstem::core::digest;
 use mainstem::core::planted::Bug;
 use mainstem::error::Result;
 use mainstem::primary::{Pages, Primary};
@@ -36,6 +37,7 @@ pub fn story(bug: Bug) -> Option<Story> {
         Bug::F4 => Some(("story", an_emptied_file_is_not_sent)),
         Bug::J1 => Some(("second process", another_process_writes_meanwhile)),
         Bug::J5 => Some(("second connection", another_connection_writes_meanwhile)),
+        Bug::T29 => Some(("story", each_event_is_bound_to_all_before_it)),
         _ => None,
     }
 }
@@ -141,6 +143,23 @@ fn a_pull_goes_on_where_it_was_cut() -> Told {
     let verified = replica.verify(Some(&mut *primary), &mut quiet).map_err(text)?;
     let is_whole = verified.rows == 5001 && verified.differences.is_empty();
     if is_whole { Ok(()) } else { Err(format!("{} rows have come of 5001: {:?}", verified.rows, verified.differences)) }
+}
+
+/// The hash of each event covers the hash before it, as whoever checks a ledger computes it.
+fn each_event_is_bound_to_all_before_it() -> Told {
+    let pair = Pair::new("")?;
+    let db = Connection::open(pair.primary_folder().join(PRIMARY_FILE)).map_err(text)?;
+    let mut statement = db.prepare("SELECT hash, body FROM mainstem_event ORDER BY position").map_err(text)?;
+    let events = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(text)?;
+    let mut before = [0; 32];
+    for event in events {
+        let (hash, body): ([u8; 32], Vec<u8>) = event.map_err(text)?;
+        if digest::of("mainstem event 1", &[&before, &body]) != hash {
+            return Err("an event's hash does not cover the one before it".into());
+        }
+        before = hash;
+    }
+    Ok(())
 }
 
 /// A search index that the app's triggers keep finds the rows that a pull brought.

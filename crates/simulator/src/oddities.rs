@@ -56,7 +56,8 @@ impl World {
         Ok(())
     }
 
-    /// No stamp is further ahead of the primary's clock than the policy allows, which nobody changes here.
+    /// No stamp is further ahead of the primary's clock, or of what it accepted before, than the policy allows, which nobody
+    /// changes here.
     pub(crate) fn check_stamp(&mut self, version: &Version) -> Verdict {
         self.tally.check(Invariant::Stamps);
         let (stamp, latest) = (version.header.at.ms(), self.latest_ms.max(self.primary_place.machine.now_ms()));

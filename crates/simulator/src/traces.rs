@@ -43,6 +43,7 @@ pub struct Traces {
     of_word: HashMap<u64, BTreeSet<Life>>,
     /// What a link of a row was ever meant for.
     meant: BTreeMap<(usize, Life), BTreeSet<Life>>,
+    deleted: BTreeSet<(String, Key)>,
     /// Words that somebody took away who saw them, and nobody wrote again.
     taken: BTreeSet<u64>,
 }
@@ -102,17 +103,24 @@ impl Traces {
             for (key, row) in &now.rows {
                 let old = was.and_then(|was| was.rows.get(key));
                 if old != Some(row) {
-                    self.note_row(old, row);
+                    let is_remade = old.is_none() && self.deleted.contains(&(name.clone(), key.clone()));
+                    self.note_row(old, row, is_remade);
                 }
             }
+        }
+        for (name, was) in before {
+            let gone = was.rows.keys().filter(|key| after.get(name).is_none_or(|now| !now.rows.contains_key(*key)));
+            self.deleted.extend(gone.map(|key| (name.clone(), key.clone())));
         }
         for (at, link) in self.links.clone().iter().enumerate() {
             self.note_link(at, link, before, after);
         }
     }
 
-    fn note_row(&mut self, old: Option<&Row>, row: &Row) {
+    /// A row that is deleted and made again before a commit is one change of one row: it can be of any life.
+    fn note_row(&mut self, old: Option<&Row>, row: &Row, is_remade: bool) {
         let life = match old {
+            None if is_remade => BTreeSet::from([ANY]),
             None => {
                 self.lives += 1;
                 BTreeSet::from([self.lives])
@@ -160,7 +168,7 @@ impl Traces {
                 let found = words_in(row);
                 tally.check(Invariant::Causal);
                 let is_back = |word: &&u64| self.taken.contains(word) && !claimed.contains(word);
-                if let Some(word) = found.iter().find(is_back).filter(|_| !may_come_back) {
+                if let Some(word) = found.iter().find(is_back).filter(|_| self.is_still && !may_come_back) {
                     let why = format!("came back: word {word} in {name} {key:?}, which somebody took away, without a conflict");
                     return Err(Wrong::new(Invariant::Causal, why));
                 }
