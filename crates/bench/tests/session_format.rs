@@ -282,7 +282,8 @@ fn compare(seed: u64) {
     }
     let (their_patch, their_all) = (all.take(ffi::sqlite3session_patchset), all.changeset());
     let after = rows(&plain);
-    drop((all, plain));
+    drop(all);
+    drop(plain);
 
     let (app, mut replica) = world.tracked("tracked.db");
     run(&app, &first);
