@@ -41,7 +41,7 @@ struct Arguments {
     /// The first seed; another each time where it is not given.
     #[arg(long)]
     first: Option<u64>,
-    /// Write the table to this file too.
+    /// Write what came of it into the table in this file.
     #[arg(long)]
     table: Option<PathBuf>,
     /// Hunt one bug in this process, and print what came of it as one line.
@@ -123,9 +123,9 @@ fn main() -> ExitCode {
         say(&format!("{:<4} {:<7} {}", bug.id(), if outcome.is_found { "found" } else { "missed" }, outcome.told()));
         all.push((bug, outcome));
     }
-    let text = document(&all, arguments.seconds);
     if let Some(path) = &arguments.table
-        && let Err(error) = std::fs::write(path, &text)
+        && let earlier = std::fs::read_to_string(path).unwrap_or_default()
+        && let Err(error) = std::fs::write(path, document(&all, &earlier))
     {
         say(&format!("{} cannot be written: {error}", path.display()));
         return ExitCode::FAILURE;
