@@ -66,7 +66,7 @@ pub fn figures(folder: &Path) -> Vec<Figure> {
         for (name, look) in [("status", status as fn(&Path) -> usize), ("diff", diff)] {
             let took = milliseconds(&path, look);
             let figure = Figure::at_most(format!("F11 {name} of one row among {told}, in process"), 5.0, took.cpu, " ms").wall(took.wall);
-            figures.push(figure.peer("sqlite3session_diff (reads both files)", compared.cpu * 1e3));
+            figures.push(figure.peer("sqlite3session_diff of both files", compared.cpu * 1e3));
         }
     }
     figures

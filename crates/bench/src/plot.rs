@@ -3,7 +3,7 @@
 //! Bars start at one on a logarithmic axis, so that half and double are equally long.
 use crate::figures::{Figure, short};
 
-const LABEL_WIDTH: f64 = 460.0;
+const LABEL_WIDTH: f64 = 560.0;
 const PLOT_WIDTH: f64 = 440.0;
 const ROW_HEIGHT: f64 = 18.0;
 const TOP: f64 = 58.0;

@@ -34,7 +34,9 @@ pub fn lanes(schema: &Schema, front: &Front, steps: &[SchemaChange]) -> Vec<Lane
         .iter()
         .map(|shape| {
             let name = table_after(&shape.table, steps);
-            let table = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&name));
+            // One that was dropped is gone, whatever has its name by now; unless the changeset made it anew itself.
+            let is_gone = is_dropped(&shape.table, steps) && !front.schema.iter().any(|step| makes(step, &shape.table));
+            let table = schema.tables.iter().position(|t| !is_gone && t.name.eq_ignore_ascii_case(&name));
             let mut lane = Lane::between(schema, table, shape, steps);
             lane.is_redeclared |= front.schema.iter().any(|step| redeclares(step, &shape.table));
             lane
@@ -53,6 +55,17 @@ pub fn table_after(name: &str, steps: &[SchemaChange]) -> String {
         }
     }
     name
+}
+
+fn is_dropped(name: &str, steps: &[SchemaChange]) -> bool {
+    (0..steps.len()).any(|at| match &steps[at] {
+        SchemaChange::DropTable { name: dropped } => dropped.eq_ignore_ascii_case(&table_after(name, &steps[..at])),
+        _ => false,
+    })
+}
+
+fn makes(step: &SchemaChange, name: &str) -> bool {
+    matches!(step, SchemaChange::CreateTable { table } if table.name.eq_ignore_ascii_case(name))
 }
 
 /// The shape of a table of the schema.

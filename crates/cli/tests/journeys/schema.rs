@@ -239,3 +239,23 @@ fn what_comes_in_under_the_old_name_is_not_lost() {
         }
     }
 }
+
+/// Dropped and made again with another key is another table: its rows are new, and edits of the old ones are conflicts.
+#[test]
+fn a_table_that_comes_back_with_another_key_is_another_table() {
+    for order in [[0, 1], [1, 0]] {
+        let desk = Desk::new();
+        let members = found_from_sql(&desk, START, &["ada", "bob"]);
+        let pair = [&members[0], &members[1]];
+        pair[0].sql(
+            "UPDATE person SET town = 'before' WHERE id = 1; DROP TABLE person; CREATE TABLE person (code TEXT PRIMARY KEY, town TEXT);
+             INSERT INTO person VALUES ('x', 'new'), ('y', 'newer');",
+        );
+        pair[1].sql("UPDATE person SET town = 'Edited offline' WHERE id = 3; INSERT INTO person VALUES (9, 'Made offline', NULL);");
+        until_quiet(&[pair[order[0]], pair[order[1]]]);
+        assert_together(&pair);
+        assert_nothing_lost(&pair, &["Edited offline", "Made offline"]);
+        assert_eq!(pair[1].sql("SELECT code, town FROM person WHERE code IN ('x', 'y') ORDER BY 1;"), "x|new\ny|newer\n", "{order:?}");
+        assert_eq!(pair[1].sql("SELECT count(*) FROM person;"), "2\n", "{order:?}");
+    }
+}

@@ -92,7 +92,9 @@ impl<'c> Healing<'c> {
         let follows = registry::get(self.conn, "follows_new_tables")?.as_deref() == Some("1");
         let was_there = |name: &str| self.old.iter().any(|s| s.kind == "table" && s.name.eq_ignore_ascii_case(name));
         let is_left_out = |name: &str| self.left_out.iter().any(|n| n.eq_ignore_ascii_case(name));
-        let is_followed = |name: &str| follows && !is_left_out(name);
+        // What was dropped and made again with another key is another table; it was tracked, so it is.
+        let was_captured = |name: &str| current.iter().any(|c| c.table.eq_ignore_ascii_case(name));
+        let is_followed = |name: &str| (follows || was_captured(name)) && !is_left_out(name);
         let is_captured = |name: &str| fates.iter().any(|f| f.to.as_deref().is_some_and(|t| t.eq_ignore_ascii_case(name)));
         let mut fresh: Vec<Table> = Vec::new();
         for table in self.new.schema.tables.iter().filter(|t| is_followed(&t.name) && !is_captured(&t.name)) {
@@ -101,7 +103,6 @@ impl<'c> Healing<'c> {
             }
         }
         // A captured table that was rebuilt without its key counts as dropped, and the user is told why.
-        let was_captured = |name: &str| current.iter().any(|c| c.table.eq_ignore_ascii_case(name));
         let is_told = |name: &str| (is_followed(name) && !was_there(name)) || was_captured(name);
         self.healed.refused = self.new.refused.iter().filter(|r| is_told(&r.table)).cloned().collect();
         let is_fresh = |name: &str| fresh.iter().any(|t| t.name == name);
@@ -127,22 +128,25 @@ impl<'c> Healing<'c> {
     /// What became of a captured table, and what that means for the columns of all its captures.
     fn follow(&mut self, capture: &Capture) -> Result<Fate> {
         let from = capture.table.clone();
-        let is_there = |name: &str| self.new.schema.table(name).is_some();
         let remains = self.remains(capture)?;
         let to = match &remains {
             Some(remains) => Some(remains.table.clone()),
             None => Some(from.clone()),
         };
-        let to = to.filter(|to| is_there(to)).map(|to| self.new.schema.table(&to).map_or(to, |t| t.name.clone()));
-        let is_missed = |to: &String| remains.as_ref().is_none_or(|r| !r.is_whole) || self.is_outrun(capture, to);
-        if let Some(to) = to.as_ref().filter(|to| is_missed(to)) {
-            self.healed.gap.push(to.clone());
-        }
-        let names = remains.and_then(|r| r.names).filter(|names| names.len() == capture.slots.len());
+        let names = remains.as_ref().and_then(|r| r.names.clone()).filter(|names| names.len() == capture.slots.len());
         let known: Vec<(String, String)> = match names {
             Some(names) => capture.slots.iter().map(|(name, _)| name.clone()).zip(names).collect(),
             None => capture.slots.iter().map(|(name, _)| (name.clone(), name.clone())).collect(),
         };
+        let has_that_key = |table: &Table| {
+            let key: Vec<&str> = table.key.iter().map(|&k| table.columns[k].name.as_str()).collect();
+            key.len() == capture.keys && known.iter().zip(key).all(|((_, now), name)| now.eq_ignore_ascii_case(name))
+        };
+        let to = to.and_then(|to| self.new.schema.table(&to)).filter(|table| has_that_key(table)).map(|table| table.name.clone());
+        let is_missed = |to: &String| remains.as_ref().is_none_or(|r| !r.is_whole) || self.is_outrun(capture, to);
+        if let Some(to) = to.as_ref().filter(|to| is_missed(to)) {
+            self.healed.gap.push(to.clone());
+        }
         if let Some(table) = to.as_deref().and_then(|to| self.new.schema.table(to)) {
             self.note_columns(&from, table, &known)?;
         }

@@ -1,5 +1,5 @@
 //! How a replica begins and ends: init and deinit, publish and clone.
-use super::{SqliteReplica, compare, receive, reidentify, storage, tracked_schema, transact, working};
+use super::{SqliteReplica, compare, reidentify, storage, tracked_schema, transact, working};
 use crate::capture;
 use crate::connection::{self, FileIdentity};
 use crate::derived::{self, Stale};
@@ -229,7 +229,7 @@ impl SqliteReplica {
                 Some(end) => capture::clear(db, end)?,
                 // The rows that were published are known only to the primary now: every table is compared with it.
                 None => {
-                    receive::forget_captured(db)?;
+                    capture::clear(db, capture::end(db)?)?;
                     for table in &tracked_schema(db)?.tables {
                         storage::add_gap(db, &table.name)?;
                     }

@@ -146,7 +146,7 @@ pub fn receive(db: &Connection, around: &Around, pull: &Pull) -> Result<Received
         begin_another(Bug::I10, db)?;
         taking.end()?;
         if planted::is(Bug::E1) {
-            forget_captured(db)?;
+            capture::clear(db, capture::end(db)?)?;
         }
         received.version = base_version(db)?;
     }
@@ -201,7 +201,8 @@ impl<'c> Taking<'c> {
             self.adopt_local_state()?;
         } else {
             self.undo(Unseen::Refused)?;
-            if !version.schema.is_empty() {
+            let is_namesake = |step: &SchemaChange| matches!(step, SchemaChange::CreateTable { table } if version.shapes.iter().any(|s| s.table.eq_ignore_ascii_case(&table.name)));
+            if !version.schema.is_empty() || unsent.iter().flat_map(|f| &f.schema).any(is_namesake) {
                 self.undo_steps(&unsent)?;
             }
             // Work of ours that stays unaccepted will be laid on top and must know what it meets.
@@ -281,17 +282,17 @@ impl<'c> Taking<'c> {
     }
 
     /// Takes our own schema steps back before accepted ones are applied, as the rows were: what was accepted comes first,
-    /// and ours are laid on top again with their changesets. Ends at the first that cannot be taken back.
+    /// and ours are laid on top again with their changesets. What cannot be taken back stays.
     fn undo_steps(&mut self, unsent: &[Front]) -> Result<()> {
         if std::mem::replace(&mut self.are_steps_undone, true) {
             return Ok(());
         }
         let mut altered = Vec::new();
         for step in unsent.iter().flat_map(|f| &f.schema).rev() {
-            let Some(inverse) = schema_merge::inverse(step) else { break };
+            let Some(inverse) = schema_merge::inverse(step) else { continue };
             match self.ground.alter(&inverse) {
                 Ok(()) => altered.extend(schema_merge::table_of(&inverse)),
-                Err(e) if matches!(e.kind, ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::NotFound) => break,
+                Err(e) if matches!(e.kind, ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::NotFound) => {}
                 Err(e) => return Err(e),
             }
         }
@@ -322,7 +323,11 @@ impl<'c> Taking<'c> {
                     self.ordinal += 1;
                     self.ground.note_touch(version, self.ordinal, &change)?;
                 }
-                self.apply_one(&schema, &lanes, change, &mut writer)?;
+                // What a drop took was the old table's, though another may have its name by now.
+                let is_of_dropped = || version.schema.iter().any(|s| is_drop_of(s, &version.shapes[change.table].table));
+                if !matches!(change.edit, Edit::Delete(_)) || !is_of_dropped() {
+                    self.apply_one(&schema, &lanes, change, &mut writer)?;
+                }
             }
         }
         let (_, clashes) = writer.finish(&mut self.ground)?;
@@ -564,6 +569,10 @@ fn mentions(step: &SchemaChange, name: &str) -> bool {
     schema_merge::table_of(step).is_some_and(|t| t.eq_ignore_ascii_case(name))
 }
 
+fn is_drop_of(step: &SchemaChange, table: &str) -> bool {
+    matches!(step, SchemaChange::DropTable { name } if name.eq_ignore_ascii_case(table))
+}
+
 fn drift(schema: &Schema, write: &Write<()>, what: &str) -> Error {
     let table = &schema.tables[write.table];
     Error::new(
@@ -594,9 +603,4 @@ fn key_text(key: &Key) -> String {
         other => other.as_text().map_or_else(|| other.type_name().to_owned(), |t| t.into_owned()),
     };
     key.iter().map(text).collect::<Vec<_>>().join(",")
-}
-
-/// Forgets what was captured up to now; used where the rows are known to be the base version.
-pub fn forget_captured(db: &Connection) -> Result<()> {
-    capture::clear(db, capture::end(db)?)
 }
