@@ -152,11 +152,11 @@ impl World {
             let outbox = world.outbox(&mut replica)?;
             let actor = world.copies[who].actor.clone();
             let done = match loss {
-                None => how(&mut replica, world.serve()?, &actor, &mut quiet),
+                None => how(&mut *replica, world.serve()?, &actor, &mut quiet),
                 Some((at, loss)) => {
                     let mut wire = Wire { at, loss, calls: 0 };
                     let mut between = Between::new(world.serve()?, |moment| wire.meddle(moment));
-                    let done = how(&mut replica, &mut between, &actor, &mut quiet);
+                    let done = how(&mut *replica, &mut between, &actor, &mut quiet);
                     if wire.calls > at {
                         world.count_loss(loss);
                     }
@@ -439,7 +439,7 @@ impl World {
         let who = *who;
         let unsent = self.unsent_words(who)?;
         // The programs are closed meanwhile: a file is copied whole, with nothing left beside it.
-        self.copies[who].place.db = None;
+        self.copies[who].place.close();
         let path = self.copies[who].place.path.clone();
         let copied = |from: &std::path::Path, to: &std::path::Path| {
             std::fs::copy(from, to).map(drop).map_err(|e| Wrong::new(Invariant::Calm, format!("the harness cannot copy: {e}")))

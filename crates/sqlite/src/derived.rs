@@ -3,6 +3,7 @@
 //! Invariant: only a declaration travels, never an index. What can be made again from rows is; the rest is empty on
 //! other copies and is named to the user.
 //! Invariant: a virtual table of any other module, or one that this SQLite cannot open, is refused by name.
+use crate::connection::one;
 use crate::errors::{Explain, is_refusal, message_of};
 use crate::sql::{first_bracket, is_internal, quote, user_name, words};
 use mainstem::{Error, Result};
@@ -149,7 +150,7 @@ pub(crate) fn rebuild(conn: &Connection, stale: &Stale<'_>) -> Result<Vec<(Strin
     for index in all(conn)? {
         let Content::From(source) = &index.content else { continue };
         let sql = "SELECT type FROM main.sqlite_schema WHERE name = ?1 COLLATE NOCASE AND type IN ('table', 'view')";
-        let kind: Option<String> = conn.query_row(sql, [source], |r| r.get(0)).optional().on(conn)?;
+        let kind: Option<String> = one(conn, sql, [source], |r| r.get(0)).optional().on(conn)?;
         // Without its source there is nothing to make it from, and nothing that a search in it could show.
         let Some(kind) = kind else { continue };
         let is_stale = match stale {
@@ -197,7 +198,7 @@ pub(crate) fn is_expendable(conn: &Connection, name: &str, sql: &str) -> Result<
 /// True for a table without a key, which travels as a declaration only.
 pub(crate) fn is_keyless(conn: &Connection, name: &str) -> Result<bool> {
     let sql = "SELECT count(*) = 0 FROM pragma_table_info(?1, 'main') WHERE pk > 0";
-    let has_no_key: bool = conn.query_row(sql, [name], |r| r.get(0)).on(conn)?;
+    let has_no_key: bool = one(conn, sql, [name], |r| r.get(0)).on(conn)?;
     Ok(has_no_key && !is_internal(name))
 }
 

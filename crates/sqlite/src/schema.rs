@@ -2,6 +2,7 @@
 //!
 //! Invariant: everything of the user's in the main database is either in the schema or refused by name; what is inside a
 //! virtual table goes by that table's name. Attached and temporary objects belong to a connection, not to the file, and are not looked at.
+use crate::connection::one;
 use crate::derived::{self, Virtual};
 use crate::errors::{Explain, is_refusal, message_of};
 use crate::sql::{is_internal, quote, quote_all, words};
@@ -82,7 +83,7 @@ pub fn read(conn: &Connection) -> Result<ReadSchema> {
     let mut read = ReadSchema::default();
     for listed in listed(conn)? {
         let sql = "SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?1";
-        let sql: String = conn.query_row(sql, [&listed.name], |r| r.get(0)).on(conn)?;
+        let sql: String = one(conn, sql, [&listed.name], |r| r.get(0)).on(conn)?;
         let found = match listed.kind.as_str() {
             "virtual" => Err(virtual_refusal(conn, &listed.name, &sql)?),
             _ => table(conn, &listed, sql)?,
@@ -206,7 +207,7 @@ fn table(conn: &Connection, listed: &Listed, sql: String) -> Result<std::result:
         table.is_autoincrement |= is_autoincrement;
     }
     let has_key_index = "SELECT EXISTS(SELECT 1 FROM pragma_index_list(?1, 'main') WHERE origin = 'pk')";
-    let has_key_index: bool = conn.query_row(has_key_index, [name], |r| r.get(0)).on(conn)?;
+    let has_key_index: bool = one(conn, has_key_index, [name], |r| r.get(0)).on(conn)?;
     table.is_numbered = !table.is_without_rowid && !has_key_index;
     table.foreign_keys = foreign_keys(conn, &table)?;
     Ok(writable(conn, &table)?.map(|()| table))
@@ -298,9 +299,8 @@ fn declared_alone(conn: &Connection) -> Result<Vec<Object>> {
             "table" if derived::is_keyless(conn, &listed.name)? => "table",
             _ => continue,
         };
-        let sql: String = conn
-            .query_row("SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?1", [&listed.name], |r| r.get(0))
-            .on(conn)?;
+        let sql = "SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?1";
+        let sql: String = one(conn, sql, [&listed.name], |r| r.get(0)).on(conn)?;
         if kind == "table" || derived::refusal(conn, &listed.name, &sql)?.is_none() {
             found.push(Object { kind: kind.into(), name: listed.name.clone(), table: listed.name, sql });
         }
