@@ -436,6 +436,10 @@ impl World {
     fn file(&mut self, event: &Event) -> Verdict {
         let (Event::Copy(who) | Event::Keep(who) | Event::Rewind(who) | Event::Swap(who)) = event else { return Ok(()) };
         let who = *who;
+        if matches!(event, Event::Copy(_)) {
+            let (file, primary) = (self.rows_of(who)?, self.primary_image()?);
+            self.model.traces.note_copied(&file, &primary);
+        }
         // The programs are closed meanwhile: a file is copied whole, with nothing left beside it.
         self.copies[who].place.db = None;
         let path = self.copies[who].place.path.clone();

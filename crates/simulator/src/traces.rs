@@ -3,7 +3,7 @@
 //!
 //! A row here is a life: it begins where a program inserts it and ends where one deletes it, whatever number it has.
 //! Invariant: nothing is read but what programs' sessions did to files; a row without words can be any row.
-use crate::image::{Image, words};
+use crate::image::{Image, words, words_of};
 use crate::tally::{Invariant, Tally, Verdict, Wrong};
 use mainstem::core::conflict::{Claim, Conflict, ConflictKind};
 use mainstem::core::event::Waiting;
@@ -46,6 +46,9 @@ pub struct Traces {
     deleted: BTreeSet<(String, Key)>,
     /// Words that somebody took away who saw them, and nobody wrote again.
     taken: BTreeSet<u64>,
+    /// Words that programs wrote into several cells, or that several files held before they were sent: who takes one away need
+    /// not have seen the others.
+    several: BTreeSet<u64>,
 }
 
 /// The words that conflicts tell of.
@@ -117,6 +120,11 @@ impl Traces {
         }
     }
 
+    /// A file was copied with work that the primary does not have: each copy may keep it or take it away.
+    pub fn note_copied(&mut self, file: &Image, primary: &Image) {
+        self.several.extend(&words_of(file) - &words_of(primary));
+    }
+
     /// A row that is deleted and made again before a commit is one change of one row: it can be of any life.
     fn note_row(&mut self, old: Option<&Row>, row: &Row, is_remade: bool) {
         let life = match old {
@@ -128,8 +136,15 @@ impl Traces {
             Some(old) => self.lives_of(old).unwrap_or_else(|| BTreeSet::from([ANY])),
         };
         let known = old.map(words_in).unwrap_or_default();
-        for word in words_in(row).difference(&known) {
-            self.of_word.entry(*word).or_default().extend(&life);
+        for value in row {
+            let mut found = BTreeSet::new();
+            words(value, &mut found);
+            for word in found.difference(&known) {
+                if self.of_word.contains_key(word) {
+                    self.several.insert(*word);
+                }
+                self.of_word.entry(*word).or_default().extend(&life);
+            }
         }
     }
 
@@ -167,7 +182,7 @@ impl Traces {
             for (key, row) in &held.rows {
                 let found = words_in(row);
                 tally.check(Invariant::Causal);
-                let is_back = |word: &&u64| self.taken.contains(word) && !claimed.contains(word);
+                let is_back = |word: &&u64| self.taken.contains(word) && !self.several.contains(word) && !claimed.contains(word);
                 if let Some(word) = found.iter().find(is_back).filter(|_| self.is_still && !may_come_back) {
                     let why = format!("came back: word {word} in {name} {key:?}, which somebody took away, without a conflict");
                     return Err(Wrong::new(Invariant::Causal, why));
