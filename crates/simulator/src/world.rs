@@ -146,7 +146,17 @@ pub fn scratch() -> tempfile::TempDir {
 
 impl Place {
     pub(crate) fn new(path: PathBuf, machine: Arc<Machine>) -> Place {
-        Place { path, machine, db: None, home: Home::default(), tables: Tables::default(), image: None, manner: None, log_last: None, is_synced: false }
+        Place {
+            path,
+            machine,
+            db: None,
+            home: Home::default(),
+            tables: Tables::default(),
+            image: None,
+            manner: None,
+            log_last: None,
+            is_synced: false,
+        }
     }
 
     /// Closes what is open, before something is done to the file itself.
