@@ -163,6 +163,7 @@ pub fn count(n: u64, singular: &str, plural: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key_argument::KeyArgument;
 
     #[test]
     fn the_form_of_a_value_says_its_type() {
@@ -240,5 +241,30 @@ mod tests {
         assert_eq!(shell_word("$(rm)"), "'$(rm)'");
         assert_eq!(shell_word("it's $x"), "'it'\\''s $x'");
         assert_eq!(shell_word(""), "\"\"");
+    }
+
+    #[test]
+    fn every_shown_key_can_be_typed_again() {
+        let keys = [
+            Value::Integer(i64::MIN),
+            Value::Real(1e300),
+            Value::Real(-0.0),
+            Value::text(""),
+            Value::text(" x "),
+            Value::text("null"),
+            Value::text("276"),
+            Value::text("it's \\n\n\u{200b}"),
+            Value::Text(vec![b'a', 0xff]),
+            Value::Blob(vec![]),
+            Value::text("x'00'"),
+            Value::text("日本, 🎵=1"),
+            Value::text("-"),
+        ];
+        let is_match = |shown: Key, columns: &[&str]| KeyArgument(key(&shown)).is_match(columns, &shown).expect("a key that fits");
+        for key in keys {
+            let pair = vec![key.clone(), Value::Integer(1)];
+            assert!(is_match(vec![key.clone()], &["k"]), "{key:?}");
+            assert!(is_match(pair, &["k", "n"]), "{key:?}");
+        }
     }
 }

@@ -41,7 +41,7 @@ struct Arguments {
     /// The first seed; another each time where it is not given.
     #[arg(long)]
     first: Option<u64>,
-    /// Write the table to this file too.
+    /// Write what came of it into the table in this file.
     #[arg(long)]
     table: Option<PathBuf>,
     /// Hunt one bug in this process, and print what came of it as one line.
@@ -117,20 +117,21 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let mut all = Vec::new();
+    let mut missed = 0;
+    let count = bugs.len();
     for bug in bugs {
         let outcome = apart(bug, &arguments, first).unwrap_or_else(|error| Outcome::failed(error.to_string()));
         say(&format!("{:<4} {:<7} {}", bug.id(), if outcome.is_found { "found" } else { "missed" }, outcome.told()));
-        all.push((bug, outcome));
+        missed += usize::from(!outcome.is_found);
+        // After each, so that a long run that is cut short has not been for nothing.
+        if let Some(path) = &arguments.table
+            && let earlier = std::fs::read_to_string(path).unwrap_or_default()
+            && let Err(error) = std::fs::write(path, document(&[(bug, outcome)], &earlier))
+        {
+            say(&format!("{} cannot be written: {error}", path.display()));
+            return ExitCode::FAILURE;
+        }
     }
-    let text = document(&all, arguments.seconds);
-    if let Some(path) = &arguments.table
-        && let Err(error) = std::fs::write(path, &text)
-    {
-        say(&format!("{} cannot be written: {error}", path.display()));
-        return ExitCode::FAILURE;
-    }
-    let missed = all.iter().filter(|(_, outcome)| !outcome.is_found).count();
-    say(&format!("{} of {} found", all.len() - missed, all.len()));
+    say(&format!("{} of {count} found", count - missed));
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

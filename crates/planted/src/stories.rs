@@ -5,6 +5,7 @@ use mainstem::core::change::{Change, Front};
 use mainstem::core::digest;
 use mainstem::core::planted::Bug;
 use mainstem::error::Result;
+use mainstem::policy_text;
 use mainstem::primary::{Pages, Primary};
 use mainstem::replica::Replica;
 use mainstem::sync;
@@ -29,6 +30,9 @@ pub type Story = (&'static str, fn() -> Told);
 /// The story of a bug, where it has one.
 pub fn story(bug: Bug) -> Option<Story> {
     match bug {
+        Bug::A4 => Some(("story", a_trigger_that_may_end_ours_is_a_gap)),
+        Bug::A8 => Some(("story", a_column_can_be_dropped)),
+        Bug::A12 => Some(("story", a_write_with_triggers_off_is_sent)),
         Bug::A11 => Some(("sqlite3 shell", an_app_with_its_own_sqlite)),
         Bug::A16 => Some(("story", a_search_index_finds_what_came)),
         Bug::C1 => Some(("story", rows_without_identity_are_named)),
@@ -37,6 +41,7 @@ pub fn story(bug: Bug) -> Option<Story> {
         Bug::F4 => Some(("story", an_emptied_file_is_not_sent)),
         Bug::J1 => Some(("second process", another_process_writes_meanwhile)),
         Bug::J5 => Some(("second connection", another_connection_writes_meanwhile)),
+        Bug::X1 => Some(("story", two_who_count_are_two)),
         Bug::T29 => Some(("story", each_event_is_bound_to_all_before_it)),
         _ => None,
     }
@@ -143,6 +148,54 @@ fn a_pull_goes_on_where_it_was_cut() -> Told {
     let verified = replica.verify(Some(&mut *primary), &mut quiet).map_err(text)?;
     let is_whole = verified.rows == 5001 && verified.differences.is_empty();
     if is_whole { Ok(()) } else { Err(format!("{} rows have come of 5001: {:?}", verified.rows, verified.differences)) }
+}
+
+/// Where a younger trigger of the app's can end ours, rows are compared before anything is sent.
+fn a_trigger_that_may_end_ours_is_a_gap() -> Told {
+    let pair = Pair::new("")?;
+    say(
+        &pair.path,
+        "CREATE TRIGGER stop AFTER INSERT ON note WHEN NEW.body = 'late' BEGIN SELECT RAISE(IGNORE); END; INSERT INTO note(body) VALUES ('late')",
+    )?;
+    let is_noted = pair.replica(&pair.path)?.needs_reconcile().map_err(text)?;
+    if is_noted { Ok(()) } else { Err("capture is taken for whole where a trigger of the app's ended it".into()) }
+}
+
+/// A program alters its tables as if nobody watched them.
+fn a_column_can_be_dropped() -> Told {
+    let pair = Pair::new("")?;
+    say(&pair.path, "UPDATE note SET body = 'b'; ALTER TABLE note DROP COLUMN body; INSERT INTO note DEFAULT VALUES")
+}
+
+/// What a program wrote with triggers off is found before a push, and sent.
+fn a_write_with_triggers_off_is_sent() -> Told {
+    let pair = Pair::new("")?;
+    let db = Connection::open(&pair.path).map_err(text)?;
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).map_err(text)?;
+    db.execute_batch("UPDATE note SET body = 'unseen' WHERE id = 1").map_err(text)?;
+    drop(db);
+    say(&pair.path, "INSERT INTO note(body) VALUES ('seen')")?;
+    pair.sync(&pair.path).map_err(text)?;
+    let db = Connection::open(pair.primary_folder().join(PRIMARY_FILE)).map_err(text)?;
+    let there: i64 = db.query_row("SELECT count(*) FROM note WHERE body IN ('seen', 'unseen')", [], |row| row.get(0)).map_err(text)?;
+    if there == 2 { Ok(()) } else { Err("a write with triggers off was not sent".into()) }
+}
+
+/// Two replicas that count one each have counted two.
+fn two_who_count_are_two() -> Told {
+    let pair = Pair::new("CREATE TABLE tally(id INTEGER PRIMARY KEY, n INTEGER); INSERT INTO tally VALUES (1, 0)")?;
+    let policy = policy_text::set("", "tally.n.strategy", "counter").map_err(text)?;
+    pair.primary()?.set_policy(&policy, "anna").map_err(text)?;
+    let clone = pair.clone()?;
+    for path in [&pair.path, &clone] {
+        say(path, "UPDATE tally SET n = n + 1")?;
+    }
+    for path in [&pair.path, &clone, &pair.path] {
+        pair.sync(path).map_err(text)?;
+    }
+    let db = Connection::open(&pair.path).map_err(text)?;
+    let counted: i64 = db.query_row("SELECT n FROM tally", [], |row| row.get(0)).map_err(text)?;
+    if counted == 2 { Ok(()) } else { Err(format!("two increments came to {counted}")) }
 }
 
 /// The hash of each event covers the hash before it, as whoever checks a ledger computes it.

@@ -53,9 +53,14 @@ fn now() -> Instant {
     Instant::now()
 }
 
+/// True for the seeds that try both orders of arrival.
+pub fn is_meeting(seed: u64) -> bool {
+    seed % 10 == 9
+}
+
 /// One seed: an ordinary run, and every tenth in both orders of arrival.
 pub fn one(seed: u64, twice: u64) -> (Outcome, bool) {
-    if seed % 10 == 9 {
+    if is_meeting(seed) {
         return (orders::run(&workload::meeting(seed)), true);
     }
     let tape = workload::tape(seed);

@@ -6,7 +6,7 @@ use crate::tape::{ClockFault, Datum, Manner, Session, Statement};
 use crate::world::{World, quiet, unexpected, unreadable};
 use mainstem::audit::{self, Finding, Remembered};
 use mainstem::core::change::Edit;
-use mainstem::core::conflict::{Claim, Conflict};
+use mainstem::core::conflict::{Claim, Conflict, ConflictKind};
 use mainstem::core::digest::state_digest;
 use mainstem::core::event::Waiting;
 use mainstem::core::value::{Key, Value};
@@ -237,6 +237,10 @@ impl World {
             return Err(Wrong::new(Invariant::Conflicts, "one id for two conflicts: twice"));
         }
         for conflict in conflicts {
+            let [ours, theirs] = [&conflict.ours, &conflict.theirs].map(|side| side.stamp.replica);
+            if conflict.kind == ConflictKind::UpdateDelete && ours == theirs {
+                return Err(Wrong::new(Invariant::Conflicts, format!("a conflict with oneself: {conflict:?}")));
+            }
             for claim in [&conflict.ours.claim, &conflict.theirs.claim] {
                 if let (Claim::Cell(value), Some(column)) = (claim, &conflict.column) {
                     self.tally.check(Invariant::Written);

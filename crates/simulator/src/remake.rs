@@ -14,6 +14,16 @@ pub fn remake(dice: &Dice, spec: &Spec, keeps_links: bool) -> Vec<Statement> {
     lines.into_iter().map(Statement::plain).collect()
 }
 
+/// A table's triggers, views and indexes made again: they are younger than all others then, ours included, and fire first.
+pub fn made_again(spec: &Spec) -> Vec<Statement> {
+    let lines = spec.extras.iter().flat_map(|sql| {
+        let mut words = sql.split_whitespace().skip(1).filter(|word| *word != "UNIQUE");
+        let (kind, name) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        [format!("DROP {kind} IF EXISTS {name}"), (*sql).to_owned()]
+    });
+    lines.map(Statement::plain).collect()
+}
+
 /// The twelve steps, as Django and Alembic do them: made anew under another name, filled, and put in its place.
 fn rebuilt(spec: &Spec, keeps_links: bool) -> Vec<String> {
     let name = spec.name;

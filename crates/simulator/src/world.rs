@@ -59,6 +59,8 @@ pub struct Copy {
     pub actor: String,
     /// The file as it was kept.
     pub kept: Option<PathBuf>,
+    /// Words in the file as it was kept that the primary did not have then.
+    pub kept_unsent: BTreeSet<u64>,
     /// Words written here since the file was kept.
     pub since_kept: BTreeSet<u64>,
     /// Words taken away here since then.
@@ -247,6 +249,7 @@ impl World {
             place,
             actor: "a0".into(),
             kept: None,
+            kept_unsent: BTreeSet::new(),
             since_kept: BTreeSet::new(),
             taken_since_kept: BTreeSet::new(),
             committed: None,
@@ -386,6 +389,7 @@ impl World {
             place,
             actor,
             kept: None,
+            kept_unsent: BTreeSet::new(),
             since_kept: BTreeSet::new(),
             taken_since_kept: BTreeSet::new(),
             committed: Some(image),

@@ -173,6 +173,11 @@ pub fn commit(connection: &Connection) -> Result<()> {
     connection.execute_batch("COMMIT").on(connection)
 }
 
+/// Ends a write transaction and begins another, where that bug is planted.
+pub fn begin_another(bug: Bug, connection: &Connection) -> Result<()> {
+    if planted::is(bug) { commit(connection).and_then(|()| begin_write(connection)) } else { Ok(()) }
+}
+
 /// Rolls back, where a transaction is open.
 pub fn roll_back(connection: &Connection) {
     if !connection.is_autocommit() {

@@ -4,7 +4,7 @@
 //! virtual table goes by that table's name. Attached and temporary objects belong to a connection, not to the file, and are not looked at.
 use crate::connection::one;
 use crate::derived::{self, Virtual};
-use crate::errors::Explain;
+use crate::errors::{Explain, is_refusal, message_of};
 use crate::sql::{is_internal, quote, quote_all, words};
 use mainstem::Result;
 use mainstem::core::planted::{self, Bug};
@@ -205,7 +205,7 @@ fn listed(conn: &Connection) -> Result<Vec<Listed>> {
 
 /// Why a virtual table is not tracked, and what to do.
 fn virtual_refusal(conn: &Connection, name: &str, sql: &str) -> Result<Unfit> {
-    match derived::refusal(conn, name, sql) {
+    match derived::refusal(conn, name, sql)? {
         Some(refused) => Ok(refused),
         None => Virtual::declared(sql).map(|declared| declared.told()),
     }
@@ -271,7 +271,7 @@ fn table(conn: &Connection, listed: &Listed, sql: String) -> Result<std::result:
     let has_key_index: bool = one(conn, has_key_index, [name], |r| r.get(0)).on(conn)?;
     table.is_numbered = !table.is_without_rowid && !has_key_index;
     table.foreign_keys = foreign_keys(conn, &table)?;
-    Ok(writable(conn, &table).map(|()| table))
+    Ok(writable(conn, &table)?.map(|()| table))
 }
 
 /// Why a table with these columns cannot be tracked.
@@ -295,16 +295,17 @@ fn unfit(table: &Table) -> Option<Unfit> {
 }
 
 /// Whether this SQLite can write to the table at all: a collation or function that only the app has stands in the way.
-fn writable(conn: &Connection, table: &Table) -> std::result::Result<(), Unfit> {
+fn writable(conn: &Connection, table: &Table) -> Result<std::result::Result<(), Unfit>> {
     let names = quote_all(table.columns.iter().map(|c| c.name.as_str()));
     let values = vec!["NULL"; table.columns.len()].join(", ");
     let sql = format!("EXPLAIN INSERT INTO main.{} ({names}) VALUES ({values})", quote(&table.name));
-    let why = match conn.prepare(&sql) {
-        Ok(_) => return Ok(()),
-        Err(error) => crate::errors::message_of(&error).unwrap_or("it cannot be written").to_string(),
+    let refused = match conn.prepare(&sql) {
+        Err(error) if is_refusal(&error) => error,
+        prepared => return prepared.on(conn).map(|_| Ok(())),
     };
+    let why = message_of(&refused).unwrap_or("it cannot be written");
     let hint = "it needs a collation or function that only your program has; declare it without, or leave the table out";
-    Err((format!("SQLite alone cannot write to it: {why}"), hint.to_string()))
+    Ok(Err((format!("SQLite alone cannot write to it: {why}"), hint.to_string())))
 }
 
 fn foreign_keys(conn: &Connection, table: &Table) -> Result<Vec<ForeignKey>> {
@@ -361,7 +362,7 @@ fn declared_alone(conn: &Connection, all: &[Listed]) -> Result<Vec<Object>> {
         };
         let sql = "SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?1";
         let sql: String = one(conn, sql, [&listed.name], |r| r.get(0)).on(conn)?;
-        if kind == "table" || derived::refusal(conn, &listed.name, &sql).is_none() {
+        if kind == "table" || derived::refusal(conn, &listed.name, &sql)?.is_none() {
             found.push(Object { kind: kind.into(), name: listed.name.clone(), table: listed.name.clone(), sql });
         }
     }
@@ -403,4 +404,44 @@ pub fn parents_first(tables: &[Table]) -> Vec<usize> {
         }
     }
     order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_that_is_cut_short_is_no_answer() {
+        let mut db = Connection::open_in_memory().expect("memory");
+        let declared = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT); CREATE TABLE keyless (a);
+                        CREATE VIRTUAL TABLE search USING fts5(a, content='t', content_rowid='id')";
+        db.execute_batch(declared).expect("plain declarations");
+        let told = read(&db).expect("plain declarations");
+        let cut_short = crate::errors::cut_short(&mut db, |db| {
+            if let Ok(found) = read_anew(db) {
+                assert_eq!((found.schema, found.refused), (told.schema.clone(), told.refused.clone()));
+            }
+            if let Ok(is_empty) = derived::is_expendable(db, "keyless", "CREATE TABLE keyless (a)") {
+                assert!(is_empty);
+            }
+        });
+        assert!(cut_short > 10, "{cut_short}");
+    }
+
+    #[test]
+    fn what_was_read_is_known_again_only_where_it_reads_the_same() {
+        let db = Connection::open_in_memory().expect("memory");
+        let names = |db: &Connection| read(db).expect("plain declarations").schema.tables.into_iter().map(|t| t.name).collect::<Vec<_>>();
+        db.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY)").expect("a plain declaration");
+        assert_eq!(names(&db), ["t"]);
+        db.execute_batch("BEGIN; CREATE TABLE u (id INTEGER PRIMARY KEY)").expect("a plain declaration");
+        assert_eq!(names(&db), ["t", "u"]);
+        db.execute_batch("ROLLBACK; CREATE TABLE v (id INTEGER PRIMARY KEY)").expect("a plain declaration");
+        assert_eq!(names(&db), ["t", "v"], "the number of the schema is what it was with u");
+        // A trigger that cannot run stands in the way only where triggers are on.
+        db.execute_batch("CREATE TRIGGER g AFTER INSERT ON v BEGIN SELECT only_the_apps(); END").expect("a plain declaration");
+        assert_eq!(names(&db), ["t"]);
+        crate::connection::triggers_off(&db).expect("a flag");
+        assert_eq!(names(&db), ["t", "v"]);
+    }
 }
