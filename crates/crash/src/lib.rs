@@ -17,7 +17,7 @@ use scripts::Script;
 pub const FULL: Effort = Effort { cuts: usize::MAX, faults: usize::MAX, deep: 0 };
 
 /// What the tests play.
-pub const SHORT: Effort = Effort { cuts: 120, faults: 8, deep: 2 };
+pub const SHORT: Effort = Effort { cuts: 60, faults: 4, deep: 2 };
 
 /// Plays one script.
 pub fn run(script: Script, effort: Effort) -> Tally {

@@ -1,13 +1,19 @@
 //! Plays crash points and prints a table: script, operations, states, failures, seconds.
 //!
 //! `cargo run --release -p mainstem-crash` plays all of them; names choose scripts; `--short` plays the sample that the tests
-//! play, `--deep N` cuts N recoveries of each script as well. Ends with 1 where something is wrong.
+//! play, `--deep N` cuts N recoveries of each script as well, `--seconds N` begins no script after that, and `--table FILE`
+//! writes the table to a file too. Ends with 1 where something is wrong.
 #![allow(clippy::print_stdout, reason = "a table is what it is for")]
-use mainstem_crash::play::{Effort, Tally};
+mod table;
+
+use mainstem_crash::play::Effort;
 use mainstem_crash::scripts::{self, Script};
 use mainstem_crash::{FULL, SHORT, run};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use table::Played;
 
 /// Failures shown of a script.
 const SHOWN: usize = 8;
@@ -17,66 +23,63 @@ fn now() -> std::time::Instant {
     std::time::Instant::now()
 }
 
-fn main() {
-    let (mut effort, mut names, mut arguments) = (FULL, Vec::new(), std::env::args().skip(1));
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--short" => effort = SHORT,
-            "--deep" => effort.deep = arguments.next().and_then(|n| n.parse().ok()).expect("--deep is followed by a number"),
-            _ => names.push(argument),
-        }
-    }
-    let scripts: Vec<Script> = scripts::all().into_iter().filter(|s| names.is_empty() || names.iter().any(|n| n == s.name)).collect();
-    assert!(!scripts.is_empty(), "there is no script of that name");
-    println!(
-        "{:<28}{:>11}{:>9}{:>9}{:>10}{:>8}{:>8}{:>10}{:>9}",
-        "script", "operations", "cuts", "states", "contents", "faults", "deep", "failures", "seconds"
-    );
-    let total = play(&scripts, effort);
-    if !total.failures.is_empty() {
-        std::process::exit(1);
-    }
+/// What is asked for.
+struct Wanted {
+    effort: Effort,
+    names: Vec<String>,
+    limit: Option<Duration>,
+    file: Option<PathBuf>,
 }
 
-/// Plays scripts on as many threads as there are processors.
-fn play(scripts: &[Script], effort: Effort) -> Tally {
-    let (next, total, start) = (AtomicUsize::new(0), Mutex::new(Tally::default()), now());
+fn wanted() -> Wanted {
+    let (mut wanted, mut arguments) = (Wanted { effort: FULL, names: Vec::new(), limit: None, file: None }, std::env::args().skip(1));
+    while let Some(argument) = arguments.next() {
+        let number = |text: Option<String>| text.and_then(|n| n.parse().ok()).expect("a number follows");
+        match argument.as_str() {
+            "--short" => wanted.effort = SHORT,
+            "--deep" => wanted.effort.deep = number(arguments.next()),
+            "--seconds" => wanted.limit = Some(Duration::from_secs(number(arguments.next()) as u64)),
+            "--table" => wanted.file = Some(arguments.next().expect("--table is followed by a file").into()),
+            _ => wanted.names.push(argument),
+        }
+    }
+    wanted
+}
+
+fn main() {
+    let Wanted { effort, names, limit, file } = wanted();
+    let scripts: Vec<Script> = scripts::all().into_iter().filter(|s| names.is_empty() || names.iter().any(|n| n == s.name)).collect();
+    assert!(!scripts.is_empty(), "there is no script of that name");
+    println!("{}", table::HEAD);
+    let played = play(&scripts, effort, limit);
+    println!("{}", table::all(&played).line());
+    if let Some(file) = file {
+        std::fs::write(&file, table::document(&played, effort)).expect("the table can be written");
+    }
+    let is_whole = played.iter().all(|p| p.tally.as_ref().is_none_or(|tally| tally.failures.is_empty()));
+    std::process::exit(i32::from(!is_whole));
+}
+
+/// Plays scripts on as many threads as there are processors; those are not played that would begin after the limit.
+fn play(scripts: &[Script], effort: Effort, limit: Option<Duration>) -> Vec<Played> {
+    let (next, start) = (AtomicUsize::new(0), now());
+    let all = Mutex::new(scripts.iter().map(|s| Played::not(s.name)).collect::<Vec<Played>>());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while let Some(script) = scripts.get(next.fetch_add(1, Ordering::SeqCst)) {
+                loop {
+                    let at = next.fetch_add(1, Ordering::SeqCst);
+                    let Some(script) = scripts.get(at).filter(|_| limit.is_none_or(|limit| start.elapsed() < limit)) else { break };
                     let begin = now();
                     let tally = run(*script, effort);
-                    let mut total = total.lock().expect("no thread panics while it prints");
-                    line(script.name, &tally, begin.elapsed().as_secs_f64());
-                    for failure in tally.failures.iter().take(SHOWN) {
-                        println!("  {failure}");
-                    }
-                    *total = sum(&total, &tally);
+                    let played = Played { name: script.name, tally: Some(tally), seconds: begin.elapsed().as_secs_f64() };
+                    println!("{}", played.line());
+                    played.failures().iter().take(SHOWN).for_each(|failure| println!("  {failure}"));
+                    all.lock().expect("no thread panics while it holds the lock")[at] = played;
                 }
             });
         }
     });
-    let total = total.into_inner().expect("no thread panics while it prints");
-    line("all", &total, start.elapsed().as_secs_f64());
-    total
-}
-
-fn line(name: &str, tally: &Tally, seconds: f64) {
-    let Tally { operations, cuts, states, contents, faults, deep, failures } = tally;
-    let wrong = failures.len();
-    println!("{name:<28}{operations:>11}{cuts:>9}{states:>9}{contents:>10}{faults:>8}{deep:>8}{wrong:>10}{seconds:>9.1}");
-}
-
-fn sum(one: &Tally, other: &Tally) -> Tally {
-    Tally {
-        operations: one.operations + other.operations,
-        cuts: one.cuts + other.cuts,
-        states: one.states + other.states,
-        contents: one.contents + other.contents,
-        faults: one.faults + other.faults,
-        deep: one.deep + other.deep,
-        failures: one.failures.iter().chain(&other.failures).cloned().collect(),
-    }
+    all.into_inner().expect("no thread panics while it holds the lock")
 }

@@ -364,12 +364,10 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         }
         self.settle()?;
         self.settle_circles()?;
-        let (done, clashes) = self.writer.finish(self.ground)?;
-        for write in &done {
-            self.done(write)?;
-        }
-        for (write, what) in clashes {
-            self.refused(&write, ConflictKind::Unique, what)?;
+        // A row that gets in over another may be the parent that one waits for.
+        while self.settle_clashes()? {
+            self.settle()?;
+            self.settle_circles()?;
         }
         for orphan in std::mem::take(&mut self.orphans) {
             let table = self.lanes[orphan.lane].table.ok_or_else(|| Error::internal("an orphan has no table"))?;
@@ -402,6 +400,19 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 return Ok(());
             }
         }
+    }
+
+    /// What unique indexes stood against is exchanged, or a conflict. True where there was any.
+    fn settle_clashes(&mut self) -> Result<bool> {
+        let (done, clashes) = self.writer.finish(self.ground)?;
+        for write in &done {
+            self.done(write)?;
+        }
+        let is_any = !done.is_empty() || !clashes.is_empty();
+        for (write, what) in clashes {
+            self.refused(&write, ConflictKind::Unique, what)?;
+        }
+        Ok(is_any)
     }
 
     /// Rows that are each other's parents: those whose parents are all there or among themselves go in together.

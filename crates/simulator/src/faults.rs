@@ -64,8 +64,8 @@ impl World {
 
     fn close_all(&mut self) {
         self.primary = None;
-        self.primary_place.db = None;
-        self.copies.iter_mut().for_each(|copy| copy.place.db = None);
+        self.primary_place.close();
+        self.copies.iter_mut().for_each(|copy| copy.place.close());
     }
 
     /// Reads every file again, and notes what was cut short and happened all the same.

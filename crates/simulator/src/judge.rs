@@ -48,7 +48,7 @@ impl World {
             self.tally.check(Invariant::Reconciled);
             self.copies[who].has_unseen = false;
         }
-        let report = sync::sync(&mut replica, self.serve()?, &actor, &mut quiet).map_err(|e| unexpected("sync", &e))?;
+        let report = sync::sync(&mut *replica, self.serve()?, &actor, &mut quiet).map_err(|e| unexpected("sync", &e))?;
         self.record(format!("{report:?}"));
         if is_last {
             self.tally.check(Invariant::Rest);

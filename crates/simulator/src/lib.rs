@@ -10,6 +10,7 @@ pub mod hunt;
 pub mod image;
 mod judge;
 mod ledger_view;
+mod lent;
 mod machine;
 mod model;
 mod oddities;

@@ -42,7 +42,7 @@ impl World {
         let actor = self.copies[who].actor.clone();
         let mut wire = Wire { at: 0, loss: Loss::Request, calls: 0 };
         let mut between = Between::new(self.serve()?, |moment| wire.meddle(moment));
-        let done = sync::push(&mut replica, &mut between, &actor, &mut quiet);
+        let done = sync::push(&mut *replica, &mut between, &actor, &mut quiet);
         self.record(format!("{:?}", done.as_ref().map_err(|e| e.code)));
         let is_told = done.is_ok();
         self.met(done)?;

@@ -8,18 +8,20 @@ pub fn remake(dice: &Dice, spec: &Spec, keeps_links: bool) -> Vec<Statement> {
     let name = spec.name;
     let lines = match dice.below(8) {
         0 => vec![format!("DROP TABLE {name}")],
-        1..=3 if !spec.extras.is_empty() => spec.extras.iter().flat_map(|sql| made_again(sql)).collect(),
-        1 => vec![format!("ALTER TABLE {name} ADD COLUMN late DEFAULT 'late'"), format!("UPDATE {name} SET late = 5")],
+        1 | 2 => vec![format!("ALTER TABLE {name} ADD COLUMN late DEFAULT 'late'"), format!("UPDATE {name} SET late = 5")],
         _ => rebuilt(spec, keeps_links),
     };
     lines.into_iter().map(Statement::plain).collect()
 }
 
-/// A trigger, view or index made again is younger than all others, ours included: it fires first.
-fn made_again(sql: &str) -> [String; 2] {
-    let mut words = sql.split_whitespace().skip(1).filter(|word| *word != "UNIQUE");
-    let (kind, name) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    [format!("DROP {kind} IF EXISTS {name}"), sql.to_owned()]
+/// A table's triggers, views and indexes made again: they are younger than all others then, ours included, and fire first.
+pub fn made_again(spec: &Spec) -> Vec<Statement> {
+    let lines = spec.extras.iter().flat_map(|sql| {
+        let mut words = sql.split_whitespace().skip(1).filter(|word| *word != "UNIQUE");
+        let (kind, name) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        [format!("DROP {kind} IF EXISTS {name}"), (*sql).to_owned()]
+    });
+    lines.map(Statement::plain).collect()
 }
 
 /// The twelve steps, as Django and Alembic do them: made anew under another name, filled, and put in its place.

@@ -1,5 +1,5 @@
 //! What happens, one event at a time.
-use crate::image::Image;
+use crate::image::{Image, words_of};
 use crate::tally::{Invariant, Situation, Verdict, Wrong};
 use crate::tape::{ClockFault, Delivery, Event, Loss, Tape};
 use crate::wire::Wire;
@@ -152,11 +152,11 @@ impl World {
             let outbox = world.outbox(&mut replica)?;
             let actor = world.copies[who].actor.clone();
             let done = match loss {
-                None => how(&mut replica, world.serve()?, &actor, &mut quiet),
+                None => how(&mut *replica, world.serve()?, &actor, &mut quiet),
                 Some((at, loss)) => {
                     let mut wire = Wire { at, loss, calls: 0 };
                     let mut between = Between::new(world.serve()?, |moment| wire.meddle(moment));
-                    let done = how(&mut replica, &mut between, &actor, &mut quiet);
+                    let done = how(&mut *replica, &mut between, &actor, &mut quiet);
                     if wire.calls > at {
                         world.count_loss(loss);
                     }
@@ -263,7 +263,8 @@ impl World {
         match replica.receive(pull) {
             Err(e) if e.code == "drift" => {
                 let primary = self.serve()?;
-                replica.reconcile(primary, &mut quiet).map(drop).map_err(|e| unexpected("a small pull", &e))
+                replica.reconcile(primary, &mut quiet).map_err(|e| unexpected("a small pull", &e))?;
+                replica.receive(pull).map(drop).map_err(|e| unexpected("a small pull", &e))
             }
             received => received.map(drop).map_err(|e| unexpected("a small pull", &e)),
         }
@@ -436,8 +437,9 @@ impl World {
     fn file(&mut self, event: &Event) -> Verdict {
         let (Event::Copy(who) | Event::Keep(who) | Event::Rewind(who) | Event::Swap(who)) = event else { return Ok(()) };
         let who = *who;
+        let unsent = self.unsent_words(who)?;
         // The programs are closed meanwhile: a file is copied whole, with nothing left beside it.
-        self.copies[who].place.db = None;
+        self.copies[who].place.close();
         let path = self.copies[who].place.path.clone();
         let copied = |from: &std::path::Path, to: &std::path::Path| {
             std::fs::copy(from, to).map(drop).map_err(|e| Wrong::new(Invariant::Calm, format!("the harness cannot copy: {e}")))
@@ -447,6 +449,7 @@ impl World {
                 let number = self.copies.len();
                 let to = self.fresh_path();
                 copied(&path, &to)?;
+                self.model.traces.double(&unsent);
                 self.tally.reach(Situation::ClonedFile);
                 self.tally.fault("file copied");
                 let machine = crate::machine::Machine::new(self.true_ms, 0, self.seed, number as u64);
@@ -458,6 +461,7 @@ impl World {
                     place,
                     actor,
                     kept: None,
+                    kept_unsent: BTreeSet::new(),
                     since_kept,
                     taken_since_kept: BTreeSet::new(),
                     committed: None,
@@ -469,7 +473,7 @@ impl World {
                 let kept = self.fresh_path();
                 copied(&path, &kept)?;
                 let copy = &mut self.copies[who];
-                copy.kept = Some(kept);
+                (copy.kept, copy.kept_unsent) = (Some(kept), unsent);
                 copy.since_kept.clear();
                 copy.taken_since_kept.clear();
             }
@@ -500,11 +504,19 @@ impl World {
         let copy = &mut self.copies[who];
         let lost = std::mem::take(&mut copy.since_kept);
         let taken = std::mem::take(&mut copy.taken_since_kept);
+        let unsent = copy.kept_unsent.clone();
         copy.version = 0;
         copy.place.image = None::<Image>;
         copy.committed = None;
         copy.has_unseen = true;
         self.model.gone.extend(lost);
         self.model.traces.forget_taken(&taken);
+        self.model.traces.double(&unsent);
+    }
+
+    /// Words in a copy's file that the primary does not have.
+    fn unsent_words(&mut self, who: usize) -> Verdict<BTreeSet<u64>> {
+        let image = self.copies[who].place.read(self.keeps_links)?;
+        Ok(&words_of(&image) - &words_of(&self.primary_image()?))
     }
 }

@@ -44,8 +44,11 @@ pub struct Traces {
     /// What a link of a row was ever meant for.
     meant: BTreeMap<(usize, Life), BTreeSet<Life>>,
     deleted: BTreeSet<(String, Key)>,
-    /// Words that somebody took away who saw them, and nobody wrote again.
-    taken: BTreeSet<u64>,
+    /// Words that somebody took away who saw them, and nobody wrote again, each with the table it was taken from: somebody else
+    /// may have carried it to another meanwhile.
+    taken: BTreeSet<(u64, String)>,
+    /// Words that two files hold as work of their own, because one is a copy of the other.
+    doubled: BTreeSet<u64>,
 }
 
 /// The words that conflicts tell of.
@@ -96,8 +99,13 @@ impl Traces {
 
     /// Notes what a session did.
     pub fn note(&mut self, before: &Image, after: &Image, written: &BTreeSet<u64>, gone: &BTreeSet<u64>) {
-        self.taken.extend(gone);
-        self.taken.retain(|word| !written.contains(word));
+        for (name, was) in before {
+            let is_changed = |key: &Key, row: &Row| after.get(name).and_then(|now| now.rows.get(key)) != Some(row);
+            for (_, row) in was.rows.iter().filter(|(key, row)| is_changed(key, row)) {
+                self.taken.extend(words_in(row).intersection(gone).map(|word| (*word, name.clone())));
+            }
+        }
+        self.taken.retain(|(word, _)| !written.contains(word) && !self.doubled.contains(word));
         for (name, now) in after {
             let was = before.get(name);
             for (key, row) in &now.rows {
@@ -154,7 +162,13 @@ impl Traces {
 
     /// A copy went back in time: what was taken away there since may be there again.
     pub fn forget_taken(&mut self, words: &BTreeSet<u64>) {
-        self.taken.retain(|word| !words.contains(word));
+        self.taken.retain(|(word, _)| !words.contains(word));
+    }
+
+    /// Work that was not sent is in two files from now on: each may send it, whatever becomes of it in the other.
+    pub fn double(&mut self, words: &BTreeSet<u64>) {
+        self.forget_taken(words);
+        self.doubled.extend(words);
     }
 
     /// Judges the rows at the end.
@@ -167,7 +181,7 @@ impl Traces {
             for (key, row) in &held.rows {
                 let found = words_in(row);
                 tally.check(Invariant::Causal);
-                let is_back = |word: &&u64| self.taken.contains(word) && !claimed.contains(word);
+                let is_back = |word: &&u64| self.taken.contains(&(**word, name.clone())) && !claimed.contains(word);
                 if let Some(word) = found.iter().find(is_back).filter(|_| self.is_still && !may_come_back) {
                     let why = format!("came back: word {word} in {name} {key:?}, which somebody took away, without a conflict");
                     return Err(Wrong::new(Invariant::Causal, why));

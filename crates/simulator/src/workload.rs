@@ -1,7 +1,7 @@
 //! Makes tapes from seeds: what programs do, and when, and what goes wrong meanwhile.
 use crate::dice::Dice;
 use crate::features::Features;
-use crate::remake::remake;
+use crate::remake::{made_again, remake};
 use crate::tables::{Kind, Spec};
 use crate::tape::{ClockFault, Datum, Delivery, DiskFault, Event, Loss, Manner, Session, Setup, Statement, Tape};
 use crate::values::{Draft, Values};
@@ -206,7 +206,8 @@ impl Making<'_> {
         };
         let is_remaking = who.is_some() && self.dice.permille(features.remake);
         let statements = if is_remaking { remake(self.dice, self.spec(), features.keeps_links) } else { self.work() };
-        Session { who, manner, statements }
+        let again = if self.dice.permille(30) { made_again(self.spec()) } else { Vec::new() };
+        Session { who, manner, statements: again.into_iter().chain(statements).collect() }
     }
 
     fn who(&self) -> usize {

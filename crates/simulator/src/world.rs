@@ -3,6 +3,7 @@
 //! Invariant: one thing happens at a time, in the order of the tape; nothing here depends on threads, on the order of a
 //! hash map, or on the real clock.
 use crate::image::{self, Image, Tables};
+use crate::lent::{Home, Lent};
 use crate::machine::{MORNING, Machine};
 use crate::model::Model;
 use crate::program;
@@ -28,6 +29,9 @@ use std::sync::Arc;
 /// Replicas at most, copies and clones included.
 pub const COPIES_MAX: usize = 10;
 
+/// One command in so many opens its file anew.
+const FRESH_EVERY: u64 = 4;
+
 /// A file that programs write to: a replica's, or the primary's.
 pub struct Place {
     /// Where it is.
@@ -36,6 +40,8 @@ pub struct Place {
     pub machine: Arc<Machine>,
     /// The programs' connection.
     pub db: Option<Connection>,
+    /// The replica, where it stayed open.
+    pub(crate) home: Home,
     pub(crate) tables: Tables,
     pub(crate) image: Option<Image>,
     pub(crate) manner: Option<crate::tape::Manner>,
@@ -53,6 +59,8 @@ pub struct Copy {
     pub actor: String,
     /// The file as it was kept.
     pub kept: Option<PathBuf>,
+    /// Words in the file as it was kept that the primary did not have then.
+    pub kept_unsent: BTreeSet<u64>,
     /// Words written here since the file was kept.
     pub since_kept: BTreeSet<u64>,
     /// Words taken away here since then.
@@ -108,6 +116,8 @@ pub struct World {
     /// The last sequence number accepted from each replica.
     pub(crate) sequences: BTreeMap<ReplicaId, u64>,
     files: u64,
+    /// Commands that were given a replica.
+    lent: u64,
 }
 
 /// Progress that nobody watches.
@@ -138,7 +148,23 @@ pub fn scratch() -> tempfile::TempDir {
 
 impl Place {
     pub(crate) fn new(path: PathBuf, machine: Arc<Machine>) -> Place {
-        Place { path, machine, db: None, tables: Tables::default(), image: None, manner: None, log_last: None, is_synced: false }
+        Place {
+            path,
+            machine,
+            db: None,
+            home: Home::default(),
+            tables: Tables::default(),
+            image: None,
+            manner: None,
+            log_last: None,
+            is_synced: false,
+        }
+    }
+
+    /// Closes what is open, before something is done to the file itself.
+    pub(crate) fn close(&mut self) {
+        self.db = None;
+        *self.home.borrow_mut() = None;
     }
 
     /// The programs' connection.
@@ -149,6 +175,8 @@ impl Place {
             let synced = if self.is_synced { "EXTRA" } else { "OFF" };
             db.execute_batch(&format!("PRAGMA synchronous = {synced}; PRAGMA foreign_keys = {is_on}")).map_err(unreadable)?;
             if let Some(journal) = journal {
+                // A journal is changed where nobody else has the file open.
+                *self.home.borrow_mut() = None;
                 db.query_row(&format!("PRAGMA journal_mode = {journal}"), [], |_| Ok(())).map_err(unreadable)?;
             }
             db.set_prepared_statement_cache_capacity(400);
@@ -204,6 +232,7 @@ impl World {
             accepted: BTreeSet::new(),
             sequences: BTreeMap::new(),
             files: 0,
+            lent: 0,
             folder,
         };
         world.found(tape)?;
@@ -220,6 +249,7 @@ impl World {
             place,
             actor: "a0".into(),
             kept: None,
+            kept_unsent: BTreeSet::new(),
             since_kept: BTreeSet::new(),
             taken_since_kept: BTreeSet::new(),
             committed: None,
@@ -323,13 +353,22 @@ impl World {
         Ok(&mut **self.primary.as_mut().expect("it was just opened"))
     }
 
-    /// A replica, opened as a command opens it.
-    pub(crate) fn replica(&mut self, who: usize) -> Verdict<SqliteReplica> {
-        let copy = &self.copies[who];
-        let replica = SqliteReplica::open(&copy.place.path, copy.place.machine.clone()).map_err(|e| unexpected("open", &e))?;
+    /// A replica, opened as a command opens it, or open still from an earlier one.
+    pub(crate) fn replica(&mut self, who: usize) -> Verdict<Lent> {
+        let fail = |e: Error| unexpected("open", &e);
+        self.lent += 1;
+        let place = &self.copies[who].place;
+        let kept = place.home.borrow_mut().take().filter(|_| self.lent % FRESH_EVERY != 0);
+        let replica = match kept {
+            Some(mut replica) => replica.look_again().map(|()| replica).map_err(fail)?,
+            None => SqliteReplica::open(&place.path, place.machine.clone()).map_err(fail)?,
+        };
         self.tally.check(Invariant::Triggers);
-        let triggers = replica.capture_triggers().map_err(|e| unexpected("open", &e))?;
-        if triggers == 0 { Err(Wrong::new(Invariant::Triggers, format!("no capture: replica {who}"))) } else { Ok(replica) }
+        let triggers = replica.capture_triggers().map_err(fail)?;
+        if triggers == 0 {
+            return Err(Wrong::new(Invariant::Triggers, format!("no capture: replica {who}")));
+        }
+        Ok(Lent::new(replica, &place.home))
     }
 
     /// A new replica from the primary.
@@ -350,6 +389,7 @@ impl World {
             place,
             actor,
             kept: None,
+            kept_unsent: BTreeSet::new(),
             since_kept: BTreeSet::new(),
             taken_since_kept: BTreeSet::new(),
             committed: Some(image),

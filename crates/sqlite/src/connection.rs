@@ -8,7 +8,7 @@ use mainstem::core::ErrorKind;
 use mainstem::core::planted::{self, Bug};
 use mainstem::{Error, Result};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Params, Row};
 use rustix::fs::Access;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -154,13 +154,28 @@ pub fn begin_if_free(connection: &Connection) -> Result<bool> {
 pub fn begin_read(connection: &Connection) -> Result<()> {
     connection.execute_batch("BEGIN").on(connection)?;
     // BEGIN alone takes no snapshot; the first read does.
-    let pinned = connection.query_row("SELECT count(*) FROM (SELECT 1 FROM sqlite_schema LIMIT 1)", [], |_| Ok(()));
+    let pinned = one(connection, "SELECT count(*) FROM (SELECT 1 FROM sqlite_schema LIMIT 1)", [], |_| Ok(()));
     pinned.on(connection).inspect_err(|_| roll_back(connection))
+}
+
+/// Reads one row by a statement that the connection keeps prepared: for what is asked again and again.
+pub(crate) fn one<T>(
+    connection: &Connection,
+    sql: &str,
+    values: impl Params,
+    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    connection.prepare_cached(sql)?.query_row(values, read)
 }
 
 /// Commits.
 pub fn commit(connection: &Connection) -> Result<()> {
     connection.execute_batch("COMMIT").on(connection)
+}
+
+/// Ends a write transaction and begins another, where that bug is planted.
+pub fn begin_another(bug: Bug, connection: &Connection) -> Result<()> {
+    if planted::is(bug) { commit(connection).and_then(|()| begin_write(connection)) } else { Ok(()) }
 }
 
 /// Rolls back, where a transaction is open.

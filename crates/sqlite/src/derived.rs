@@ -3,10 +3,11 @@
 //! Invariant: only a declaration travels, never an index. What can be made again from rows is; the rest is empty on
 //! other copies and is named to the user.
 //! Invariant: a virtual table of any other module, or one that this SQLite cannot open, is refused by name.
-use crate::errors::{Explain, code_of, message_of};
+use crate::connection::one;
+use crate::errors::{Explain, is_refusal, message_of};
 use crate::sql::{first_bracket, is_internal, quote, user_name, words};
 use mainstem::{Error, Result};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, ffi};
+use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
 
 const SEARCH: &[&str] = &["fts3", "fts4", "fts5"];
@@ -110,14 +111,18 @@ fn content(module: &str, arguments: &[&str]) -> Result<Content> {
 }
 
 /// Why a virtual table of the user's cannot travel at all; none where it can.
-pub(crate) fn refusal(conn: &Connection, name: &str, sql: &str) -> Option<(String, String)> {
+pub(crate) fn refusal(conn: &Connection, name: &str, sql: &str) -> Result<Option<(String, String)>> {
     if Virtual::declared(sql).is_err() {
         let hint = "let your program make it on every copy; only fts3, fts4, fts5 and rtree travel";
-        return Some(("it is a virtual table, which no trigger can watch".into(), hint.into()));
+        return Ok(Some(("it is a virtual table, which no trigger can watch".into(), hint.into())));
     }
-    let failed = conn.prepare(&format!("SELECT * FROM main.{}", quote(name))).err()?;
+    let failed = match conn.prepare(&format!("SELECT * FROM main.{}", quote(name))) {
+        Err(error) if is_refusal(&error) => error,
+        opened => return opened.on(conn).map(|_| None),
+    };
     let said = message_of(&failed).unwrap_or("no reason given");
-    Some((format!("SQLite alone cannot open this virtual table: {said}"), "let your program make it on every copy".into()))
+    let hint = "let your program make it on every copy";
+    Ok(Some((format!("SQLite alone cannot open this virtual table: {said}"), hint.into())))
 }
 
 /// The virtual tables of a file that travel.
@@ -145,7 +150,7 @@ pub(crate) fn rebuild(conn: &Connection, stale: &Stale<'_>) -> Result<Vec<(Strin
     for index in all(conn)? {
         let Content::From(source) = &index.content else { continue };
         let sql = "SELECT type FROM main.sqlite_schema WHERE name = ?1 COLLATE NOCASE AND type IN ('table', 'view')";
-        let kind: Option<String> = conn.query_row(sql, [source], |r| r.get(0)).optional().on(conn)?;
+        let kind: Option<String> = one(conn, sql, [source], |r| r.get(0)).optional().on(conn)?;
         // Without its source there is nothing to make it from, and nothing that a search in it could show.
         let Some(kind) = kind else { continue };
         let is_stale = match stale {
@@ -166,9 +171,7 @@ fn rebuild_one(conn: &Connection, name: &str) -> Result<std::result::Result<(), 
     let outcome = match done {
         Ok(_) => Ok(()),
         Err(error) => {
-            let code = code_of(&error);
-            let is_its_own = code.is_some_and(|c| c.code == ErrorCode::Unknown || c.extended_code == ffi::SQLITE_CORRUPT_VTAB);
-            if !is_its_own {
+            if !is_refusal(&error) {
                 return Err(error).on(conn);
             }
             conn.execute_batch("ROLLBACK TO mainstem_rebuild").on(conn)?;
@@ -185,15 +188,17 @@ pub(crate) fn is_expendable(conn: &Connection, name: &str, sql: &str) -> Result<
         return Ok(true);
     }
     let found = conn.prepare(&format!("SELECT 1 FROM main.{} LIMIT 1", quote(name)));
-    // One that cannot be read may hold anything.
-    let has_rows = found.and_then(|mut statement| statement.exists([]));
-    Ok(matches!(has_rows, Ok(false)))
+    match found.and_then(|mut statement| statement.exists([])) {
+        // One that this SQLite cannot read may hold anything.
+        Err(error) if is_refusal(&error) => Ok(false),
+        has_rows => has_rows.on(conn).map(|has_rows| !has_rows),
+    }
 }
 
 /// True for a table without a key, which travels as a declaration only.
 pub(crate) fn is_keyless(conn: &Connection, name: &str) -> Result<bool> {
     let sql = "SELECT count(*) = 0 FROM pragma_table_info(?1, 'main') WHERE pk > 0";
-    let has_no_key: bool = conn.query_row(sql, [name], |r| r.get(0)).on(conn)?;
+    let has_no_key: bool = one(conn, sql, [name], |r| r.get(0)).on(conn)?;
     Ok(has_no_key && !is_internal(name))
 }
 

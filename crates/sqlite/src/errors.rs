@@ -83,6 +83,12 @@ pub(crate) fn message_of(error: &rusqlite::Error) -> Option<&str> {
     }
 }
 
+/// True where SQLite says no to a statement, or a virtual table to its use; false where it could not ask: the disk failed,
+/// it is full, another program has the lock.
+pub(crate) fn is_refusal(error: &rusqlite::Error) -> bool {
+    code_of(error).is_some_and(|code| code.code == ErrorCode::Unknown || code.extended_code == ffi::SQLITE_CORRUPT_VTAB)
+}
+
 /// The name by which messages call a connection's database.
 pub(crate) fn name_of(connection: &Connection) -> String {
     match connection.path() {
@@ -110,4 +116,27 @@ fn duration(ms: u64) -> String {
 
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Runs something again and again, interrupted at each moment in turn, until it runs through; returns how often it was.
+#[cfg(test)]
+pub(crate) fn cut_short(connection: &mut Connection, mut run: impl FnMut(&Connection)) -> usize {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    for moment in 1.. {
+        let (asked, is_cut) = (AtomicUsize::new(0), Arc::new(AtomicBool::new(false)));
+        let told = is_cut.clone();
+        let cut = move || {
+            let is_now = asked.fetch_add(1, Ordering::Relaxed) + 1 == moment;
+            told.fetch_or(is_now, Ordering::Relaxed);
+            is_now
+        };
+        connection.progress_handler(1, Some(cut)).expect("it is open");
+        run(connection);
+        connection.progress_handler(0, None::<fn() -> bool>).expect("it is open");
+        if !is_cut.load(Ordering::Relaxed) {
+            return moment - 1;
+        }
+    }
+    unreachable!("it runs through at last")
 }

@@ -4,6 +4,7 @@
 //! come by push would leave that index behind. See docs/design/0004-virtual-tables.md.
 //! Invariant: what is kept follows renames and drops as SQLite itself would have it, rehearsed in memory.
 use crate::connection;
+use crate::connection::one;
 use crate::errors::Explain;
 use crate::schema;
 use crate::sql::words;
@@ -25,7 +26,7 @@ const ORDER: &[&str] = &["table", "virtual", "index", "view", "trigger"];
 /// What a primary keeps.
 pub(crate) fn read(conn: &Connection) -> Result<Vec<Object>> {
     let is_there = "SELECT EXISTS(SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'mainstem_kept')";
-    if !conn.query_row(is_there, [], |r| r.get(0)).on(conn)? {
+    if !one(conn, is_there, [], |r| r.get(0)).on(conn)? {
         return Ok(Vec::new());
     }
     let mut statement = conn.prepare_cached("SELECT kind, name, tbl, sql FROM mainstem_kept ORDER BY position").on(conn)?;

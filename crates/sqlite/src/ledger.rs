@@ -3,6 +3,7 @@
 //! Invariant: events are appended one after the other, each hash covering all before it; none is ever changed.
 //! Invariant: the other tables are folded from events and pages in the transaction that appends, and could be made
 //! again from them. A table's touches follow it when it is renamed and are set aside when it is dropped.
+use crate::connection::one;
 use crate::errors::Explain;
 use mainstem::core::change::{Change, Past, Shape};
 use mainstem::core::chronicle::{Chronicle, TableId};
@@ -72,13 +73,13 @@ pub fn complete(connection: &Connection) -> Result<()> {
 /// True where the ledger's tables are there.
 pub fn exists(connection: &Connection) -> Result<bool> {
     let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'mainstem_event'";
-    connection.query_row(sql, [], |row| row.get(0)).on(connection)
+    one(connection, sql, [], |row| row.get(0)).on(connection)
 }
 
 /// True where the ledger can tell which events began an epoch.
 pub fn has_epochs(connection: &Connection) -> Result<bool> {
     let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'mainstem_epoch'";
-    connection.query_row(sql, [], |row| row.get(0)).on(connection)
+    one(connection, sql, [], |row| row.get(0)).on(connection)
 }
 
 /// The ledger on a connection, inside a transaction of the caller's.

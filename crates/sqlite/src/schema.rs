@@ -2,8 +2,9 @@
 //!
 //! Invariant: everything of the user's in the main database is either in the schema or refused by name; what is inside a
 //! virtual table goes by that table's name. Attached and temporary objects belong to a connection, not to the file, and are not looked at.
+use crate::connection::one;
 use crate::derived::{self, Virtual};
-use crate::errors::Explain;
+use crate::errors::{Explain, is_refusal, message_of};
 use crate::sql::{is_internal, quote, quote_all, words};
 use mainstem::Result;
 use mainstem::core::planted::{self, Bug};
@@ -82,7 +83,7 @@ pub fn read(conn: &Connection) -> Result<ReadSchema> {
     let mut read = ReadSchema::default();
     for listed in listed(conn)? {
         let sql = "SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?1";
-        let sql: String = conn.query_row(sql, [&listed.name], |r| r.get(0)).on(conn)?;
+        let sql: String = one(conn, sql, [&listed.name], |r| r.get(0)).on(conn)?;
         let found = match listed.kind.as_str() {
             "virtual" => Err(virtual_refusal(conn, &listed.name, &sql)?),
             _ => table(conn, &listed, sql)?,
@@ -143,7 +144,7 @@ fn listed(conn: &Connection) -> Result<Vec<Listed>> {
 
 /// Why a virtual table is not tracked, and what to do.
 fn virtual_refusal(conn: &Connection, name: &str, sql: &str) -> Result<Unfit> {
-    match derived::refusal(conn, name, sql) {
+    match derived::refusal(conn, name, sql)? {
         Some(refused) => Ok(refused),
         None => Virtual::declared(sql).map(|declared| declared.told()),
     }
@@ -206,10 +207,10 @@ fn table(conn: &Connection, listed: &Listed, sql: String) -> Result<std::result:
         table.is_autoincrement |= is_autoincrement;
     }
     let has_key_index = "SELECT EXISTS(SELECT 1 FROM pragma_index_list(?1, 'main') WHERE origin = 'pk')";
-    let has_key_index: bool = conn.query_row(has_key_index, [name], |r| r.get(0)).on(conn)?;
+    let has_key_index: bool = one(conn, has_key_index, [name], |r| r.get(0)).on(conn)?;
     table.is_numbered = !table.is_without_rowid && !has_key_index;
     table.foreign_keys = foreign_keys(conn, &table)?;
-    Ok(writable(conn, &table).map(|()| table))
+    Ok(writable(conn, &table)?.map(|()| table))
 }
 
 /// Why a table with these columns cannot be tracked.
@@ -233,16 +234,17 @@ fn unfit(table: &Table) -> Option<Unfit> {
 }
 
 /// Whether this SQLite can write to the table at all: a collation or function that only the app has stands in the way.
-fn writable(conn: &Connection, table: &Table) -> std::result::Result<(), Unfit> {
+fn writable(conn: &Connection, table: &Table) -> Result<std::result::Result<(), Unfit>> {
     let names = quote_all(table.columns.iter().map(|c| c.name.as_str()));
     let values = vec!["NULL"; table.columns.len()].join(", ");
     let sql = format!("EXPLAIN INSERT INTO main.{} ({names}) VALUES ({values})", quote(&table.name));
-    let why = match conn.prepare(&sql) {
-        Ok(_) => return Ok(()),
-        Err(error) => crate::errors::message_of(&error).unwrap_or("it cannot be written").to_string(),
+    let refused = match conn.prepare(&sql) {
+        Err(error) if is_refusal(&error) => error,
+        prepared => return prepared.on(conn).map(|_| Ok(())),
     };
+    let why = message_of(&refused).unwrap_or("it cannot be written");
     let hint = "it needs a collation or function that only your program has; declare it without, or leave the table out";
-    Err((format!("SQLite alone cannot write to it: {why}"), hint.to_string()))
+    Ok(Err((format!("SQLite alone cannot write to it: {why}"), hint.to_string())))
 }
 
 fn foreign_keys(conn: &Connection, table: &Table) -> Result<Vec<ForeignKey>> {
@@ -297,10 +299,9 @@ fn declared_alone(conn: &Connection) -> Result<Vec<Object>> {
             "table" if derived::is_keyless(conn, &listed.name)? => "table",
             _ => continue,
         };
-        let sql: String = conn
-            .query_row("SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?1", [&listed.name], |r| r.get(0))
-            .on(conn)?;
-        if kind == "table" || derived::refusal(conn, &listed.name, &sql).is_none() {
+        let sql = "SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?1";
+        let sql: String = one(conn, sql, [&listed.name], |r| r.get(0)).on(conn)?;
+        if kind == "table" || derived::refusal(conn, &listed.name, &sql)?.is_none() {
             found.push(Object { kind: kind.into(), name: listed.name.clone(), table: listed.name, sql });
         }
     }
@@ -342,4 +343,27 @@ pub fn parents_first(tables: &[Table]) -> Vec<usize> {
         }
     }
     order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_that_is_cut_short_is_no_answer() {
+        let mut db = Connection::open_in_memory().expect("memory");
+        let declared = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT); CREATE TABLE keyless (a);
+                        CREATE VIRTUAL TABLE search USING fts5(a, content='t', content_rowid='id')";
+        db.execute_batch(declared).expect("plain declarations");
+        let told = read(&db).expect("plain declarations");
+        let cut_short = crate::errors::cut_short(&mut db, |db| {
+            if let Ok(found) = read(db) {
+                assert_eq!((found.schema, found.refused), (told.schema.clone(), told.refused.clone()));
+            }
+            if let Ok(is_empty) = derived::is_expendable(db, "keyless", "CREATE TABLE keyless (a)") {
+                assert!(is_empty);
+            }
+        });
+        assert!(cut_short > 10, "{cut_short}");
+    }
 }

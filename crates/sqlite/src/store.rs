@@ -2,7 +2,7 @@
 //!
 //! Invariant: our own connection fires no trigger, neither the user's nor those that notice what other programs
 //! write. A write transaction takes the lock when it begins; one that is dropped leaves nothing.
-use crate::connection::{begin_if_free, begin_read, begin_write, commit, roll_back, triggers_off};
+use crate::connection::{begin_if_free, begin_read, begin_write, commit, one, roll_back, triggers_off};
 use crate::derived::{self, Stale};
 use crate::errors::Explain;
 use crate::kept;
@@ -88,7 +88,7 @@ impl SqliteStore {
 
     /// The schema at the beginning of a transaction, read again only where it changed since the last.
     fn schema(&mut self) -> Result<Arc<Schema>> {
-        let version: i64 = self.connection.query_row("PRAGMA schema_version", [], |row| row.get(0)).on(&self.connection)?;
+        let version: i64 = one(&self.connection, "PRAGMA schema_version", [], |row| row.get(0)).on(&self.connection)?;
         let kept = kept::read(&self.connection)?;
         if let Some(known) = self.known.as_ref().filter(|known| known.version == version && known.kept == kept) {
             return Ok(known.schema.clone());

@@ -320,7 +320,7 @@ pub fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
 }
 
 /// What became of a write that SQLite did or refused.
-fn wrote(connection: &Connection, outcome: rusqlite::Result<usize>) -> Result<Wrote> {
+pub(crate) fn wrote(connection: &Connection, outcome: rusqlite::Result<usize>) -> Result<Wrote> {
     let error = match outcome {
         Ok(_) => return Ok(Wrote::Done),
         Err(error) => error,

@@ -5,9 +5,10 @@
 use crate::connection::QuotedLiterals;
 use crate::errors::Explain;
 use crate::sql::{created, first_bracket, quote, quote_all, renamed, words};
-use crate::tables::{bind, read_row};
+use crate::tables::{bind, read_row, wrote};
 use mainstem::core::schema::Table;
 use mainstem::core::value::{Row, Value};
+use mainstem::tables::Wrote;
 use mainstem::{Error, Result};
 use rusqlite::{Connection, Statement};
 
@@ -135,7 +136,7 @@ fn computed(connection: &Connection, table: &Table, copy: &str, sql: &str, row: 
     let insert = format!("INSERT OR ABORT INTO temp.{} ({names}) VALUES ({places})", quote(copy));
     let mut insert = connection.prepare_cached(&insert).on(connection)?;
     bind(&mut insert, row.iter()).on(connection)?;
-    if insert.raw_execute().is_err() {
+    if wrote(connection, insert.raw_execute())? != Wrote::Done {
         // The table itself refuses this row for another reason, so it displaces nobody.
         return Ok(None);
     }
@@ -191,4 +192,28 @@ fn condition(sql: &str) -> Result<Option<String>> {
 
 fn unreadable(index: &str) -> Error {
     Error::invalid(format!("the declaration of index {index} cannot be read"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_that_is_cut_short_is_no_answer() {
+        let mut db = Connection::open_in_memory().expect("memory");
+        db.execute_batch(
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, a); CREATE UNIQUE INDEX u ON t (lower(a)); INSERT INTO t VALUES (1, 'X')",
+        )
+        .expect("a plain table");
+        let schema = crate::schema::read(&db).expect("a plain table").schema;
+        let row = |id, a: &str| Row::from([Value::Integer(id), Value::Text(a.into())]);
+        let cut_short = crate::errors::cut_short(&mut db, |db| {
+            let Ok(mut indexes) = UniqueIndex::all(db, &schema.tables[0], "SELECT id, a FROM t") else { return };
+            let index = indexes.last_mut().expect("there is one");
+            if let Ok(holders) = index.holders(db, &schema.tables[0], &row(2, "x")) {
+                assert_eq!(holders, [row(1, "X")]);
+            }
+        });
+        assert!(cut_short > 10, "{cut_short}");
+    }
 }

@@ -259,3 +259,28 @@ fn a_table_that_comes_back_with_another_key_is_another_table() {
         assert_eq!(pair[1].sql("SELECT count(*) FROM person;"), "2\n", "{order:?}");
     }
 }
+
+/// What somebody added and did not send yet is there after a pull that changes the same table, and after many.
+#[test]
+fn a_pull_keeps_columns_and_tables_that_were_not_sent() {
+    let desk = Desk::new();
+    let members = found_from_sql(&desk, START, &["ada", "bob"]);
+    let pair = [&members[0], &members[1]];
+    pair[1].sql(
+        "ALTER TABLE person ADD COLUMN mail TEXT DEFAULT 'none'; UPDATE person SET mail = 'ben@b' WHERE id = 2;
+         CREATE TABLE visit (id INTEGER PRIMARY KEY, day TEXT); INSERT INTO visit VALUES (1, 'monday'); CREATE INDEX by_mail ON person (mail);",
+    );
+    for (column, town) in [("phone", "Trier"), ("age", "Mainz")] {
+        pair[0].sql(&format!("ALTER TABLE person ADD COLUMN {column} TEXT; UPDATE person SET town = '{town}' WHERE id = 1;"));
+        pair[0].sync();
+        let said = pair[1].run(&["pull"]);
+        assert_eq!(said.code, 0, "{said:?}");
+        assert_eq!(pair[1].sql("SELECT id, town, mail FROM person ORDER BY id;"), format!("1|{town}|none\n2|Bonn|ben@b\n3|Kiel|none\n"));
+        assert_eq!(pair[1].sql("SELECT * FROM visit;"), "1|monday\n");
+        pair[1].sql("UPDATE person SET mail = mail || '.' WHERE id = 3; UPDATE person SET mail = 'none' WHERE id = 3;");
+    }
+    until_quiet(&pair);
+    assert_together(&pair);
+    assert_eq!(pair[0].sql("SELECT id, town, mail FROM person ORDER BY id;"), "1|Mainz|none\n2|Bonn|ben@b\n3|Kiel|none\n");
+    assert!(pair[0].conflicts().is_empty());
+}

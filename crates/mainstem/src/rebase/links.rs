@@ -319,8 +319,17 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 self.effects.effect(self.ground, &self.schema, &effect)?;
                 continue;
             }
+            let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
+            // The conflict above tells of their first write of the row; what they wrote into it later goes with it as well.
+            if let Some(last) = touches[1..].iter().rfind(|touch| self.is_foreign(touch)) {
+                let child_table = &schema.tables[child];
+                let claim = Claim::Row(Some(image(child_table, &child_row)));
+                let theirs = Side { claim, stamp: stamp_of(last), actor: last.actor.to_string() };
+                let key = child_table.key_of(&child_row);
+                let conflict = self.link_conflict(child_table, &key, ours.clone(), theirs, rule, Choice::Ours, name);
+                self.out.conflicts.push(conflict);
+            }
             if !self.points_elsewhere_again((table, row), child, &child_row, &touches, change.at)? {
-                let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
                 self.remove_with_children(child, child_row, &(ours, rule), change.at, REVIVE_DEPTH_MAX)?;
             }
         }

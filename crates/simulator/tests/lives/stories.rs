@@ -250,3 +250,47 @@ fn a_row_that_came_unseen_and_was_seen_to_change_is_no_drift() {
         .then([Event::Sync(0)])
         .ends_well();
 }
+
+/// Two rows want one key that only differs in case; one of them gets another key, and both stay.
+#[test]
+fn a_clash_of_keys_is_answered_with_another_key() {
+    let schema = "CREATE TABLE tag(code TEXT PRIMARY KEY COLLATE NOCASE, note TEXT); INSERT INTO tag VALUES ('a', 'w1.')";
+    let story = Story::new(schema, &[])
+        .sql(0, "REPLACE INTO tag VALUES ('A', 'w2.')")
+        .direct("UPDATE tag SET note = 'w3.'")
+        .then([Event::Sync(0)])
+        .sql(0, "REPLACE INTO tag VALUES ('A', 'w4.')")
+        .then([Event::Resolve(0, 0, 4)]);
+    story.ends_well_both_ways();
+}
+
+/// A row that waits for its parent gets in where the parent does, though only over the row that had its unique value.
+#[test]
+fn a_child_gets_in_with_a_parent_that_wins_a_clash() {
+    let schema = "CREATE TABLE place(code TEXT PRIMARY KEY, u TEXT UNIQUE);
+        CREATE TABLE visit(id INTEGER PRIMARY KEY, place TEXT REFERENCES place(code), body TEXT)";
+    let story = Story::new(schema, &[])
+        .sql(0, "INSERT INTO place VALUES ('b', 'u'); INSERT INTO visit VALUES (1, 'b', 'w1.')")
+        .then([Event::Wait(5000)])
+        .direct("INSERT INTO place VALUES ('a', 'u')")
+        .then([Event::Pull(0)]);
+    assert_eq!(story.rows(&["place", "visit"]), [1, 1]);
+    story.sql(0, "REPLACE INTO place VALUES ('c', 'u')").ends_well();
+}
+
+/// A deletion that wins takes a child with it: all that was written into that one is kept in conflicts.
+#[test]
+fn a_deletion_that_wins_forgets_no_later_write() {
+    let schema = "CREATE TABLE place(code TEXT PRIMARY KEY);
+        CREATE TABLE visit(id INTEGER PRIMARY KEY, place TEXT REFERENCES place(code), body TEXT);
+        INSERT INTO place VALUES ('a')";
+    for order in [[0, 1], [1, 0]] {
+        Story::new(schema, &[("place.deletes", "delete-wins")])
+            .sql(1, "DELETE FROM place")
+            .sql(0, "INSERT INTO visit VALUES (9, 'a', 'w1.')")
+            .then([Event::Commit(0, false)])
+            .sql(0, "UPDATE visit SET body = body || 'w2.'")
+            .then(order.map(Event::Sync))
+            .ends_well();
+    }
+}

@@ -27,6 +27,7 @@ pub use record::{Done, adopt, has_records, is_installed, record, record_first, t
 pub use scan::{keyed, scan};
 pub(crate) use unique::row_number;
 
+use crate::connection::one;
 use crate::errors::Explain;
 use crate::sql::quote;
 use mainstem::Result;
@@ -82,7 +83,7 @@ pub(crate) fn declarations(conn: &Connection) -> Result<Vec<String>> {
 
 /// The sequence of the last record; zero where nothing was ever captured.
 pub fn end(conn: &Connection) -> Result<i64> {
-    conn.query_row(&format!("SELECT ifnull(max(seq), 0) FROM main.{LOG}"), [], |r| r.get(0)).on(conn)
+    one(conn, &format!("SELECT ifnull(max(seq), 0) FROM main.{LOG}"), [], |r| r.get(0)).on(conn)
 }
 
 /// Forgets the records up to and including a sequence. Later records never get a sequence that was used before.
@@ -96,7 +97,7 @@ pub fn clear(conn: &Connection, through: i64) -> Result<()> {
         }
         let unused = format!("is_current = 0 AND id NOT IN (SELECT DISTINCT t FROM main.{LOG})");
         let sql = "SELECT EXISTS(SELECT 1 FROM main.mainstem_capture WHERE is_current = 0)";
-        if conn.query_row(sql, [], |r| r.get(0)).on(conn)? {
+        if one(conn, sql, [], |r| r.get(0)).on(conn)? {
             conn.execute_batch(&format!(
                 "DELETE FROM main.mainstem_capture WHERE {unused};
                  DELETE FROM main.mainstem_capture_column WHERE capture NOT IN (SELECT id FROM main.mainstem_capture)"

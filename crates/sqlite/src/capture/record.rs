@@ -4,6 +4,7 @@
 use super::plan::{LOG, RECORD_WIDTH, op, slots};
 use super::registry;
 use super::scan::bound;
+use crate::connection::one;
 use crate::errors::Explain;
 use mainstem::core::schema::Table;
 use mainstem::core::value::{Key, Row, Value};
@@ -14,12 +15,12 @@ use rusqlite::{Connection, OptionalExtension};
 /// True where capture is installed in this file.
 pub fn is_installed(conn: &Connection) -> Result<bool> {
     let sql = "SELECT EXISTS(SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'mainstem_capture')";
-    conn.query_row(sql, [], |r| r.get(0)).on(conn)
+    one(conn, sql, [], |r| r.get(0)).on(conn)
 }
 
 /// True where anything was captured since the log was last cleared.
 pub fn has_records(conn: &Connection) -> Result<bool> {
-    conn.query_row(&format!("SELECT EXISTS(SELECT 1 FROM main.{LOG} WHERE t <> 0)"), [], |r| r.get(0)).on(conn)
+    one(conn, &format!("SELECT EXISTS(SELECT 1 FROM main.{LOG} WHERE t <> 0)"), [], |r| r.get(0)).on(conn)
 }
 
 /// The names of the tables that are tracked.
@@ -59,7 +60,7 @@ pub fn record(conn: &Connection, table: &Table, key: &Key, done: Done<'_>, at_ms
 /// Records what was done to a row, at an unknown time, before everything that is in the log.
 pub fn record_first(conn: &Connection, table: &Table, key: &Key, done: Done<'_>) -> Result<()> {
     let pieces = table.columns.len().div_ceil(RECORD_WIDTH) as i64;
-    let first: i64 = conn.query_row(&format!("SELECT ifnull(min(seq), 1) FROM main.{LOG}"), [], |r| r.get(0)).on(conn)?;
+    let first: i64 = one(conn, &format!("SELECT ifnull(min(seq), 1) FROM main.{LOG}"), [], |r| r.get(0)).on(conn)?;
     record_at(conn, table, key, done, 0, Some(first - pieces))
 }
 

@@ -190,14 +190,21 @@ fn with_value(ground: &mut ReplicaGround<'_>, table: usize, conflict: &Conflict,
         return Err(Error::invalid("the unique index has several columns")
             .hint(format!("mainstem resolve {:016x} --ours (or --theirs)", conflict.id)));
     };
+    // Under another key it is a row of its own: then only a row that is not there can get its place so.
+    let is_key = schema.tables[table].key.contains(&column);
     for claim in [&conflict.ours.claim, &conflict.theirs.claim] {
         let Claim::Row(Some(image)) = claim else { continue };
         let mut after = row_from(ground, table, image)?;
         let before = ground.get(table, &schema.tables[table].key_of(&after))?;
-        if before.as_ref() != Some(&after) {
-            after[column] = value.clone();
-            return Ok(vec![LocalEdit { table, before, after: Some(after) }]);
+        if before.as_ref() == Some(&after) || (is_key && before.is_some()) {
+            continue;
         }
+        after[column] = value.clone();
+        if is_key && ground.get(table, &schema.tables[table].key_of(&after))?.is_some() {
+            return Err(Error::new(ErrorKind::Conflict, "unique", format!("{} has a row of that key already", conflict.table))
+                .hint(format!("mainstem resolve {:016x} --value 'another value'", conflict.id)));
+        }
+        return Ok(vec![LocalEdit { table, before, after: Some(after) }]);
     }
     Err(Error::invalid("both rows are in their place already").hint("edit the row that shall change"))
 }

@@ -98,26 +98,24 @@ impl SqliteReplica {
     /// is a copy.
     pub fn open(path: &Path, around: Around) -> Result<SqliteReplica> {
         let db = connection::open_user(path)?;
-        if !storage::is_tracked(&db)? {
-            return Err(not_tracked(path));
-        }
-        let layout = storage::get::<i64>(&db, "layout")?.unwrap_or_default();
-        if layout != storage::LAYOUT {
-            return Err(Error::new(
-                ErrorKind::Invalid,
-                "layout",
-                format!("{} was written by another version of Mainstem (layout {layout})", display_name(path)),
-            )
-            .hint("use the version of Mainstem that wrote it, or a later one"));
-        }
+        check_layout(&db, path)?;
         past::create(&db)?;
         let mut replica = SqliteReplica { db, path: path.to_owned(), around, notices: Vec::new(), lock: None, may_delete_many: false };
-        replica.notice_copy()?;
-        replica.heal()?;
-        for (index, why) in storage::broken_indexes(&replica.db)? {
-            replica.notices.push(format!("search index {index} misses rows: it could not be made again ({why})"));
-        }
+        replica.look_again()?;
         Ok(replica)
+    }
+
+    /// Does all that opening does to a file that stayed open meanwhile, for programs that sync now and then: other
+    /// programs may have changed its schema, and with it what capture sees.
+    pub fn look_again(&mut self) -> Result<()> {
+        check_layout(&self.db, &self.path)?;
+        self.notices.clear();
+        self.notice_copy()?;
+        self.heal()?;
+        for (index, why) in storage::broken_indexes(&self.db)? {
+            self.notices.push(format!("search index {index} misses rows: it could not be made again ({why})"));
+        }
+        Ok(())
     }
 
     /// The right to push or pull, held until this value is dropped.
@@ -252,6 +250,19 @@ pub(crate) fn facts(db: &Connection, path: &Path) -> Result<Facts> {
     let known = known(db)?;
     let dataset = storage::get(db, "dataset")?.unwrap_or_default();
     Ok(Facts { dataset, lineage: known.map(|k| k.lineage), epoch: known.map(|k| k.epoch), version: base_version(db)? })
+}
+
+/// Refuses a file that is not tracked, or was by a version with other tables of its own.
+fn check_layout(db: &Connection, path: &Path) -> Result<()> {
+    if !storage::is_tracked(db)? {
+        return Err(not_tracked(path));
+    }
+    let layout = storage::get::<i64>(db, "layout")?.unwrap_or_default();
+    if layout == storage::LAYOUT {
+        return Ok(());
+    }
+    let message = format!("{} was written by another version of Mainstem (layout {layout})", display_name(path));
+    Err(Error::new(ErrorKind::Invalid, "layout", message).hint("use the version of Mainstem that wrote it, or a later one"))
 }
 
 fn not_tracked(path: &Path) -> Error {

@@ -1,4 +1,5 @@
 //! What a replica remembers in its own `mainstem_` tables, beside capture's log and the rows of the base version.
+use crate::connection::one;
 use crate::errors::Explain;
 use mainstem::core::change::{Change, Front, Resolution};
 use mainstem::core::conflict::Conflict;
@@ -44,7 +45,7 @@ pub fn create(db: &Connection) -> Result<()> {
 /// True where the file is tracked.
 pub fn is_tracked(db: &Connection) -> Result<bool> {
     let found: i64 =
-        db.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'mainstem_meta'", [], |r| r.get(0)).on(db)?;
+        one(db, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'mainstem_meta'", [], |r| r.get(0)).on(db)?;
     Ok(found > 0)
 }
 
@@ -330,7 +331,7 @@ pub fn conflicts(db: &Connection, open_only: bool) -> Result<Vec<Conflict>> {
 
 /// How many conflicts are open.
 pub fn conflicts_open(db: &Connection) -> Result<u64> {
-    db.query_row("SELECT count(*) FROM mainstem_conflict WHERE is_open", [], |r| r.get::<_, i64>(0)).on(db).map(|n| n as u64)
+    one(db, "SELECT count(*) FROM mainstem_conflict WHERE is_open", [], |r| r.get::<_, i64>(0)).on(db).map(|n| n as u64)
 }
 
 /// Notes a change that waits at the primary since a version.

@@ -105,10 +105,12 @@ impl Taking<'_> {
         let policy = policy_text::parse(&kept_policy(self.db)?)?;
         let primary = ReplicaId(front.header.lineage);
         let place = Place { head: self.version, version: self.version + 1, primary };
-        let mut rows_only = front.clone();
-        rows_only.schema.clear();
+        let mut laid = front.clone();
+        if !self.are_steps_undone {
+            laid.schema.clear();
+        }
         let mut pages = storage::StoredPages { db: self.db, front: front.clone(), next: 0 };
-        let outcome = rebase(&mut self.ground, &policy, &rows_only, &mut pages, place, &mut KeepBases(bases::Keeper::new(self.db)))?;
+        let outcome = rebase(&mut self.ground, &policy, &laid, &mut pages, place, &mut KeepBases(bases::Keeper::new(self.db)))?;
         let schema = self.ground.schema();
         let columns = |w: &Waiting| schema.tables[w.change.table].column_names();
         let absent = refused::without_parent(&schema, &outcome.conflicts, &outcome.waiting, &columns);
