@@ -20,8 +20,7 @@ def seen(conn, sql):
     except (sqlite3.Error, sqlite3.Warning) as e:
         outcome = [type(e).__name__, str(e), getattr(e, "sqlite_errorcode", None)]
     # 3.40 foresees that a number may be none only where it foresees another error, as it does with a trigger that calls a function.
-    is_unforeseen = outcome[2:] == [sqlite3.SQLITE_MISMATCH] and (" OR " in sql or sql.startswith("REPLACE"))
-    if is_unforeseen and conn.in_transaction:
+    if outcome[2:] == [sqlite3.SQLITE_MISMATCH] and conn.in_transaction:
         conn.execute("ROLLBACK")
     if sql == "VACUUM" or outcome[:1] and isinstance(outcome[0], str):
         conn.execute("INSERT OR REPLACE INTO temp.scratch VALUES (7)")
