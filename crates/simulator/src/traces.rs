@@ -47,9 +47,8 @@ pub struct Traces {
     /// Words that somebody took away who saw them, and nobody wrote again, each with the table it was taken from: somebody else
     /// may have carried it to another meanwhile.
     taken: BTreeSet<(u64, String)>,
-    /// Words that programs wrote into several cells, or that several files held before they were sent: who takes one away need
-    /// not have seen the others.
-    several: BTreeSet<u64>,
+    /// Words that two files hold as work of their own, because one is a copy of the other, and those of several cells.
+    doubled: BTreeSet<u64>,
 }
 
 /// The words that conflicts tell of.
@@ -106,14 +105,15 @@ impl Traces {
                 self.taken.extend(words_in(row).intersection(gone).map(|word| (*word, name.clone())));
             }
         }
-        self.taken.retain(|(word, _)| !written.contains(word) && !self.several.contains(word));
+        self.taken.retain(|(word, _)| !written.contains(word) && !self.doubled.contains(word));
+        let mut fresh = BTreeSet::new();
         for (name, now) in after {
             let was = before.get(name);
             for (key, row) in &now.rows {
                 let old = was.and_then(|was| was.rows.get(key));
                 if old != Some(row) {
                     let is_remade = old.is_none() && self.deleted.contains(&(name.clone(), key.clone()));
-                    self.note_row(old, row, is_remade);
+                    self.note_row(old, row, is_remade, &mut fresh);
                 }
             }
         }
@@ -126,8 +126,9 @@ impl Traces {
         }
     }
 
-    /// A row that is deleted and made again before a commit is one change of one row: it can be of any life.
-    fn note_row(&mut self, old: Option<&Row>, row: &Row, is_remade: bool) {
+    /// A row that is deleted and made again before a commit is one change of one row: it can be of any life. A word that a
+    /// session writes into several cells may stay in one and go from another.
+    fn note_row(&mut self, old: Option<&Row>, row: &Row, is_remade: bool, fresh: &mut BTreeSet<u64>) {
         let life = match old {
             None if is_remade => BTreeSet::from([ANY]),
             None => {
@@ -141,8 +142,10 @@ impl Traces {
             let mut found = BTreeSet::new();
             words(value, &mut found);
             for word in found.difference(&known) {
-                if self.of_word.contains_key(word) {
-                    self.several.insert(*word);
+                if !self.of_word.contains_key(word) {
+                    fresh.insert(*word);
+                } else if fresh.contains(word) {
+                    self.doubled.insert(*word);
                 }
                 self.of_word.entry(*word).or_default().extend(&life);
             }
@@ -176,7 +179,7 @@ impl Traces {
     /// Work that was not sent is in two files from now on: each may send it, whatever becomes of it in the other.
     pub fn double(&mut self, words: &BTreeSet<u64>) {
         self.forget_taken(words);
-        self.several.extend(words);
+        self.doubled.extend(words);
     }
 
     /// Judges the rows at the end.
@@ -189,8 +192,7 @@ impl Traces {
             for (key, row) in &held.rows {
                 let found = words_in(row);
                 tally.check(Invariant::Causal);
-                let is_back =
-                    |word: &&u64| self.taken.contains(&(**word, name.clone())) && !self.several.contains(word) && !claimed.contains(word);
+                let is_back = |word: &&u64| self.taken.contains(&(**word, name.clone())) && !claimed.contains(word);
                 if let Some(word) = found.iter().find(is_back).filter(|_| self.is_still && !may_come_back) {
                     let why = format!("came back: word {word} in {name} {key:?}, which somebody took away, without a conflict");
                     return Err(Wrong::new(Invariant::Causal, why));

@@ -251,6 +251,16 @@ fn a_row_that_came_unseen_and_was_seen_to_change_is_no_drift() {
         .ends_well();
 }
 
+/// A file that is copied has two authors from then on: what one takes away before it was sent, the other may keep.
+#[test]
+fn a_copied_file_keeps_what_the_other_takes_away() {
+    Story::new(TAGS, &[])
+        .sql(2, "INSERT INTO tag VALUES ('c', 'w9.')")
+        .then([Event::Copy(2)])
+        .sql(2, "DELETE FROM tag WHERE code = 'c'")
+        .ends_well();
+}
+
 /// Two rows want one key that only differs in case; one of them gets another key, and both stay.
 #[test]
 fn a_clash_of_keys_is_answered_with_another_key() {
@@ -293,14 +303,4 @@ fn a_deletion_that_wins_forgets_no_later_write() {
             .then(order.map(Event::Sync))
             .ends_well();
     }
-}
-
-/// A file that is copied has two authors from then on: what one takes away before it was sent, the other may keep.
-#[test]
-fn a_copied_file_keeps_what_the_other_takes_away() {
-    Story::new(TAGS, &[])
-        .sql(2, "INSERT INTO tag VALUES ('c', 'w9.')")
-        .then([Event::Copy(2)])
-        .sql(2, "DELETE FROM tag WHERE code = 'c'")
-        .ends_well();
 }
