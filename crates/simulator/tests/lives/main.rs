@@ -11,7 +11,7 @@ use simulator::{orders, run, shrink, workload};
 const SEEDS: u64 = 24;
 /// Seeds that show a difference which is not mended yet: words of two rows in one, a link to another row, and a conflict with
 /// oneself.
-const OPEN: [u64; 3] = [0, 3, 21];
+const OPEN: [u64; 2] = [3, 21];
 
 #[test]
 fn the_first_seeds_end_well() {
