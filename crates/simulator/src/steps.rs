@@ -259,14 +259,14 @@ impl World {
         standing.known.ok_or_else(|| Wrong::new(Invariant::Calm, "no primary: a replica has forgotten it"))
     }
 
-    fn take(&mut self, replica: &mut SqliteReplica, pull: &Pull) -> Verdict {
+    /// Receives an answer. False where it met rows that nobody knew of: they are compared, and it is asked for again.
+    fn take(&mut self, replica: &mut SqliteReplica, pull: &Pull) -> Verdict<bool> {
         match replica.receive(pull) {
             Err(e) if e.code == "drift" => {
                 let primary = self.serve()?;
-                replica.reconcile(primary, &mut quiet).map_err(|e| unexpected("a small pull", &e))?;
-                replica.receive(pull).map(drop).map_err(|e| unexpected("a small pull", &e))
+                replica.reconcile(primary, &mut quiet).map(|_| false).map_err(|e| unexpected("a small pull", &e))
             }
-            received => received.map(drop).map_err(|e| unexpected("a small pull", &e)),
+            received => received.map(|_| true).map_err(|e| unexpected("a small pull", &e)),
         }
     }
 
@@ -279,12 +279,13 @@ impl World {
             let Some(pull) = self.ask(&mut replica, bytes)? else { return Ok(()) };
             match how {
                 Delivery::Twice => {
-                    self.take(&mut replica, &pull)?;
-                    self.odd(who, &mut replica, &pull, Situation::DoubleAnswer)?;
+                    if self.take(&mut replica, &pull)? {
+                        self.odd(who, &mut replica, &pull, Situation::DoubleAnswer)?;
+                    }
                 }
                 Delivery::Again => {
-                    self.take(&mut replica, &pull)?;
-                    if let Some(late) = late.replace(pull) {
+                    let is_taken = self.take(&mut replica, &pull)?;
+                    if let Some(late) = late.replace(pull).filter(|_| is_taken) {
                         self.odd(who, &mut replica, &late, Situation::DoubleAnswer)?;
                     }
                 }

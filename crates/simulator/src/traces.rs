@@ -47,8 +47,9 @@ pub struct Traces {
     /// Words that somebody took away who saw them, and nobody wrote again, each with the table it was taken from: somebody else
     /// may have carried it to another meanwhile.
     taken: BTreeSet<(u64, String)>,
-    /// Words that two files hold as work of their own, because one is a copy of the other.
-    doubled: BTreeSet<u64>,
+    /// Words that programs wrote into several cells, or that several files held before they were sent: who takes one away need
+    /// not have seen the others.
+    several: BTreeSet<u64>,
 }
 
 /// The words that conflicts tell of.
@@ -105,7 +106,7 @@ impl Traces {
                 self.taken.extend(words_in(row).intersection(gone).map(|word| (*word, name.clone())));
             }
         }
-        self.taken.retain(|(word, _)| !written.contains(word) && !self.doubled.contains(word));
+        self.taken.retain(|(word, _)| !written.contains(word) && !self.several.contains(word));
         for (name, now) in after {
             let was = before.get(name);
             for (key, row) in &now.rows {
@@ -136,8 +137,15 @@ impl Traces {
             Some(old) => self.lives_of(old).unwrap_or_else(|| BTreeSet::from([ANY])),
         };
         let known = old.map(words_in).unwrap_or_default();
-        for word in words_in(row).difference(&known) {
-            self.of_word.entry(*word).or_default().extend(&life);
+        for value in row {
+            let mut found = BTreeSet::new();
+            words(value, &mut found);
+            for word in found.difference(&known) {
+                if self.of_word.contains_key(word) {
+                    self.several.insert(*word);
+                }
+                self.of_word.entry(*word).or_default().extend(&life);
+            }
         }
     }
 
@@ -168,7 +176,7 @@ impl Traces {
     /// Work that was not sent is in two files from now on: each may send it, whatever becomes of it in the other.
     pub fn double(&mut self, words: &BTreeSet<u64>) {
         self.forget_taken(words);
-        self.doubled.extend(words);
+        self.several.extend(words);
     }
 
     /// Judges the rows at the end.
@@ -181,7 +189,8 @@ impl Traces {
             for (key, row) in &held.rows {
                 let found = words_in(row);
                 tally.check(Invariant::Causal);
-                let is_back = |word: &&u64| self.taken.contains(&(**word, name.clone())) && !claimed.contains(word);
+                let is_back =
+                    |word: &&u64| self.taken.contains(&(**word, name.clone())) && !self.several.contains(word) && !claimed.contains(word);
                 if let Some(word) = found.iter().find(is_back).filter(|_| self.is_still && !may_come_back) {
                     let why = format!("came back: word {word} in {name} {key:?}, which somebody took away, without a conflict");
                     return Err(Wrong::new(Invariant::Causal, why));

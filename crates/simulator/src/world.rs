@@ -358,7 +358,7 @@ impl World {
         let fail = |e: Error| unexpected("open", &e);
         self.lent += 1;
         let place = &self.copies[who].place;
-        let kept = place.home.borrow_mut().take().filter(|_| self.lent % FRESH_EVERY != 0);
+        let kept = place.home.borrow_mut().take().filter(|_| !self.lent.is_multiple_of(FRESH_EVERY));
         let replica = match kept {
             Some(mut replica) => replica.look_again().map(|()| replica).map_err(fail)?,
             None => SqliteReplica::open(&place.path, place.machine.clone()).map_err(fail)?,

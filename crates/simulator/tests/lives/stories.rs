@@ -294,3 +294,13 @@ fn a_deletion_that_wins_forgets_no_later_write() {
             .ends_well();
     }
 }
+
+/// A file that is copied has two authors from then on: what one takes away before it was sent, the other may keep.
+#[test]
+fn a_copied_file_keeps_what_the_other_takes_away() {
+    Story::new(TAGS, &[])
+        .sql(2, "INSERT INTO tag VALUES ('c', 'w9.')")
+        .then([Event::Copy(2)])
+        .sql(2, "DELETE FROM tag WHERE code = 'c'")
+        .ends_well();
+}
