@@ -47,21 +47,20 @@ fn wanted() -> Wanted {
 }
 
 fn main() {
-    let Wanted { effort, names, limit, file } = wanted();
+    let wanted = wanted();
+    let names = &wanted.names;
     let scripts: Vec<Script> = scripts::all().into_iter().filter(|s| names.is_empty() || names.iter().any(|n| n == s.name)).collect();
     assert!(!scripts.is_empty(), "there is no script of that name");
     println!("{}", table::HEAD);
-    let played = play(&scripts, effort, limit);
+    let played = play(&scripts, &wanted);
     println!("{}", table::all(&played).line());
-    if let Some(file) = file {
-        std::fs::write(&file, table::document(&played, effort)).expect("the table can be written");
-    }
     let is_whole = played.iter().all(|p| p.tally.as_ref().is_none_or(|tally| tally.failures.is_empty()));
     std::process::exit(i32::from(!is_whole));
 }
 
-/// Plays scripts on as many threads as there are processors; those are not played that would begin after the limit.
-fn play(scripts: &[Script], effort: Effort, limit: Option<Duration>) -> Vec<Played> {
+/// Plays scripts on as many threads as there are processors; those are not played that would begin after the limit. The
+/// table is written after each, so that a run that is ended leaves what it found.
+fn play(scripts: &[Script], wanted: &Wanted) -> Vec<Played> {
     let (next, start) = (AtomicUsize::new(0), now());
     let all = Mutex::new(scripts.iter().map(|s| Played::not(s.name)).collect::<Vec<Played>>());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -70,16 +69,20 @@ fn play(scripts: &[Script], effort: Effort, limit: Option<Duration>) -> Vec<Play
             scope.spawn(|| {
                 loop {
                     let at = next.fetch_add(1, Ordering::SeqCst);
-                    let Some(script) = scripts.get(at).filter(|_| limit.is_none_or(|limit| start.elapsed() < limit)) else { break };
+                    let Some(script) = scripts.get(at).filter(|_| wanted.limit.is_none_or(|limit| start.elapsed() < limit)) else { break };
                     let begin = now();
-                    let tally = run(*script, effort);
+                    let tally = run(*script, wanted.effort);
                     let played = Played { name: script.name, tally: Some(tally), seconds: begin.elapsed().as_secs_f64() };
+                    let mut all = all.lock().expect("no thread panics while it writes");
                     println!("{}", played.line());
                     played.failures().iter().take(SHOWN).for_each(|failure| println!("  {failure}"));
-                    all.lock().expect("no thread panics while it holds the lock")[at] = played;
+                    all[at] = played;
+                    if let Some(file) = &wanted.file {
+                        std::fs::write(file, table::document(&all, wanted.effort)).expect("the table can be written");
+                    }
                 }
             });
         }
     });
-    all.into_inner().expect("no thread panics while it holds the lock")
+    all.into_inner().expect("no thread panics while it writes")
 }
