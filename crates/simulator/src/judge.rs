@@ -4,6 +4,7 @@ use crate::model::Model;
 use crate::tally::{Invariant, Verdict, Wrong};
 use crate::tape::{ClockFault, Datum, Manner, Session, Statement};
 use crate::world::{World, quiet, unexpected, unreadable};
+use mainstem::audit::{self, Finding, Remembered};
 use mainstem::core::change::Edit;
 use mainstem::core::conflict::{Claim, Conflict, ConflictKind};
 use mainstem::core::digest::state_digest;
@@ -147,7 +148,7 @@ impl World {
             let why = format!("conflicts differ: replica {who} has {conflicts:#?}\n the primary {truth:#?}");
             return Err(Wrong::new(Invariant::Conflicts, why));
         }
-        let pending = self.pending(who)?;
+        let pending: Vec<Waiting> = replica.pending().map_err(fail)?.into_iter().map(|(_, waiting)| waiting).collect();
         if pending != waiting {
             let why = format!("pending differs: replica {who} has {pending:?}, replica 0 {waiting:?}");
             return Err(Wrong::new(Invariant::Conflicts, why));
@@ -209,7 +210,24 @@ impl World {
                 return Err(Wrong::new(Invariant::History, format!("history changed: version {version}")));
             }
         }
-        Ok(())
+        self.audit()
+    }
+
+    /// I-50: every event and page is what its hash says, and so are the rows and all that is folded from events.
+    fn audit(&mut self) -> Verdict {
+        let fail = |e: mainstem::Error| unexpected("an audit", &e);
+        let known = self.replica(0)?.standing().map_err(fail)?.known;
+        let mut found: Vec<Finding> = Vec::new();
+        let mut take = |finding| {
+            found.push(finding);
+            Ok(())
+        };
+        audit::verify(self.serve()?, Remembered { known: known.as_ref(), head: None }, &mut take, &mut quiet).map_err(fail)?;
+        self.tally.check(Invariant::Chain);
+        match found.first() {
+            None => Ok(()),
+            Some(first) => Err(Wrong::new(Invariant::Chain, format!("audit finds: {} {}", first.subject.name(), first.what))),
+        }
     }
 
     /// Conflicts have ids of their own, and hold what was written.

@@ -170,6 +170,11 @@ pub(crate) fn one<T>(
 
 /// Commits.
 pub fn commit(connection: &Connection) -> Result<()> {
+    if connection.is_autocommit() {
+        // SQLite rolls everything back by itself where the disk fails, whether or not the work noticed.
+        return Err(Error::new(ErrorKind::Unavailable, "disk_failed", "the disk failed, and nothing was changed")
+            .hint("check the disk, then run the command again"));
+    }
     connection.execute_batch("COMMIT").on(connection)
 }
 
@@ -355,4 +360,18 @@ fn prepare(connection: &Connection, wait_ms: u64) -> rusqlite::Result<()> {
 
 fn no_row(error: rusqlite::Error) -> rusqlite::Result<()> {
     if error == rusqlite::Error::QueryReturnedNoRows { Ok(()) } else { Err(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_sqlite_has_rolled_back_is_a_failure_of_the_disk() {
+        let db = Connection::open_in_memory().expect("memory");
+        begin_write(&db).expect("it is alone");
+        // As SQLite does it by itself.
+        db.execute_batch("ROLLBACK").expect("it has begun");
+        assert_eq!(commit(&db).map_err(|e| (e.kind, e.code)), Err((ErrorKind::Unavailable, "disk_failed")));
+    }
 }

@@ -10,7 +10,9 @@ use mainstem::Result;
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Column, ForeignKey, Object, Schema, Table};
 use rusqlite::Connection;
-use std::collections::HashSet;
+use rusqlite::config::DbConfig;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 
 /// The most stored columns a tracked table may have: SQLite's own limit, less what a record adds to them.
 pub const COLUMNS_MAX: usize = 1_900;
@@ -80,8 +82,65 @@ struct Listed {
 ///
 /// Rows with NULL in the key are not looked for: that takes a scan, see [`null_keys`].
 pub fn read(conn: &Connection) -> Result<ReadSchema> {
+    let Some(text) = text(conn)? else { return read_anew(conn) };
+    if let Some(known) = LATEST.with_borrow(|latest| latest.iter().find(|(of, _)| *of == text).map(|(_, read)| read.clone())) {
+        return Ok(known);
+    }
+    let read = read_anew(conn)?;
+    LATEST.with_borrow_mut(|latest| {
+        latest.truncate(LATEST_MAX - 1);
+        latest.insert(0, (text, read.clone()));
+    });
+    Ok(read)
+}
+
+/// How many schemas are remembered: a replica's, a primary's, and those between which a heal compares.
+const LATEST_MAX: usize = 4;
+
+thread_local! {
+    /// What was read last, by all that it depends on.
+    static LATEST: RefCell<Vec<([u8; 32], ReadSchema)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What of a connection's settings decides whether SQLite takes a statement.
+const SETTINGS: [DbConfig; 6] = [
+    DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY,
+    DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER,
+    DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA,
+    DbConfig::SQLITE_DBCONFIG_DEFENSIVE,
+    DbConfig::SQLITE_DBCONFIG_DQS_DDL,
+    DbConfig::SQLITE_DBCONFIG_DQS_DML,
+];
+
+/// A digest of all that [`read`] depends on: each statement of the schema, and how this connection reads statements. None
+/// where there is a virtual table, for whether that opens depends on what is in it.
+fn text(conn: &Connection) -> Result<Option<[u8; 32]>> {
+    let mut hasher = blake3::Hasher::new();
+    for flag in SETTINGS {
+        hasher.update(&[u8::from(conn.db_config(flag).on(conn)?)]);
+    }
+    hasher.update(&[u8::from(planted::is(Bug::E11))]);
+    let sql = "SELECT type, name, tbl_name, sql, type = 'table' AND rootpage = 0 FROM main.sqlite_schema ORDER BY rowid";
+    let mut statement = conn.prepare_cached(sql).on(conn)?;
+    let mut rows = statement.query([]).on(conn)?;
+    while let Some(row) = rows.next().on(conn)? {
+        if row.get(4).on(conn)? {
+            return Ok(None);
+        }
+        for column in 0..4 {
+            let part = row.get_ref(column).on(conn)?.as_bytes_or_null().ok().flatten();
+            hasher.update(&part.map_or(u64::MAX, |bytes| bytes.len() as u64).to_le_bytes());
+            hasher.update(part.unwrap_or_default());
+        }
+    }
+    Ok(Some(*hasher.finalize().as_bytes()))
+}
+
+fn read_anew(conn: &Connection) -> Result<ReadSchema> {
     let mut read = ReadSchema::default();
-    for listed in listed(conn)? {
+    let all = listed(conn)?;
+    read.schema.objects = declared_alone(conn, &all)?;
+    for listed in all {
         let sql = "SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?1";
         let sql: String = one(conn, sql, [&listed.name], |r| r.get(0)).on(conn)?;
         let found = match listed.kind.as_str() {
@@ -94,7 +153,6 @@ pub fn read(conn: &Connection) -> Result<ReadSchema> {
         }
     }
     resolve_parents(&mut read.schema.tables);
-    read.schema.objects = declared_alone(conn)?;
     read.schema.objects.extend(objects(conn)?);
     Ok(read)
 }
@@ -127,12 +185,15 @@ pub fn null_keys(conn: &Connection, table: &Table) -> Result<u64> {
 }
 
 fn listed(conn: &Connection) -> Result<Vec<Listed>> {
-    let sql = "SELECT s.name, l.type, l.wr FROM main.sqlite_schema AS s \
-               JOIN pragma_table_list AS l ON l.schema = 'main' AND l.name = s.name \
-               WHERE s.type = 'table' ORDER BY s.rowid";
+    let sql = "SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main'";
     let mut statement = conn.prepare_cached(sql).on(conn)?;
-    let rows = statement.query_map([], |r| Ok(Listed { name: r.get(0)?, kind: r.get(1)?, is_without_rowid: r.get(2)? }));
-    let all: Vec<Listed> = rows.on(conn)?.collect::<rusqlite::Result<_>>().on(conn)?;
+    let rows = statement.query_map([], |r| Ok((r.get::<_, String>(0)?, (r.get(1)?, r.get(2)?))));
+    let mut kinds: HashMap<String, (String, bool)> = rows.on(conn)?.collect::<rusqlite::Result<_>>().on(conn)?;
+    let mut statement = conn.prepare_cached("SELECT name FROM main.sqlite_schema WHERE type = 'table' ORDER BY rowid").on(conn)?;
+    let names = statement.query_map([], |r| r.get::<_, String>(0)).on(conn)?;
+    let names: Vec<String> = names.collect::<rusqlite::Result<_>>().on(conn)?;
+    let described = |name: String| kinds.remove(&name).map(|(kind, is_without_rowid)| Listed { name, kind, is_without_rowid });
+    let all: Vec<Listed> = names.into_iter().filter_map(described).collect();
     let mut found = Vec::with_capacity(all.len());
     for listed in all.into_iter().filter(|l| !is_internal(&l.name)) {
         if !is_inside(conn, &listed)? {
@@ -291,9 +352,9 @@ fn resolve_parents(tables: &mut [Table]) {
 }
 
 /// Tables that travel by their declarations alone: those without a key, then virtual ones, which may be over them.
-fn declared_alone(conn: &Connection) -> Result<Vec<Object>> {
+fn declared_alone(conn: &Connection, all: &[Listed]) -> Result<Vec<Object>> {
     let mut found = Vec::new();
-    for listed in listed(conn)? {
+    for listed in all {
         let kind = match listed.kind.as_str() {
             "virtual" => "virtual",
             "table" if derived::is_keyless(conn, &listed.name)? => "table",
@@ -302,7 +363,7 @@ fn declared_alone(conn: &Connection) -> Result<Vec<Object>> {
         let sql = "SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?1";
         let sql: String = one(conn, sql, [&listed.name], |r| r.get(0)).on(conn)?;
         if kind == "table" || derived::refusal(conn, &listed.name, &sql)?.is_none() {
-            found.push(Object { kind: kind.into(), name: listed.name.clone(), table: listed.name, sql });
+            found.push(Object { kind: kind.into(), name: listed.name.clone(), table: listed.name.clone(), sql });
         }
     }
     found.sort_by_key(|object| object.kind == "virtual");
@@ -357,7 +418,7 @@ mod tests {
         db.execute_batch(declared).expect("plain declarations");
         let told = read(&db).expect("plain declarations");
         let cut_short = crate::errors::cut_short(&mut db, |db| {
-            if let Ok(found) = read(db) {
+            if let Ok(found) = read_anew(db) {
                 assert_eq!((found.schema, found.refused), (told.schema.clone(), told.refused.clone()));
             }
             if let Ok(is_empty) = derived::is_expendable(db, "keyless", "CREATE TABLE keyless (a)") {
@@ -365,5 +426,22 @@ mod tests {
             }
         });
         assert!(cut_short > 10, "{cut_short}");
+    }
+
+    #[test]
+    fn what_was_read_is_known_again_only_where_it_reads_the_same() {
+        let db = Connection::open_in_memory().expect("memory");
+        let names = |db: &Connection| read(db).expect("plain declarations").schema.tables.into_iter().map(|t| t.name).collect::<Vec<_>>();
+        db.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY)").expect("a plain declaration");
+        assert_eq!(names(&db), ["t"]);
+        db.execute_batch("BEGIN; CREATE TABLE u (id INTEGER PRIMARY KEY)").expect("a plain declaration");
+        assert_eq!(names(&db), ["t", "u"]);
+        db.execute_batch("ROLLBACK; CREATE TABLE v (id INTEGER PRIMARY KEY)").expect("a plain declaration");
+        assert_eq!(names(&db), ["t", "v"], "the number of the schema is what it was with u");
+        // A trigger that cannot run stands in the way only where triggers are on.
+        db.execute_batch("CREATE TRIGGER g AFTER INSERT ON v BEGIN SELECT only_the_apps(); END").expect("a plain declaration");
+        assert_eq!(names(&db), ["t"]);
+        crate::connection::triggers_off(&db).expect("a flag");
+        assert_eq!(names(&db), ["t", "v"]);
     }
 }

@@ -67,9 +67,6 @@ fn transact<T>(db: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
             let _ = connection::commit(db);
             Ok(value)
         }
-        // SQLite rolls everything back by itself where the disk fails, whether or not the work noticed.
-        Ok(_) if db.is_autocommit() => Err(Error::new(ErrorKind::Unavailable, "disk_failed", "the disk failed, and nothing was changed")
-            .hint("check the disk, then run the command again")),
         Ok(value) => connection::commit(db).map(|()| value),
         Err(e) => Err(e),
     };

@@ -8,8 +8,8 @@ mod world;
 use crate::tracked::{State, Tracked, rows, state, value};
 use mainstem::core::value::Value;
 use mainstem_sqlite::{capture, schema};
+use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ffi};
 use std::process::Command;
 use world::{World, is_alter};
 
@@ -62,12 +62,9 @@ fn seen(conn: &Connection, sql: &str) -> String {
         // foreign key fails on a table without triggers. Both sides start again from one number.
         conn.execute_batch("INSERT OR REPLACE INTO temp.scratch VALUES (7)").unwrap();
     }
-    if let Err(rusqlite::Error::SqliteFailure(e, why)) = &outcome
-        && (e.extended_code == ffi::SQLITE_MISMATCH || why.as_ref().is_some_and(|why| why.contains("levels of trigger recursion")))
-        && !conn.is_autocommit()
-    {
-        // SQLite takes back the rows before one whose number is no number, or whose trigger calls itself for ever, only where
-        // it expects that a statement may fail, as it does with triggers like ours.
+    let is_too_deep = |e: &rusqlite::Error| e.to_string().contains("triggers nested too deep");
+    if outcome.as_ref().is_err_and(is_too_deep) && !conn.is_autocommit() {
+        // See LIMITS: what such a statement wrote before it failed is taken back only where there is a trigger.
         conn.execute_batch("ROLLBACK").unwrap();
     }
     // With its extended code.
@@ -182,7 +179,7 @@ fn shrunk(version: Version, mut world: World, mut why: String) -> String {
 /// As many worlds as give the statements asked for: `MAINSTEM_STATEMENTS`, or what a test run has time for.
 fn worlds(version: Version) {
     let asked = |name: &str, everyday: u64| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(everyday);
-    let (first, statements) = (asked("MAINSTEM_SEED", 1), asked("MAINSTEM_STATEMENTS", 50_000));
+    let (first, statements) = (asked("MAINSTEM_SEED", 1), asked("MAINSTEM_STATEMENTS", 20_000));
     let mut done = 0;
     for seed in first.. {
         if done >= statements {
@@ -215,5 +212,53 @@ fn a13_the_widest_table() {
         if let Err(why) = compare(version, &world) {
             panic!("{}", shrunk(version, world, why));
         }
+    }
+}
+
+/// Triggers that do nothing, on `t`.
+const UNRELATED: &str = "CREATE TABLE z(x NOT NULL);
+    CREATE TRIGGER zi BEFORE INSERT ON t WHEN 0 BEGIN INSERT INTO z VALUES (1); END;
+    CREATE TRIGGER zu BEFORE UPDATE ON t WHEN 0 BEGIN INSERT INTO z VALUES (1); END;
+    CREATE TRIGGER zd BEFORE DELETE ON t WHEN 0 BEGIN INSERT INTO z VALUES (1); END;";
+
+/// What SQLite does otherwise as soon as a table has any trigger: a table, and what an app says. Where a line here no longer holds,
+/// the limit is gone, and the tapes need not keep clear of it.
+const LIMITS: [(&str, &[&str]); 5] = [
+    (
+        "CREATE TABLE t(k INTEGER PRIMARY KEY, a UNIQUE, c); CREATE INDEX i ON t(c);
+         INSERT INTO t VALUES (8, 5, 6), (4, 4, 8), (1, 6, 3), (6, 2, 2);",
+        &["UPDATE t SET a = a + 1 WHERE c > 1"],
+    ),
+    (
+        "CREATE TABLE t(k INTEGER PRIMARY KEY, a UNIQUE, c); CREATE INDEX i ON t(c); INSERT INTO t VALUES (1, 8, 8), (4, 7, 3), (6, 4, 5);",
+        &["UPDATE OR FAIL t SET a = 1 WHERE c > 1"],
+    ),
+    (
+        "CREATE TABLE t(k INTEGER PRIMARY KEY, a UNIQUE, c); CREATE INDEX i ON t(c); INSERT INTO t VALUES (8, 8, 7), (2, 6, 1), (4, 2, 8);",
+        &["UPDATE OR IGNORE t SET a = 3 WHERE c > 3"],
+    ),
+    (
+        "CREATE TABLE t(k INTEGER PRIMARY KEY, a, c); INSERT INTO t VALUES (1, 1, 1), (2, 1, NULL);
+         CREATE TRIGGER g BEFORE DELETE ON t WHEN OLD.c IS NULL BEGIN DELETE FROM t WHERE k = OLD.k; SELECT RAISE(IGNORE); END;",
+        &["PRAGMA recursive_triggers = ON", "BEGIN", "DELETE FROM t"],
+    ),
+    (
+        "CREATE TABLE t(k INTEGER PRIMARY KEY, a TEXT, c ANY) STRICT; INSERT INTO t VALUES (1, 'a', 0);",
+        &["INSERT OR IGNORE INTO t VALUES (1, x'00', 0)"],
+    ),
+];
+
+#[test]
+fn a15_what_differs_differs_with_any_trigger() {
+    for (setup, statements) in LIMITS {
+        let outcome = |file: Tracked| -> Vec<String> {
+            let app = file.app();
+            let mut told: Vec<String> = statements.iter().map(|sql| format!("{:?}", app.execute_batch(sql))).collect();
+            told.push(seen(&app, "SELECT * FROM t ORDER BY k"));
+            told
+        };
+        let tracked = outcome(Tracked::new(setup));
+        assert_eq!(tracked, outcome(Tracked::untracked(&format!("{setup}{UNRELATED}"))), "{statements:?}");
+        assert_ne!(tracked, outcome(Tracked::untracked(setup)), "{statements:?}");
     }
 }

@@ -19,6 +19,7 @@ def seen(conn, sql):
         outcome = [[repr(cell) for cell in row] for row in conn.execute(sql).fetchall()]
     except (sqlite3.Error, sqlite3.Warning) as e:
         outcome = [type(e).__name__, str(e), getattr(e, "sqlite_errorcode", None)]
+    # 3.40 foresees that a number may be none only where it foresees another error, as it does with a trigger that calls a function.
     if outcome[2:] == [sqlite3.SQLITE_MISMATCH] and conn.in_transaction:
         conn.execute("ROLLBACK")
     if sql == "VACUUM" or outcome[:1] and isinstance(outcome[0], str):

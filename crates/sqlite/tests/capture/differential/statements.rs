@@ -33,9 +33,9 @@ pub struct Writing {
     pub names: usize,
 }
 
-/// The next statement. None reads from `t` what it writes there row by row: in which order SQLite visits rows is undefined, and a
-/// table with any trigger on it may be visited in another order than one without. Updates of several rows, which can clash with
-/// each other, are gathered first on both sides.
+/// The next statement. None reads from `t` what it writes there row by row: in which order SQLite visits rows is undefined, and an
+/// UPDATE may visit a table with any trigger on it in another order than one without. Where its rows can clash with each other, they
+/// are gathered first on both sides.
 pub fn statement(dice: &mut Dice, writing: &mut Writing) -> String {
     let v = |dice: &mut Dice| *dice.of(&VALUES);
     let or = *dice.of(&["", "", "", " OR REPLACE", " OR REPLACE", " OR IGNORE", " OR FAIL", " OR ABORT", " OR ROLLBACK"]);
@@ -47,8 +47,9 @@ pub fn statement(dice: &mut Dice, writing: &mut Writing) -> String {
         3 => format!(" WHERE k IN (SELECT k FROM t ORDER BY a, k LIMIT {})", dice.below(4)),
         _ => format!(" WHERE k = {}", v(dice)),
     };
-    // RETURNING has SQLite gather the rows before it writes any, as a trigger has it.
-    let gathered = if returning.is_empty() && !filter.starts_with(" WHERE k =") { " RETURNING *" } else { returning };
+    // RETURNING has SQLite gather the rows before it writes any, as a trigger and OR REPLACE have it.
+    let is_gathered = or == " OR REPLACE" || filter.starts_with(" WHERE k =");
+    let gathered = if returning.is_empty() && !is_gathered { " RETURNING *" } else { returning };
     let row = |dice: &mut Dice| format!("({}, {}, {})", v(dice), v(dice), v(dice));
     match dice.below(31) {
         0..=4 => format!("INSERT{or} INTO t(k, a, c) VALUES {}, {}{returning}", row(dice), row(dice)),
@@ -87,7 +88,7 @@ pub fn statement(dice: &mut Dice, writing: &mut Writing) -> String {
         29 if writing.may_alter => alter(dice, writing),
         _ => match dice.below(writing.added.len() as u64 + 1) as usize {
             n if n < writing.added.len() => format!("UPDATE{or} t SET {} = {}{filter}{returning}", writing.added[n], v(dice)),
-            _ => format!("UPDATE t SET a = a || {}, c = length(c){filter}{gathered}", v(dice)),
+            _ => format!("UPDATE{or} t SET a = a || {}, c = length(c){filter}{gathered}", v(dice)),
         },
     }
 }
