@@ -47,8 +47,9 @@ pub struct Traces {
     /// Words that somebody took away who saw them, and nobody wrote again, each with the table it was taken from: somebody else
     /// may have carried it to another meanwhile.
     taken: BTreeSet<(u64, String)>,
-    /// Words that two files hold as work of their own, because one is a copy of the other, and those of several cells.
-    doubled: BTreeSet<u64>,
+    /// Words that programs wrote into several cells, or that several files held before they were sent: who takes one away need
+    /// not have seen the others.
+    several: BTreeSet<u64>,
 }
 
 /// The words that conflicts tell of.
@@ -105,15 +106,14 @@ impl Traces {
                 self.taken.extend(words_in(row).intersection(gone).map(|word| (*word, name.clone())));
             }
         }
-        self.taken.retain(|(word, _)| !written.contains(word) && !self.doubled.contains(word));
-        let mut fresh = BTreeSet::new();
+        self.taken.retain(|(word, _)| !written.contains(word) && !self.several.contains(word));
         for (name, now) in after {
             let was = before.get(name);
             for (key, row) in &now.rows {
                 let old = was.and_then(|was| was.rows.get(key));
                 if old != Some(row) {
                     let is_remade = old.is_none() && self.deleted.contains(&(name.clone(), key.clone()));
-                    self.note_row(old, row, is_remade, &mut fresh);
+                    self.note_row(old, row, is_remade);
                 }
             }
         }
@@ -126,9 +126,8 @@ impl Traces {
         }
     }
 
-    /// A row that is deleted and made again before a commit is one change of one row: it can be of any life. A word that a
-    /// session writes into several cells may stay in one and go from another.
-    fn note_row(&mut self, old: Option<&Row>, row: &Row, is_remade: bool, fresh: &mut BTreeSet<u64>) {
+    /// A row that is deleted and made again before a commit is one change of one row: it can be of any life.
+    fn note_row(&mut self, old: Option<&Row>, row: &Row, is_remade: bool) {
         let life = match old {
             None if is_remade => BTreeSet::from([ANY]),
             None => {
@@ -142,10 +141,8 @@ impl Traces {
             let mut found = BTreeSet::new();
             words(value, &mut found);
             for word in found.difference(&known) {
-                if !self.of_word.contains_key(word) {
-                    fresh.insert(*word);
-                } else if fresh.contains(word) {
-                    self.doubled.insert(*word);
+                if self.of_word.contains_key(word) {
+                    self.several.insert(*word);
                 }
                 self.of_word.entry(*word).or_default().extend(&life);
             }
@@ -179,7 +176,7 @@ impl Traces {
     /// Work that was not sent is in two files from now on: each may send it, whatever becomes of it in the other.
     pub fn double(&mut self, words: &BTreeSet<u64>) {
         self.forget_taken(words);
-        self.doubled.extend(words);
+        self.several.extend(words);
     }
 
     /// Judges the rows at the end.
@@ -192,7 +189,8 @@ impl Traces {
             for (key, row) in &held.rows {
                 let found = words_in(row);
                 tally.check(Invariant::Causal);
-                let is_back = |word: &&u64| self.taken.contains(&(**word, name.clone())) && !claimed.contains(word);
+                let is_back =
+                    |word: &&u64| self.taken.contains(&(**word, name.clone())) && !self.several.contains(word) && !claimed.contains(word);
                 if let Some(word) = found.iter().find(is_back).filter(|_| self.is_still && !may_come_back) {
                     let why = format!("came back: word {word} in {name} {key:?}, which somebody took away, without a conflict");
                     return Err(Wrong::new(Invariant::Causal, why));

@@ -251,16 +251,6 @@ fn a_row_that_came_unseen_and_was_seen_to_change_is_no_drift() {
         .ends_well();
 }
 
-/// A file that is copied has two authors from then on: what one takes away before it was sent, the other may keep.
-#[test]
-fn a_copied_file_keeps_what_the_other_takes_away() {
-    Story::new(TAGS, &[])
-        .sql(2, "INSERT INTO tag VALUES ('c', 'w9.')")
-        .then([Event::Copy(2)])
-        .sql(2, "DELETE FROM tag WHERE code = 'c'")
-        .ends_well();
-}
-
 /// Two rows want one key that only differs in case; one of them gets another key, and both stay.
 #[test]
 fn a_clash_of_keys_is_answered_with_another_key() {
@@ -303,4 +293,31 @@ fn a_deletion_that_wins_forgets_no_later_write() {
             .then(order.map(Event::Sync))
             .ends_well();
     }
+}
+
+/// A file that is copied has two authors from then on: what one takes away before it was sent, the other may keep.
+#[test]
+fn a_copied_file_keeps_what_the_other_takes_away() {
+    Story::new(TAGS, &[])
+        .sql(2, "INSERT INTO tag VALUES ('c', 'w9.')")
+        .then([Event::Copy(2)])
+        .sql(2, "DELETE FROM tag WHERE code = 'c'")
+        .ends_well();
+}
+
+/// A row that gets another number does not get that of a row in a changeset that is still to be sent.
+#[test]
+fn renumbering_spares_the_numbers_of_later_changesets() {
+    let commit = || [Event::Commit(2, false)];
+    let story = Story::new("CREATE TABLE person(id INTEGER PRIMARY KEY, name TEXT)", &[])
+        .sql(2, "INSERT INTO person VALUES (4, 'w1.')")
+        .then(commit())
+        .sql(2, "UPDATE person SET name = 'w1. w2.' WHERE id = 4; INSERT INTO person VALUES (2, 'w3.')")
+        .then(commit())
+        .sql(0, "INSERT INTO person VALUES (2, 'w4.')")
+        .then([Event::Push(0), Event::Pull(2)])
+        .sql(1, "INSERT INTO person VALUES (4, 'w5.')")
+        .then([Event::Push(1), Event::Pull(2), Event::Sync(2), Event::Sync(0)]);
+    story.ends_well();
+    assert_eq!(story.rows(&["person"]), [4]);
 }

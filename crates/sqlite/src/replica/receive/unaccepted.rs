@@ -84,11 +84,12 @@ impl Taking<'_> {
                 let front = Front { header: version.header.clone(), shapes: version.shapes.clone(), count: 1, ..Front::default() };
                 self.lay_alone(&front, &waiting.change)?;
             }
-            let fronts = storage::changesets(self.db)?;
+            let mut fronts = storage::changesets(self.db)?;
             for at in 0..fronts.len() {
-                let renumbered = self.lay(&fronts[at])?;
+                let renumbered = self.lay(&fronts[at], &fronts[at..])?;
                 if !renumbered.is_empty() {
                     self.rewrite(&fronts[at..], renumbered)?;
+                    fronts = storage::changesets(self.db)?;
                 }
             }
         }
@@ -100,14 +101,18 @@ impl Taking<'_> {
         storage::set_digests(self.db, &self.digests.list())
     }
 
-    /// Rebases one changeset of ours on top, by the very rules of the primary.
-    fn lay(&mut self, front: &Front) -> Result<Vec<Renumbered>> {
+    /// Rebases one changeset of ours on top, by the very rules of the primary. Numbers that later ones give are not given here.
+    fn lay(&mut self, front: &Front, unsent: &[Front]) -> Result<Vec<Renumbered>> {
         let policy = policy_text::parse(&kept_policy(self.db)?)?;
         let primary = ReplicaId(front.header.lineage);
         let place = Place { head: self.version, version: self.version + 1, primary };
         let mut laid = front.clone();
         if !self.are_steps_undone {
             laid.schema.clear();
+        }
+        for shape in laid.shapes.iter_mut().filter(|shape| shape.highest.is_some()) {
+            let all = unsent.iter().flat_map(|front| &front.shapes).filter(|other| other.table.eq_ignore_ascii_case(&shape.table));
+            shape.highest = all.filter_map(|other| other.highest).max();
         }
         let mut pages = storage::StoredPages { db: self.db, front: front.clone(), next: 0 };
         let outcome = rebase(&mut self.ground, &policy, &laid, &mut pages, place, &mut KeepBases(bases::Keeper::new(self.db)))?;
