@@ -5,7 +5,7 @@
 use crate::error::Result;
 use crate::tables::{Tables, Wrote};
 use mainstem_core::planted::{self, Bug};
-use mainstem_core::value::Row;
+use mainstem_core::value::{Row, Value};
 
 /// One row's write: what is there, and what shall be.
 #[derive(Clone, Debug)]
@@ -70,7 +70,8 @@ impl<T> Writer<T> {
         let mut done = Vec::new();
         loop {
             let before = self.kept.len();
-            for write in std::mem::take(&mut self.kept) {
+            for mut write in std::mem::take(&mut self.kept) {
+                refresh(ground, &mut write)?;
                 match attempt(ground, &write)? {
                     Wrote::Done => done.push(write),
                     _ => self.kept.push(write),
@@ -87,7 +88,10 @@ impl<T> Writer<T> {
         let mut done = self.retry(ground)?;
         let mut failed = Vec::new();
         while !self.kept.is_empty() {
-            let round = std::mem::take(&mut self.kept);
+            let mut round = std::mem::take(&mut self.kept);
+            for write in &mut round {
+                refresh(ground, write)?;
+            }
             let outcome = exchange(ground, &round)?;
             if outcome.iter().all(|o| *o == Wrote::Done) {
                 done.extend(round);
@@ -102,6 +106,25 @@ impl<T> Writer<T> {
         }
         Ok((done, failed))
     }
+}
+
+/// Lays a write that was kept on the row as it is by now: meanwhile a link of it may have been let go, or the row be gone.
+fn refresh<G: Tables + ?Sized, T>(ground: &mut G, write: &mut Write<T>) -> Result<()> {
+    let Some(before) = &write.before else { return Ok(()) };
+    let key = ground.schema().tables[write.table].key_of(before);
+    let now = ground.get(write.table, &key)?;
+    if now == write.before {
+        return Ok(());
+    }
+    write.after = match (&now, write.after.take()) {
+        (Some(now), Some(after)) => {
+            let cell = |((after, before), now): ((_, &Value), &Value)| if after == *before { now.clone() } else { after };
+            Some(after.into_iter().zip(before).zip(now).map(cell).collect())
+        }
+        _ => None,
+    };
+    write.before = now;
+    Ok(())
 }
 
 fn attempt<G: Tables + ?Sized, T>(ground: &mut G, write: &Write<T>) -> Result<Wrote> {

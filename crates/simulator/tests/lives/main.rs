@@ -25,6 +25,17 @@ fn the_first_seeds_end_well() {
     assert!(hunted.tally.operations > 10_000, "only {} operations", hunted.tally.operations);
 }
 
+/// Tapes that went wrong once and were mended, as the simulator made them small.
+#[test]
+fn kept_tapes_end_well() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tapes");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let tape: Tape = std::fs::read_to_string(&path).unwrap().parse().unwrap();
+        assert!(run::run(&tape).wrong.is_none(), "{}: {:?}", path.display(), run::run(&tape).wrong.map(|wrong| wrong.to_string()));
+    }
+}
+
 #[test]
 fn one_seed_gives_one_run() {
     let tape = workload::tape(3);
