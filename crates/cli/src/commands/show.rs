@@ -75,8 +75,9 @@ impl Show {
         if let Some(at) = self.at {
             return past_rows::show(session, &mut opened, at, self.id.as_deref(), self.key.as_deref());
         }
-        let id = self.id.as_deref().unwrap_or_default().parse::<Id>();
-        let id = id.map_err(|why| Error::new(ErrorKind::Invalid, "usage", why).hint("mainstem help show"))?;
+        let typed = self.id.as_deref().unwrap_or_default();
+        let refused = |why| Error::new(ErrorKind::Invalid, "usage", format!("invalid value '{typed}' for '<ID>': {why}"));
+        let id = typed.parse::<Id>().map_err(|why| refused(why).hint("mainstem help show"))?;
         if let Id::Version(number) = id {
             let (version, pages) = version(session, &opened, number)?;
             return View::of_version(&version, Box::new(pages)).show(session, &self.form);
