@@ -193,6 +193,8 @@ struct Unseen<'a> {
     here: Option<&'a Row>,
     /// True where capture saw a later write to it.
     is_logged: bool,
+    /// True where the row was gone at the last commit, though the base version has it.
+    is_anew: bool,
 }
 
 type VisitUnseen<'a> = &'a mut dyn FnMut(Unseen<'_>) -> Result<()>;
@@ -215,7 +217,11 @@ impl Comparing<'_> {
             Some(logged) => logged.before,
             None => here.as_ref().map(|row| self.digests.digest(self.table, row)),
         };
-        if actual == expected { Ok(()) } else { visit(Unseen { key, base, here: here.as_ref(), is_logged: logged.is_some() }) }
+        if actual == expected {
+            Ok(())
+        } else {
+            visit(Unseen { key, base, here: here.as_ref(), is_logged: logged.is_some(), is_anew: false })
+        }
     }
 }
 
@@ -247,7 +253,7 @@ fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[S
                 // An unseen write came before the first that was seen, so that its outcome was taken for the base.
                 wrong.insert(key.clone());
                 let (here, is_logged) = (comparing.now.get(0, &key)?, logged(db, table, &key)?.is_some());
-                visit(Unseen { key: &key, base: Some(&base), here: here.as_ref(), is_logged })?;
+                visit(Unseen { key: &key, base: Some(&base), here: here.as_ref(), is_logged, is_anew: false })?;
             }
             return Ok(());
         }
@@ -278,9 +284,11 @@ fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[S
         if base.is_some() && !is_seen(db, &kept.key)? {
             // The row came unseen, so that what a later write found was taken for the base.
             let (here, is_logged) = (comparing.now.get(0, &kept.key)?, logged(db, table, &kept.key)?.is_some());
-            return visit(Unseen { key: &kept.key, base: None, here: here.as_ref(), is_logged });
+            return visit(Unseen { key: &kept.key, base: None, here: here.as_ref(), is_logged, is_anew: false });
         }
-        comparing.settle(&kept.key, kept.now, base.as_ref(), visit)
+        // What was gone at the last commit is made anew by whatever wrote it, not changed.
+        let is_anew = kept.now.is_none();
+        comparing.settle(&kept.key, kept.now, base.as_ref(), &mut |unseen| visit(Unseen { is_anew, ..unseen }))
     })
 }
 
@@ -416,10 +424,11 @@ pub fn reconcile(db: &Connection, primary: &mut dyn Primary, may_delete_many: bo
         progress("comparing tables", done as u64, schema.tables.len() as u64);
         let mut missed = Vec::new();
         compare(db, table, primary, &steps, &mut |unseen| {
-            missed.push((unseen.key.clone(), unseen.base.cloned(), unseen.here.cloned(), unseen.is_logged));
+            let before = unseen.base.filter(|_| !unseen.is_anew);
+            missed.push((unseen.key.clone(), before.cloned(), unseen.here.cloned(), unseen.is_logged, unseen.is_anew));
             Ok(())
         })?;
-        let gone = missed.iter().filter(|(_, _, here, _)| here.is_none()).count();
+        let gone = missed.iter().filter(|(_, _, here, ..)| here.is_none()).count();
         if gone > UNSEEN_DELETIONS_MAX && !may_delete_many && !planted::is(Bug::F4) {
             return Err(Error::new(
                 ErrorKind::Conflict,
@@ -429,7 +438,7 @@ pub fn reconcile(db: &Connection, primary: &mut dyn Primary, may_delete_many: bo
             .hint("restore the file if that was not meant; else: mainstem sync --accept-deletions"));
         }
         let mut keeper = bases::Keeper::new(db);
-        for (key, base, here, is_logged) in &missed {
+        for (key, base, here, is_logged, is_anew) in &missed {
             let done = Done::between(base.as_ref(), here.as_ref());
             // What capture saw later began from a state it had not seen come about: the record of that goes before.
             if *is_logged {
@@ -438,7 +447,9 @@ pub fn reconcile(db: &Connection, primary: &mut dyn Primary, may_delete_many: bo
                 capture::record(db, table, key, done, 0)?
             }
             // From here on it is the log that says what became of the row.
-            keeper.correct(table, key, base.as_ref())?;
+            if !is_anew {
+                keeper.correct(table, key, base.as_ref())?;
+            }
         }
         found += missed.len() as u64;
         complete_partial(db, table, primary, &steps)?;
