@@ -64,7 +64,8 @@ fn is_dropped(name: &str, steps: &[SchemaChange]) -> bool {
     })
 }
 
-fn makes(step: &SchemaChange, name: &str) -> bool {
+/// True for a step that makes a table of that name.
+pub fn makes(step: &SchemaChange, name: &str) -> bool {
     matches!(step, SchemaChange::CreateTable { table } if table.name.eq_ignore_ascii_case(name))
 }
 

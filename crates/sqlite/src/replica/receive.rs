@@ -19,7 +19,7 @@ use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Schema, SchemaChange};
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
-use mainstem::lane::{Lane, redeclares, reform, reform_key, table_after};
+use mainstem::lane::{Lane, makes, redeclares, reform, reform_key, table_after};
 use mainstem::primary::{Cursor, Item, Pull};
 use mainstem::replica::{Received, Unseen};
 use mainstem::schema_merge;
@@ -200,7 +200,8 @@ impl<'c> Taking<'c> {
             self.adopt_local_state()?;
         } else {
             self.undo(Unseen::Refused)?;
-            let is_namesake = |step: &SchemaChange| matches!(step, SchemaChange::CreateTable { table } if version.shapes.iter().any(|s| s.table.eq_ignore_ascii_case(&table.name)));
+            // A table of ours must not be taken for the one of that name that the version is about.
+            let is_namesake = |step: &SchemaChange| version.shapes.iter().any(|shape| makes(step, &shape.table));
             if !version.schema.is_empty() || unsent.iter().flat_map(|f| &f.schema).any(is_namesake) {
                 self.undo_steps(&unsent)?;
             }
