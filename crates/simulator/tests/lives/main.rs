@@ -32,7 +32,8 @@ fn kept_tapes_end_well() {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let tape: Tape = std::fs::read_to_string(&path).unwrap().parse().unwrap();
-        assert!(run::run(&tape).wrong.is_none(), "{}: {:?}", path.display(), run::run(&tape).wrong.map(|wrong| wrong.to_string()));
+        let wrong = run::run(&tape).wrong.map(|wrong| wrong.to_string());
+        assert_eq!(wrong, None, "{}", path.display());
     }
 }
 
