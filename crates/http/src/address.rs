@@ -32,9 +32,8 @@ pub fn is_dataset_name(name: &str) -> bool {
 impl Address {
     /// Reads an address as typed.
     pub fn parse(typed: &str) -> Result<Address> {
-        let wrong = |why: &str| {
-            Error::new(ErrorKind::Invalid, "invalid", format!("the address {typed} {why}")).hint("https://HOST[:PORT]/DATASET")
-        };
+        let wrong =
+            |why: &str| Error::new(ErrorKind::Invalid, "invalid", format!("the address {typed} {why}")).hint("https://HOST[:PORT]/DATASET");
         let uri: Uri = typed.parse().map_err(|_| wrong("cannot be read"))?;
         let is_secret = match uri.scheme_str() {
             Some("http") => false,

@@ -25,8 +25,7 @@ use mainstem::history::{Blame, RowHistory, RowPlace};
 use mainstem::ledger::Touch;
 use mainstem::local::{Fill, Founding};
 use mainstem::primary::{
-    Acquaintance, Cursor, Deleted, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink,
-    SnapshotStart,
+    Acquaintance, Cursor, Deleted, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink, SnapshotStart,
 };
 use mainstem::tombstones::{Tombstone, Wanted};
 

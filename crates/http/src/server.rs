@@ -4,20 +4,15 @@
 pub mod answer;
 mod hall;
 mod replica_calls;
+pub mod routes;
+mod run;
 
 pub use hall::Hall;
-
-use axum::Router;
-use axum::routing::post;
-use std::sync::Arc;
+pub use routes::router;
+pub use run::run;
 
 /// What every handler shares.
 pub struct Shared {
     /// The datasets.
     pub hall: Hall,
-}
-
-/// The routes of a server.
-pub fn router(shared: Arc<Shared>) -> Router {
-    Router::new().route("/api/v1/datasets/{dataset}/primary/{call}", post(replica_calls::handle)).with_state(shared)
 }

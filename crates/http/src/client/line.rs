@@ -57,7 +57,8 @@ impl Line {
 
     /// Sends a call and gives back the body of its answer, to be read to its end.
     pub fn post(&mut self, call: &str, request: Spool) -> Result<Answer<'_>> {
-        let response = self.runtime.block_on(exchange(&mut self.connection, &self.address, self.token.as_deref(), self.patience, call, request));
+        let response =
+            self.runtime.block_on(exchange(&mut self.connection, &self.address, self.token.as_deref(), self.patience, call, request));
         let response = response.inspect_err(|_| self.connection = None)?;
         let status = response.status().as_u16();
         let media = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("").to_string();
@@ -134,7 +135,9 @@ impl Answer<'_> {
         let is_json = media.split(';').next().is_some_and(|m| m.trim() == "application/json");
         match serde_json::from_slice::<Failure>(&bytes) {
             Ok(failure) if read.is_ok() && is_json && status >= 400 => failure.into_error(status),
-            _ => broken(format!("{} answers {status} with {}", self.line.address.server(), if media.is_empty() { "nothing" } else { media })),
+            _ => {
+                broken(format!("{} answers {status} with {}", self.line.address.server(), if media.is_empty() { "nothing" } else { media }))
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The replica protocol's one route.
+//! The routes of the replica protocol.
 use super::Shared;
 use super::answer::Request;
 use crate::spool::{Spool, SpoolBody, too_large};
@@ -40,11 +40,11 @@ fn is_write(call: Call) -> bool {
 
 /// Answers a call.
 pub async fn handle(
+    call: Call,
     State(shared): State<Arc<Shared>>,
-    Path((dataset, call)): Path<(String, String)>,
+    Path(dataset): Path<String>,
     body: Body,
 ) -> std::result::Result<Response, Refused> {
-    let call = Call::parse(&call).ok_or_else(|| Error::not_found(format!("there is no call {call}")))?;
     if !crate::address::is_dataset_name(&dataset) {
         return Err(Error::new(ErrorKind::NotFound, "no_primary", format!("there is no dataset {dataset}")).into());
     }

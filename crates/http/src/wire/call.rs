@@ -15,10 +15,6 @@ macro_rules! calls {
             pub fn name(self) -> &'static str {
                 match self { $(Call::$variant => $name,)* }
             }
-            /// The call of that name.
-            pub fn parse(name: &str) -> Option<Call> {
-                Self::ALL.iter().copied().find(|call| call.name() == name)
-            }
         }
     };
 }

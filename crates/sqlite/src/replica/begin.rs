@@ -207,13 +207,7 @@ impl SqliteReplica {
     /// Makes a primary from this replica where there is none.
     ///
     /// Safe to repeat: where an earlier try got as far as the primary but not back here, its primary is taken.
-    pub fn publish_at(
-        &mut self,
-        place: &mut dyn Place,
-        dataset: Option<&str>,
-        actor: &str,
-        progress: Progress<'_>,
-    ) -> Result<Description> {
+    pub fn publish_at(&mut self, place: &mut dyn Place, dataset: Option<&str>, actor: &str, progress: Progress<'_>) -> Result<Description> {
         if let Some(remote) = storage::get::<String>(&self.db, "remote")? {
             return Err(Error::new(
                 ErrorKind::Conflict,
@@ -271,8 +265,7 @@ impl SqliteReplica {
         let description = there.describe()?;
         if description.lineage != lineage {
             let message = format!("{} holds a primary already (dataset {})", place.address()?, description.dataset);
-            return Err(Error::new(ErrorKind::Conflict, "occupied", message)
-                .hint("choose another address, or mainstem clone that one"));
+            return Err(Error::new(ErrorKind::Conflict, "occupied", message).hint("choose another address, or mainstem clone that one"));
         }
         // The policy may have been set here after an earlier try made the primary.
         let policy = super::kept_policy(&self.db)?;
