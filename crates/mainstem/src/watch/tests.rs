@@ -221,6 +221,7 @@ struct World {
     ear_due_ms: Option<u64>,
     patience: Backoff,
     sync_ends_ms: Option<u64>,
+    exchange: Option<(Head, bool)>,
     orders: Orders,
     syncs: u64,
 }
@@ -241,6 +242,7 @@ impl World {
             ear_due_ms: Some(0),
             patience: Keeper::patience(),
             sync_ends_ms: None,
+            exchange: None,
             orders: Orders::default(),
             syncs: 0,
         };
@@ -258,6 +260,7 @@ impl World {
             assert!(self.sync_ends_ms.is_none() && !self.is_away, "one sync at a time, and none of a file that is gone");
             self.syncs += 1;
             self.sync_ends_ms = Some(self.now_ms + 1 + self.random() % 400);
+            self.exchange = (!self.is_cut && !self.is_refused).then(|| self.exchange());
         }
         let has_work = self.unsent > 0 || self.held < self.head.version && self.told == Some(self.head);
         let is_served = self.sync_ends_ms.is_some() || self.orders.wait_until_ms.is_some() || self.is_away;
@@ -286,23 +289,26 @@ impl World {
             self.ear_due_ms = Some(self.now_ms + 1);
         }
     }
+    /// Sends and receives, as the replica and the primary are when a sync begins: what comes later is not in it.
+    fn exchange(&mut self) -> (Head, bool) {
+        let has_moved = self.unsent > 0 || self.held < self.head.version;
+        if self.unsent > 0 {
+            self.append(self.head.version + 1);
+            self.unsent = 0;
+        }
+        (self.head, has_moved)
+    }
     fn end_sync(&mut self) {
         self.sync_ends_ms = None;
-        let event = match (self.is_away, self.is_cut, self.is_refused) {
+        let event = match (self.is_away, self.is_cut, self.exchange.take()) {
             (true, ..) => Event::Failed(trouble(ErrorKind::Unavailable, "moved")),
             (_, true, _) => Event::Failed(offline()),
-            (_, _, true) => Event::Failed(trouble(ErrorKind::Denied, "forbidden")),
-            _ => {
-                let has_moved = self.unsent > 0 || self.held < self.head.version;
-                if self.unsent > 0 {
-                    self.append(self.head.version + 1);
-                    self.unsent = 0;
-                }
-                self.held = self.head.version;
-                // One commit in four comes between the last look and the end.
-                let late = self.random().is_multiple_of(4) && has_moved;
-                self.unsent += u64::from(late);
-                Event::Synced(Synced { held: self.head.hash, has_moved, has_work: late })
+            (_, _, None) => Event::Failed(trouble(ErrorKind::Denied, "forbidden")),
+            (_, _, Some((head, has_moved))) => {
+                self.held = head.version;
+                // Some commits come between what the sync sent and its last look.
+                self.unsent += u64::from(has_moved && self.random().is_multiple_of(4));
+                Event::Synced(Synced { held: head.hash, has_moved, has_work: self.unsent > 0 })
             }
         };
         self.step(event);
