@@ -213,6 +213,9 @@ pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Op
     capture::clear(db, end)?;
     front.schema = storage::steps(db)?;
     front.resolutions = if planted::is(Bug::X4) { Vec::new() } else { storage::resolutions(db)? };
+    for answer in &mut front.resolutions {
+        answer.at = answer.at.min(span.until);
+    }
     if front.count == 0 && front.schema.is_empty() && front.resolutions.is_empty() {
         return Ok(None);
     }
