@@ -162,11 +162,13 @@ impl Taking<'_> {
     /// A row of ours had to move to another number: the changesets that are still to be sent say so from now on.
     fn rewrite(&self, fronts: &[Front], renumbered: Vec<Renumbered>) -> Result<()> {
         let schema = self.ground.schema();
-        let mut renumbering = Renumbering::default();
+        let (mut renumbering, mut later) = (Renumbering::default(), Renumbering::default());
         let mut highest: HashMap<String, i64> = HashMap::new();
         for row in renumbered {
             let top = highest.entry(row.table.to_ascii_lowercase()).or_insert(row.to);
             *top = (*top).max(row.to);
+            // What later changesets found under that number, and took away, is this row.
+            later.add_earlier(row.clone());
             renumbering.add(row);
         }
         for front in fronts {
@@ -184,6 +186,7 @@ impl Taking<'_> {
                 storage::put_page(self.db, front.header.write_id, pages.next - 1, &page::encode(&front.shapes, &changes))?;
             }
             storage::set_front(self.db, &front)?;
+            renumbering = later.clone();
         }
         Ok(())
     }
