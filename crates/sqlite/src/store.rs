@@ -57,13 +57,13 @@ struct Known {
 pub struct SqliteStore {
     connection: Connection,
     read_schema: SchemaReader,
-    watcher: Box<dyn Watcher>,
+    watcher: Box<dyn Watcher + Send>,
     known: Option<Known>,
 }
 
 impl SqliteStore {
     /// A store on a connection of its own.
-    pub fn new(connection: Connection, read_schema: SchemaReader, watcher: Box<dyn Watcher>) -> Result<Self> {
+    pub fn new(connection: Connection, read_schema: SchemaReader, watcher: Box<dyn Watcher + Send>) -> Result<Self> {
         triggers_off(&connection)?;
         Ok(SqliteStore { connection, read_schema, watcher, known: None })
     }
