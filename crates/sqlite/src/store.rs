@@ -2,11 +2,12 @@
 //!
 //! Invariant: our own connection fires no trigger, neither the user's nor those that notice what other programs
 //! write. A write transaction takes the lock when it begins; one that is dropped leaves nothing.
-use crate::connection::{begin_if_free, begin_read, begin_write, commit, one, roll_back, triggers_off};
+use crate::connection::{FileIdentity, begin_if_free, begin_read, begin_write, commit, one, roll_back, triggers_off};
 use crate::derived::{self, Stale};
-use crate::errors::Explain;
+use crate::errors::{Explain, display_name};
 use crate::kept;
 use crate::ledger::SqliteLedger;
+use crate::notice::{self, Notice};
 use crate::seen;
 use crate::tables::SqliteTables;
 use mainstem::audit::Differing;
@@ -26,6 +27,7 @@ use mainstem::{Error, Result};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Reads the schema of a dataset's tables, Mainstem's own left out.
@@ -58,15 +60,19 @@ struct Known {
 pub struct SqliteStore {
     connection: Connection,
     read_schema: SchemaReader,
-    watcher: Box<dyn Watcher>,
+    watcher: Box<dyn Watcher + Send>,
     known: Option<Known>,
+    file: Option<FileIdentity>,
+    notice: Option<Notice>,
 }
 
 impl SqliteStore {
     /// A store on a connection of its own.
-    pub fn new(connection: Connection, read_schema: SchemaReader, watcher: Box<dyn Watcher>) -> Result<Self> {
+    pub fn new(connection: Connection, read_schema: SchemaReader, watcher: Box<dyn Watcher + Send>) -> Result<Self> {
         triggers_off(&connection)?;
-        Ok(SqliteStore { connection, read_schema, watcher, known: None })
+        // A database in memory is nowhere.
+        let file = connection.path().and_then(|path| FileIdentity::of(Path::new(path)).ok());
+        Ok(SqliteStore { connection, read_schema, watcher, known: None, file, notice: None })
     }
 
     /// The connection, for what is neither ledger nor tables.
@@ -116,6 +122,22 @@ impl Store for SqliteStore {
     fn begin_read(&mut self) -> Result<Box<dyn Transaction + '_>> {
         begin_read(&self.connection)?;
         Ok(Box::new(self.transaction(false)?))
+    }
+
+    fn moment(&mut self) -> Result<i64> {
+        let nowhere = || Error::internal("a database in memory is asked for its place");
+        let file = self.file.as_ref().ok_or_else(nowhere)?;
+        notice::check_place(&file.path, file)?;
+        if self.notice.is_none() {
+            self.notice = Some(Notice::of(&file.path)?);
+        }
+        let busy = || Error::new(ErrorKind::Unavailable, "locked", format!("{} is locked by another program", display_name(&file.path)));
+        notice::data_version(&self.connection)?.ok_or_else(busy)
+    }
+
+    fn wait(&mut self, moment: i64, timeout_ms: u64) -> Result<u64> {
+        let notice = self.notice.as_ref().ok_or_else(|| Error::internal("a wait begins with a moment"))?;
+        notice.wait(&self.connection, moment, timeout_ms, None).map(|(_, left_ms)| left_ms)
     }
 }
 

@@ -10,3 +10,4 @@ mod rows;
 mod schema;
 mod store;
 mod travel;
+mod waiting;
