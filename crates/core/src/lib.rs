@@ -18,6 +18,7 @@ pub mod planted;
 pub mod policy;
 pub mod renumber;
 pub mod schema;
+pub mod scope;
 pub mod stamp;
 pub mod strategy;
 pub mod text;

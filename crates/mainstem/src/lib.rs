@@ -9,6 +9,7 @@ pub mod changeset_file;
 pub mod changeset_json;
 pub mod changeset_session;
 pub mod cleanup;
+pub mod datasets;
 pub mod error;
 pub mod history;
 pub mod lane;

@@ -60,7 +60,7 @@ struct Known {
 pub struct SqliteStore {
     connection: Connection,
     read_schema: SchemaReader,
-    watcher: Box<dyn Watcher>,
+    watcher: Box<dyn Watcher + Send>,
     known: Option<Known>,
     file: Option<FileIdentity>,
     notice: Option<Notice>,
@@ -68,7 +68,7 @@ pub struct SqliteStore {
 
 impl SqliteStore {
     /// A store on a connection of its own.
-    pub fn new(connection: Connection, read_schema: SchemaReader, watcher: Box<dyn Watcher>) -> Result<Self> {
+    pub fn new(connection: Connection, read_schema: SchemaReader, watcher: Box<dyn Watcher + Send>) -> Result<Self> {
         triggers_off(&connection)?;
         // A database in memory is nowhere.
         let file = connection.path().and_then(|path| FileIdentity::of(Path::new(path)).ok());
@@ -80,7 +80,7 @@ impl SqliteStore {
         &self.connection
     }
 
-    fn transaction(&mut self) -> Result<StoreTransaction<'_>> {
+    fn transaction(&mut self, may_write: bool) -> Result<StoreTransaction<'_>> {
         let schema = match self.schema() {
             Ok(schema) => schema,
             Err(error) => {
@@ -90,7 +90,7 @@ impl SqliteStore {
         };
         let tables = SqliteTables::new(&self.connection, schema, Box::new(self.read_schema));
         let ledger = SqliteLedger::new(&self.connection);
-        Ok(StoreTransaction { connection: &self.connection, tables, ledger, watcher: &*self.watcher, written: BTreeSet::new() })
+        Ok(StoreTransaction { connection: &self.connection, tables, ledger, watcher: &*self.watcher, written: BTreeSet::new(), may_write })
     }
 
     /// The schema at the beginning of a transaction, read again only where it changed since the last.
@@ -104,31 +104,24 @@ impl SqliteStore {
         self.known = Some(Known { version, kept, schema: schema.clone() });
         Ok(schema)
     }
-
-    fn query_only(&self, is_on: bool) -> Result<()> {
-        self.connection.pragma_update(None, "query_only", is_on).on(&self.connection)
-    }
 }
 
 impl Store for SqliteStore {
     fn begin(&mut self) -> Result<Box<dyn Transaction + '_>> {
-        self.query_only(false)?;
         begin_write(&self.connection)?;
-        Ok(Box::new(self.transaction()?))
+        Ok(Box::new(self.transaction(true)?))
     }
 
     fn begin_if_free(&mut self) -> Result<Option<Box<dyn Transaction + '_>>> {
-        self.query_only(false)?;
         if !begin_if_free(&self.connection)? {
             return Ok(None);
         }
-        Ok(Some(Box::new(self.transaction()?)))
+        Ok(Some(Box::new(self.transaction(true)?)))
     }
 
     fn begin_read(&mut self) -> Result<Box<dyn Transaction + '_>> {
-        self.query_only(true)?;
         begin_read(&self.connection)?;
-        Ok(Box::new(self.transaction()?))
+        Ok(Box::new(self.transaction(false)?))
     }
 
     fn moment(&mut self) -> Result<i64> {
@@ -155,6 +148,17 @@ pub struct StoreTransaction<'s> {
     ledger: SqliteLedger<'s>,
     watcher: &'s dyn Watcher,
     written: BTreeSet<usize>,
+    /// Told here rather than by `PRAGMA query_only`, which would have every statement of the connection prepared anew.
+    may_write: bool,
+}
+
+impl StoreTransaction<'_> {
+    fn writing(&self) -> Result<()> {
+        match self.may_write {
+            true => Ok(()),
+            false => Err(Error::new(ErrorKind::Internal, "reading", "a transaction that only reads was asked to write")),
+        }
+    }
 }
 
 impl Drop for StoreTransaction<'_> {
@@ -165,6 +169,7 @@ impl Drop for StoreTransaction<'_> {
 
 impl Transaction for StoreTransaction<'_> {
     fn commit(mut self: Box<Self>) -> Result<()> {
+        self.writing()?;
         if !self.written.is_empty() {
             // Only a search index that another program made in this very file; those that came by push are kept as text.
             self.tables.forget_statements();
@@ -181,12 +186,14 @@ impl Transaction for StoreTransaction<'_> {
         self.ledger.events_before(version)
     }
     fn watch(&mut self) -> Result<()> {
+        self.writing()?;
         self.watcher.watch(self.connection, &self.tables.schema())
     }
     fn has_direct(&mut self) -> Result<bool> {
         self.watcher.has_direct(self.connection, &self.tables.schema())
     }
     fn take_direct(&mut self, visit: VisitDirect<'_>) -> Result<Vec<SchemaChange>> {
+        self.writing()?;
         let (watcher, connection, schema) = (self.watcher, self.connection, self.tables.schema());
         watcher.take_direct(connection, &schema, &mut |write| visit(self, write))
     }
@@ -194,12 +201,14 @@ impl Transaction for StoreTransaction<'_> {
         self.ledger.examine()
     }
     fn rebuild(&mut self) -> Result<Vec<Differing>> {
+        self.writing()?;
         self.ledger.rebuild()
     }
     fn replicas(&mut self) -> Result<Vec<KnownReplica>> {
         seen::all(self.connection)
     }
     fn put_replica(&mut self, replica: &KnownReplica) -> Result<()> {
+        self.writing()?;
         seen::put(self.connection, replica)
     }
 }
@@ -212,14 +221,17 @@ impl Tables for StoreTransaction<'_> {
         self.tables.get(table, key)
     }
     fn insert(&mut self, table: usize, row: &Row) -> Result<Wrote> {
+        self.writing()?;
         self.written.insert(table);
         self.tables.insert(table, row)
     }
     fn update(&mut self, table: usize, before: &Row, row: &Row) -> Result<Wrote> {
+        self.writing()?;
         self.written.insert(table);
         self.tables.update(table, before, row)
     }
     fn delete(&mut self, table: usize, key: &Key) -> Result<()> {
+        self.writing()?;
         self.written.insert(table);
         self.tables.delete(table, key)
     }
@@ -239,6 +251,7 @@ impl Tables for StoreTransaction<'_> {
         self.tables.stored_form(table, row)
     }
     fn alter(&mut self, step: &SchemaChange) -> Result<()> {
+        self.writing()?;
         kept::alter(self.connection, &mut self.tables, step)?;
         self.watcher.altered(self.connection)
     }
@@ -249,6 +262,7 @@ impl Ledger for StoreTransaction<'_> {
         self.ledger.head()
     }
     fn append(&mut self, expected: &Head, event: &Event) -> Result<Appended> {
+        self.writing()?;
         self.ledger.append(expected, event)
     }
     fn event(&mut self, index: u64) -> Result<Option<(Vec<u8>, Digest)>> {
@@ -267,6 +281,7 @@ impl Ledger for StoreTransaction<'_> {
         self.ledger.last_sequence(replica)
     }
     fn put_page(&mut self, version: u64, page: u64, bytes: &[u8], shapes: &[Shape], changes: &[Change]) -> Result<()> {
+        self.writing()?;
         self.ledger.put_page(version, page, bytes, shapes, changes)
     }
     fn page(&mut self, version: u64, page: u64) -> Result<Option<Vec<u8>>> {

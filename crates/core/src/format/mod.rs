@@ -8,6 +8,7 @@
 //! input, in time and memory proportional to its length.
 //! Invariant: version 1 is kept for ever; its bytes are fixtures of the tests.
 mod bytes;
+pub mod chronicle;
 pub mod conflict;
 pub mod event;
 pub mod front;

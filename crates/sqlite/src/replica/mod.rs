@@ -175,7 +175,7 @@ impl SqliteReplica {
     /// Names of the triggers by which capture works, as they stand in the file.
     pub fn capture_triggers(&self) -> Result<u64> {
         let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND name LIKE 'mainstem\\_%' ESCAPE '\\'";
-        self.db.query_row(sql, [], |r| r.get::<_, i64>(0)).on(&self.db).map(|n| n as u64)
+        connection::one(&self.db, sql, [], |r| r.get::<_, i64>(0)).on(&self.db).map(|n| n as u64)
     }
 
     /// The file's journal mode.

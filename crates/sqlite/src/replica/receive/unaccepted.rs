@@ -16,7 +16,7 @@ use mainstem::error::{Error, Result};
 use mainstem::lane::Lane;
 use mainstem::policy_text;
 use mainstem::primary::Pages;
-use mainstem::rebase::{Place, rebase};
+use mainstem::rebase::{Ground, Place, rebase};
 use mainstem::replica::Unseen;
 use mainstem::schema_merge;
 use mainstem::tables::Tables;
@@ -55,14 +55,17 @@ impl Taking<'_> {
     }
 
     /// Takes our own schema steps back before accepted ones are applied, as the rows were: what was accepted comes first,
-    /// and ours are laid on top again with their changesets. What cannot be taken back stays.
+    /// and ours are laid on top again with their changesets. What cannot be taken back stays, and so does what accepted
+    /// steps have made as well by now.
     pub(super) fn undo_steps(&mut self, unsent: &[Front]) -> Result<()> {
         if std::mem::replace(&mut self.are_steps_undone, true) {
             return Ok(());
         }
         let mut altered = Vec::new();
+        let oldest = unsent.iter().map(|f| f.header.base_version).min().unwrap_or(self.version);
+        let accepted = self.ground.steps(oldest)?;
         for step in unsent.iter().flat_map(|f| &f.schema).rev() {
-            let Some(inverse) = schema_merge::inverse(step) else { continue };
+            let Some(inverse) = schema_merge::inverse(step).filter(|_| !schema_merge::is_made_by(&accepted, step)) else { continue };
             match self.ground.alter(&inverse) {
                 Ok(()) => altered.extend(schema_merge::table_of(&inverse)),
                 Err(e) if matches!(e.kind, ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::NotFound) => {}
@@ -159,11 +162,13 @@ impl Taking<'_> {
     /// A row of ours had to move to another number: the changesets that are still to be sent say so from now on.
     fn rewrite(&self, fronts: &[Front], renumbered: Vec<Renumbered>) -> Result<()> {
         let schema = self.ground.schema();
-        let mut renumbering = Renumbering::default();
+        let (mut renumbering, mut later) = (Renumbering::default(), Renumbering::default());
         let mut highest: HashMap<String, i64> = HashMap::new();
         for row in renumbered {
             let top = highest.entry(row.table.to_ascii_lowercase()).or_insert(row.to);
             *top = (*top).max(row.to);
+            // What later changesets found under that number, and took away, is this row.
+            later.add_earlier(row.clone());
             renumbering.add(row);
         }
         for front in fronts {
@@ -181,6 +186,7 @@ impl Taking<'_> {
                 storage::put_page(self.db, front.header.write_id, pages.next - 1, &page::encode(&front.shapes, &changes))?;
             }
             storage::set_front(self.db, &front)?;
+            renumbering = later.clone();
         }
         Ok(())
     }
