@@ -154,7 +154,9 @@ pub fn rebase<G: Ground + ?Sized>(
     let mut renumbering = Renumbering::default();
     if place.head > front.header.base_version {
         for row in ground.renumbered(front.header.replica, front.header.base_version)? {
-            renumbering.add_earlier(row);
+            if !is_taken_at_base(ground, front, &row)? {
+                renumbering.add_earlier(row);
+            }
         }
     }
     let mut run = Rebase {
@@ -183,6 +185,13 @@ pub fn rebase<G: Ground + ?Sized>(
     }
     run.finish()?;
     Ok(run.out)
+}
+
+/// True where the number that a row had to leave was another row's in the front's base version already: whoever held that
+/// version had moved its own row, and means the other by that number.
+fn is_taken_at_base<G: Ground + ?Sized>(ground: &mut G, front: &Front, row: &Renumbered) -> Result<bool> {
+    let later = touches(ground, front, &row.table, &vec![Value::Integer(row.from)])?;
+    Ok(!later.first().is_some_and(|touch| matches!(touch.change.edit, Edit::Insert(_))))
 }
 
 impl<G: Ground + ?Sized> Rebase<'_, G> {
