@@ -130,7 +130,7 @@ struct Rebase<'a, G: Ground + ?Sized> {
     /// Deletes of rows that others point to, and changes of what they point to, judged when all else is in.
     departing: Vec<(usize, Change)>,
     is_last_call: bool,
-    /// Rows whose delete was kept back for their children.
+    /// Rows whose delete was kept back, for their children or for an edit.
     held: HashSet<(usize, Key)>,
     /// Parents that were brought back: table, columns, values, who deleted them.
     revived: Vec<(usize, Vec<usize>, Vec<Value>, Side)>,
@@ -301,6 +301,10 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 return self.decide(index, table, change);
             }
             Verdict::Keep => {
+                if row.is_some() && matches!(change.edit, Edit::Delete(_)) {
+                    // A row whose deletion gave way keeps what it points to.
+                    self.held.insert((table, change.key));
+                }
                 self.out.conflicts.extend(decision.conflicts);
                 return Ok(());
             }
