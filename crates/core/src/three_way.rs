@@ -292,7 +292,7 @@ impl Meeting<'_> {
     }
 
     fn update_of_absent(&self) -> Decision {
-        let Some((image, written)) = self.history.deleted() else {
+        let Some((image, written)) = self.history.ended() else {
             return self.update_of_unknown();
         };
         let base = self.history.before_ours(&image);
@@ -343,7 +343,7 @@ impl Meeting<'_> {
     }
 
     fn edit_of_earlier_row(&self, there: &Row) -> Decision {
-        let image = self.history.earlier_row().unwrap_or_else(|| there.clone());
+        let image = self.history.ended().map_or_else(|| there.clone(), |(image, _)| image);
         let base = self.history.before_ours(&image);
         let ours = self.history.ours_on(&base);
         let conflict = self.row_conflict(&RowClash {

@@ -86,10 +86,12 @@ impl<'a> History<'a> {
         made.is_some_and(|at| !self.is_own(&self.touches[at]) && self.touches[..at].iter().any(gone))
     }
 
-    /// The row that ours edited, as it was when it was last deleted.
-    pub(super) fn earlier_row(&self) -> Option<Row> {
-        self.touches.iter().rev().find_map(|touch| match &touch.change.edit {
-            Edit::Delete(row) => Some(self.in_ours_shape(&touch.shape, row)),
+    /// The row that ours edited as it was deleted, in ours' shape, and who did: what was made under its key later, and deleted
+    /// again, is another row.
+    pub(super) fn ended(&self) -> Option<(Row, Written<'a>)> {
+        let own = self.touches.iter().rposition(|touch| self.is_own(touch) && matches!(touch.change.edit, Edit::Insert(_)));
+        self.touches[own.map_or(0, |at| at + 1)..].iter().find_map(|touch| match &touch.change.edit {
+            Edit::Delete(row) => Some((self.in_ours_shape(&touch.shape, row), written(Some(touch)))),
             _ => None,
         })
     }
