@@ -25,6 +25,7 @@ pub mod store;
 pub mod sync;
 pub mod tables;
 pub mod tombstones;
+pub mod watch;
 pub mod wiring;
 pub mod writer;
 

@@ -69,7 +69,6 @@ fn stored(db: &Connection, schema: &Schema, progress: Progress<'_>) -> Result<Di
 /// The digests that stored rows should have: the base version's, moved by every change that is known.
 fn believed(db: &Connection, schema: &Schema) -> Result<Digests> {
     let mut digests = Digests::new(schema, &storage::digests(db)?);
-    db.execute_batch(SCRATCH).on(db)?;
     bases::each(db, &mut |name, kept| {
         let Some(table) = schema.table(name) else { return Ok(()) };
         let before = kept.image.map(|image| image.row(table, None));
