@@ -22,12 +22,15 @@ use mainstem::core::value::{Key, Row};
 use mainstem::datasets::Place;
 use mainstem::error::Result;
 use mainstem::history::{Blame, RowHistory, RowPlace};
-use mainstem::ledger::Touch;
+use mainstem::ledger::{Head, Touch};
 use mainstem::local::{Fill, Founding};
 use mainstem::primary::{
     Acquaintance, Cursor, Deleted, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink, SnapshotStart,
 };
 use mainstem::tombstones::{Tombstone, Wanted};
+
+/// How long one request waits for news.
+pub const WAIT_MS_MAX: u64 = 25_000;
 
 /// Rows sent at once when a dataset is published.
 const ROWS_AT_ONCE: usize = 1_000;
@@ -78,6 +81,18 @@ impl HttpPrimary {
 impl Primary for HttpPrimary {
     fn describe(&mut self) -> Result<Description> {
         self.ask(Call::Describe, &())
+    }
+    fn wait(&mut self, known: &Head, timeout_ms: u64) -> Result<Head> {
+        let mut left_ms = timeout_ms;
+        loop {
+            // Longer silence is cut by what is between here and there.
+            let now_ms = left_ms.min(WAIT_MS_MAX);
+            let head = self.ask(Call::Wait, &(*known, now_ms))?;
+            left_ms -= now_ms;
+            if head != *known || left_ms == 0 {
+                return Ok(head);
+            }
+        }
     }
     fn push(&mut self, known: &Acquaintance, front: &Front, pages: &mut dyn Pages) -> Result<Pushed> {
         let mut request = FrameWriter::new(Spool::new(u64::MAX))?;

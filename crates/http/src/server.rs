@@ -3,6 +3,7 @@
 //! Invariant: a request is whole before a primary is asked, and the answer before its first byte is sent.
 pub mod answer;
 mod hall;
+mod keeper;
 mod replica_calls;
 pub mod routes;
 mod run;

@@ -1,6 +1,7 @@
 //! Answers one call of the replica protocol: reads its arguments, asks the primary, writes what it says.
 //!
 //! Deliberately absent: sockets, and who may ask. By then the request is whole and was allowed.
+use crate::client::WAIT_MS_MAX;
 use crate::spool::Spool;
 use crate::wire::call::Call;
 use crate::wire::frame::{FrameReader, FrameWriter};
@@ -12,8 +13,10 @@ use mainstem::core::schema::Schema;
 use mainstem::core::value::{Key, Row};
 use mainstem::datasets::Datasets;
 use mainstem::error::{Error, Result};
+use mainstem::ledger::Head;
 use mainstem::local::Founding;
 use mainstem::primary::{Acquaintance, Pages, Primary, SnapshotSink, SnapshotStart};
+use std::time::Duration;
 
 /// Rows in a frame.
 const ROWS_AT_ONCE: usize = 1_000;
@@ -41,6 +44,13 @@ impl Request {
         reply.end()
     }
 
+    /// What a wait knows, and how long it waits at most.
+    pub fn wait(mut self) -> Result<(Head, Duration)> {
+        self.body.rewind()?;
+        let (known, timeout_ms): (Head, u64) = arguments(FrameReader::new(self.body))?;
+        Ok((known, Duration::from_millis(timeout_ms.min(WAIT_MS_MAX))))
+    }
+
     /// Founds the dataset that it holds.
     pub fn found(mut self, datasets: &dyn Datasets, name: &str) -> Result<Spool> {
         self.body.rewind()?;
@@ -59,10 +69,15 @@ impl Request {
             }
             Ok(())
         })?;
-        let mut reply = FrameWriter::new(Spool::new(u64::MAX))?;
-        reply.frame(&().to_bytes())?;
-        reply.end()
+        one(&())
     }
+}
+
+/// An answer of one thing.
+pub fn one(result: &impl Wire) -> Result<Spool> {
+    let mut reply = FrameWriter::new(Spool::new(u64::MAX))?;
+    reply.frame(&result.to_bytes())?;
+    reply.end()
 }
 
 fn arguments<A: Wire>(mut asked: Asked) -> Result<A> {
@@ -132,7 +147,7 @@ fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, reply: &mut Reply
             let (actor, rehearsal): (String, _) = arguments(asked)?;
             last(reply, &primary.cleanup(&actor, rehearsal)?)
         }
-        Call::Found => Err(Error::internal("a dataset is founded by Request::found")),
+        Call::Found | Call::Wait => Err(Error::internal("this call is answered by the hall")),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The routes of the replica protocol.
 use super::Shared;
-use super::answer::Request;
+use super::answer::{Request, one};
 use crate::spool::{Spool, SpoolBody, too_large};
 use crate::wire::call::Call;
 use crate::wire::failure::{self, Failure};
@@ -49,12 +49,17 @@ pub async fn handle(
         return Err(Error::new(ErrorKind::NotFound, "no_primary", format!("there is no dataset {dataset}")).into());
     }
     let request = Request { call, body: received(body).await? };
-    let answer = if call == Call::Found {
-        let (datasets, name) = (shared.hall.datasets(), dataset.clone());
-        let founded = tokio::task::spawn_blocking(move || request.found(&*datasets, &name));
-        founded.await.map_err(|e| Error::internal(format!("a call ended by itself: {e}")))??
-    } else {
-        shared.hall.with(&dataset, is_write(call), move |primary| request.answer(&mut **primary)).await?
+    let answer = match call {
+        Call::Found => {
+            let (datasets, name) = (shared.hall.datasets(), dataset.clone());
+            let founded = tokio::task::spawn_blocking(move || request.found(&*datasets, &name));
+            founded.await.map_err(|e| Error::internal(format!("a call ended by itself: {e}")))??
+        }
+        Call::Wait => {
+            let (known, at_most) = request.wait()?;
+            one(&shared.hall.wait(&dataset, known, at_most).await?)?
+        }
+        _ => shared.hall.with(&dataset, is_write(call), move |primary| request.answer(&mut **primary)).await?,
     };
     let body: SpoolBody = answer.into_body()?;
     Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], Body::new(body)).into_response())

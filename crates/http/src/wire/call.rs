@@ -21,6 +21,7 @@ macro_rules! calls {
 
 calls! {
     Describe = "describe",
+    Wait = "wait",
     Push = "push",
     Pull = "pull",
     Snapshot = "snapshot",
