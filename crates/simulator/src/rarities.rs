@@ -11,6 +11,9 @@ pub(crate) const QUEUE: usize = 10_000;
 /// Columns from which on a table counts as one of many.
 pub(crate) const COLUMNS_MANY: usize = 100;
 
+/// Columns that a tracked table may have.
+const COLUMNS_MAX: usize = 1_900;
+
 /// The first word used here: no tape without rarities comes so far.
 const FIRST_WORD: u64 = 1_000_000;
 
@@ -56,7 +59,7 @@ fn integer(n: usize) -> Datum {
 }
 
 fn many_columns(tape: &mut Tape, dice: &Dice, word: &mut u64) {
-    let count = *dice.of(&[120, 120, 300, 300, 700, 1_900]);
+    let count = *dice.of(&[120, 120, 300, 300, 700, COLUMNS_MAX - 1]);
     let columns: Vec<String> = (0..count).map(|n| format!("c{n}")).collect();
     tape.setup.schema.push(Statement::plain(format!("CREATE TABLE wide(id INTEGER PRIMARY KEY, {})", columns.join(", "))));
     for _ in 0..dice.between(4, 10) {
