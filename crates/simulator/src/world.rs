@@ -110,6 +110,8 @@ pub struct World {
     pub(crate) latest_ms: u64,
     /// The highest number that rows of each table ever had, by its lower-case name.
     pub(crate) highest: BTreeMap<String, i64>,
+    /// Tables, in lower case, from which a program took rows while triggers were off.
+    pub(crate) unseen_gone: BTreeSet<String>,
     /// Row changes in accepted versions.
     pub(crate) changes_sent: u64,
     /// Write ids of accepted versions.
@@ -231,6 +233,7 @@ impl World {
             edits: 0,
             latest_ms: 0,
             highest: BTreeMap::new(),
+            unseen_gone: BTreeSet::new(),
             changes_sent: 0,
             accepted: BTreeSet::new(),
             sequences: BTreeMap::new(),
@@ -444,6 +447,13 @@ impl World {
             Some(who) => self.copies[who].place.read(self.keeps_links)?,
             None => self.primary_image()?,
         };
+        let is_blind = |place: &Place| place.manner.is_some_and(|manner| manner.is_blind);
+        if is_noted && who.is_some_and(|who| is_blind(&self.copies[who].place)) {
+            let is_gone = |(name, was): &(&String, &image::Held)| {
+                was.rows.keys().any(|key| after.get(*name).is_none_or(|now| !now.rows.contains_key(key)))
+            };
+            self.unseen_gone.extend(before.iter().filter(is_gone).map(|(name, _)| name.to_lowercase()));
+        }
         if is_noted {
             let noted = self.model.note(&before, &after, &mut self.tally);
             self.edits += noted.rows as u64;
