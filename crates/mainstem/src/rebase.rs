@@ -6,6 +6,7 @@
 //! Deliberately absent: what becomes of the outcome; a primary appends a version, a replica updates its base images.
 mod clash;
 mod links;
+mod waits;
 
 pub use links::parent_of;
 use links::{Parents, is_parent};
@@ -17,7 +18,7 @@ use crate::tables::Tables;
 use crate::writer::{Tried, Write, Writer};
 use mainstem_core::change::{Change, Edit, Front};
 use mainstem_core::conflict::{Claim, Conflict, ConflictKind, Image, Side};
-use mainstem_core::event::{Renumbered, Waiting};
+use mainstem_core::event::{Renumbered, Version, Waiting};
 use mainstem_core::planted::{self, Bug};
 use mainstem_core::policy::Policy;
 use mainstem_core::renumber::Renumbering;
@@ -27,6 +28,7 @@ use mainstem_core::three_way::{self, Ours, Theirs, Touch, Verdict};
 use mainstem_core::value::{Key, Row, Value};
 use std::collections::HashSet;
 use std::sync::Arc;
+use waits::Waits;
 
 /// How deep a chain of deleted parents is followed when one is brought back.
 const REVIVE_DEPTH_MAX: usize = 64;
@@ -39,6 +41,10 @@ pub trait Ground: Tables {
     fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<Renumbered>>;
     /// Schema steps after a version, oldest first.
     fn steps(&mut self, after: u64) -> Result<Vec<SchemaChange>>;
+    /// What waits for a parent. None where such changes stand in their rows' place, as on the replica that made them.
+    fn waiting(&mut self) -> Result<Vec<(Version, Waiting)>> {
+        Ok(Vec::new())
+    }
 }
 
 /// What happened to a row after the front's base. What the front was made on in an earlier epoch is its own side's doing,
@@ -99,6 +105,8 @@ pub struct Outcome {
     pub waiting: Vec<Waiting>,
     /// Rows that got another number.
     pub renumbered: Vec<Renumbered>,
+    /// Changes that wait no longer, because the changeset goes on from them: whose, table, key.
+    pub released: Vec<(u128, String, Key)>,
 }
 
 /// What a write carries along.
@@ -134,6 +142,7 @@ struct Rebase<'a, G: Ground + ?Sized> {
     held: HashSet<(usize, Key)>,
     /// Parents that were brought back: table, columns, values, who deleted them.
     revived: Vec<(usize, Vec<usize>, Vec<Value>, Side)>,
+    waits: Waits,
     out: Outcome,
 }
 
@@ -159,6 +168,7 @@ pub fn rebase<G: Ground + ?Sized>(
             }
         }
     }
+    let waits = waits::of(ground, &schema, front)?;
     let mut run = Rebase {
         ground,
         schema,
@@ -174,6 +184,7 @@ pub fn rebase<G: Ground + ?Sized>(
         is_last_call: false,
         held: HashSet::new(),
         revived: Vec::new(),
+        waits,
         out,
     };
     run.renumber_colliding(pages)?;
@@ -268,7 +279,10 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             return Ok(());
         }
         self.renumbering.apply(&self.schema, &self.lanes[index].shape, &mut local);
-        self.decide(index, table, local)
+        match self.with_what_waits(table, local)? {
+            Some(change) => self.decide(index, table, change),
+            None => Ok(()),
+        }
     }
 
     /// A change in the ground's own columns and the form of its values, and the cells whose column is gone.
