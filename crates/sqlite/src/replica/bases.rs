@@ -3,8 +3,8 @@
 //! Invariant: for every row that deviates from the base version, `mainstem_base` has that row's image in the base
 //! version (NULL: there was none) and the digest of the row that capture left there, or capture's log has it.
 //! Invariant: an image says which columns it has, by a row of `mainstem_shape`; a shape is never changed.
-use crate::errors::Explain;
 use super::{receive, storage};
+use crate::errors::Explain;
 use mainstem::body::Digests;
 use mainstem::core::change::Edit;
 use mainstem::core::event::Digest;

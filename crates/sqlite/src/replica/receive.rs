@@ -28,8 +28,8 @@ use mainstem::wiring::Around;
 use mainstem::writer::{Tried, Write, Writer};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{HashSet, VecDeque};
-use unaccepted::our_waiting;
 pub(super) use unaccepted::laid_again;
+use unaccepted::our_waiting;
 
 /// Where the next pull starts: after what is held and after what is kept until its version is complete.
 pub fn cursor(db: &Connection) -> Result<Cursor> {
