@@ -315,10 +315,8 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 return self.decide(index, table, change);
             }
             Verdict::Keep => {
-                if row.is_some() && matches!(change.edit, Edit::Delete(_)) {
-                    // A row whose deletion gave way keeps what it points to.
-                    self.held.insert((table, change.key));
-                }
+                // A row whose deletion gave way keeps what it points to.
+                self.held.extend(row.filter(|_| matches!(change.edit, Edit::Delete(_))).map(|_| (table, change.key)));
                 self.out.conflicts.extend(decision.conflicts);
                 return Ok(());
             }
