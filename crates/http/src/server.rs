@@ -2,8 +2,11 @@
 //!
 //! Invariant: a request is whole before a primary is asked, and the answer before its first byte is sent.
 pub mod answer;
+mod asked;
 mod hall;
 mod keeper;
+pub mod openapi;
+mod people;
 mod replica_calls;
 pub mod routes;
 mod run;

@@ -1,10 +1,11 @@
 //! Errors as they travel: a status and `{"code", "message", "hint", "details"}`.
 use mainstem::core::ErrorKind;
 use mainstem::error::Error;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An error's body.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct Failure {
     /// A stable name.
     pub code: String,
@@ -23,6 +24,7 @@ const STATUSES: &[(&str, u16)] = &[
     ("unauthenticated", 401),
     ("forbidden", 403),
     ("review_required", 403),
+    ("method_not_allowed", 405),
     ("too_large", 413),
     ("unsupported_media_type", 415),
     ("validation_failed", 422),
