@@ -7,9 +7,11 @@ use crate::plain_text::shell_word;
 use crate::progress::Bar;
 use mainstem::primary::Primary;
 use mainstem::replica::{Replica, Standing};
+use mainstem::scoped::Scoped;
 use mainstem::wiring::{Around, RealSurroundings};
 use mainstem::{Error, Result};
 use mainstem_core::ErrorKind;
+use mainstem_core::scope::Scope;
 use mainstem_sqlite::SqliteReplica;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -76,8 +78,12 @@ impl Session {
     pub fn primary_at(&self, address: &str) -> Result<Box<dyn Primary>> {
         open_primary(address, self.around.clone())
     }
-    /// Opens the primary that the replica belongs to.
+    /// Opens the primary that the replica belongs to, as far as the replica asks for it.
     pub fn primary_of(&self, standing: &Standing) -> Result<Box<dyn Primary>> {
+        Ok(asking(self.whole_primary_of(standing)?, standing.scope.clone()))
+    }
+    /// Opens all of the primary that the replica belongs to.
+    pub fn whole_primary_of(&self, standing: &Standing) -> Result<Box<dyn Primary>> {
         match &standing.remote {
             Some(address) => self.primary_at(address).map_err(|e| match e.code {
                 "no_primary" => e.hint("mainstem config remote FOLDER, where it was moved"),
@@ -165,6 +171,11 @@ impl Address {
         let Address::Folder(path) = self;
         path
     }
+}
+
+/// A primary as somebody sees it who asks for a part.
+pub fn asking(primary: Box<dyn Primary>, scope: Scope) -> Box<dyn Primary> {
+    if scope.is_everything() { primary } else { Box::new(Scoped::new(primary, scope, Scope::everything())) }
 }
 
 fn open_primary(address: &str, around: Around) -> Result<Box<dyn Primary>> {

@@ -19,6 +19,7 @@ pub mod primary;
 pub mod rebase;
 pub mod replica;
 pub mod schema_merge;
+pub mod scoped;
 pub mod stale;
 pub mod store;
 pub mod sync;
