@@ -5,14 +5,19 @@ use crate::arguments::Global;
 use crate::output::{self, Output};
 use crate::plain_text::shell_word;
 use crate::progress::Bar;
+use mainstem::datasets::Place;
 use mainstem::primary::Primary;
 use mainstem::replica::{Replica, Standing};
 use mainstem::scoped::Scoped;
+use mainstem::watch;
 use mainstem::wiring::{Around, RealSurroundings};
 use mainstem::{Error, Result};
 use mainstem_core::ErrorKind;
 use mainstem_core::scope::Scope;
+use mainstem_http::HttpPrimary;
+use mainstem_http::client::{HttpPlace, Patience};
 use mainstem_sqlite::SqliteReplica;
+use mainstem_sqlite::primary::FolderPlace;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -80,18 +85,11 @@ impl Session {
     }
     /// Opens the primary that the replica belongs to, as far as the replica asks for it.
     pub fn primary_of(&self, standing: &Standing) -> Result<Box<dyn Primary>> {
-        Ok(asking(self.whole_primary_of(standing)?, standing.scope.clone()))
+        primary_of(standing, self.around.clone())
     }
     /// Opens all of the primary that the replica belongs to.
     pub fn whole_primary_of(&self, standing: &Standing) -> Result<Box<dyn Primary>> {
-        match &standing.remote {
-            Some(address) => self.primary_at(address).map_err(|e| match e.code {
-                "no_primary" => e.hint("mainstem config remote FOLDER, where it was moved"),
-                _ => e,
-            }),
-            None => Err(Error::new(ErrorKind::Invalid, "no_primary", format!("{} has no primary yet", standing.dataset))
-                .hint("mainstem publish FOLDER")),
-        }
+        whole_primary_of(standing, self.around.clone())
     }
     /// Who acts on that replica.
     pub fn actor(&self, standing: &Standing) -> Result<String> {
@@ -141,6 +139,8 @@ fn system_user() -> Option<String> {
 pub enum Address {
     /// An embedded primary in a folder.
     Folder(PathBuf),
+    /// A dataset on a server.
+    Server(mainstem_http::address::Address),
 }
 
 impl Address {
@@ -153,7 +153,10 @@ impl Address {
         if let Some((scheme, _)) = typed.split_once("://")
             && !scheme.contains(['/', '.'])
         {
-            let message = format!("{scheme}:// addresses are not supported; a primary is a folder");
+            if matches!(scheme, "http" | "https") {
+                return mainstem_http::address::Address::parse(typed).map(Address::Server);
+            }
+            let message = format!("{scheme}:// addresses are not supported; a primary is a folder, or http(s)://HOST/DATASET");
             return Err(Error::new(ErrorKind::Invalid, "unsupported_address", message).hint(supported));
         }
         let path = std::path::absolute(typed).map_err(|e| Error::invalid(format!("the address {typed} cannot be used: {e}")).because(e))?;
@@ -161,15 +164,30 @@ impl Address {
     }
     /// The address as a replica remembers it, whatever folder it is used from.
     pub fn remembered(&self) -> Result<String> {
-        let Address::Folder(path) = self;
-        path.to_str()
-            .map(str::to_string)
-            .ok_or_else(|| Error::invalid(format!("the path {} is not valid UTF-8, so it cannot be remembered", path.display())))
+        match self {
+            Address::Server(address) => Ok(address.to_string()),
+            Address::Folder(path) => path
+                .to_str()
+                .map(str::to_string)
+                .ok_or_else(|| Error::invalid(format!("the path {} is not valid UTF-8, so it cannot be remembered", path.display()))),
+        }
     }
-    /// The folder.
-    pub fn folder(&self) -> &Path {
-        let Address::Folder(path) = self;
-        path
+    /// The folder of a primary on this machine, for what only its owner may do.
+    pub fn folder(&self) -> Result<&Path> {
+        match self {
+            Address::Folder(path) => Ok(path),
+            Address::Server(address) => {
+                let message = format!("{address} is on a server; that can be done where the server runs");
+                Err(Error::new(ErrorKind::Invalid, "unsupported_address", message))
+            }
+        }
+    }
+    /// The place, to make or open a primary at.
+    pub fn place(&self, around: Around) -> Box<dyn Place + '_> {
+        match self {
+            Address::Folder(path) => Box::new(FolderPlace::new(path, around)),
+            Address::Server(address) => Box::new(HttpPlace::new(address.clone(), None, Patience::default())),
+        }
     }
 }
 
@@ -178,8 +196,39 @@ pub fn asking(primary: Box<dyn Primary>, scope: Scope) -> Box<dyn Primary> {
     if scope.is_everything() { primary } else { Box::new(Scoped::new(primary, scope, Scope::everything())) }
 }
 
-fn open_primary(address: &str, around: Around) -> Result<Box<dyn Primary>> {
-    mainstem_sqlite::open_primary(Address::parse(address)?.folder(), around)
+/// Where the primary is that a replica belongs to.
+pub fn remote_of(standing: &Standing) -> Result<&str> {
+    let none = || Error::new(ErrorKind::Invalid, "no_primary", format!("{} has no primary yet", standing.dataset));
+    standing.remote.as_deref().ok_or_else(|| none().hint("mainstem publish FOLDER"))
+}
+
+/// Opens the primary that a replica belongs to, as far as the replica asks for it.
+pub fn primary_of(standing: &Standing, around: Around) -> Result<Box<dyn Primary>> {
+    Ok(asking(whole_primary_of(standing, around)?, standing.scope.clone()))
+}
+
+/// Opens all of the primary that a replica belongs to.
+pub fn whole_primary_of(standing: &Standing, around: Around) -> Result<Box<dyn Primary>> {
+    open_primary(remote_of(standing)?, around).map_err(|e| match e.code {
+        "no_primary" => e.hint("mainstem config remote FOLDER, where it was moved"),
+        _ => e,
+    })
+}
+
+/// How long to wait before a primary that cannot be heard is asked again.
+pub fn patience(address: &str) -> watch::Patience {
+    match Address::parse(address) {
+        Ok(Address::Folder(_)) => watch::Patience::near(),
+        _ => watch::Patience::default(),
+    }
+}
+
+/// Opens the primary at an address.
+pub fn open_primary(address: &str, around: Around) -> Result<Box<dyn Primary>> {
+    match Address::parse(address)? {
+        Address::Folder(folder) => mainstem_sqlite::open_primary(&folder, around),
+        Address::Server(address) => Ok(Box::new(HttpPrimary::new(address, None, Patience::default())?)),
+    }
 }
 
 const DATABASE_ENDINGS: [&str; 7] = ["db", "db3", "sqlite", "sqlite3", "s3db", "gpkg", "sqlitedb"];
@@ -229,6 +278,17 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
+/// The tracked databases in a folder.
+pub fn tracked_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = candidates(folder)?;
+    found.retain(|path| is_tracked(path));
+    if found.is_empty() {
+        return Err(Error::new(ErrorKind::NotFound, "no_database", format!("no tracked database is in {}", folder.display()))
+            .hint("mainstem init app.db"));
+    }
+    Ok(found)
+}
+
 fn the_one_tracked(folder: &Path) -> Result<PathBuf> {
     let candidates = candidates(folder)?;
     let tracked: Vec<&PathBuf> = candidates.iter().filter(|path| is_tracked(path)).collect();
@@ -272,9 +332,10 @@ mod tests {
 
     #[test]
     fn an_address_is_a_folder_or_refused_by_name() {
-        let folder = Address::parse("some/where").expect("a folder");
-        assert!(folder.folder().is_absolute() && folder.folder().ends_with("some/where"));
-        for scheme in ["http", "https", "s3", "git+ssh"] {
+        let Address::Folder(folder) = Address::parse("some/where").expect("a folder") else { panic!("no folder") };
+        assert!(folder.is_absolute() && folder.ends_with("some/where"));
+        assert!(matches!(Address::parse("http://host/x"), Ok(Address::Server(_))));
+        for scheme in ["s3", "git+ssh"] {
             let e = Address::parse(&format!("{scheme}://host/x")).expect_err("no such scheme yet");
             assert_eq!((e.kind, e.code), (ErrorKind::Invalid, "unsupported_address"));
             assert!(e.message.contains(scheme) && e.message.contains("folder"), "{}", e.message);

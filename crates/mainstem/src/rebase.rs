@@ -132,7 +132,7 @@ struct Rebase<'a, G: Ground + ?Sized> {
     is_last_call: bool,
     /// Those of `departing` while they are judged.
     going: HashSet<(usize, Key)>,
-    /// Rows whose delete was kept back for their children.
+    /// Rows whose delete was kept back, for their children or for an edit.
     held: HashSet<(usize, Key)>,
     /// Parents that were brought back: table, columns, values, who deleted them.
     revived: Vec<(usize, Vec<usize>, Vec<Value>, Side)>,
@@ -156,7 +156,10 @@ pub fn rebase<G: Ground + ?Sized>(
     let mut renumbering = Renumbering::default();
     if place.head > front.header.base_version {
         for row in ground.renumbered(front.header.replica, front.header.base_version)? {
-            renumbering.add_earlier(row);
+            // Whoever sees a part did not see whose the number was.
+            if front.is_partial || !is_taken_at_base(ground, front, &row)? {
+                renumbering.add_earlier(row);
+            }
         }
     }
     let mut run = Rebase {
@@ -186,6 +189,13 @@ pub fn rebase<G: Ground + ?Sized>(
     }
     run.finish()?;
     Ok(run.out)
+}
+
+/// True where the number that a row had to leave was another row's in the front's base version already: whoever held that
+/// version had moved its own row, and means the other by that number.
+fn is_taken_at_base<G: Ground + ?Sized>(ground: &mut G, front: &Front, row: &Renumbered) -> Result<bool> {
+    let later = touches(ground, front, &row.table, &vec![Value::Integer(row.from)])?;
+    Ok(!later.first().is_some_and(|touch| matches!(touch.change.edit, Edit::Insert(_))))
 }
 
 impl<G: Ground + ?Sized> Rebase<'_, G> {
@@ -229,7 +239,11 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             self.front.shapes[lane].highest.map(|h| h.saturating_add(1)),
             self.renumbering.highest(name).map(|h| h.saturating_add(1)),
         ];
-        let to = above.into_iter().flatten().max().ok_or_else(|| Error::internal("no row number"))?;
+        let mut to = above.into_iter().flatten().max().ok_or_else(|| Error::internal("no row number"))?;
+        // The number of a row that went since our base still means that row where the changeset points to it.
+        while self.is_moved_on() && !touches(self.ground, self.front, name, &vec![Value::Integer(to)])?.is_empty() {
+            to = to.saturating_add(1);
+        }
         let renumbered = Renumbered { table: name.clone(), from, to, row: row.clone(), columns: shape.columns.clone() };
         self.renumbering.add(renumbered.clone());
         self.out.renumbered.push(renumbered);
@@ -292,6 +306,10 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 return self.decide(index, table, change);
             }
             Verdict::Keep => {
+                if row.is_some() && matches!(change.edit, Edit::Delete(_)) {
+                    // A row whose deletion gave way keeps what it points to.
+                    self.held.insert((table, change.key));
+                }
                 self.out.conflicts.extend(decision.conflicts);
                 return Ok(());
             }

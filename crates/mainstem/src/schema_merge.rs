@@ -98,6 +98,31 @@ pub fn inverse(step: &SchemaChange) -> Option<SchemaChange> {
     }
 }
 
+/// True where accepted steps made what a step of ours makes: then it is not ours to take back, whoever was first.
+pub fn is_made_by(accepted: &[SchemaChange], ours: &SchemaChange) -> bool {
+    let made: Vec<String> = things(ours).into_iter().filter(|(_, is_there)| *is_there).map(|(thing, _)| thing).collect();
+    let after = |thing: &String| accepted.iter().rev().flat_map(things).find(|(other, _)| other == thing);
+    made.iter().filter_map(after).any(|(_, is_there)| is_there)
+}
+
+/// The tables, columns and objects that are there after a step and were not before, or the other way round.
+fn things(step: &SchemaChange) -> Vec<(String, bool)> {
+    let table_thing = |name: &str| format!("table {}", name.to_ascii_lowercase());
+    let column_thing = |table: &str, name: &str| format!("column {}.{}", table.to_ascii_lowercase(), name.to_ascii_lowercase());
+    let object_thing = |kind: &str, name: &str| format!("{kind} {}", name.to_ascii_lowercase());
+    match step {
+        SchemaChange::CreateTable { table } => vec![(table_thing(&table.name), true)],
+        SchemaChange::DropTable { name } => vec![(table_thing(name), false)],
+        SchemaChange::RenameTable { from, to } => vec![(table_thing(from), false), (table_thing(to), true)],
+        SchemaChange::AddColumn { table, column, .. } => vec![(column_thing(table, &column.name), true)],
+        SchemaChange::DropColumn { table, column } => vec![(column_thing(table, column), false)],
+        SchemaChange::RenameColumn { table, from, to } => vec![(column_thing(table, from), false), (column_thing(table, to), true)],
+        SchemaChange::Rebuild { table, .. } => table.columns.iter().map(|c| (column_thing(&table.name, &c.name), true)).collect(),
+        SchemaChange::PutObject { object } => vec![(object_thing(&object.kind, &object.name), true)],
+        SchemaChange::DropObject { kind, name } => vec![(object_thing(kind, name), false)],
+    }
+}
+
 /// A step about the columns of a table that the other side renamed since.
 fn followed(step: &SchemaChange, theirs: &[SchemaChange]) -> SchemaChange {
     let mut step = step.clone();

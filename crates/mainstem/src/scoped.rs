@@ -13,7 +13,7 @@ use crate::audit::{Finding, Findings, Link, Subject};
 use crate::cleanup::{Cleanup, Rehearsal};
 use crate::error::{Error, Result};
 use crate::history::{Blame, RowHistory, RowPlace};
-use crate::ledger::Touch;
+use crate::ledger::{Head, Touch};
 use crate::local::other_scope;
 use crate::primary::{
     Acquaintance, Cursor, Deleted, Description, Item, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink,
@@ -203,6 +203,10 @@ impl Primary for Scoped<'_> {
             described.tables = self.digests(&view, described.head.version, &described.tables)?;
         }
         Ok(described)
+    }
+
+    fn wait(&mut self, known: &Head, timeout_ms: u64) -> Result<Head> {
+        self.primary.wait(known, timeout_ms)
     }
 
     fn push(&mut self, known: &Acquaintance, front: &Front, pages: &mut dyn Pages) -> Result<Pushed> {

@@ -27,12 +27,14 @@ pub mod resolve;
 pub mod restore;
 pub mod revert;
 pub mod scope;
+pub mod serve;
 pub mod show;
 pub mod stash;
 pub mod status;
 pub mod sync;
 pub mod tombstones;
 pub mod verify;
+pub mod watch;
 
 use crate::arguments::Command;
 use crate::exit_codes::Exit;
@@ -50,6 +52,7 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         Command::Status(c) => c.run(session),
         Command::Diff(c) => c.run(session),
         Command::Log(c) => c.run(session),
+        Command::Serve(c) => c.run(session),
         Command::Show(c) => c.run(session),
         Command::Blame(c) => c.run(session),
         Command::Commit(c) => c.run(session),
@@ -62,6 +65,7 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         Command::Push(c) => c.run(session),
         Command::Pull(c) => c.run(session),
         Command::Sync(c) => c.run(session),
+        Command::Watch(c) => c.run(session),
         Command::Conflicts(c) => c.run(session),
         Command::Resolve(c) => c.run(session),
         Command::Pending(c) => c.run(session),

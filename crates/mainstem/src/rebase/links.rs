@@ -317,10 +317,10 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             self.out.conflicts.extend(Some(conflict).filter(|_| !planted::is(Bug::E4)));
             stays |= is_kept;
             if !is_kept {
-                leaving.push((child, child_row, touches[at..].to_vec()));
+                leaving.push((child, claimed == child_row, child_row, touches[at..].to_vec()));
             }
         }
-        for (child, child_row, touches) in leaving {
+        for (child, is_told, child_row, touches) in leaving {
             let names = |link: &ForeignKey, columns: &[usize]| link.columns.iter().zip(columns).all(|(&c, &p)| child_row[c] == row[p]);
             if let Some(freed) = let_go(&schema, child, &child_row, table, names)
                 && self.ground.update(child, &child_row, &freed)? == Wrote::Done
@@ -331,8 +331,9 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 continue;
             }
             let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
-            // The conflict above tells of their first write of the row; what they wrote into it later goes with it as well.
-            if let Some(last) = touches[1..].iter().rfind(|touch| self.is_foreign(touch)) {
+            // The conflict above tells of their first write of the row; what was written into it later goes with it as well.
+            let last = touches[1..].iter().rfind(|touch| self.is_foreign(touch));
+            if let Some(last) = last.or(touches.first().filter(|_| !is_told)) {
                 let child_table = &schema.tables[child];
                 let claim = Claim::Row(Some(image(child_table, &child_row)));
                 let theirs = Side { claim, stamp: stamp_of(last), actor: last.actor.to_string() };
@@ -388,15 +389,19 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         self.effects.effect(self.ground, &self.schema, &effect)
     }
 
-    /// A row that goes with its parent's parent is one side of a conflict, where theirs wrote it.
+    /// A row that goes with its parent's parent is one side of a conflict, whether theirs wrote it or nobody lately: its own
+    /// deletion was not asked for.
     fn keep_in_conflict(&mut self, child: usize, row: &Row, (ours, rule): &(Side, Deletes), parent: &str) -> Result<()> {
         let schema = self.schema.clone();
         let table = &schema.tables[child];
         let key = table.key_of(row);
         let touches = self.ground.touches(&table.name, &key, self.front.header.base_version)?;
-        let Some(touch) = touches.iter().rfind(|touch| self.is_foreign(touch)) else { return Ok(()) };
-        let claim = Claim::Row(Some(image(table, row)));
-        let theirs = Side { claim, stamp: stamp_of(touch), actor: touch.actor.to_string() };
+        let touch = touches.iter().rfind(|touch| self.is_foreign(touch));
+        let theirs = Side {
+            claim: Claim::Row(Some(image(table, row))),
+            stamp: touch.map(stamp_of).unwrap_or_default(),
+            actor: touch.map(|t| t.actor.to_string()).unwrap_or_default(),
+        };
         let conflict = self.link_conflict(table, &key, ours.clone(), theirs, *rule, Choice::Ours, parent);
         self.out.conflicts.push(conflict);
         Ok(())
