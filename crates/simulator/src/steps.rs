@@ -412,6 +412,7 @@ impl World {
             epoch: described.epoch,
             version: described.head.version,
             hash: described.head.hash,
+            scope: described.scope,
         };
         let forked = Acquaintance { lineage: described.lineage, hash: [7; 32], ..known };
         for stranger in [known, forked] {
