@@ -3,9 +3,9 @@
 //! Invariant: what cannot be judged is hidden: a table that is not named, a column that is not there.
 //! Invariant: a scope and its text are one to one: what is printed reads back as the same.
 //! Deliberately absent: SQL. A filter means the same on every machine and with every version of SQLite.
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use crate::event::Digest;
 use crate::value::{Row, Value};

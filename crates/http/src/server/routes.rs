@@ -1,9 +1,11 @@
 //! Every route of the server, in one table: what it answers, what it needs, and who handles it.
 //!
 //! Invariant: a request reaches its handler only through [`router`], after what its row needs was granted.
-use super::{Shared, replica_calls};
+use super::{Shared, gate, replica_calls};
 use crate::wire::call::Call;
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, post};
 use hyper::Method;
 use std::sync::Arc;
@@ -62,12 +64,13 @@ fn of_call(call: Call) -> Route {
             _ => Needs::Dataset(Right::Read),
         },
         summary: format!("The replica protocol: {}.", call.name()),
-        handler: post(move |shared, dataset, body| replica_calls::handle(call, shared, dataset, body)),
+        handler: post(move |shared, dataset, caller, headers, body| replica_calls::handle(call, shared, dataset, caller, headers, body)),
     }
 }
 
-/// The routes of a server.
+/// The routes of a server, with the gate around them.
 pub fn router(shared: Arc<Shared>) -> Router {
-    let all = routes().into_iter();
-    all.fold(Router::new(), |router, route| router.route(&route.path, route.handler)).with_state(shared)
+    let json_bytes_max = usize::try_from(shared.porter.limits.json_bytes_max).unwrap_or(usize::MAX);
+    let all = routes().into_iter().fold(Router::new(), |router, route| router.route(&route.path, route.handler));
+    all.layer(DefaultBodyLimit::max(json_bytes_max)).layer(from_fn_with_state(shared.clone(), gate::pass)).with_state(shared)
 }

@@ -3,8 +3,8 @@
 //! Invariant: for every row that deviates from the base version, `mainstem_base` has that row's image in the base
 //! version (NULL: there was none) and the digest of the row that capture left there, or capture's log has it.
 //! Invariant: an image says which columns it has, by a row of `mainstem_shape`; a shape is never changed.
-use crate::errors::Explain;
 use super::storage;
+use crate::errors::Explain;
 use mainstem::body::Digests;
 use mainstem::core::change::Edit;
 use mainstem::core::event::Digest;
@@ -139,12 +139,8 @@ pub fn find(db: &Connection, table: &Table, key: &Key) -> Result<Option<Option<I
 /// outer None where it is, or where neither the image nor the unsent changesets tell it any more, since a pull has merged it.
 pub fn committed(db: &Connection, table: &Table, key: &Key, seen: Option<&Row>) -> Result<Option<Option<Row>>> {
     let sql = "SELECT now FROM mainstem_base WHERE tbl = ?1 AND key = ?2";
-    let kept: Option<Option<Digest>> = db
-        .prepare_cached(sql)
-        .on(db)?
-        .query_row(params![table.name, row_format::encode_key(key)], |r| r.get(0))
-        .optional()
-        .on(db)?;
+    let kept: Option<Option<Digest>> =
+        db.prepare_cached(sql).on(db)?.query_row(params![table.name, row_format::encode_key(key)], |r| r.get(0)).optional().on(db)?;
     let Some(Some(now)) = kept else { return Ok(kept.map(|_| None)) };
     let mut digests = Digests::default();
     if seen.is_some_and(|row| digests.digest(table, row) == now) {
