@@ -6,6 +6,8 @@
 #![warn(missing_docs)]
 extern crate alloc;
 
+pub mod account;
+pub mod authority;
 pub mod change;
 pub mod chronicle;
 pub mod condense;

@@ -3,13 +3,16 @@
 //! Invariant: a request is whole before a primary is asked, and the answer before its first byte is sent.
 pub mod accept;
 pub mod answer;
+mod asked;
 mod counting;
 mod door;
 mod gate;
 mod hall;
 mod keeper;
 mod limits;
+pub mod openapi;
 mod pace;
+mod people;
 mod porter;
 mod rate;
 mod record;

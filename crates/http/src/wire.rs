@@ -7,6 +7,7 @@ pub mod call;
 pub mod failure;
 mod fields;
 pub mod frame;
+pub mod shown;
 #[cfg(test)]
 mod tests;
 

@@ -130,7 +130,7 @@ struct Rebase<'a, G: Ground + ?Sized> {
     /// Deletes of rows that others point to, and changes of what they point to, judged when all else is in.
     departing: Vec<(usize, Change)>,
     is_last_call: bool,
-    /// Rows whose delete was kept back for their children.
+    /// Rows whose delete was kept back, for their children or for an edit.
     held: HashSet<(usize, Key)>,
     /// Parents that were brought back: table, columns, values, who deleted them.
     revived: Vec<(usize, Vec<usize>, Vec<Value>, Side)>,
@@ -154,7 +154,9 @@ pub fn rebase<G: Ground + ?Sized>(
     let mut renumbering = Renumbering::default();
     if place.head > front.header.base_version {
         for row in ground.renumbered(front.header.replica, front.header.base_version)? {
-            renumbering.add_earlier(row);
+            if !is_taken_at_base(ground, front, &row)? {
+                renumbering.add_earlier(row);
+            }
         }
     }
     let mut run = Rebase {
@@ -183,6 +185,13 @@ pub fn rebase<G: Ground + ?Sized>(
     }
     run.finish()?;
     Ok(run.out)
+}
+
+/// True where the number that a row had to leave was another row's in the front's base version already: whoever held that
+/// version had moved its own row, and means the other by that number.
+fn is_taken_at_base<G: Ground + ?Sized>(ground: &mut G, front: &Front, row: &Renumbered) -> Result<bool> {
+    let later = touches(ground, front, &row.table, &vec![Value::Integer(row.from)])?;
+    Ok(!later.first().is_some_and(|touch| matches!(touch.change.edit, Edit::Insert(_))))
 }
 
 impl<G: Ground + ?Sized> Rebase<'_, G> {
@@ -292,6 +301,10 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 return self.decide(index, table, change);
             }
             Verdict::Keep => {
+                if row.is_some() && matches!(change.edit, Edit::Delete(_)) {
+                    // A row whose deletion gave way keeps what it points to.
+                    self.held.insert((table, change.key));
+                }
                 self.out.conflicts.extend(decision.conflicts);
                 return Ok(());
             }

@@ -224,14 +224,13 @@ fn known(replica: &mut dyn Replica) -> Result<Acquaintance> {
 
 fn push_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, progress: Progress<'_>, report: &mut Report) -> Result<()> {
     let known = known(replica)?;
+    // What is known to have been missed goes before what was seen since, which may build on it.
+    find_missed(replica, primary, progress, report)?;
     replica.commit(actor, None, "")?;
     if replica.standing()?.unsent > 0 && !planted::is(Bug::A12) {
         replica.check()?;
     }
-    if replica.needs_reconcile()? {
-        // The rows to compare with are those of the version held here, as long as the primary has it.
-        primary.pull(&known, replica.cursor()?, 1)?;
-        report.reconciled += replica.reconcile(primary, progress)?;
+    if find_missed(replica, primary, progress, report)? {
         replica.commit(actor, None, "")?;
     }
     let total = replica.unsent()?.len() as u64;
@@ -268,6 +267,17 @@ fn push_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, p
         }
     }
     Ok(())
+}
+
+/// Compares the tables of which it is known that capture may have missed something. True where there are any.
+fn find_missed(replica: &mut dyn Replica, primary: &mut dyn Primary, progress: Progress<'_>, report: &mut Report) -> Result<bool> {
+    if !replica.needs_reconcile()? {
+        return Ok(false);
+    }
+    // The rows to compare with are those of the version held here, as long as the primary has it.
+    primary.pull(&known(replica)?, replica.cursor()?, 1)?;
+    report.reconciled += replica.reconcile(primary, progress)?;
+    Ok(true)
 }
 
 fn pull_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, progress: Progress<'_>, report: &mut Report) -> Result<()> {

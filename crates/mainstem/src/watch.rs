@@ -5,8 +5,10 @@
 //! for: after a sync that leaves nothing to do there is silence (E2).
 //! Deliberately absent: clocks, threads, files and networks. Time only goes forwards here and is an argument.
 mod backoff;
+mod slumber;
 
-pub use backoff::Backoff;
+pub use backoff::{Backoff, Patience};
+pub use slumber::Slumber;
 
 use crate::error::Error;
 use crate::ledger::Head;
@@ -23,10 +25,6 @@ const REST_MS: (u64, u64) = (50, 1_000);
 const SILENCE_RESTS: u64 = 4;
 /// How soon a sync is tried again that another program's sync stood against.
 const TAKEN_MS: u64 = 1_000;
-/// The first wait and the longest after what may pass: the primary cannot be reached, the file is locked.
-const PASSING_MS: (u64, u64) = (500, 20_000);
-/// The same after a refusal, which only people can end.
-const REFUSED_MS: (u64, u64) = (15_000, 600_000);
 
 /// Why it does not go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,8 +120,7 @@ pub struct Keeper {
     due_ms: Option<u64>,
     ended_ms: u64,
     rest_ms: u64,
-    passing: Backoff,
-    refused: Backoff,
+    patience: Patience,
     held: Option<Digest>,
     heard: Option<Head>,
     heard_before: Option<Head>,
@@ -143,8 +140,7 @@ impl Keeper {
             due_ms: Some(now_ms),
             ended_ms: now_ms,
             rest_ms: REST_MS.0,
-            passing: Backoff::new(PASSING_MS.0, PASSING_MS.1),
-            refused: Backoff::new(REFUSED_MS.0, REFUSED_MS.1),
+            patience: Patience::default(),
             held: None,
             heard: None,
             heard_before: None,
@@ -154,11 +150,6 @@ impl Keeper {
             gone: None,
             reported: State::Starting,
         }
-    }
-
-    /// How often a primary that cannot be heard is tried again.
-    pub fn patience() -> Backoff {
-        Backoff::new(PASSING_MS.0, PASSING_MS.1)
     }
 
     /// Takes what happened; says what is to be done. `random` spreads what many do at the same moment.
@@ -225,8 +216,7 @@ impl Keeper {
 
     /// A sync is wanted now, whatever failed before.
     fn hurry(&mut self, now_ms: u64) {
-        self.passing.reset();
-        self.refused.reset();
+        self.patience.reset();
         self.has_work = true;
         if !self.is_syncing {
             self.due_ms = Some(now_ms);
@@ -258,17 +248,16 @@ impl Keeper {
         self.settled = self.heard_before;
         self.trouble = None;
         self.unheard = None;
-        self.refused.reset();
         self.has_work |= synced.has_work;
         let wants_more = self.has_work || self.is_news();
         if synced.has_moved || !wants_more {
-            self.passing.reset();
+            self.patience.reset();
         }
         match (wants_more, synced.has_moved) {
             (false, _) => {}
             (true, true) => self.come(now_ms, SETTLE_MS),
             // What a sync could not move the next one cannot either, unless something else happens.
-            (true, false) => self.due_ms = Some(now_ms + self.passing.next(random)),
+            (true, false) => self.due_ms = Some(now_ms + self.patience.passing.next(random)),
         }
     }
 
@@ -281,8 +270,7 @@ impl Keeper {
             self.due_ms = Some(now_ms + TAKEN_MS / 2 + random % (TAKEN_MS / 2));
             return;
         }
-        let wait_ms = if trouble.is_passing() { self.passing.next(random) } else { self.refused.next(random) };
-        self.due_ms = Some(now_ms + wait_ms);
+        self.due_ms = Some(now_ms + self.patience.after(&trouble, random));
         self.trouble = Some(trouble);
     }
 }

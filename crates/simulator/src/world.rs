@@ -22,6 +22,7 @@ use mainstem_sqlite::SqliteReplica;
 use mainstem_sqlite::primary::PRIMARY_FILE;
 use mainstem_sqlite::replica::InitOptions;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -109,6 +110,8 @@ pub struct World {
     pub(crate) latest_ms: u64,
     /// The highest number that rows of each table ever had, by its lower-case name.
     pub(crate) highest: BTreeMap<String, i64>,
+    /// Tables, in lower case, from which a program took rows while triggers were off.
+    pub(crate) unseen_gone: BTreeSet<String>,
     /// Row changes in accepted versions.
     pub(crate) changes_sent: u64,
     /// Write ids of accepted versions.
@@ -180,6 +183,8 @@ impl Place {
                 db.query_row(&format!("PRAGMA journal_mode = {journal}"), [], |_| Ok(())).map_err(unreadable)?;
             }
             db.set_prepared_statement_cache_capacity(400);
+            // What a program binds does not have its statement prepared anew.
+            db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(unreadable)?;
             (self.db, self.manner) = (Some(db), None);
         }
         Ok(self.db.as_ref().expect("it was just opened"))
@@ -228,6 +233,7 @@ impl World {
             edits: 0,
             latest_ms: 0,
             highest: BTreeMap::new(),
+            unseen_gone: BTreeSet::new(),
             changes_sent: 0,
             accepted: BTreeSet::new(),
             sequences: BTreeMap::new(),
@@ -441,6 +447,13 @@ impl World {
             Some(who) => self.copies[who].place.read(self.keeps_links)?,
             None => self.primary_image()?,
         };
+        let is_blind = |place: &Place| place.manner.is_some_and(|manner| manner.is_blind);
+        if is_noted && who.is_some_and(|who| is_blind(&self.copies[who].place)) {
+            let is_gone = |(name, was): &(&String, &image::Held)| {
+                was.rows.keys().any(|key| after.get(*name).is_none_or(|now| !now.rows.contains_key(key)))
+            };
+            self.unseen_gone.extend(before.iter().filter(is_gone).map(|(name, _)| name.to_lowercase()));
+        }
         if is_noted {
             let noted = self.model.note(&before, &after, &mut self.tally);
             self.edits += noted.rows as u64;

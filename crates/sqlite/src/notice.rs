@@ -5,6 +5,7 @@
 //! Invariant: news of the system are rumours. They come before a commit can be seen, so that SQLite is asked again for a
 //! while; and they may never come (a disk of the network, no watches left), so that it is asked now and then anyway.
 pub mod folder;
+pub mod replica;
 
 use crate::connection::{FileIdentity, one};
 use crate::errors::{Explain, display_name};

@@ -33,6 +33,7 @@ pub mod status;
 pub mod sync;
 pub mod tombstones;
 pub mod verify;
+pub mod watch;
 
 use crate::arguments::Command;
 use crate::exit_codes::Exit;
@@ -63,6 +64,7 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         Command::Push(c) => c.run(session),
         Command::Pull(c) => c.run(session),
         Command::Sync(c) => c.run(session),
+        Command::Watch(c) => c.run(session),
         Command::Conflicts(c) => c.run(session),
         Command::Resolve(c) => c.run(session),
         Command::Pending(c) => c.run(session),

@@ -11,6 +11,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Caller(pub u64);
 
+tokio::task_local! {
+    static ASKING: Caller;
+}
+
+impl Caller {
+    /// Runs a request in this caller's name: what it shares with others while it works is counted for them.
+    pub async fn asks<T>(self, request: impl Future<Output = T>) -> T {
+        ASKING.scope(self, request).await
+    }
+    /// Whose request is being answered here; none for what the server does by itself.
+    pub fn current() -> Option<Caller> {
+        ASKING.try_with(|caller| *caller).ok()
+    }
+}
+
 /// Makes callers.
 #[derive(Clone, Debug, Default)]
 pub struct Callers(RandomState);

@@ -62,11 +62,10 @@ pub(super) async fn pass(State(shared): State<Arc<Shared>>, mut request: Request
     let admitted = shared.porter.admit(&ends, request.method(), request.uri(), request.headers());
     let (response, place) = match admitted {
         Ok(admitted) => {
-            request.extensions_mut().insert(admitted.caller);
             request.extensions_mut().insert(story.actor.clone());
             let (allowance, received) = (Allowance::new(&shared.porter.limits), story.received.clone());
             let request = request.map(|body| Body::new(Inflow { body, allowance, received }));
-            (next.run(request).await, Some(admitted.place))
+            (admitted.caller.asks(next.run(request)).await, Some(admitted.place))
         }
         Err((error, after_s)) => (later(Refused(error).into_response(), after_s), None),
     };

@@ -50,7 +50,7 @@ type Rooms = Mutex<HashMap<String, Arc<Room>>>;
 
 /// The right to run, until it is dropped.
 struct Running {
-    _share: OwnedSemaphorePermit,
+    _share: Option<OwnedSemaphorePermit>,
     _turn: Option<OwnedMutexGuard<()>>,
     _running: OwnedSemaphorePermit,
 }
@@ -86,8 +86,11 @@ impl Hall {
 
     /// Waits for the right to run: first among the caller's own calls, so that nobody's many keep another waiting, then
     /// for a writer's turn, then among all.
-    async fn turn(&self, caller: Caller, room: Option<&Room>) -> Result<Running> {
-        let share = self.share(caller).acquire_owned().await.map_err(|_| stopping())?;
+    async fn turn(&self, room: Option<&Room>) -> Result<Running> {
+        let share = match Caller::current() {
+            Some(caller) => Some(self.share(caller).acquire_owned().await.map_err(|_| stopping())?),
+            None => None,
+        };
         let turn = match room {
             Some(room) => Some(room.writing.clone().lock_owned().await),
             None => None,
@@ -97,12 +100,8 @@ impl Hall {
     }
 
     /// Runs `work` with all datasets, on a thread where it may take its time.
-    pub async fn over_all<T: Send + 'static>(
-        &self,
-        caller: Caller,
-        work: impl FnOnce(&dyn Datasets) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let (running, datasets) = (self.turn(caller, None).await?, self.datasets.clone());
+    pub async fn over_all<T: Send + 'static>(&self, work: impl FnOnce(&dyn Datasets) -> Result<T> + Send + 'static) -> Result<T> {
+        let (running, datasets) = (self.turn(None).await?, self.datasets.clone());
         ended(tokio::task::spawn_blocking(move || {
             let _running = running;
             work(&*datasets)
@@ -110,9 +109,14 @@ impl Hall {
         .await
     }
 
+    /// Where datasets are.
+    pub fn datasets(&self) -> Arc<dyn Datasets> {
+        self.datasets.clone()
+    }
+
     /// Waits until a dataset's ledger ends elsewhere than `known`, at most so long; answers where it ends then. Any number
     /// may wait at once.
-    pub async fn wait(&self, name: &str, caller: Caller, known: Head, at_most: Duration) -> Result<Head> {
+    pub async fn wait(&self, name: &str, known: Head, at_most: Duration) -> Result<Head> {
         let end = Instant::now() + at_most;
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -121,7 +125,7 @@ impl Hall {
                 return Ok(head);
             }
             // The keeper has not heard yet of what whoever asks knows; or the primary was put back to an older copy.
-            let head = self.with(name, caller, false, |primary| Ok(primary.describe()?.head)).await?;
+            let head = self.with(name, false, |primary| Ok(primary.describe()?.head)).await?;
             if head != known || left.is_zero() {
                 return Ok(head);
             }
@@ -133,13 +137,12 @@ impl Hall {
     pub async fn with<T: Send + 'static>(
         &self,
         name: &str,
-        caller: Caller,
         is_write: bool,
         work: impl FnOnce(&mut Handle) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let room = self.room(name);
         // It goes to the thread: whoever asks may go away, the work does not.
-        let running = self.turn(caller, is_write.then_some(&*room)).await?;
+        let running = self.turn(is_write.then_some(&*room)).await?;
         let (datasets, rooms, name) = (self.datasets.clone(), self.rooms.clone(), name.to_string());
         ended(tokio::task::spawn_blocking(move || {
             let _running = running;

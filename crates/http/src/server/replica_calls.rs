@@ -1,14 +1,14 @@
 //! The routes of the replica protocol.
+use super::Shared;
 use super::answer::{Request, one};
 use super::hall::stopping;
 use super::limits::Limits;
 use super::refused::Refused;
-use super::{Caller, Shared};
 use crate::spool::{Spool, SpoolBody, too_large};
 use crate::wire::call::Call;
 use crate::wire::frame::{Bounds, MEDIA_TYPE};
 use axum::body::Body;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use hyper::header::{self, HeaderMap};
@@ -26,7 +26,6 @@ pub async fn handle(
     call: Call,
     State(shared): State<Arc<Shared>>,
     Path(dataset): Path<String>,
-    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     body: Body,
 ) -> std::result::Result<Response, Refused> {
@@ -42,16 +41,16 @@ pub async fn handle(
         Call::Found => {
             let datasets_max = limits.datasets_max;
             let found = move |datasets: &dyn Datasets| request.found(datasets, &dataset, datasets_max);
-            shared.hall.over_all(caller, found).await?
+            shared.hall.over_all(found).await?
         }
         Call::Wait => {
             let (known, at_most) = request.wait()?;
             tokio::select! {
-                head = shared.hall.wait(&dataset, caller, known, at_most) => one(&head?)?,
+                head = shared.hall.wait(&dataset, known, at_most) => one(&head?)?,
                 () = shared.stop.asked() => return Err(stopping().into()),
             }
         }
-        _ => shared.hall.with(&dataset, caller, is_write(call), move |primary| request.answer(&mut **primary)).await?,
+        _ => shared.hall.with(&dataset, is_write(call), move |primary| request.answer(&mut **primary)).await?,
     };
     let body: SpoolBody = answer.into_body()?;
     Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], Body::new(body)).into_response())

@@ -1,10 +1,11 @@
 //! Errors as they travel: a status and `{"code", "message", "hint", "details"}`.
 use mainstem::core::ErrorKind;
 use mainstem::error::Error;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An error's body.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct Failure {
     /// A stable name.
     pub code: String,
@@ -28,6 +29,7 @@ const STATUSES: &[(&str, u16)] = &[
     ("forbidden_host", 403),
     ("review_required", 403),
     ("too_slow", 408),
+    ("method_not_allowed", 405),
     ("too_large", 413),
     ("path_too_long", 414),
     ("unsupported_media_type", 415),

@@ -306,10 +306,10 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             self.out.conflicts.extend(Some(conflict).filter(|_| !planted::is(Bug::E4)));
             stays |= is_kept;
             if !is_kept {
-                leaving.push((child, child_row, touches[at..].to_vec()));
+                leaving.push((child, claimed == child_row, child_row, touches[at..].to_vec()));
             }
         }
-        for (child, child_row, touches) in leaving {
+        for (child, is_told, child_row, touches) in leaving {
             let names = |link: &ForeignKey, columns: &[usize]| link.columns.iter().zip(columns).all(|(&c, &p)| child_row[c] == row[p]);
             if let Some(freed) = let_go(&schema, child, &child_row, table, names)
                 && self.ground.update(child, &child_row, &freed)? == Wrote::Done
@@ -320,8 +320,9 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 continue;
             }
             let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
-            // The conflict above tells of their first write of the row; what they wrote into it later goes with it as well.
-            if let Some(last) = touches[1..].iter().rfind(|touch| self.is_foreign(touch)) {
+            // The conflict above tells of their first write of the row; what was written into it later goes with it as well.
+            let last = touches[1..].iter().rfind(|touch| self.is_foreign(touch));
+            if let Some(last) = last.or(touches.first().filter(|_| !is_told)) {
                 let child_table = &schema.tables[child];
                 let claim = Claim::Row(Some(image(child_table, &child_row)));
                 let theirs = Side { claim, stamp: stamp_of(last), actor: last.actor.to_string() };

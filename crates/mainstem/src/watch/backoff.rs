@@ -1,4 +1,10 @@
 //! Waits that grow from one failure to the next, and differ from one replica to the next.
+use super::Trouble;
+
+/// The longest wait after what may pass.
+pub const PASSING_MS_MAX: u64 = 20_000;
+/// The longest wait after a refusal.
+pub const REFUSED_MS_MAX: u64 = 600_000;
 
 /// The waits between attempts.
 #[derive(Clone, Debug)]
@@ -22,6 +28,37 @@ impl Backoff {
     /// Begins again with the first.
     pub fn reset(&mut self) {
         self.next_ms = self.first_ms;
+    }
+}
+
+/// How long to wait after which failure.
+#[derive(Clone, Debug)]
+pub struct Patience {
+    /// After what may pass: the primary cannot be reached, the file is locked.
+    pub passing: Backoff,
+    /// After a refusal, which only people can end.
+    pub refused: Backoff,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience { passing: Backoff::new(500, PASSING_MS_MAX), refused: Backoff::new(15_000, REFUSED_MS_MAX) }
+    }
+}
+
+impl Patience {
+    /// For what costs nothing to ask again: a folder.
+    pub fn near() -> Patience {
+        Patience { passing: Backoff::new(500, 2_000), ..Patience::default() }
+    }
+    /// The wait after a failure.
+    pub fn after(&mut self, trouble: &Trouble, random: u64) -> u64 {
+        if trouble.is_passing() { self.passing.next(random) } else { self.refused.next(random) }
+    }
+    /// Begins again with the shortest.
+    pub fn reset(&mut self) {
+        self.passing.reset();
+        self.refused.reset();
     }
 }
 

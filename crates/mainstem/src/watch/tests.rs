@@ -1,4 +1,5 @@
 //! The keeper by tables, and in a small world with random commits, outages, refusals and moves.
+use super::backoff::{PASSING_MS_MAX, REFUSED_MS_MAX};
 use super::*;
 use proptest::prelude::*;
 
@@ -219,7 +220,7 @@ struct World {
     is_away: bool,
     told: Option<Head>,
     ear_due_ms: Option<u64>,
-    patience: Backoff,
+    patience: Patience,
     sync_ends_ms: Option<u64>,
     exchange: Option<(Head, bool)>,
     orders: Orders,
@@ -240,7 +241,7 @@ impl World {
             is_away: false,
             told: None,
             ear_due_ms: Some(0),
-            patience: Keeper::patience(),
+            patience: Patience::default(),
             sync_ends_ms: None,
             exchange: None,
             orders: Orders::default(),
@@ -273,7 +274,7 @@ impl World {
             self.ear_due_ms = Some(
                 self.now_ms + {
                     let random = self.random();
-                    self.patience.next(random)
+                    self.patience.after(&offline(), random)
                 },
             );
             self.step(Event::Unheard(offline()));
@@ -380,7 +381,7 @@ proptest! {
             world.strike(stroke);
         }
         // Thirty seconds after the net is whole again; a refusal is not retried that soon.
-        let patience_ms = if was_refused { REFUSED_MS.1 + 30_000 } else { 30_000 };
+        let patience_ms = if was_refused { REFUSED_MS_MAX + 30_000 } else { 30_000 };
         world.until(began_ms + patience_ms);
         prop_assert_eq!((world.unsent, world.held), (0, world.head.version), "everything arrived");
         prop_assert_eq!(world.keeper.reported.clone(), State::Watching);
@@ -394,6 +395,6 @@ proptest! {
 impl World {
     /// How many syncs there may have been: a few for each thing that happened, and attempts during outages.
     fn syncs_allowed(&self, now_ms: u64, strokes: u64) -> u64 {
-        10 + 4 * strokes + now_ms / (PASSING_MS.1 / 2)
+        10 + 4 * strokes + now_ms / (PASSING_MS_MAX / 2)
     }
 }

@@ -29,6 +29,11 @@ impl FolderEvents {
         FolderEvents { news: ask(folder) }
     }
 
+    /// No news of any folder.
+    pub fn none() -> FolderEvents {
+        FolderEvents { news: None }
+    }
+
     /// True where the system tells of what happens.
     pub fn is_told(&self) -> bool {
         self.news.is_some()

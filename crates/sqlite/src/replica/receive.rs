@@ -28,6 +28,7 @@ use mainstem::wiring::Around;
 use mainstem::writer::{Tried, Write, Writer};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{HashSet, VecDeque};
+pub(super) use unaccepted::laid_again;
 use unaccepted::our_waiting;
 
 /// Where the next pull starts: after what is held and after what is kept until its version is complete.
@@ -185,6 +186,11 @@ impl<'c> Taking<'c> {
             let actor = storage::get::<String>(db, "actor")?.unwrap_or_default();
             working::close(db, around, &working::Naming { actor: &actor, title: None, description: "" })?;
         }
+        Taking::over(db, accepted)
+    }
+
+    /// The state as it is, whatever was done here since the last commit.
+    fn over(db: &'c Connection, accepted: HashSet<u128>) -> Result<Self> {
         let ground = ReplicaGround::new(db)?;
         let digests = Digests::new(&ground.schema(), &storage::digests(db)?);
         Ok(Taking { db, ground, digests, version: base_version(db)?, is_undone: false, are_steps_undone: false, ordinal: 0, accepted })

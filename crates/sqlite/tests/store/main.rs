@@ -5,6 +5,7 @@ mod alter;
 mod contract;
 mod files;
 mod ledger;
+mod noticing;
 mod replica;
 mod rows;
 mod schema;

@@ -3,13 +3,14 @@
 //! Invariant: what is laid again goes by the very rules of the primary.
 use super::{Taking, drift, key_text};
 use crate::errors::Explain;
-use crate::replica::ground::KeepBases;
-use crate::replica::{bases, kept_policy, past, refused, replica_id, storage};
+use crate::replica::ground::Laid;
+use crate::replica::{bases, kept_policy, past, refused, replica_id, storage, working};
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Edit, Front};
 use mainstem::core::event::{Renumbered, Version, Waiting};
 use mainstem::core::format::page;
 use mainstem::core::renumber::Renumbering;
+use mainstem::core::schema::{Schema, Table};
 use mainstem::core::stamp::ReplicaId;
 use mainstem::core::value::{Key, Row};
 use mainstem::error::{Error, Result};
@@ -22,7 +23,7 @@ use mainstem::schema_merge;
 use mainstem::tables::Tables;
 use mainstem::writer::{Tried, Write, Writer};
 use rusqlite::Connection;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 impl Taking<'_> {
     /// Puts every row that local work changed back to what it is in the base version.
@@ -89,13 +90,14 @@ impl Taking<'_> {
             }
             let mut fronts = storage::changesets(self.db)?;
             for at in 0..fronts.len() {
-                let renumbered = self.lay(&fronts[at], &fronts[at..])?;
+                let renumbered = self.lay(&fronts[at..], self.version + at as u64)?;
                 if !renumbered.is_empty() {
                     self.rewrite(&fronts[at..], renumbered)?;
                     fronts = storage::changesets(self.db)?;
                 }
             }
         }
+        self.ground.forget_laid(self.version)?;
         if storage::changesets(self.db)?.is_empty() && our_waiting(self.db)?.is_empty() {
             self.db.execute("DELETE FROM mainstem_touch", []).on(self.db)?;
         }
@@ -104,11 +106,13 @@ impl Taking<'_> {
         storage::set_digests(self.db, &self.digests.list())
     }
 
-    /// Rebases one changeset of ours on top, by the very rules of the primary. Numbers that later ones give are not given here.
-    fn lay(&mut self, front: &Front, unsent: &[Front]) -> Result<Vec<Renumbered>> {
+    /// Rebases the first of our changesets on top, as if those before it were versions: by the very rules of the primary.
+    /// Numbers that later ones give are not given here.
+    fn lay(&mut self, unsent: &[Front], head: u64) -> Result<Vec<Renumbered>> {
+        let [front, later @ ..] = unsent else { return Ok(Vec::new()) };
         let policy = policy_text::parse(&kept_policy(self.db)?)?;
         let primary = ReplicaId(front.header.lineage);
-        let place = Place { head: self.version, version: self.version + 1, primary };
+        let place = Place { head, version: head + 1, primary };
         let mut laid = front.clone();
         if !self.are_steps_undone {
             laid.schema.clear();
@@ -118,7 +122,9 @@ impl Taking<'_> {
             shape.highest = all.filter_map(|other| other.highest).max();
         }
         let mut pages = storage::StoredPages { db: self.db, front: front.clone(), next: 0 };
-        let outcome = rebase(&mut self.ground, &policy, &laid, &mut pages, place, &mut KeepBases(bases::Keeper::new(self.db)))?;
+        let keeper = bases::Keeper::new(self.db);
+        let mut effects = Laid { keeper, front, version: place.version, ordinal: 0, is_last: later.is_empty() };
+        let outcome = rebase(&mut self.ground, &policy, &laid, &mut pages, place, &mut effects)?;
         let schema = self.ground.schema();
         let columns = |w: &Waiting| schema.tables[w.change.table].column_names();
         let absent = refused::without_parent(&schema, &outcome.conflicts, &outcome.waiting, &columns);
@@ -190,6 +196,21 @@ impl Taking<'_> {
         }
         Ok(())
     }
+}
+
+/// A row as the last commit left it: unsent work is laid on the base version once more, and all of that is undone again.
+pub(in crate::replica) fn laid_again(db: &Connection, table: &Table, key: &Key) -> Result<Option<Row>> {
+    db.execute_batch("SAVEPOINT mainstem_laid").on(db)?;
+    let found = lay_again(db, table, key);
+    db.execute_batch("ROLLBACK TO mainstem_laid; RELEASE mainstem_laid").on(db)?;
+    found
+}
+
+fn lay_again(db: &Connection, table: &Table, key: &Key) -> Result<Option<Row>> {
+    let mut taking = Taking::over(db, HashSet::new())?;
+    taking.undo(Unseen::Overwritten)?;
+    taking.end()?;
+    working::rows_now(db, &Schema { tables: vec![table.clone()], objects: Vec::new() }).get(0, key)
 }
 
 /// Changes made here that wait at the primary: their rows stay here meanwhile.
