@@ -16,6 +16,7 @@ pub mod history;
 pub mod lane;
 pub mod ledger;
 pub mod local;
+pub mod moment;
 pub mod policy_text;
 pub mod primary;
 pub mod rebase;
