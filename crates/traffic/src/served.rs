@@ -41,6 +41,10 @@ impl Served {
     pub fn socket(&self) -> SocketAddr {
         self.address
     }
+    /// A token that may do everything; none where the server asks for none.
+    pub fn token(&self) -> Option<String> {
+        None
+    }
     /// Where a dataset is.
     pub fn address(&self, dataset: &str) -> Address {
         Address::parse(&format!("http://{}/{dataset}", self.address)).expect("a good name")

@@ -1,2 +1,3 @@
 //! The replica protocol through a real socket.
 mod contract;
+mod hostile;
