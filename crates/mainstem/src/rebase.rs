@@ -138,6 +138,8 @@ struct Rebase<'a, G: Ground + ?Sized> {
     /// Deletes of rows that others point to, and changes of what they point to, judged when all else is in.
     departing: Vec<(usize, Change)>,
     is_last_call: bool,
+    /// Those of `departing` while they are judged.
+    going: HashSet<(usize, Key)>,
     /// Rows whose delete was kept back, for their children or for an edit.
     held: HashSet<(usize, Key)>,
     /// Parents that were brought back: table, columns, values, who deleted them.
@@ -163,7 +165,8 @@ pub fn rebase<G: Ground + ?Sized>(
     let mut renumbering = Renumbering::default();
     if place.head > front.header.base_version {
         for row in ground.renumbered(front.header.replica, front.header.base_version)? {
-            if !is_taken_at_base(ground, front, &row)? {
+            // Whoever sees a part did not see whose the number was.
+            if front.is_partial || !is_taken_at_base(ground, front, &row)? {
                 renumbering.add_earlier(row);
             }
         }
@@ -182,6 +185,7 @@ pub fn rebase<G: Ground + ?Sized>(
         orphans: Vec::new(),
         departing: Vec::new(),
         is_last_call: false,
+        going: HashSet::new(),
         held: HashSet::new(),
         revived: Vec::new(),
         waits,
@@ -206,8 +210,9 @@ fn is_taken_at_base<G: Ground + ?Sized>(ground: &mut G, front: &Front, row: &Ren
 }
 
 impl<G: Ground + ?Sized> Rebase<'_, G> {
+    /// True where rows may be there that ours did not know.
     fn is_moved_on(&self) -> bool {
-        self.place.head > self.front.header.base_version
+        self.place.head > self.front.header.base_version || self.front.is_partial
     }
 
     /// Finds rows whose number is taken before anything is written, so that references read earlier than the row
@@ -315,10 +320,8 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 return self.decide(index, table, change);
             }
             Verdict::Keep => {
-                if row.is_some() && matches!(change.edit, Edit::Delete(_)) {
-                    // A row whose deletion gave way keeps what it points to.
-                    self.held.insert((table, change.key));
-                }
+                // A row whose deletion gave way keeps what it points to.
+                self.held.extend(row.filter(|_| matches!(change.edit, Edit::Delete(_))).map(|_| (table, change.key)));
                 self.out.conflicts.extend(decision.conflicts);
                 return Ok(());
             }
@@ -389,7 +392,9 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
     fn finish(&mut self) -> Result<()> {
         self.settle()?;
         self.is_last_call = true;
-        for (lane, change) in std::mem::take(&mut self.departing) {
+        let departing = std::mem::take(&mut self.departing);
+        self.going = departing.iter().filter_map(|(lane, change)| Some((self.lanes[*lane].table?, change.key.clone()))).collect();
+        for (lane, change) in departing {
             let table = self.lanes[lane].table.ok_or_else(|| Error::internal("a delete has no table"))?;
             self.decide(lane, table, change)?;
         }
