@@ -87,7 +87,8 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let plan: Plan = Arc::new(|_| Fault::Pass);
-        let way = Way { server, plan: Mutex::new(plan), count: AtomicU64::new(0), bytes: AtomicU64::new(0), is_cut: AtomicBool::new(false) };
+        let way =
+            Way { server, plan: Mutex::new(plan), count: AtomicU64::new(0), bytes: AtomicU64::new(0), is_cut: AtomicBool::new(false) };
         let way = Arc::new(way);
         let shared = way.clone();
         thread::spawn(move || {

@@ -1,3 +1,3 @@
 //! The replica protocol through a real socket.
+mod between;
 mod contract;
-mod hostile;

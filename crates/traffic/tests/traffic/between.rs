@@ -47,8 +47,15 @@ impl World {
         let mut place = world.served.place("t");
         world.replica(0).publish_at(&mut place, Some("t"), "ada", &mut quiet).expect("published");
         let address = place.address().expect("an address");
-        SqliteReplica::clone_from(&mut *place.open().expect("open"), &address, &world.file(1), Some("bob"), world.around.clone(), &mut quiet)
-            .expect("cloned");
+        SqliteReplica::clone_from(
+            &mut *place.open().expect("open"),
+            &address,
+            &world.file(1),
+            Some("bob"),
+            world.around.clone(),
+            &mut quiet,
+        )
+        .expect("cloned");
         world
     }
     fn file(&self, who: usize) -> PathBuf {
@@ -76,7 +83,10 @@ impl World {
     }
     /// Both work, and each syncs twice, whatever comes of it.
     fn work(&self) {
-        self.edit(0, "UPDATE t SET v = 'ada ' || id WHERE id % 4 = 0; DELETE FROM t WHERE id % 10 = 1; INSERT INTO t VALUES (100, 'new', 1);");
+        self.edit(
+            0,
+            "UPDATE t SET v = 'ada ' || id WHERE id % 4 = 0; DELETE FROM t WHERE id % 10 = 1; INSERT INTO t VALUES (100, 'new', 1);",
+        );
         self.edit(1, "UPDATE t SET n = id WHERE id % 4 = 0; DELETE FROM t WHERE id % 10 = 3; INSERT INTO t VALUES (200, 'other', 2);");
         for who in [0, 1, 0, 1] {
             if let Err(e) = self.sync(who, IMPATIENT) {
