@@ -1,2 +1,4 @@
 //! The replica protocol through a real socket.
 mod contract;
+mod hostile;
+mod tls;
