@@ -23,6 +23,7 @@ pub mod rebase;
 pub mod registry;
 pub mod replica;
 pub mod schema_merge;
+pub mod scoped;
 pub mod stale;
 pub mod store;
 pub mod sync;

@@ -94,7 +94,7 @@ fn arguments<A: Wire>(mut asked: Asked) -> Result<A> {
 
 fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, reply: &mut Reply) -> Result<()> {
     match call {
-        Call::Describe | Call::Snapshot | Call::Examine | Call::Chronicle | Call::Replicas => {
+        Call::Describe | Call::Snapshot | Call::Examine | Call::Chronicle | Call::Replicas | Call::Schema => {
             arguments::<()>(asked)?;
             tell(call, primary, reply)
         }
@@ -113,6 +113,10 @@ fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, reply: &mut Reply
         Call::Rows => {
             let (table, version): (String, u64) = arguments(asked)?;
             rows(&table, version, primary, reply)
+        }
+        Call::RowsOf => {
+            let (table, keys, version): (String, Vec<Key>, u64) = arguments(asked)?;
+            all(reply, &primary.rows_of(&table, &keys, version)?)
         }
         Call::RowHistory => {
             let (from, limit) = arguments(asked)?;
@@ -162,6 +166,7 @@ fn tell(call: Call, primary: &mut dyn Primary, reply: &mut Reply) -> Result<()> 
     match call {
         Call::Describe => last(reply, &primary.describe()?),
         Call::Chronicle => last(reply, &primary.chronicle()?),
+        Call::Schema => last(reply, &primary.schema()?),
         Call::Replicas => all(reply, &primary.replicas()?),
         Call::Snapshot => {
             primary.snapshot(&mut Sent(reply))?;

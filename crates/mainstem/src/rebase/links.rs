@@ -292,7 +292,18 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             let key = child_table.key_of(&child_row);
             stays |= self.held.contains(&(child, key.clone()));
             let touches = touches(self.ground, self.front, &child_table.name, &key)?;
-            let Some(at) = touches.iter().position(|t| self.is_foreign(t)) else { continue };
+            let Some(at) = touches.iter().position(|t| self.is_foreign(t)) else {
+                // A row that was there all along, and that ours may not have seen.
+                if self.front.is_partial && touches.is_empty() && !self.going.contains(&(child, key.clone())) {
+                    let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
+                    let claim = Claim::Row(Some(image(child_table, &child_row)));
+                    let theirs = Side { claim, stamp: Stamp::default(), actor: String::new() };
+                    let conflict = self.link_conflict(child_table, &key, ours, theirs, rule, Choice::Theirs, name);
+                    self.out.conflicts.push(conflict);
+                    stays = true;
+                }
+                continue;
+            };
             let claimed = undone(&schema, child, &child_row, &touches[at + 1..]).flatten().unwrap_or_else(|| child_row.clone());
             let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
             let theirs = Side {
