@@ -21,6 +21,7 @@ mod replica_calls;
 pub mod routes;
 mod run;
 mod stop;
+mod tls;
 
 pub use counting::Caller;
 pub use door::Door;
@@ -33,6 +34,7 @@ pub use refused::Refused;
 pub use routes::router;
 pub use run::run;
 pub use stop::Stop;
+pub use tls::Tls;
 
 /// What every handler shares.
 pub struct Shared {
