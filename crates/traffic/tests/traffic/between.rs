@@ -126,7 +126,7 @@ fn every_fault_at_every_request() {
     world.work();
     let requests = world.proxy.count();
     world.judge();
-    assert!(requests > 10, "{requests} requests");
+    assert!(requests >= 10, "{requests} requests");
     // In short runs each request suffers a few of the faults, and each fault befalls a few of the requests.
     let is_long = std::env::var_os("MAINSTEM_LONG").is_some();
     for at in 0..requests {
