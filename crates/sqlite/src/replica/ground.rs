@@ -138,7 +138,8 @@ impl Tables for ReplicaGround<'_> {
     }
     fn alter(&mut self, step: &SchemaChange) -> Result<()> {
         self.is_altered = true;
-        self.tables.alter(step)
+        self.tables.alter(step)?;
+        bases::follow(self.db, step)
     }
 }
 
@@ -187,12 +188,13 @@ pub fn retry_broken(db: &Connection) -> Result<()> {
 pub struct KeepBases<'c>(pub bases::Keeper<'c>);
 
 impl Effects<ReplicaGround<'_>> for KeepBases<'_> {
-    fn effect(&mut self, _ground: &mut ReplicaGround<'_>, schema: &Schema, effect: &Effect<'_>) -> Result<()> {
+    fn effect(&mut self, ground: &mut ReplicaGround<'_>, schema: &Schema, effect: &Effect<'_>) -> Result<()> {
         let table = &schema.tables[effect.table];
-        let Some(row) = effect.before.or(effect.after) else { return Ok(()) };
+        let Some(row) = effect.before.or(effect.after).filter(|_| ground.schema().table(&table.name).is_some()) else { return Ok(()) };
         self.0.keep(table, &table.key_of(row), effect.before, effect.after)
     }
     fn altered(&mut self, _ground: &mut ReplicaGround<'_>, _tables: &[String]) -> Result<()> {
+        self.0.look_again();
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use mainstem::core::change::{Change, Edit, Front};
 use mainstem::core::event::{Renumbered, Version, Waiting};
 use mainstem::core::format::page;
 use mainstem::core::renumber::Renumbering;
+use mainstem::core::schema::SchemaChange;
 use mainstem::core::stamp::ReplicaId;
 use mainstem::core::value::{Key, Row};
 use mainstem::error::{Error, Result};
@@ -17,20 +18,53 @@ use mainstem::lane::Lane;
 use mainstem::policy_text;
 use mainstem::primary::Pages;
 use mainstem::rebase::{Place, rebase};
-use mainstem::replica::Unseen;
 use mainstem::schema_merge;
 use mainstem::tables::Tables;
 use mainstem::writer::{Tried, Write, Writer};
 use rusqlite::Connection;
 use std::collections::HashMap;
 
+/// A schema step of ours that could not be taken back.
+pub(super) struct Lasting {
+    /// The changeset it is in.
+    pub write_id: u128,
+    /// Its place there.
+    place: usize,
+    /// The step as it stands.
+    pub step: SchemaChange,
+}
+
+impl Lasting {
+    /// It stands against what the primary says.
+    pub fn in_the_way(&self, why: &str) -> Error {
+        let message = format!("{} stands against what was accepted: {why}", schema_merge::describe(&self.step));
+        Error::new(ErrorKind::Conflict, "schema_conflict", message).hint("mainstem sync, which takes it back")
+    }
+}
+
 impl Taking<'_> {
-    /// Puts every row that local work changed back to what it is in the base version.
-    pub(in crate::replica) fn undo(&mut self, missed: Unseen) -> Result<()> {
-        if self.is_undone {
+    /// Takes local work back before accepted versions are applied: they come first, and ours is laid on top again. Objects
+    /// go before rows, since what the base version has may not fit a new unique index; tables and columns go after.
+    pub(super) fn undo(&mut self, unsent: &[Front]) -> Result<()> {
+        if std::mem::replace(&mut self.is_undone, true) {
             return Ok(());
         }
+        let is_object = |step: &SchemaChange| matches!(step, SchemaChange::PutObject { .. } | SchemaChange::DropObject { .. });
+        self.undo_steps(unsent, &is_object)?;
+        self.undo_rows()?;
+        self.undo_steps(unsent, &|step| !is_object(step))
+    }
+
+    /// Gives local work up until it is laid on top again: whoever calls puts every row and table in its place.
+    pub(in crate::replica) fn give_up(&mut self, unsent: &[Front]) -> Result<()> {
         self.is_undone = true;
+        self.undo_steps(unsent, &|_| true)?;
+        self.lasting.clear();
+        bases::clear(self.db)
+    }
+
+    /// Puts every row that local work changed back to what it is in the base version.
+    fn undo_rows(&mut self) -> Result<()> {
         let schema = self.ground.schema();
         let mut writer = Writer::default();
         let (ground, digests) = (&mut self.ground, &mut self.digests);
@@ -38,7 +72,7 @@ impl Taking<'_> {
             let Some(table) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
             let before = ground.get(table, &kept.key)?;
             let is_seen = before.as_ref().map(|row| digests.digest(&schema.tables[table], row)) == kept.now;
-            if !is_seen && missed == Unseen::Refused {
+            if !is_seen {
                 return Err(unseen(&schema.tables[table].name, &kept.key));
             }
             let after = kept.image.map(|image| image.row(&schema.tables[table], before.as_ref()));
@@ -54,19 +88,25 @@ impl Taking<'_> {
         bases::clear(self.db)
     }
 
-    /// Takes our own schema steps back before accepted ones are applied, as the rows were: what was accepted comes first,
-    /// and ours are laid on top again with their changesets. What cannot be taken back stays.
-    pub(super) fn undo_steps(&mut self, unsent: &[Front]) -> Result<()> {
-        if std::mem::replace(&mut self.are_steps_undone, true) {
-            return Ok(());
-        }
+    /// Takes our own schema steps back, latest first. What cannot be taken back stays.
+    fn undo_steps(&mut self, unsent: &[Front], is_meant: &dyn Fn(&SchemaChange) -> bool) -> Result<()> {
         let mut altered = Vec::new();
-        for step in unsent.iter().flat_map(|f| &f.schema).rev() {
-            let Some(inverse) = schema_merge::inverse(step) else { continue };
-            match self.ground.alter(&inverse) {
-                Ok(()) => altered.extend(schema_merge::table_of(&inverse)),
-                Err(e) if matches!(e.kind, ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::NotFound) => {}
-                Err(e) => return Err(e),
+        for front in unsent.iter().rev() {
+            let standing = storage::standing(self.db, front)?.into_iter().enumerate();
+            for (place, step) in standing.rev().filter_map(|(place, step)| Some((place, step?))).filter(|(_, step)| is_meant(step)) {
+                let lasting = Lasting { write_id: front.header.write_id, place, step };
+                let Some(inverse) = schema_merge::inverse(&lasting.step) else {
+                    // An object that is gone here stands against nothing.
+                    self.lasting.extend(Some(lasting).filter(|l| schema_merge::table_of(&l.step).is_some()));
+                    continue;
+                };
+                match self.ground.alter(&inverse) {
+                    Ok(()) => altered.extend(schema_merge::table_of(&inverse)),
+                    Err(e) if matches!(e.kind, ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::NotFound) => {
+                        self.lasting.push(lasting)
+                    }
+                    Err(e) => return Err(e),
+                }
             }
         }
         self.digests.recount(&mut self.ground, &altered)
@@ -107,15 +147,20 @@ impl Taking<'_> {
         let primary = ReplicaId(front.header.lineage);
         let place = Place { head: self.version, version: self.version + 1, primary };
         let mut laid = front.clone();
-        if !self.are_steps_undone {
-            laid.schema.clear();
-        }
         for shape in laid.shapes.iter_mut().filter(|shape| shape.highest.is_some()) {
             let all = unsent.iter().flat_map(|front| &front.shapes).filter(|other| other.table.eq_ignore_ascii_case(&shape.table));
             shape.highest = all.filter_map(|other| other.highest).max();
         }
         let mut pages = storage::StoredPages { db: self.db, front: front.clone(), next: 0 };
         let outcome = rebase(&mut self.ground, &policy, &laid, &mut pages, place, &mut KeepBases(bases::Keeper::new(self.db)))?;
+        let standing: Vec<Option<SchemaChange>> = (0..front.schema.len())
+            .map(|place| {
+                let done = outcome.schema.iter().find(|(at, _)| *at == place).map(|(_, step)| step);
+                let lasting = || self.lasting.iter().find(|l| l.write_id == front.header.write_id && l.place == place).map(|l| &l.step);
+                done.or_else(lasting).cloned()
+            })
+            .collect();
+        storage::set_standing(self.db, front, &standing)?;
         let schema = self.ground.schema();
         let columns = |w: &Waiting| schema.tables[w.change.table].column_names();
         let absent = refused::without_parent(&schema, &outcome.conflicts, &outcome.waiting, &columns);
