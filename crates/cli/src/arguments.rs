@@ -53,6 +53,7 @@ pub enum Command {
     Push(commands::push::Push),
     Pull(commands::pull::Pull),
     Sync(commands::sync::Sync),
+    Serve(commands::serve::Serve),
     Conflicts(commands::conflicts::Conflicts),
     Resolve(commands::resolve::Resolve),
     Pending(commands::pending::Pending),

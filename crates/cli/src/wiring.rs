@@ -5,12 +5,16 @@ use crate::arguments::Global;
 use crate::output::{self, Output};
 use crate::plain_text::shell_word;
 use crate::progress::Bar;
+use mainstem::datasets::Place;
 use mainstem::primary::Primary;
 use mainstem::replica::{Replica, Standing};
 use mainstem::wiring::{Around, RealSurroundings};
 use mainstem::{Error, Result};
 use mainstem_core::ErrorKind;
+use mainstem_http::HttpPrimary;
+use mainstem_http::client::{HttpPlace, Patience};
 use mainstem_sqlite::SqliteReplica;
+use mainstem_sqlite::primary::FolderPlace;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -135,6 +139,8 @@ fn system_user() -> Option<String> {
 pub enum Address {
     /// An embedded primary in a folder.
     Folder(PathBuf),
+    /// A dataset on a server.
+    Server(mainstem_http::address::Address),
 }
 
 impl Address {
@@ -147,7 +153,10 @@ impl Address {
         if let Some((scheme, _)) = typed.split_once("://")
             && !scheme.contains(['/', '.'])
         {
-            let message = format!("{scheme}:// addresses are not supported; a primary is a folder");
+            if matches!(scheme, "http" | "https") {
+                return mainstem_http::address::Address::parse(typed).map(Address::Server);
+            }
+            let message = format!("{scheme}:// addresses are not supported; a primary is a folder, or http(s)://HOST/DATASET");
             return Err(Error::new(ErrorKind::Invalid, "unsupported_address", message).hint(supported));
         }
         let path = std::path::absolute(typed).map_err(|e| Error::invalid(format!("the address {typed} cannot be used: {e}")).because(e))?;
@@ -155,20 +164,38 @@ impl Address {
     }
     /// The address as a replica remembers it, whatever folder it is used from.
     pub fn remembered(&self) -> Result<String> {
-        let Address::Folder(path) = self;
-        path.to_str()
-            .map(str::to_string)
-            .ok_or_else(|| Error::invalid(format!("the path {} is not valid UTF-8, so it cannot be remembered", path.display())))
+        match self {
+            Address::Server(address) => Ok(address.to_string()),
+            Address::Folder(path) => path
+                .to_str()
+                .map(str::to_string)
+                .ok_or_else(|| Error::invalid(format!("the path {} is not valid UTF-8, so it cannot be remembered", path.display()))),
+        }
     }
-    /// The folder.
-    pub fn folder(&self) -> &Path {
-        let Address::Folder(path) = self;
-        path
+    /// The folder of a primary on this machine, for what only its owner may do.
+    pub fn folder(&self) -> Result<&Path> {
+        match self {
+            Address::Folder(path) => Ok(path),
+            Address::Server(address) => {
+                let message = format!("{address} is on a server; that can be done where the server runs");
+                Err(Error::new(ErrorKind::Invalid, "unsupported_address", message))
+            }
+        }
+    }
+    /// The place, to make or open a primary at.
+    pub fn place(&self, around: Around) -> Box<dyn Place + '_> {
+        match self {
+            Address::Folder(path) => Box::new(FolderPlace::new(path, around)),
+            Address::Server(address) => Box::new(HttpPlace::new(address.clone(), None, Patience::default())),
+        }
     }
 }
 
 fn open_primary(address: &str, around: Around) -> Result<Box<dyn Primary>> {
-    mainstem_sqlite::open_primary(Address::parse(address)?.folder(), around)
+    match Address::parse(address)? {
+        Address::Folder(folder) => mainstem_sqlite::open_primary(&folder, around),
+        Address::Server(address) => Ok(Box::new(HttpPrimary::new(address, None, Patience::default())?)),
+    }
 }
 
 const DATABASE_ENDINGS: [&str; 7] = ["db", "db3", "sqlite", "sqlite3", "s3db", "gpkg", "sqlitedb"];
@@ -261,9 +288,10 @@ mod tests {
 
     #[test]
     fn an_address_is_a_folder_or_refused_by_name() {
-        let folder = Address::parse("some/where").expect("a folder");
-        assert!(folder.folder().is_absolute() && folder.folder().ends_with("some/where"));
-        for scheme in ["http", "https", "s3", "git+ssh"] {
+        let Address::Folder(folder) = Address::parse("some/where").expect("a folder") else { panic!("no folder") };
+        assert!(folder.is_absolute() && folder.ends_with("some/where"));
+        assert!(matches!(Address::parse("http://host/x"), Ok(Address::Server(_))));
+        for scheme in ["s3", "git+ssh"] {
             let e = Address::parse(&format!("{scheme}://host/x")).expect_err("no such scheme yet");
             assert_eq!((e.kind, e.code), (ErrorKind::Invalid, "unsupported_address"));
             assert!(e.message.contains(scheme) && e.message.contains("folder"), "{}", e.message);

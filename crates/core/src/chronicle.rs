@@ -16,11 +16,11 @@ use alloc::vec::Vec;
 
 /// A table, for as long as it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TableId(usize);
+pub struct TableId(pub(crate) usize);
 
 /// A column, for as long as it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ColumnId(usize);
+pub struct ColumnId(pub(crate) usize);
 
 /// A column under the name it had at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,9 +112,9 @@ impl Place {
 /// Every era of a dataset, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chronicle {
-    eras: Vec<Era>,
-    tables: usize,
-    columns: usize,
+    pub(crate) eras: Vec<Era>,
+    pub(crate) tables: usize,
+    pub(crate) columns: usize,
 }
 
 impl Chronicle {

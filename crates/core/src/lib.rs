@@ -6,6 +6,8 @@
 #![warn(missing_docs)]
 extern crate alloc;
 
+pub mod account;
+pub mod authority;
 pub mod change;
 pub mod chronicle;
 pub mod condense;
@@ -18,6 +20,7 @@ pub mod planted;
 pub mod policy;
 pub mod renumber;
 pub mod schema;
+pub mod scope;
 pub mod stamp;
 pub mod strategy;
 pub mod text;

@@ -19,7 +19,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use row::History;
+use row::{Departed, History};
 
 /// What happened to a row in one accepted version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +120,8 @@ pub fn is_plain(ours: &Ours<'_>, row: Option<&Row>) -> bool {
 /// | update, table `strict` | changed by others too | the earlier stamp holds | open update_update of the row |
 /// | update | deleted | by `deletes` | update_delete, open where `manual` |
 /// | update | deleted and made again | keep | open update_delete |
+/// | update | deleted before by ours, where that gave way | insert, by cell and strategy | by strategy, update_update |
+/// | update | deleted since by ours | keep | |
 /// | update | none, nobody knows why | keep | open update_delete |
 /// | delete | as it was | delete | |
 /// | delete | none | keep | |
@@ -202,15 +204,21 @@ impl Meeting<'_> {
     }
 
     fn update(&self, there: &Row) -> Decision {
-        let Edit::Update(cells) = &self.ours.change.edit else { return Verdict::Keep.into() };
         if self.history.is_made_again() {
             return self.edit_of_earlier_row(there);
         }
         if self.policy.table(&self.ours.shape.table).strategy == Strategy::Strict {
             return self.strict(there);
         }
-        let mut merged = there.clone();
-        let mut conflicts = Vec::new();
+        let (merged, conflicts) = self.merged(there);
+        let verdict = if merged == *there { Verdict::Keep } else { Verdict::Update(merged) };
+        Decision { verdict, conflicts }
+    }
+
+    /// The row there with ours' cells laid on, each by its strategy.
+    fn merged(&self, there: &Row) -> (Row, Vec<Conflict>) {
+        let (mut merged, mut conflicts) = (there.clone(), Vec::new());
+        let Edit::Update(cells) = &self.ours.change.edit else { return (merged, conflicts) };
         for cell in cells {
             if there[cell.column] == cell.before && !(planted::is(Bug::G1) && self.history.cell_written(cell.column).0.time > cell.at) {
                 merged[cell.column] = cell.after.clone();
@@ -232,8 +240,7 @@ impl Meeting<'_> {
             let column = Some(self.ours.shape.columns[cell.column].as_str());
             conflicts.push(self.conflict(ConflictKind::UpdateUpdate, column, strategy, base, [ours, theirs], answer));
         }
-        let verdict = if merged == *there { Verdict::Keep } else { Verdict::Update(merged) };
-        Decision { verdict, conflicts }
+        (merged, conflicts)
     }
 
     fn cell(&self, cell: &crate::change::Cell, there: &Row) -> (CellOutcome, (Stamp, &str)) {
@@ -292,8 +299,14 @@ impl Meeting<'_> {
     }
 
     fn update_of_absent(&self) -> Decision {
-        let Some((image, written)) = self.history.deleted() else {
-            return self.update_of_unknown();
+        let (image, written) = match self.history.departed() {
+            Departed::Unknown => return self.update_of_unknown(),
+            Departed::Since => return Verdict::Keep.into(),
+            Departed::Early(image) => {
+                let (row, conflicts) = self.merged(&image);
+                return Decision { verdict: Verdict::Insert(row), conflicts };
+            }
+            Departed::Theirs(image, written) => (image, written),
         };
         let base = self.history.before_ours(&image);
         let revived = self.history.ours_on(&base);

@@ -48,6 +48,10 @@ static REGISTRY: OnceLock<Registry> = OnceLock::new();
 /// Where SQLite has no file system, or refuses another one.
 pub fn install() {
     REGISTRY.get_or_init(|| {
+        // What runs on this disk opens thousands of connections on several threads, and counting each allocation takes a
+        // lock of the whole process. Where SQLite has been used before, it refuses, and goes on counting.
+        // SAFETY: the option takes one integer, and SQLite itself checks that it has not begun.
+        unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, 0 as c_int) };
         // SAFETY: SQLite gives its default file system, which lives as long as the process.
         let system = unsafe { ffi::sqlite3_vfs_find(std::ptr::null()) };
         assert!(!system.is_null(), "SQLite has a default file system");

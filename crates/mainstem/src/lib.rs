@@ -9,6 +9,7 @@ pub mod changeset_file;
 pub mod changeset_json;
 pub mod changeset_session;
 pub mod cleanup;
+pub mod datasets;
 pub mod error;
 pub mod history;
 pub mod lane;
@@ -24,6 +25,7 @@ pub mod store;
 pub mod sync;
 pub mod tables;
 pub mod tombstones;
+pub mod watch;
 pub mod wiring;
 pub mod writer;
 

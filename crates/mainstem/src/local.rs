@@ -254,6 +254,20 @@ impl<S: Store> Primary for LocalPrimary<S> {
         describe(&mut *self.store.begin_read()?)
     }
 
+    fn wait(&mut self, known: &Head, timeout_ms: u64) -> Result<Head> {
+        let mut left_ms = timeout_ms;
+        loop {
+            // Taken first: whoever commits while the head is read is heard of.
+            let moment = self.store.moment()?;
+            self.absorb()?;
+            let head = self.store.begin_read()?.head()?;
+            if head != *known || left_ms == 0 {
+                return Ok(head);
+            }
+            left_ms = self.store.wait(moment, left_ms)?;
+        }
+    }
+
     fn push(&mut self, known: &Acquaintance, front: &Front, pages: &mut dyn Pages) -> Result<Pushed> {
         let mut tx = self.store.begin()?;
         check_known(&mut *tx, known)?;

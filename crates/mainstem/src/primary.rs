@@ -207,6 +207,9 @@ pub struct SnapshotStart {
 pub trait Primary {
     /// What this primary is and where it stands.
     fn describe(&mut self) -> Result<Description>;
+    /// Waits until the ledger ends elsewhere than `known`, at most so long, and tells where it ends then. At once where it
+    /// ends elsewhere already. `Unavailable` where the primary went away meanwhile.
+    fn wait(&mut self, known: &Head, timeout_ms: u64) -> Result<Head>;
     /// Offers one changeset. The primary merges it onto its head with the dataset's policy and appends one version,
     /// all in one transaction. Repeating a push is harmless: it answers [`Pushed::Already`]. A changeset that was accepted
     /// before the primary was restored from an older copy keeps its write id, so that whoever offers it again first brings

@@ -225,7 +225,11 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             self.front.shapes[lane].highest.map(|h| h.saturating_add(1)),
             self.renumbering.highest(name).map(|h| h.saturating_add(1)),
         ];
-        let to = above.into_iter().flatten().max().ok_or_else(|| Error::internal("no row number"))?;
+        let mut to = above.into_iter().flatten().max().ok_or_else(|| Error::internal("no row number"))?;
+        // The number of a row that went since our base still means that row where the changeset points to it.
+        while self.is_moved_on() && !touches(self.ground, self.front, name, &vec![Value::Integer(to)])?.is_empty() {
+            to = to.saturating_add(1);
+        }
         let renumbered = Renumbered { table: name.clone(), from, to, row: row.clone(), columns: shape.columns.clone() };
         self.renumbering.add(renumbered.clone());
         self.out.renumbered.push(renumbered);

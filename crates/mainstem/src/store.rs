@@ -18,6 +18,11 @@ pub trait Store {
     fn begin_if_free(&mut self) -> Result<Option<Box<dyn Transaction + '_>>>;
     /// Begins a transaction that sees one state throughout and writes nothing.
     fn begin_read(&mut self) -> Result<Box<dyn Transaction + '_>>;
+    /// A number that is another one after anybody else has committed. `Unavailable` where the store was moved away or
+    /// another is in its place, so that nothing is written to what nobody will find.
+    fn moment(&mut self) -> Result<i64>;
+    /// Waits until anybody else has committed since that moment, at most so long. Returns how much of the time is left.
+    fn wait(&mut self, moment: i64, timeout_ms: u64) -> Result<u64>;
 }
 
 /// Ledger and tables together. Dropped without [`Transaction::commit`], nothing of it happened.

@@ -93,17 +93,17 @@ fn compare_with_twin(db: &Connection, session: &Session, keeps_links: bool, tall
     }
 }
 
-/// Sets a connection up as a program would.
+/// Sets a connection up as a program would. Each setting has all statements prepared anew, so only what differs is set.
 fn behave(place: &mut Place, manner: Manner) -> Verdict {
-    if place.manner == Some(manner) {
+    let before = place.manner.replace(manner);
+    if before == Some(manner) {
         return Ok(());
     }
-    place.manner = Some(manner);
     let db = place.db.as_ref().expect("a session's file is open");
-    let word = |is_on: bool| if is_on { "ON" } else { "OFF" };
-    let trusted = word(!manner.is_distrustful);
-    db.execute_batch(&format!("PRAGMA recursive_triggers = {}; PRAGMA trusted_schema = {trusted}", word(manner.is_recursive)))
-        .map_err(unreadable)?;
+    if before.is_none_or(|before| before.is_recursive != manner.is_recursive) {
+        db.pragma_update(None, "recursive_triggers", manner.is_recursive).map_err(unreadable)?;
+    }
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, !manner.is_distrustful).map_err(unreadable)?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, !manner.is_blind).map_err(unreadable)?;
     Ok(())
 }

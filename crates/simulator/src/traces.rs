@@ -3,7 +3,7 @@
 //!
 //! A row here is a life: it begins where a program inserts it and ends where one deletes it, whatever number it has.
 //! Invariant: nothing is read but what programs' sessions did to files; a row without words can be any row.
-use crate::image::{Image, words};
+use crate::image::{Held, Image, words};
 use crate::tally::{Invariant, Tally, Verdict, Wrong};
 use mainstem::core::conflict::{Claim, Conflict, ConflictKind};
 use mainstem::core::event::Waiting;
@@ -64,6 +64,20 @@ fn words_claimed(conflicts: &[Conflict]) -> BTreeSet<u64> {
         }
     }
     found
+}
+
+/// True where the write that took the word from that row is refused in a conflict about the row: then it stays.
+fn is_kept_by(conflict: &Conflict, table: &str, held: &Held, row: &Row, word: u64) -> bool {
+    if !matches!(conflict.kind, ConflictKind::Unique | ConflictKind::Constraint) || !conflict.table.eq_ignore_ascii_case(table) {
+        return false;
+    }
+    let mut claims = [&conflict.ours.claim, &conflict.theirs.claim].into_iter();
+    claims.any(|claim| {
+        let Claim::Row(Some(image)) = claim else { return false };
+        let claimed = |at: usize| image.iter().find(|(name, _)| *name == held.columns[at]).map(|(_, value)| value);
+        let is_it = held.key.iter().all(|&at| claimed(at) == Some(&row[at]));
+        is_it && (0..row.len()).any(|at| claimed(at) != Some(&row[at]) && words_in(&vec![row[at].clone()]).contains(&word))
+    })
 }
 
 fn words_in(row: &Row) -> BTreeSet<u64> {
@@ -199,7 +213,8 @@ impl Traces {
                 tally.check(Invariant::Causal);
                 let is_back =
                     |word: &&u64| self.taken.contains(&(**word, name.clone())) && !self.several.contains(word) && !claimed.contains(word);
-                if let Some(word) = found.iter().find(is_back).filter(|_| self.is_still && !may_come_back) {
+                let is_refused = |word: &&u64| conflicts.iter().any(|conflict| is_kept_by(conflict, name, held, row, **word));
+                if let Some(word) = found.iter().filter(is_back).find(|w| !is_refused(w)).filter(|_| self.is_still && !may_come_back) {
                     let why = format!("came back: word {word} in {name} {key:?}, which somebody took away, without a conflict");
                     return Err(Wrong::new(Invariant::Causal, why));
                 }

@@ -22,6 +22,7 @@ use mainstem_sqlite::SqliteReplica;
 use mainstem_sqlite::primary::PRIMARY_FILE;
 use mainstem_sqlite::replica::InitOptions;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -180,6 +181,8 @@ impl Place {
                 db.query_row(&format!("PRAGMA journal_mode = {journal}"), [], |_| Ok(())).map_err(unreadable)?;
             }
             db.set_prepared_statement_cache_capacity(400);
+            // What a program binds does not have its statement prepared anew.
+            db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(unreadable)?;
             (self.db, self.manner) = (Some(db), None);
         }
         Ok(self.db.as_ref().expect("it was just opened"))

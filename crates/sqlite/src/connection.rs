@@ -341,6 +341,8 @@ fn prepare(connection: &Connection, wait_ms: u64) -> rusqlite::Result<()> {
         (DbConfig::SQLITE_DBCONFIG_LEGACY_ALTER_TABLE, false),
         (DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, false),
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+        // Otherwise a statement whose plan might profit is prepared anew each time that another value is bound.
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true),
     ] {
         connection.set_db_config(config, is_on)?;
     }

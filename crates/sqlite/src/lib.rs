@@ -11,6 +11,7 @@ mod form;
 mod kept;
 pub mod ledger;
 pub mod lock;
+pub mod notice;
 mod part;
 mod plan;
 pub mod primary;

@@ -8,7 +8,7 @@ use crate::unique::UniqueIndex;
 use mainstem::core::schema::{Schema, Table};
 use mainstem::core::value::{Key, Value};
 use mainstem::{Error, Result};
-use rusqlite::{Connection, Statement};
+use rusqlite::{CachedStatement, Connection};
 use std::collections::HashMap;
 
 /// Update statements kept for one table, one for each set of changed columns.
@@ -23,12 +23,12 @@ pub(crate) struct Plan<'c> {
     number: Option<&'static str>,
     found: Option<(Key, i64)>,
     keys: Vec<KeyColumn>,
-    pub get: Statement<'c>,
-    pub insert: Option<Statement<'c>>,
-    pub delete: Option<Statement<'c>>,
-    pub next: Option<Statement<'c>>,
-    updates: HashMap<Vec<usize>, Statement<'c>>,
-    finds: HashMap<Vec<usize>, Statement<'c>>,
+    pub get: CachedStatement<'c>,
+    pub insert: Option<CachedStatement<'c>>,
+    pub delete: Option<CachedStatement<'c>>,
+    pub next: Option<CachedStatement<'c>>,
+    updates: HashMap<Vec<usize>, CachedStatement<'c>>,
+    finds: HashMap<Vec<usize>, CachedStatement<'c>>,
     pub unique: Option<Vec<UniqueIndex<'c>>>,
 }
 
@@ -65,7 +65,7 @@ impl<'c> Plan<'c> {
         let by_key = terms.join(" AND ");
         let number = row_number(table).filter(|_| !table.is_numbered);
         let also = number.map_or(String::new(), |number| format!(", {number}"));
-        let get = connection.prepare(&format!("SELECT {names}{also} FROM {} WHERE {by_key}", quote(&table.name))).on(connection)?;
+        let get = connection.prepare_cached(&format!("SELECT {names}{also} FROM {} WHERE {by_key}", quote(&table.name))).on(connection)?;
         let (updates, finds) = (HashMap::new(), HashMap::new());
         Ok(Plan { select, by_key, number, found: None, keys, get, insert: None, delete: None, next: None, updates, finds, unique: None })
     }
@@ -103,7 +103,7 @@ impl<'c> Plan<'c> {
     }
 
     /// The statement that writes these columns: of the row of a number where there are numbers, of that key otherwise.
-    pub fn update(&mut self, connection: &'c Connection, table: &Table, changed: &[usize]) -> Result<&mut Statement<'c>> {
+    pub fn update(&mut self, connection: &'c Connection, table: &Table, changed: &[usize]) -> Result<&mut CachedStatement<'c>> {
         if !self.updates.contains_key(changed) {
             if self.updates.len() == UPDATES_KEPT {
                 self.updates.clear();
@@ -114,14 +114,20 @@ impl<'c> Plan<'c> {
             let set = set.collect::<Vec<_>>().join(", ");
             let row = self.number.map_or_else(|| self.by_key.clone(), |number| format!("{number} = ?1"));
             let sql = format!("UPDATE OR ABORT {} SET {set} WHERE {row}", quote(&table.name));
-            self.updates.insert(changed.to_vec(), connection.prepare(&sql).on(connection)?);
+            self.updates.insert(changed.to_vec(), connection.prepare_cached(&sql).on(connection)?);
         }
         Ok(self.updates.get_mut(changed).expect("it was made above"))
     }
 
     /// The statement that finds rows by these columns. Where they are a link they are compared as SQLite compares it: by the
     /// parent's collation, not the child's.
-    pub fn find(&mut self, connection: &'c Connection, schema: &Schema, table: &Table, columns: &[usize]) -> Result<&mut Statement<'c>> {
+    pub fn find(
+        &mut self,
+        connection: &'c Connection,
+        schema: &Schema,
+        table: &Table,
+        columns: &[usize],
+    ) -> Result<&mut CachedStatement<'c>> {
         if !self.finds.contains_key(columns) {
             let term = |(n, &i): (usize, &usize)| {
                 let collation = link_collation(schema, table, columns, n).map(|c| format!(" COLLATE {}", quote(c)));
@@ -130,7 +136,7 @@ impl<'c> Plan<'c> {
             let terms = columns.iter().enumerate().map(term).collect::<Vec<_>>().join(" AND ");
             let order = quote_all(table.key.iter().map(|&i| table.columns[i].name.as_str()));
             let sql = format!("{} WHERE {terms} ORDER BY {order} LIMIT ?{}", self.select, columns.len() + 1);
-            self.finds.insert(columns.to_vec(), connection.prepare(&sql).on(connection)?);
+            self.finds.insert(columns.to_vec(), connection.prepare_cached(&sql).on(connection)?);
         }
         Ok(self.finds.get_mut(columns).expect("it was made above"))
     }

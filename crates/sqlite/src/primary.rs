@@ -13,13 +13,14 @@ use mainstem::core::ErrorKind;
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Schema, SchemaChange};
 use mainstem::core::stamp::Time;
+use mainstem::datasets::{Datasets, Place};
 use mainstem::error::{Error, Result};
 use mainstem::local::{Fill, Founding, LocalPrimary};
 use mainstem::primary::Primary;
 use mainstem::store::DirectWrite;
 use mainstem::wiring::Around;
 use rusqlite::Connection;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The file in a primary's folder.
 pub const PRIMARY_FILE: &str = "primary.db";
@@ -71,6 +72,79 @@ fn store(db: Connection) -> Result<SqliteStore> {
 /// Opens the primary in a folder. `NotFound` with the code `no_primary` where there is none.
 pub fn open_primary(folder: &Path, around: Around) -> Result<Box<dyn Primary>> {
     Ok(Box::new(open_local(folder, around)?))
+}
+
+/// A folder as the place of one dataset.
+pub struct FolderPlace<'a> {
+    folder: &'a Path,
+    around: Around,
+}
+
+impl<'a> FolderPlace<'a> {
+    /// That folder, which need not be there.
+    pub fn new(folder: &'a Path, around: Around) -> Self {
+        FolderPlace { folder, around }
+    }
+}
+
+impl Place for FolderPlace<'_> {
+    fn address(&self) -> Result<String> {
+        let path = std::fs::canonicalize(self.folder).unwrap_or_else(|_| self.folder.to_owned());
+        Ok(path.to_string_lossy().into_owned())
+    }
+    fn open(&mut self) -> Result<Box<dyn Primary>> {
+        open_primary(self.folder, self.around.clone())
+    }
+    fn found(&mut self, founding: &Founding<'_>, fill: Fill<'_>) -> Result<()> {
+        found_primary(self.folder, self.around.clone(), founding, fill)
+    }
+}
+
+/// A folder that holds one primary's folder for each dataset, by name.
+pub struct FolderDatasets {
+    folder: PathBuf,
+    around: Around,
+}
+
+impl FolderDatasets {
+    /// That folder, which is made where it is not there.
+    pub fn new(folder: PathBuf, around: Around) -> Result<Self> {
+        std::fs::create_dir_all(&folder).map_err(|e| {
+            Error::new(ErrorKind::Unavailable, "read_only", format!("{} cannot be made", folder.display()))
+                .hint("choose a folder that you may write to")
+                .because(e)
+        })?;
+        Ok(FolderDatasets { folder, around })
+    }
+}
+
+impl Datasets for FolderDatasets {
+    fn names(&self) -> Result<Vec<String>> {
+        let unreadable = |e: std::io::Error| {
+            Error::new(ErrorKind::Unavailable, "folder", format!("{} cannot be listed: {e}", self.folder.display())).because(e)
+        };
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&self.folder).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            if let (true, Ok(name)) = (entry.path().join(PRIMARY_FILE).is_file(), entry.file_name().into_string()) {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+    fn open(&self, name: &str) -> Result<Box<dyn Primary + Send>> {
+        Ok(Box::new(open_local(&self.folder.join(name), self.around.clone())?))
+    }
+    fn found(&self, name: &str, founding: &Founding<'_>, fill: Fill<'_>) -> Result<()> {
+        let folder = self.folder.join(name);
+        match open_local(&folder, self.around.clone()) {
+            Err(e) if e.code == "no_primary" => found_primary(&folder, self.around.clone(), founding, fill),
+            Err(e) => Err(e),
+            Ok(_) => Err(Error::new(ErrorKind::Conflict, "occupied", format!("there is a dataset {name} already"))
+                .hint("choose another name, or mainstem clone that one")),
+        }
+    }
 }
 
 /// The same, for what only the owner of the file may do.

@@ -115,11 +115,11 @@ const SETTINGS: [DbConfig; 6] = [
 /// A digest of all that [`read`] depends on: each statement of the schema, and how this connection reads statements. None
 /// where there is a virtual table, for whether that opens depends on what is in it.
 fn text(conn: &Connection) -> Result<Option<[u8; 32]>> {
-    let mut hasher = blake3::Hasher::new();
+    let mut all = Vec::new();
     for flag in SETTINGS {
-        hasher.update(&[u8::from(conn.db_config(flag).on(conn)?)]);
+        all.push(u8::from(conn.db_config(flag).on(conn)?));
     }
-    hasher.update(&[u8::from(planted::is(Bug::E11))]);
+    all.push(u8::from(planted::is(Bug::E11)));
     let sql = "SELECT type, name, tbl_name, sql, type = 'table' AND rootpage = 0 FROM main.sqlite_schema ORDER BY rowid";
     let mut statement = conn.prepare_cached(sql).on(conn)?;
     let mut rows = statement.query([]).on(conn)?;
@@ -129,11 +129,11 @@ fn text(conn: &Connection) -> Result<Option<[u8; 32]>> {
         }
         for column in 0..4 {
             let part = row.get_ref(column).on(conn)?.as_bytes_or_null().ok().flatten();
-            hasher.update(&part.map_or(u64::MAX, |bytes| bytes.len() as u64).to_le_bytes());
-            hasher.update(part.unwrap_or_default());
+            all.extend_from_slice(&part.map_or(u64::MAX, |bytes| bytes.len() as u64).to_le_bytes());
+            all.extend_from_slice(part.unwrap_or_default());
         }
     }
-    Ok(Some(*hasher.finalize().as_bytes()))
+    Ok(Some(*blake3::hash(&all).as_bytes()))
 }
 
 fn read_anew(conn: &Connection) -> Result<ReadSchema> {

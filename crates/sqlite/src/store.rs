@@ -2,15 +2,16 @@
 //!
 //! Invariant: our own connection fires no trigger, neither the user's nor those that notice what other programs
 //! write. A write transaction takes the lock when it begins; one that is dropped leaves nothing.
-use crate::connection::{begin_if_free, begin_read, begin_write, commit, one, roll_back, triggers_off};
+use crate::connection::{FileIdentity, begin_if_free, begin_read, begin_write, commit, one, roll_back, triggers_off};
 use crate::derived::{self, Stale};
-use crate::errors::Explain;
+use crate::errors::{Explain, display_name};
 use crate::kept;
 use crate::ledger::SqliteLedger;
+use crate::notice::{self, Notice};
 use crate::seen;
 use crate::tables::SqliteTables;
-use mainstem::Result;
 use mainstem::audit::Differing;
+use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Shape};
 use mainstem::core::chronicle::{Chronicle, TableId};
 use mainstem::core::conflict::Conflict;
@@ -22,9 +23,11 @@ use mainstem::ledger::{Appended, Buried, BuriedCount, Head, Ledger, Touch};
 use mainstem::primary::KnownReplica;
 use mainstem::store::{DirectWrite, Store, Transaction, VisitDirect};
 use mainstem::tables::{Tables, Wrote};
+use mainstem::{Error, Result};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Reads the schema of a dataset's tables, Mainstem's own left out.
@@ -57,15 +60,19 @@ struct Known {
 pub struct SqliteStore {
     connection: Connection,
     read_schema: SchemaReader,
-    watcher: Box<dyn Watcher>,
+    watcher: Box<dyn Watcher + Send>,
     known: Option<Known>,
+    file: Option<FileIdentity>,
+    notice: Option<Notice>,
 }
 
 impl SqliteStore {
     /// A store on a connection of its own.
-    pub fn new(connection: Connection, read_schema: SchemaReader, watcher: Box<dyn Watcher>) -> Result<Self> {
+    pub fn new(connection: Connection, read_schema: SchemaReader, watcher: Box<dyn Watcher + Send>) -> Result<Self> {
         triggers_off(&connection)?;
-        Ok(SqliteStore { connection, read_schema, watcher, known: None })
+        // A database in memory is nowhere.
+        let file = connection.path().and_then(|path| FileIdentity::of(Path::new(path)).ok());
+        Ok(SqliteStore { connection, read_schema, watcher, known: None, file, notice: None })
     }
 
     /// The connection, for what is neither ledger nor tables.
@@ -73,7 +80,7 @@ impl SqliteStore {
         &self.connection
     }
 
-    fn transaction(&mut self) -> Result<StoreTransaction<'_>> {
+    fn transaction(&mut self, may_write: bool) -> Result<StoreTransaction<'_>> {
         let schema = match self.schema() {
             Ok(schema) => schema,
             Err(error) => {
@@ -83,7 +90,7 @@ impl SqliteStore {
         };
         let tables = SqliteTables::new(&self.connection, schema, Box::new(self.read_schema));
         let ledger = SqliteLedger::new(&self.connection);
-        Ok(StoreTransaction { connection: &self.connection, tables, ledger, watcher: &*self.watcher, written: BTreeSet::new() })
+        Ok(StoreTransaction { connection: &self.connection, tables, ledger, watcher: &*self.watcher, written: BTreeSet::new(), may_write })
     }
 
     /// The schema at the beginning of a transaction, read again only where it changed since the last.
@@ -97,31 +104,40 @@ impl SqliteStore {
         self.known = Some(Known { version, kept, schema: schema.clone() });
         Ok(schema)
     }
-
-    fn query_only(&self, is_on: bool) -> Result<()> {
-        self.connection.pragma_update(None, "query_only", is_on).on(&self.connection)
-    }
 }
 
 impl Store for SqliteStore {
     fn begin(&mut self) -> Result<Box<dyn Transaction + '_>> {
-        self.query_only(false)?;
         begin_write(&self.connection)?;
-        Ok(Box::new(self.transaction()?))
+        Ok(Box::new(self.transaction(true)?))
     }
 
     fn begin_if_free(&mut self) -> Result<Option<Box<dyn Transaction + '_>>> {
-        self.query_only(false)?;
         if !begin_if_free(&self.connection)? {
             return Ok(None);
         }
-        Ok(Some(Box::new(self.transaction()?)))
+        Ok(Some(Box::new(self.transaction(true)?)))
     }
 
     fn begin_read(&mut self) -> Result<Box<dyn Transaction + '_>> {
-        self.query_only(true)?;
         begin_read(&self.connection)?;
-        Ok(Box::new(self.transaction()?))
+        Ok(Box::new(self.transaction(false)?))
+    }
+
+    fn moment(&mut self) -> Result<i64> {
+        let nowhere = || Error::internal("a database in memory is asked for its place");
+        let file = self.file.as_ref().ok_or_else(nowhere)?;
+        notice::check_place(&file.path, file)?;
+        if self.notice.is_none() {
+            self.notice = Some(Notice::of(&file.path)?);
+        }
+        let busy = || Error::new(ErrorKind::Unavailable, "locked", format!("{} is locked by another program", display_name(&file.path)));
+        notice::data_version(&self.connection)?.ok_or_else(busy)
+    }
+
+    fn wait(&mut self, moment: i64, timeout_ms: u64) -> Result<u64> {
+        let notice = self.notice.as_ref().ok_or_else(|| Error::internal("a wait begins with a moment"))?;
+        notice.wait(&self.connection, moment, timeout_ms, None).map(|(_, left_ms)| left_ms)
     }
 }
 
@@ -132,6 +148,17 @@ pub struct StoreTransaction<'s> {
     ledger: SqliteLedger<'s>,
     watcher: &'s dyn Watcher,
     written: BTreeSet<usize>,
+    /// Told here rather than by `PRAGMA query_only`, which would have every statement of the connection prepared anew.
+    may_write: bool,
+}
+
+impl StoreTransaction<'_> {
+    fn writing(&self) -> Result<()> {
+        match self.may_write {
+            true => Ok(()),
+            false => Err(Error::new(ErrorKind::Internal, "reading", "a transaction that only reads was asked to write")),
+        }
+    }
 }
 
 impl Drop for StoreTransaction<'_> {
@@ -142,6 +169,7 @@ impl Drop for StoreTransaction<'_> {
 
 impl Transaction for StoreTransaction<'_> {
     fn commit(mut self: Box<Self>) -> Result<()> {
+        self.writing()?;
         if !self.written.is_empty() {
             // Only a search index that another program made in this very file; those that came by push are kept as text.
             self.tables.forget_statements();
@@ -158,12 +186,14 @@ impl Transaction for StoreTransaction<'_> {
         self.ledger.events_before(version)
     }
     fn watch(&mut self) -> Result<()> {
+        self.writing()?;
         self.watcher.watch(self.connection, &self.tables.schema())
     }
     fn has_direct(&mut self) -> Result<bool> {
         self.watcher.has_direct(self.connection, &self.tables.schema())
     }
     fn take_direct(&mut self, visit: VisitDirect<'_>) -> Result<Vec<SchemaChange>> {
+        self.writing()?;
         let (watcher, connection, schema) = (self.watcher, self.connection, self.tables.schema());
         watcher.take_direct(connection, &schema, &mut |write| visit(self, write))
     }
@@ -171,12 +201,14 @@ impl Transaction for StoreTransaction<'_> {
         self.ledger.examine()
     }
     fn rebuild(&mut self) -> Result<Vec<Differing>> {
+        self.writing()?;
         self.ledger.rebuild()
     }
     fn replicas(&mut self) -> Result<Vec<KnownReplica>> {
         seen::all(self.connection)
     }
     fn put_replica(&mut self, replica: &KnownReplica) -> Result<()> {
+        self.writing()?;
         seen::put(self.connection, replica)
     }
 }
@@ -189,14 +221,17 @@ impl Tables for StoreTransaction<'_> {
         self.tables.get(table, key)
     }
     fn insert(&mut self, table: usize, row: &Row) -> Result<Wrote> {
+        self.writing()?;
         self.written.insert(table);
         self.tables.insert(table, row)
     }
     fn update(&mut self, table: usize, before: &Row, row: &Row) -> Result<Wrote> {
+        self.writing()?;
         self.written.insert(table);
         self.tables.update(table, before, row)
     }
     fn delete(&mut self, table: usize, key: &Key) -> Result<()> {
+        self.writing()?;
         self.written.insert(table);
         self.tables.delete(table, key)
     }
@@ -216,6 +251,7 @@ impl Tables for StoreTransaction<'_> {
         self.tables.stored_form(table, row)
     }
     fn alter(&mut self, step: &SchemaChange) -> Result<()> {
+        self.writing()?;
         kept::alter(self.connection, &mut self.tables, step)?;
         self.watcher.altered(self.connection)
     }
@@ -226,6 +262,7 @@ impl Ledger for StoreTransaction<'_> {
         self.ledger.head()
     }
     fn append(&mut self, expected: &Head, event: &Event) -> Result<Appended> {
+        self.writing()?;
         self.ledger.append(expected, event)
     }
     fn event(&mut self, index: u64) -> Result<Option<(Vec<u8>, Digest)>> {
@@ -244,6 +281,7 @@ impl Ledger for StoreTransaction<'_> {
         self.ledger.last_sequence(replica)
     }
     fn put_page(&mut self, version: u64, page: u64, bytes: &[u8], shapes: &[Shape], changes: &[Change]) -> Result<()> {
+        self.writing()?;
         self.ledger.put_page(version, page, bytes, shapes, changes)
     }
     fn page(&mut self, version: u64, page: u64) -> Result<Option<Vec<u8>>> {

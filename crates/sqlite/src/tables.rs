@@ -109,7 +109,7 @@ impl Tables for SqliteTables<'_> {
                 let places = vec!["?"; table.columns.len()].join(", ");
                 let instead = if planted::is(Bug::C8) { "REPLACE" } else { "ABORT" };
                 let sql = format!("INSERT OR {instead} INTO {} ({names}) VALUES ({places})", quote(&table.name));
-                none.insert(connection.prepare(&sql).on(connection)?)
+                none.insert(connection.prepare_cached(&sql).on(connection)?)
             }
         };
         bind(statement, row.iter()).on(connection)?;
@@ -164,7 +164,7 @@ impl Tables for SqliteTables<'_> {
             Some(statement) => statement,
             none => {
                 let sql = format!("DELETE FROM {} WHERE {}", quote(&known.name), plan.by_key);
-                none.insert(connection.prepare(&sql).on(connection)?)
+                none.insert(connection.prepare_cached(&sql).on(connection)?)
             }
         };
         bind(statement, key.iter()).on(connection)?;
@@ -255,7 +255,7 @@ impl Tables for SqliteTables<'_> {
                     }
                     false => highest,
                 };
-                none.insert(connection.prepare(&sql).on(connection)?)
+                none.insert(connection.prepare_cached(&sql).on(connection)?)
             }
         };
         if remembers {

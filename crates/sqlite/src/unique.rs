@@ -2,7 +2,7 @@
 //!
 //! Invariant: expressions and conditions are evaluated by SQLite, on a copy of the row in a temporary table of the same
 //! declaration, so that affinity, collation and generated columns are those of the real table.
-use crate::connection::QuotedLiterals;
+use crate::connection::{QuotedLiterals, one};
 use crate::errors::Explain;
 use crate::sql::{created, first_bracket, quote, quote_all, renamed, words};
 use crate::tables::{bind, read_row, wrote};
@@ -10,20 +10,21 @@ use mainstem::core::schema::Table;
 use mainstem::core::value::{Row, Value};
 use mainstem::tables::Wrote;
 use mainstem::{Error, Result};
-use rusqlite::{Connection, Statement};
+use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
 /// One unique index and the statements that ask it.
 pub(crate) struct UniqueIndex<'c> {
     wanted: Wanted,
-    holders: Statement<'c>,
+    holders: CachedStatement<'c>,
 }
 
 /// How a row's values for an index are had.
 enum Wanted {
     /// They stand in the row.
     Columns(Vec<usize>),
-    /// SQLite computes them from a copy of the row in this temporary table.
-    Computed { copy: String, sql: String },
+    /// SQLite computes them from a copy of the row in this temporary table. Declarations that quote may hold strings in double
+    /// quotes; to allow those has all statements prepared anew, so it is done for them alone.
+    Computed { copy: String, sql: String, has_quotes: bool },
 }
 
 /// One index as SQLite lists it.
@@ -43,17 +44,16 @@ struct Part {
 impl<'c> UniqueIndex<'c> {
     /// Every unique index of a table, the key's included. `select` reads the table's rows.
     pub fn all(connection: &'c Connection, table: &Table, select: &str) -> Result<Vec<Self>> {
-        let _allowed = QuotedLiterals::allow(connection)?;
         let mut indexes = Vec::new();
         if table.is_numbered {
             let number = &table.columns[table.key[0]].name;
-            let holders = connection.prepare(&format!("{select} WHERE {} = ?1", quote(number))).on(connection)?;
+            let holders = connection.prepare_cached(&format!("{select} WHERE {} = ?1", quote(number))).on(connection)?;
             indexes.push(UniqueIndex { wanted: Wanted::Columns(table.key.clone()), holders });
         }
         let sql = "SELECT l.name, l.partial, s.sql FROM pragma_index_list(?1) AS l \
                    LEFT JOIN sqlite_schema AS s ON s.type = 'index' AND s.name = l.name \
                    WHERE l.\"unique\" = 1 ORDER BY l.seq";
-        let mut statement = connection.prepare(sql).on(connection)?;
+        let mut statement = connection.prepare_cached(sql).on(connection)?;
         let listed = statement.query_map([&table.name], |row| Ok(Listed { name: row.get(0)?, is_partial: row.get(1)?, sql: row.get(2)? }));
         // All are read before the first is used: an open statement keeps the temporary table from being dropped.
         let listed: Vec<Listed> = listed.on(connection)?.collect::<rusqlite::Result<_>>().on(connection)?;
@@ -88,9 +88,12 @@ impl<'c> UniqueIndex<'c> {
             (true, Some(sql)) => Some(condition(sql)?.ok_or_else(|| unreadable(name))?),
             _ => None,
         };
+        let has_quotes = [sql, Some(&table.sql)].into_iter().flatten().any(|sql| sql.contains('"'));
+        let is_computed = columns.is_none() || condition.is_some();
+        let _allowed = (is_computed && has_quotes).then(|| QuotedLiterals::allow(connection)).transpose()?;
         let partial = condition.as_deref().map_or(String::new(), |c| format!(" AND ({c})"));
         let holders = format!("{select} WHERE {}{partial}", terms.join(" AND "));
-        let holders = connection.prepare(&holders).on(connection)?;
+        let holders = connection.prepare_cached(&holders).on(connection)?;
         let wanted = match (columns, condition) {
             (Some(columns), None) => Wanted::Columns(columns),
             (_, condition) => {
@@ -98,7 +101,7 @@ impl<'c> UniqueIndex<'c> {
                 let clause = condition.map_or(String::new(), |c| format!(" WHERE {c}"));
                 let texts: Vec<String> = texts.iter().map(|t| format!("({t})")).collect();
                 let sql = format!("SELECT {} FROM temp.{} AS {}{clause}", texts.join(", "), quote(&copy), quote(&table.name));
-                Wanted::Computed { copy, sql }
+                Wanted::Computed { copy, sql, has_quotes }
             }
         };
         Ok(UniqueIndex { wanted, holders })
@@ -108,12 +111,12 @@ impl<'c> UniqueIndex<'c> {
     pub fn holders(&mut self, connection: &Connection, table: &Table, row: &Row) -> Result<Vec<Row>> {
         // SQLite may prepare its statements anew, which reads the index's expressions again.
         let _allowed = match &self.wanted {
-            Wanted::Columns(_) => None,
-            Wanted::Computed { .. } => Some(QuotedLiterals::allow(connection)?),
+            Wanted::Computed { has_quotes: true, .. } => Some(QuotedLiterals::allow(connection)?),
+            Wanted::Columns(_) | Wanted::Computed { .. } => None,
         };
         let wanted: Option<Vec<Value>> = match &self.wanted {
             Wanted::Columns(columns) => Some(columns.iter().map(|&i| row[i].clone()).collect()),
-            Wanted::Computed { copy, sql } => computed(connection, table, copy, sql, row)?,
+            Wanted::Computed { copy, sql, .. } => computed(connection, table, copy, sql, row)?,
         };
         let Some(wanted) = wanted.filter(|values| !values.iter().any(Value::is_null)) else {
             return Ok(Vec::new());
@@ -149,14 +152,17 @@ fn computed(connection: &Connection, table: &Table, copy: &str, sql: &str, row: 
 /// two tables have two; it lives as long as the transaction or the connection.
 fn copy_table(connection: &Connection, table: &Table) -> Result<String> {
     let copy = format!("mainstem_copy_{}", table.name);
-    let there = "SELECT count(*) FROM sqlite_temp_schema WHERE name = ?1 COLLATE NOCASE";
-    if connection.query_row(there, [&copy], |row| row.get(0)).on(connection)? {
+    let declared = renamed(&table.sql, &created(&table.sql)?, &copy);
+    let declared = &declared[created(&declared)?.place.0..];
+    let there = "SELECT sql FROM sqlite_temp_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE";
+    let there: Option<String> = one(connection, there, [&copy], |row| row.get(0)).optional().on(connection)?;
+    if there.as_deref().and_then(|sql| sql.strip_prefix("CREATE TABLE ")) == Some(declared) {
+        return Ok(copy);
+    }
+    if there.is_some() {
         connection.execute_batch(&format!("DROP TABLE temp.{}", quote(&copy))).on(connection)?;
     }
-    let declared = renamed(&table.sql, &created(&table.sql)?, &copy);
-    let head = created(&declared)?;
-    let declared = format!("CREATE TEMP TABLE {}", &declared[head.place.0..]);
-    connection.execute(&declared, []).on(connection)?;
+    connection.execute(&format!("CREATE TEMP TABLE {declared}"), []).on(connection)?;
     Ok(copy)
 }
 

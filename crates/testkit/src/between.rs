@@ -10,7 +10,7 @@ use mainstem::core::event::{Digest, Version};
 use mainstem::core::value::Key;
 use mainstem::error::Result;
 use mainstem::history::{Blame, RowHistory, RowPlace};
-use mainstem::ledger::Touch;
+use mainstem::ledger::{Head, Touch};
 use mainstem::primary::{
     Acquaintance, Cursor, Deleted, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink,
 };
@@ -65,6 +65,9 @@ impl<'p, F: FnMut(Moment) -> Result<Turn>> Between<'p, F> {
 impl<F: FnMut(Moment) -> Result<Turn>> Primary for Between<'_, F> {
     fn describe(&mut self) -> Result<Description> {
         self.call("describe", |p| p.describe())
+    }
+    fn wait(&mut self, known: &Head, timeout_ms: u64) -> Result<Head> {
+        self.call("wait", |p| p.wait(known, timeout_ms))
     }
     fn push(&mut self, known: &Acquaintance, front: &Front, pages: &mut dyn Pages) -> Result<Pushed> {
         self.send("push", |p| {

@@ -15,6 +15,7 @@ use mainstem::core::schema::{Column, Schema, Table};
 use mainstem::core::stamp::{ReplicaId, Time};
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
+use mainstem::ledger::Head;
 use mainstem::primary::{Acquaintance, Cursor, Description, Item, Pages, Primary, Pushed, SnapshotSink, SnapshotStart};
 use std::collections::BTreeMap;
 
@@ -24,6 +25,7 @@ pub type Found<'a> = &'a mut dyn FnMut(&Schema, &[Row]) -> Box<dyn Primary>;
 /// Runs the whole contract. Panics with what is broken.
 pub fn run(found: Found<'_>) {
     a_new_primary_says_what_it_holds(found);
+    whoever_waits_hears_of_a_version(found);
     a_repeated_push_is_recognised(found);
     gaps_and_reused_numbers_are_told(found);
     strangers_are_refused(found);
@@ -206,6 +208,26 @@ fn a_new_primary_says_what_it_holds(found: Found<'_>) {
     assert_eq!(primary.conflicts(false).expect("a list"), []);
     assert!(primary.version(1).expect("an answer").is_some());
     assert!(primary.version(2).expect("an answer").is_none());
+}
+
+fn whoever_waits_hears_of_a_version(found: Found<'_>) {
+    const LONG_MS: u64 = 3_600_000;
+    let mut primary = fresh(found);
+    let known = known(primary.as_mut());
+    let described = primary.describe().expect("a description");
+    let before = described.head;
+    for timeout_ms in [0, 1, 30] {
+        assert_eq!(primary.wait(&before, timeout_ms).expect("an answer"), before, "nothing happened");
+    }
+    version_of(Offer::new(&described, 7, 1, vec![rename("a", "apple", "apricot", 1)]).push(primary.as_mut(), &known));
+    let after = primary.wait(&before, LONG_MS).expect("an answer");
+    assert_eq!((after.version, after), (2, primary.describe().expect("a description").head));
+    primary.set_policy("strategy = \"manual\"\n", "owner").expect("a policy");
+    let last = primary.wait(&after, LONG_MS).expect("an answer");
+    assert_eq!((last.version, last.events), (2, after.events + 1), "a policy is an event as well");
+    for other in [Head::default(), Head { hash: [9; 32], ..last }] {
+        assert_eq!(primary.wait(&other, LONG_MS).expect("an answer"), last, "who knows another end is told at once");
+    }
 }
 
 fn a_repeated_push_is_recognised(found: Found<'_>) {

@@ -70,7 +70,7 @@ impl Backup {
 }
 
 fn create(session: &mut Session, source: &Path, file: Option<&Path>) -> Result<Exit> {
-    let source = Address::parse(&source.to_string_lossy()).map(|address| address.folder().to_path_buf())?;
+    let source = Address::parse(&source.to_string_lossy()).and_then(|address| address.folder().map(Path::to_path_buf))?;
     let named = |manifest: &Manifest| match file {
         Some(file) => file.to_path_buf(),
         None => PathBuf::from(default_name(manifest)),
@@ -134,7 +134,7 @@ fn list(session: &mut Session, folder: &Path) -> Result<Exit> {
 }
 
 fn restore(session: &mut Session, file: &Path, target: &Path, force: bool) -> Result<Exit> {
-    let target = Address::parse(&target.to_string_lossy()).map(|address| address.folder().to_path_buf())?;
+    let target = Address::parse(&target.to_string_lossy()).and_then(|address| address.folder().map(Path::to_path_buf))?;
     let actor = session.actor_anywhere()?;
     let mut bar = session.bar();
     let done = backup::restore(file, &target, force, &actor, &session.around, &mut |what, done, of| bar.report(what, done, of));

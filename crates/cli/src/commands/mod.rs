@@ -26,6 +26,7 @@ pub mod rebuild;
 pub mod resolve;
 pub mod restore;
 pub mod revert;
+pub mod serve;
 pub mod show;
 pub mod stash;
 pub mod status;
@@ -49,6 +50,7 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         Command::Status(c) => c.run(session),
         Command::Diff(c) => c.run(session),
         Command::Log(c) => c.run(session),
+        Command::Serve(c) => c.run(session),
         Command::Show(c) => c.run(session),
         Command::Blame(c) => c.run(session),
         Command::Commit(c) => c.run(session),

@@ -14,7 +14,7 @@ use serde_json::json;
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Publish {
-    /// A folder that is empty or not there yet
+    /// A folder that is empty or not there yet, or a new name on a server: http(s)://HOST/DATASET
     #[arg(value_name = "ADDRESS")]
     address: String,
     /// The dataset's name [default: the file's name]
@@ -31,11 +31,14 @@ impl Publish {
         let actor = session.actor(&opened.standing)?;
         let mut bar = session.bar();
         let dataset = self.dataset.as_deref();
-        let description = opened.replica.publish(address.folder(), dataset, &actor, &mut |what, done, of| {
-            bar.report(what, done, of);
-        })?;
+        let description =
+            opened.replica.publish_at(&mut *address.place(session.around.clone()), dataset, &actor, &mut |what, done, of| {
+                bar.report(what, done, of);
+            })?;
         drop(bar);
-        warn_of_place(&address.folder().join(mainstem_sqlite::primary::PRIMARY_FILE));
+        if let Address::Folder(folder) = &address {
+            warn_of_place(&folder.join(mainstem_sqlite::primary::PRIMARY_FILE));
+        }
         let rows: u64 = description.tables.iter().map(|t| t.rows).sum();
         let tables = description.tables.len() as u64;
         let version = description.head.version;

@@ -32,7 +32,7 @@ impl Rebuild {
             findings.push(finding);
             Ok(())
         };
-        let differed = mainstem_sqlite::primary::rebuild_primary(address.folder(), session.around.clone(), take)?;
+        let differed = mainstem_sqlite::primary::rebuild_primary(address.folder()?, session.around.clone(), take)?;
         let out = &mut session.out;
         if out.is_json() {
             let mended = differed.iter().map(|d| json!({ "projection": d.projection, "missing": d.missing, "extra": d.extra }));

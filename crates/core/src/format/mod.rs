@@ -7,7 +7,9 @@
 //! Invariant: decoders are total. Any bytes give a value or [`crate::Error::Corrupt`], without recursion on the
 //! input, in time and memory proportional to its length.
 //! Invariant: version 1 is kept for ever; its bytes are fixtures of the tests.
+pub mod account;
 mod bytes;
+pub mod chronicle;
 pub mod conflict;
 pub mod event;
 pub mod front;

@@ -18,6 +18,18 @@ pub(super) fn image(shape: &Shape, row: &Row) -> Image {
 /// When and by whom something was written; a zero stamp and nobody where no touch says.
 pub(super) type Written<'a> = (Stamp, &'a str);
 
+/// What became of a row that ours edited and that is not there.
+pub(super) enum Departed<'a> {
+    /// Others deleted it, as it was then.
+    Theirs(Row, Written<'a>),
+    /// An earlier deletion of ours, which gave way where ours was made and holds here.
+    Early(Row),
+    /// A later deletion of ours.
+    Since,
+    /// Nobody knows.
+    Unknown,
+}
+
 pub(super) struct History<'a> {
     ours: &'a Ours<'a>,
     touches: &'a [Touch],
@@ -73,7 +85,43 @@ impl<'a> History<'a> {
         }
     }
 
-    /// The same where another replica than ours deleted it.
+    /// How the row went that ours edited: a row of that key which ours itself deleted is it only where it held the cells that
+    /// ours found.
+    pub(super) fn departed(&self) -> Departed<'a> {
+        if self.deleted().is_none() {
+            return Departed::Unknown;
+        }
+        for (at, touch) in self.touches.iter().enumerate().rev() {
+            let Edit::Delete(row) = &touch.change.edit else { continue };
+            let image = self.in_ours_shape(&touch.shape, row);
+            if !self.is_own(touch) {
+                return Departed::Theirs(image, written(Some(touch)));
+            }
+            if touch.change.at > self.ours.change.at {
+                return Departed::Since;
+            }
+            if self.held_what_ours_found(&image, &self.touches[..at]) {
+                return Departed::Early(image);
+            }
+        }
+        Departed::Unknown
+    }
+
+    /// True where each cell that ours changed was at some time what ours found, in the row whose last image and touches these are.
+    fn held_what_ours_found(&self, image: &Row, touches: &[Touch]) -> bool {
+        let Edit::Update(cells) = &self.ours.change.edit else { return false };
+        let edits = |touch: &&Touch| matches!(touch.change.edit, Edit::Update(_));
+        cells.iter().all(|cell| {
+            let name = &self.ours.shape.columns[cell.column];
+            let was = |touch: &Touch| match &touch.change.edit {
+                Edit::Update(cells) => cells.iter().any(|c| touch.shape.columns[c.column] == *name && c.before == cell.before),
+                _ => false,
+            };
+            image[cell.column] == cell.before || touches.iter().rev().take_while(edits).any(was)
+        })
+    }
+
+    /// The row as the latest touch deleted it, where another replica than ours did.
     pub(super) fn deleted_by_others(&self) -> Option<(Row, Written<'_>)> {
         let is_foreign = self.touches.last().is_some_and(|touch| !self.is_own(touch));
         if is_foreign { self.deleted() } else { None }

@@ -305,6 +305,36 @@ fn what_ours_sent_before_is_not_the_other_side() {
     assert_eq!((gone.verdict, gone.conflicts[0].theirs.stamp), (Verdict::Keep, Stamp { time: Time(6), replica: ReplicaId(2) }));
 }
 
+/// A deletion of ours was kept back where ours was made, and holds here: that is nobody else's word against ours.
+#[test]
+fn an_edit_of_a_row_that_ours_deleted_before_is_no_conflict_with_oneself() {
+    let (base, other) = (row(1, 2), row(5, 6));
+    let edit = act(1, 9, update(9, &base, &row(1, 7)));
+    let gone = act(1, 5, delete(base.clone())).touch(3);
+    for rule in Deletes::ALL {
+        let policy = policy(&[("deletes", rule.name())]);
+        let decide = |touches: &[Touch]| edit.meets(&policy, None, touches, false);
+        assert_eq!(decide(core::slice::from_ref(&gone)), Verdict::Insert(row(1, 7)).into());
+        // Others wrote into the row meanwhile, and it went as they left it.
+        let seen = act(2, 4, update(4, &base, &row(3, 2))).touch(2);
+        let decision = decide(&[seen, act(1, 5, delete(row(3, 2))).touch(3)]);
+        assert_eq!(decision, Verdict::Insert(row(3, 7)).into());
+        // Another row had the key meanwhile, and only that one went by ours' own hand.
+        let theirs = act(2, 6, delete(base.clone())).touch(2);
+        let own = [act(1, 7, insert(other.clone())).touch(3), act(1, 8, delete(other.clone())).touch(4)];
+        let [made, unmade] = &own;
+        let decision = decide(&[theirs, made.clone(), unmade.clone()]);
+        assert_eq!(decision.conflicts.len(), 1);
+        assert_eq!((decision.conflicts[0].theirs.actor.as_str(), &decision.conflicts[0].strategy[..]), ("actor2", rule.name()));
+        assert_eq!(decision.conflicts[0].base, Claim::Row(Some(super::row::image(&shape(false), &base))));
+        // Nobody knows the row that was edited: it keeps what is known of it, and takes nothing of the other's.
+        let decision = decide(&own);
+        assert_eq!((&decision.verdict, decision.conflicts[0].theirs.stamp), (&Verdict::Keep, Stamp::default()));
+        // What waited for its parent while ours deleted the row is over.
+        assert_eq!(decide(&[act(1, 10, delete(base.clone())).touch(3)]), Verdict::Keep.into());
+    }
+}
+
 #[test]
 fn plain_changes_need_no_touches() {
     let base = row(1, 2);

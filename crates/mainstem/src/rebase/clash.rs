@@ -233,14 +233,14 @@ fn claimed_by<'t>(touches: &'t [Touch], table: &Table, columns: &[usize]) -> Opt
     })
 }
 
-/// A row before the touches: absent where they made it. None where they say nothing that can be undone.
+/// A row before the touches: absent where they made it, for what had its key before that is another row. None where they say
+/// nothing that can be undone.
 pub(super) fn undone(schema: &Schema, table: usize, row: &Row, touches: &[Touch]) -> Option<Option<Row>> {
     let mut now = Some(row.clone());
     for touch in touches.iter().rev() {
         let lane = Lane::between(schema, Some(table), &touch.shape, &[]);
         now = match (&touch.change.edit, now) {
-            (Edit::Insert(_), Some(_)) => None,
-            (Edit::Delete(image), None) => Some(lane.local_row(image)),
+            (Edit::Insert(_), Some(_)) => return Some(None),
             (Edit::Update(cells), Some(mut row)) => {
                 for cell in cells {
                     if let Some(column) = lane.columns[cell.column] {

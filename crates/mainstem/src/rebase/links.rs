@@ -377,15 +377,19 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         self.effects.effect(self.ground, &self.schema, &effect)
     }
 
-    /// A row that goes with its parent's parent is one side of a conflict, where theirs wrote it.
+    /// A row that goes with its parent's parent is one side of a conflict, whether theirs wrote it or nobody lately: its own
+    /// deletion was not asked for.
     fn keep_in_conflict(&mut self, child: usize, row: &Row, (ours, rule): &(Side, Deletes), parent: &str) -> Result<()> {
         let schema = self.schema.clone();
         let table = &schema.tables[child];
         let key = table.key_of(row);
         let touches = self.ground.touches(&table.name, &key, self.front.header.base_version)?;
-        let Some(touch) = touches.iter().rfind(|touch| self.is_foreign(touch)) else { return Ok(()) };
-        let claim = Claim::Row(Some(image(table, row)));
-        let theirs = Side { claim, stamp: stamp_of(touch), actor: touch.actor.to_string() };
+        let touch = touches.iter().rfind(|touch| self.is_foreign(touch));
+        let theirs = Side {
+            claim: Claim::Row(Some(image(table, row))),
+            stamp: touch.map(stamp_of).unwrap_or_default(),
+            actor: touch.map(|t| t.actor.to_string()).unwrap_or_default(),
+        };
         let conflict = self.link_conflict(table, &key, ours.clone(), theirs, *rule, Choice::Ours, parent);
         self.out.conflicts.push(conflict);
         Ok(())

@@ -3,14 +3,18 @@
 //! Invariant: for every row that deviates from the base version, `mainstem_base` has that row's image in the base
 //! version (NULL: there was none) and the digest of the row that capture left there, or capture's log has it.
 //! Invariant: an image says which columns it has, by a row of `mainstem_shape`; a shape is never changed.
+use super::storage;
 use crate::errors::Explain;
 use mainstem::body::Digests;
+use mainstem::core::change::Edit;
 use mainstem::core::event::Digest;
 use mainstem::core::format::row as row_format;
 use mainstem::core::planted::{self, Bug};
-use mainstem::core::schema::{SchemaChange, Table};
+use mainstem::core::schema::{Schema, SchemaChange, Table};
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
+use mainstem::lane::Lane;
+use mainstem::primary::Pages;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::rc::Rc;
 
@@ -130,6 +134,42 @@ pub fn find(db: &Connection, table: &Table, key: &Key) -> Result<Option<Option<I
         None => Ok(None),
         Some((shape, image)) => image_of(shape, image.as_deref(), &Shapes::read(db)?).map(Some),
     }
+}
+
+/// The row of that key as the last commit left it, where its image is kept and it is not the row that was `seen` to be there:
+/// outer None where it is, or where neither the image nor the unsent changesets tell it any more, since a pull has merged it.
+pub fn committed(db: &Connection, table: &Table, key: &Key, seen: Option<&Row>) -> Result<Option<Option<Row>>> {
+    let sql = "SELECT now FROM mainstem_base WHERE tbl = ?1 AND key = ?2";
+    let kept: Option<Option<Digest>> =
+        db.prepare_cached(sql).on(db)?.query_row(params![table.name, row_format::encode_key(key)], |r| r.get(0)).optional().on(db)?;
+    let Some(Some(now)) = kept else { return Ok(kept.map(|_| None)) };
+    let mut digests = Digests::default();
+    if seen.is_some_and(|row| digests.digest(table, row) == now) {
+        return Ok(None);
+    }
+    let schema = Schema { tables: vec![table.clone()], objects: Vec::new() };
+    let mut row = find(db, table, key)?.flatten().map(|image| image.row(table, None));
+    for front in storage::changesets(db)? {
+        let lanes: Vec<Lane> = front.shapes.iter().map(|shape| Lane::between(&schema, Some(0), shape, &[])).collect();
+        let mut pages = storage::StoredPages { db, front: front.clone(), next: 0 };
+        while let Some(page) = pages.next()? {
+            for change in page {
+                let (shape, lane) = (&front.shapes[change.table], &lanes[change.table]);
+                if !shape.table.eq_ignore_ascii_case(&table.name) || lane.local_key(&change.key) != *key {
+                    continue;
+                }
+                row = match (lane.localise(change, row.as_ref()).0.edit, row) {
+                    (Edit::Insert(made), _) => Some(made),
+                    (Edit::Update(cells), Some(mut row)) => {
+                        cells.into_iter().for_each(|cell| row[cell.column] = cell.after);
+                        Some(row)
+                    }
+                    _ => None,
+                };
+            }
+        }
+    }
+    Ok(row.filter(|row| digests.digest(table, row) == now).map(Some))
 }
 
 /// A row that deviates from the base version by what is kept.

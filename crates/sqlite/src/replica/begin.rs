@@ -5,7 +5,7 @@ use crate::connection::{self, FileIdentity};
 use crate::derived::{self, Stale};
 use crate::errors::{Explain, display_name, shell_word};
 use crate::part;
-use crate::primary::{PRIMARY_FILE, found_primary};
+use crate::primary::FolderPlace;
 use crate::tables::SqliteTables;
 use mainstem::core::ErrorKind;
 use mainstem::core::digest::state_digest;
@@ -13,6 +13,7 @@ use mainstem::core::event::{Digest, Version};
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Schema, SchemaChange, Table};
 use mainstem::core::value::Row;
+use mainstem::datasets::Place;
 use mainstem::error::{Error, Result};
 use mainstem::local::Founding;
 use mainstem::policy_text;
@@ -198,9 +199,15 @@ impl SqliteReplica {
     }
 
     /// Makes a primary from this replica in a folder that is empty or not there.
+    pub fn publish(&mut self, folder: &Path, dataset: Option<&str>, actor: &str, progress: Progress<'_>) -> Result<Description> {
+        let mut place = FolderPlace::new(folder, self.around.clone());
+        self.publish_at(&mut place, dataset, actor, progress)
+    }
+
+    /// Makes a primary from this replica where there is none.
     ///
     /// Safe to repeat: where an earlier try got as far as the primary but not back here, its primary is taken.
-    pub fn publish(&mut self, folder: &Path, dataset: Option<&str>, actor: &str, progress: Progress<'_>) -> Result<Description> {
+    pub fn publish_at(&mut self, place: &mut dyn Place, dataset: Option<&str>, actor: &str, progress: Progress<'_>) -> Result<Description> {
         if let Some(remote) = storage::get::<String>(&self.db, "remote")? {
             return Err(Error::new(
                 ErrorKind::Conflict,
@@ -219,10 +226,11 @@ impl SqliteReplica {
         }
         self.commit(actor, None, "")?;
         let name = storage::get::<String>(&self.db, "dataset")?.unwrap_or_default();
-        let (end, description) = self.found(folder, lineage, &name, actor, progress)?;
-        let address = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-        let mut primary = crate::primary::open_primary(folder, self.around.clone())?;
+        let (end, mut primary) = self.found(place, lineage, &name, actor, progress)?;
+        let description = primary.describe()?;
+        let address = place.address()?;
         let event = primary.version(1)?.ok_or_else(|| Error::corrupt("the new primary has no first version"))?;
+        let hash = event_hash(&mut *primary, &description)?;
         let db = &self.db;
         transact(db, || {
             match end {
@@ -236,7 +244,7 @@ impl SqliteReplica {
                 }
             }
             db.execute_batch("DELETE FROM mainstem_base; DELETE FROM mainstem_changeset; DELETE FROM mainstem_page; DELETE FROM mainstem_step; DELETE FROM mainstem_resolution; DELETE FROM mainstem_meta WHERE name = 'publishing';").on(db)?;
-            attach(db, &description, &address.to_string_lossy(), &event, &event_hash(&mut *primary, &description)?)?;
+            attach(db, &description, &address, &event, &hash)?;
             storage::set_digests(db, &event.tables)?;
             storage::put(db, "sequence", 0)
         })?;
@@ -247,39 +255,37 @@ impl SqliteReplica {
         primary.describe()
     }
 
+    /// The primary that an earlier try made; none where it made none.
+    fn found_before(&self, place: &mut dyn Place, lineage: u128, actor: &str) -> Result<Option<Box<dyn Primary>>> {
+        let mut there = match place.open() {
+            Ok(there) => there,
+            Err(e) if e.code == "no_primary" => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        let description = there.describe()?;
+        if description.lineage != lineage {
+            let message = format!("{} holds a primary already (dataset {})", place.address()?, description.dataset);
+            return Err(Error::new(ErrorKind::Conflict, "occupied", message).hint("choose another address, or mainstem clone that one"));
+        }
+        // The policy may have been set here after an earlier try made the primary.
+        let policy = super::kept_policy(&self.db)?;
+        if description.policy != policy {
+            there.set_policy(&policy, actor)?;
+        }
+        Ok(Some(there))
+    }
+
     /// Makes the primary, and says up to where capture's log is in it; no place where the primary was there already.
     fn found(
         &mut self,
-        folder: &Path,
+        place: &mut dyn Place,
         lineage: u128,
         dataset: &str,
         actor: &str,
         progress: Progress<'_>,
-    ) -> Result<(Option<i64>, Description)> {
-        if folder.join(PRIMARY_FILE).exists() {
-            let policy = super::kept_policy(&self.db)?;
-            let there = crate::primary::open_primary(folder, self.around.clone()).and_then(|mut p| {
-                let found = p.describe()?;
-                // The policy may have been set here after an earlier try made the primary.
-                if found.lineage != lineage || found.policy == policy {
-                    return Ok(found);
-                }
-                p.set_policy(&policy, actor)?;
-                p.describe()
-            });
-            match there {
-                Ok(description) if description.lineage == lineage => return Ok((None, description)),
-                Ok(description) => {
-                    return Err(Error::new(
-                        ErrorKind::Conflict,
-                        "occupied",
-                        format!("{} holds a primary already (dataset {})", folder.display(), description.dataset),
-                    )
-                    .hint("choose another folder, or mainstem clone that one"));
-                }
-                Err(e) if e.code == "no_primary" => {}
-                Err(e) => return Err(e),
-            }
+    ) -> Result<(Option<i64>, Box<dyn Primary>)> {
+        if let Some(there) = self.found_before(place, lineage, actor)? {
+            return Ok((None, there));
         }
         let db = &self.db;
         connection::begin_read(db)?;
@@ -288,7 +294,7 @@ impl SqliteReplica {
             let founding = Founding { dataset, actor, lineage, schema: &schema, policy: &super::kept_policy(db)? };
             let total: u64 = storage::digests(db)?.iter().map(|d| d.rows).sum();
             let mut done = 0;
-            found_primary(folder, self.around.clone(), &founding, &mut |take| {
+            place.found(&founding, &mut |take| {
                 for (position, table) in schema.tables.iter().enumerate() {
                     capture::scan(db, table, &mut |row| {
                         done += 1;
@@ -304,8 +310,7 @@ impl SqliteReplica {
         })();
         connection::roll_back(db);
         let end = made?;
-        let description = crate::primary::open_primary(folder, self.around.clone())?.describe()?;
-        Ok((Some(end), description))
+        Ok((Some(end), place.open()?))
     }
 
     /// Makes a new replica file from a primary. The file must not exist. `address` is remembered as the remote.

@@ -66,7 +66,6 @@ fn stored(db: &Connection, schema: &Schema, progress: Progress<'_>) -> Result<Di
 /// The digests that stored rows should have: the base version's, moved by every change that is known.
 fn believed(db: &Connection, schema: &Schema) -> Result<Digests> {
     let mut digests = Digests::new(schema, &storage::digests(db)?);
-    db.execute_batch(SCRATCH).on(db)?;
     bases::each(db, &mut |name, kept| {
         let Some(table) = schema.table(name) else { return Ok(()) };
         let before = kept.image.map(|image| image.row(table, None));
@@ -190,8 +189,8 @@ struct Unseen<'a> {
     here: Option<&'a Row>,
     /// True where capture saw a later write to it.
     is_logged: bool,
-    /// True where the row was gone at the last commit, though the base version has it.
-    is_anew: bool,
+    /// Where unsent work had changed the row: what the last commit left there.
+    committed: Option<Option<Row>>,
 }
 
 type VisitUnseen<'a> = &'a mut dyn FnMut(Unseen<'_>) -> Result<()>;
@@ -217,7 +216,7 @@ impl Comparing<'_> {
         if actual == expected {
             Ok(())
         } else {
-            visit(Unseen { key, base, here: here.as_ref(), is_logged: logged.is_some(), is_anew: false })
+            visit(Unseen { key, base, here: here.as_ref(), is_logged: logged.is_some(), committed: None })
         }
     }
 }
@@ -250,7 +249,7 @@ fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[S
                 // An unseen write came before the first that was seen, so that its outcome was taken for the base.
                 wrong.insert(key.clone());
                 let (here, is_logged) = (comparing.now.get(0, &key)?, logged(db, table, &key)?.is_some());
-                visit(Unseen { key: &key, base: Some(&base), here: here.as_ref(), is_logged, is_anew: false })?;
+                visit(Unseen { key: &key, base: Some(&base), here: here.as_ref(), is_logged, committed: None })?;
             }
             return Ok(());
         }
@@ -281,11 +280,14 @@ fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[S
         if base.is_some() && !is_seen(db, &kept.key)? {
             // The row came unseen, so that what a later write found was taken for the base.
             let (here, is_logged) = (comparing.now.get(0, &kept.key)?, logged(db, table, &kept.key)?.is_some());
-            return visit(Unseen { key: &kept.key, base: None, here: here.as_ref(), is_logged, is_anew: false });
+            return visit(Unseen { key: &kept.key, base: None, here: here.as_ref(), is_logged, committed: None });
         }
-        // What was gone at the last commit is made anew by whatever wrote it, not changed.
-        let is_anew = kept.now.is_none();
-        comparing.settle(&kept.key, kept.now, base.as_ref(), &mut |unseen| visit(Unseen { is_anew, ..unseen }))
+        // What came unseen is told from what was committed: a row that was gone then is made anew, not changed.
+        let key = &kept.key;
+        comparing.settle(key, kept.now, base.as_ref(), &mut |unseen| {
+            let committed = bases::committed(db, table, key, None)?;
+            visit(Unseen { committed, ..unseen })
+        })
     })
 }
 
@@ -421,8 +423,9 @@ pub fn reconcile(db: &Connection, primary: &mut dyn Primary, may_delete_many: bo
         progress("comparing tables", done as u64, schema.tables.len() as u64);
         let mut missed = Vec::new();
         compare(db, table, primary, &steps, &mut |unseen| {
-            let before = unseen.base.filter(|_| !unseen.is_anew);
-            missed.push((unseen.key.clone(), before.cloned(), unseen.here.cloned(), unseen.is_logged, unseen.is_anew));
+            let is_committed = unseen.committed.is_some();
+            let before = unseen.committed.unwrap_or_else(|| unseen.base.cloned());
+            missed.push((unseen.key.clone(), before, unseen.here.cloned(), unseen.is_logged, is_committed));
             Ok(())
         })?;
         let gone = missed.iter().filter(|(_, _, here, ..)| here.is_none()).count();
@@ -435,8 +438,8 @@ pub fn reconcile(db: &Connection, primary: &mut dyn Primary, may_delete_many: bo
             .hint("restore the file if that was not meant; else: mainstem sync --accept-deletions"));
         }
         let mut keeper = bases::Keeper::new(db);
-        for (key, base, here, is_logged, is_anew) in &missed {
-            let done = Done::between(base.as_ref(), here.as_ref());
+        for (key, before, here, is_logged, is_committed) in &missed {
+            let done = Done::between(before.as_ref(), here.as_ref());
             // What capture saw later began from a state it had not seen come about: the record of that goes before.
             if *is_logged {
                 capture::record_first(db, table, key, done)?
@@ -444,8 +447,8 @@ pub fn reconcile(db: &Connection, primary: &mut dyn Primary, may_delete_many: bo
                 capture::record(db, table, key, done, 0)?
             }
             // From here on it is the log that says what became of the row.
-            if !is_anew {
-                keeper.correct(table, key, base.as_ref())?;
+            if !is_committed {
+                keeper.correct(table, key, before.as_ref())?;
             }
         }
         found += missed.len() as u64;

@@ -4,15 +4,17 @@ use crate::capture::{self, Done};
 use crate::derived::{self, Stale};
 use crate::errors::Explain;
 use crate::tables::SqliteTables;
-use mainstem::core::change::{Change, Past, Shape};
+use mainstem::body::change_of;
+use mainstem::core::change::{Change, Front, Past, Shape};
 use mainstem::core::event::{Renumbered, Version};
 use mainstem::core::format::{page, row as row_format};
 use mainstem::core::planted::{self, Bug};
-use mainstem::core::schema::{Schema, SchemaChange};
+use mainstem::core::schema::{Schema, SchemaChange, Table};
 use mainstem::core::stamp::{ReplicaId, Time};
 use mainstem::core::three_way::Touch;
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
+use mainstem::lane::shape_of;
 use mainstem::rebase::{Effect, Effects, Ground};
 use mainstem::tables::{Tables, Wrote};
 use rusqlite::{Connection, params};
@@ -75,17 +77,33 @@ impl<'c> ReplicaGround<'c> {
 
     /// Remembers what a version did to a row, for as long as work made on an earlier version is not accepted.
     pub fn note_touch(&self, version: &Version, ordinal: u64, change: &Change) -> Result<()> {
-        self.db
-            .prepare_cached("INSERT OR REPLACE INTO mainstem_touch(tbl, key, version, ordinal, body) VALUES(lower(?1), ?2, ?3, ?4, ?5)")
-            .on(self.db)?
-            .execute(params![
-                version.shapes[change.table].table,
-                row_format::encode_key(&change.key),
-                version.version as i64,
-                ordinal as i64,
-                page::encode(&version.shapes, std::slice::from_ref(change))
-            ])
-            .on(self.db)?;
+        put_touch(self.db, change, version.version, ordinal, &version.shapes)
+    }
+
+    /// Remembers what laying one of our changesets did to a row, as it will be told once that changeset is a version.
+    fn note_laid(&mut self, laid: &Laid<'_>, table: &Table, effect: &Effect<'_>) -> Result<()> {
+        let origin = self.versions.entry(laid.version).or_insert_with(|| Origin {
+            replica: laid.front.header.replica,
+            actor: laid.front.header.actor.as_str().into(),
+            shapes: Vec::new(),
+            shared: Vec::new(),
+            was: [].into(),
+        });
+        let shape = shape_of(table);
+        let at = origin.shapes.iter().position(|known| *known == shape).unwrap_or_else(|| {
+            origin.shared.push(Arc::new(shape.clone()));
+            origin.shapes.push(shape);
+            origin.shapes.len() - 1
+        });
+        match change_of(table, at, effect) {
+            Some(change) => put_touch(self.db, &change, laid.version, laid.ordinal, &origin.shapes),
+            None => Ok(()),
+        }
+    }
+
+    /// Forgets what was noted of changesets of ours that are no version yet.
+    pub fn forget_laid(&self, head: u64) -> Result<()> {
+        self.db.prepare_cached("DELETE FROM mainstem_touch WHERE version > ?1").on(self.db)?.execute([head as i64]).on(self.db)?;
         Ok(())
     }
 
@@ -184,17 +202,50 @@ pub fn retry_broken(db: &Connection) -> Result<()> {
     storage::set_broken(db, &derived::rebuild(db, &Stale::Of(&names))?)
 }
 
-/// Keeps the base image of each row that local work makes deviate.
-pub struct KeepBases<'c>(pub bases::Keeper<'c>);
+fn put_touch(db: &Connection, change: &Change, version: u64, ordinal: u64, shapes: &[Shape]) -> Result<()> {
+    db.prepare_cached("INSERT OR REPLACE INTO mainstem_touch(tbl, key, version, ordinal, body) VALUES(lower(?1), ?2, ?3, ?4, ?5)")
+        .on(db)?
+        .execute(params![
+            shapes[change.table].table,
+            row_format::encode_key(&change.key),
+            version as i64,
+            ordinal as i64,
+            page::encode(shapes, std::slice::from_ref(change))
+        ])
+        .on(db)?;
+    Ok(())
+}
 
-impl Effects<ReplicaGround<'_>> for KeepBases<'_> {
+/// One changeset of ours on its way to be laid on top: keeps the base image of each row that it makes deviate, and notes for
+/// those that come after it what it did.
+pub struct Laid<'a> {
+    /// Keeps the images.
+    pub keeper: bases::Keeper<'a>,
+    /// The changeset.
+    pub front: &'a Front,
+    /// The version that it would be.
+    pub version: u64,
+    /// How many rows it has written.
+    pub ordinal: u64,
+    /// True where nothing comes after it.
+    pub is_last: bool,
+}
+
+impl Effects<ReplicaGround<'_>> for Laid<'_> {
     fn effect(&mut self, ground: &mut ReplicaGround<'_>, schema: &Schema, effect: &Effect<'_>) -> Result<()> {
         let table = &schema.tables[effect.table];
-        let Some(row) = effect.before.or(effect.after).filter(|_| ground.schema().table(&table.name).is_some()) else { return Ok(()) };
-        self.0.keep(table, &table.key_of(row), effect.before, effect.after)
+        let Some(row) = effect.before.or(effect.after) else { return Ok(()) };
+        if ground.schema().table(&table.name).is_some() {
+            self.keeper.keep(table, &table.key_of(row), effect.before, effect.after)?;
+        }
+        if self.is_last {
+            return Ok(());
+        }
+        self.ordinal += 1;
+        ground.note_laid(self, table, effect)
     }
     fn altered(&mut self, _ground: &mut ReplicaGround<'_>, _tables: &[String]) -> Result<()> {
-        self.0.look_again();
+        self.keeper.look_again();
         Ok(())
     }
 }

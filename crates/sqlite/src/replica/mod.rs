@@ -24,9 +24,10 @@ pub use begin::{InitOptions, InitReport, RefusedTable};
 pub use revert::{Left, Reverted};
 
 use crate::capture;
-use crate::connection;
+use crate::connection::{self, FileIdentity};
 use crate::errors::{Explain, display_name, shell_word};
 use crate::lock::SyncLock;
+use crate::notice::check_place;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Front, Shape};
 use mainstem::core::conflict::Conflict;
@@ -48,6 +49,7 @@ use std::path::{Path, PathBuf};
 pub struct SqliteReplica {
     db: Connection,
     path: PathBuf,
+    file: FileIdentity,
     around: Around,
     notices: Vec<String>,
     lock: Option<SyncLock>,
@@ -94,10 +96,13 @@ impl SqliteReplica {
     /// Opens a tracked file. Heals capture where the app changed the schema, and takes a new identity where the file
     /// is a copy.
     pub fn open(path: &Path, around: Around) -> Result<SqliteReplica> {
+        let file = FileIdentity::of(path)?;
         let db = connection::open_user(path)?;
         check_layout(&db, path)?;
+        check_place(path, &file)?;
         past::create(&db)?;
-        let mut replica = SqliteReplica { db, path: path.to_owned(), around, notices: Vec::new(), lock: None, may_delete_many: false };
+        let mut replica =
+            SqliteReplica { db, path: path.to_owned(), file, around, notices: Vec::new(), lock: None, may_delete_many: false };
         replica.look_again()?;
         Ok(replica)
     }
@@ -105,6 +110,7 @@ impl SqliteReplica {
     /// Does all that opening does to a file that stayed open meanwhile, for programs that sync now and then: other
     /// programs may have changed its schema, and with it what capture sees.
     pub fn look_again(&mut self) -> Result<()> {
+        check_place(&self.path, &self.file)?;
         check_layout(&self.db, &self.path)?;
         self.notices.clear();
         self.notice_copy()?;
@@ -169,7 +175,7 @@ impl SqliteReplica {
     /// Names of the triggers by which capture works, as they stand in the file.
     pub fn capture_triggers(&self) -> Result<u64> {
         let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND name LIKE 'mainstem\\_%' ESCAPE '\\'";
-        self.db.query_row(sql, [], |r| r.get::<_, i64>(0)).on(&self.db).map(|n| n as u64)
+        connection::one(&self.db, sql, [], |r| r.get::<_, i64>(0)).on(&self.db).map(|n| n as u64)
     }
 
     /// The file's journal mode.
@@ -185,8 +191,7 @@ impl SqliteReplica {
 
     /// Compares where the file is with where it was: a copy takes an identity of its own before anything is sent.
     fn notice_copy(&mut self) -> Result<()> {
-        let here = connection::FileIdentity::of(&self.path)?;
-        let place = format!("{}:{}", here.device, here.inode);
+        let place = format!("{}:{}", self.file.device, self.file.inode);
         let before = storage::get::<String>(&self.db, "place")?;
         if before.as_deref() == Some(place.as_str()) || planted::is(Bug::F1) {
             return Ok(());
@@ -230,6 +235,17 @@ impl SqliteReplica {
         }
         Ok(())
     }
+}
+
+/// The identity of the replica in a file.
+pub(crate) fn identity(db: &Connection, path: &Path) -> Result<ReplicaId> {
+    check_layout(db, path)?;
+    replica_id(db)
+}
+
+/// True where a sync may have something to send: captured writes, a schema that changed, changesets, writes that were missed.
+pub(crate) fn has_unsent(db: &Connection) -> Result<bool> {
+    Ok(working::has_work(db)? || storage::has_changesets(db)? || !storage::gaps(db)?.is_empty() || !capture::is_current(db)?)
 }
 
 /// What a tracked file is of.
@@ -333,6 +349,7 @@ impl Replica for SqliteReplica {
         observe(db, || capture::operations(db, visit))
     }
     fn commit(&mut self, actor: &str, title: Option<&str>, description: &str) -> Result<Option<Front>> {
+        check_place(&self.path, &self.file)?;
         let (db, around) = (&self.db, &self.around);
         if title.is_none() && !working::has_work(db)? {
             return if clock::is_ahead(db, around)? { transact(db, || clock::set_right(db, around)).map(|()| None) } else { Ok(None) };
@@ -354,10 +371,12 @@ impl Replica for SqliteReplica {
         receive::cursor(&self.db)
     }
     fn receive(&mut self, pull: &Pull) -> Result<Received> {
+        check_place(&self.path, &self.file)?;
         let (db, around) = (&self.db, &self.around);
         transact(db, || receive::receive(db, around, pull))
     }
     fn reconcile(&mut self, primary: &mut dyn Primary, progress: Progress<'_>) -> Result<u64> {
+        check_place(&self.path, &self.file)?;
         let db = &self.db;
         let may_delete_many = self.may_delete_many;
         transact(db, || compare::reconcile(db, primary, may_delete_many, progress))
@@ -385,12 +404,14 @@ impl Replica for SqliteReplica {
         past::epochs_left(&self.db)
     }
     fn rewind(&mut self, to: &Rewind, primary: &mut dyn Primary, progress: Progress<'_>) -> Result<u64> {
+        check_place(&self.path, &self.file)?;
         let (db, around) = (&self.db, &self.around);
         transact(db, || past::rewind(db, around, to, primary, progress))
     }
     fn reseed(&mut self, primary: &mut dyn Primary, unseen: Unseen, progress: Progress<'_>) -> Result<Reseeded> {
         let (db, around) = (&self.db, &self.around);
         let staged = reseed::stage(db, primary, progress)?;
+        check_place(&self.path, &self.file)?;
         transact(db, || reseed::swap(db, around, &staged, unseen))
     }
     fn needs_reconcile(&mut self) -> Result<bool> {

@@ -461,6 +461,11 @@ pub fn gaps(db: &Connection) -> Result<Vec<String>> {
     Ok(found)
 }
 
+/// True where any changeset is not known to be accepted.
+pub fn has_changesets(db: &Connection) -> Result<bool> {
+    one(db, "SELECT EXISTS(SELECT 1 FROM mainstem_changeset)", [], |r| r.get(0)).on(db)
+}
+
 /// Notes an answer to a conflict, to travel with the next changeset.
 pub fn add_resolution(db: &Connection, resolution: &Resolution) -> Result<()> {
     db.execute(

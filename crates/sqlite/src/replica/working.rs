@@ -193,6 +193,10 @@ pub fn gather(db: &Connection, write_id: u128, span: Span, keeps_bases: bool) ->
         if !net.unknown_before.is_empty() {
             complete(db, table, &mut net)?;
         }
+        // Where an unseen write came between the last commit and the first that was seen, it goes with this one.
+        if let Some(before) = bases::committed(db, table, &net.key, net.before.as_ref())? {
+            net.before = before;
+        }
         let shape = closing.shape(table);
         let Some(change) = change_of(table, shape, &net, span) else { return Ok(()) };
         if keeps_bases {
@@ -213,6 +217,9 @@ pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Op
     capture::clear(db, end)?;
     front.schema = storage::steps(db)?;
     front.resolutions = if planted::is(Bug::X4) { Vec::new() } else { storage::resolutions(db)? };
+    for answer in &mut front.resolutions {
+        answer.at = answer.at.min(span.until);
+    }
     if front.count == 0 && front.schema.is_empty() && front.resolutions.is_empty() {
         return Ok(None);
     }

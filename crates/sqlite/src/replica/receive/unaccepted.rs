@@ -3,7 +3,7 @@
 //! Invariant: what is laid again goes by the very rules of the primary.
 use super::{Taking, drift, key_text};
 use crate::errors::Explain;
-use crate::replica::ground::KeepBases;
+use crate::replica::ground::Laid;
 use crate::replica::{bases, kept_policy, past, refused, replica_id, storage};
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Edit, Front};
@@ -126,13 +126,14 @@ impl Taking<'_> {
             }
             let mut fronts = storage::changesets(self.db)?;
             for at in 0..fronts.len() {
-                let renumbered = self.lay(&fronts[at], &fronts[at..])?;
+                let renumbered = self.lay(&fronts[at..], self.version + at as u64)?;
                 if !renumbered.is_empty() {
                     self.rewrite(&fronts[at..], renumbered)?;
                     fronts = storage::changesets(self.db)?;
                 }
             }
         }
+        self.ground.forget_laid(self.version)?;
         if storage::changesets(self.db)?.is_empty() && our_waiting(self.db)?.is_empty() {
             self.db.execute("DELETE FROM mainstem_touch", []).on(self.db)?;
         }
@@ -141,18 +142,22 @@ impl Taking<'_> {
         storage::set_digests(self.db, &self.digests.list())
     }
 
-    /// Rebases one changeset of ours on top, by the very rules of the primary. Numbers that later ones give are not given here.
-    fn lay(&mut self, front: &Front, unsent: &[Front]) -> Result<Vec<Renumbered>> {
+    /// Rebases the first of our changesets on top, as if those before it were versions: by the very rules of the primary.
+    /// Numbers that later ones give are not given here.
+    fn lay(&mut self, unsent: &[Front], head: u64) -> Result<Vec<Renumbered>> {
+        let [front, later @ ..] = unsent else { return Ok(Vec::new()) };
         let policy = policy_text::parse(&kept_policy(self.db)?)?;
         let primary = ReplicaId(front.header.lineage);
-        let place = Place { head: self.version, version: self.version + 1, primary };
+        let place = Place { head, version: head + 1, primary };
         let mut laid = front.clone();
         for shape in laid.shapes.iter_mut().filter(|shape| shape.highest.is_some()) {
             let all = unsent.iter().flat_map(|front| &front.shapes).filter(|other| other.table.eq_ignore_ascii_case(&shape.table));
             shape.highest = all.filter_map(|other| other.highest).max();
         }
         let mut pages = storage::StoredPages { db: self.db, front: front.clone(), next: 0 };
-        let outcome = rebase(&mut self.ground, &policy, &laid, &mut pages, place, &mut KeepBases(bases::Keeper::new(self.db)))?;
+        let keeper = bases::Keeper::new(self.db);
+        let mut effects = Laid { keeper, front, version: place.version, ordinal: 0, is_last: later.is_empty() };
+        let outcome = rebase(&mut self.ground, &policy, &laid, &mut pages, place, &mut effects)?;
         let standing: Vec<Option<SchemaChange>> = (0..front.schema.len())
             .map(|place| {
                 let done = outcome.schema.iter().find(|(at, _)| *at == place).map(|(_, step)| step);
@@ -204,11 +209,13 @@ impl Taking<'_> {
     /// A row of ours had to move to another number: the changesets that are still to be sent say so from now on.
     fn rewrite(&self, fronts: &[Front], renumbered: Vec<Renumbered>) -> Result<()> {
         let schema = self.ground.schema();
-        let mut renumbering = Renumbering::default();
+        let (mut renumbering, mut later) = (Renumbering::default(), Renumbering::default());
         let mut highest: HashMap<String, i64> = HashMap::new();
         for row in renumbered {
             let top = highest.entry(row.table.to_ascii_lowercase()).or_insert(row.to);
             *top = (*top).max(row.to);
+            // What later changesets found under that number, and took away, is this row.
+            later.add_earlier(row.clone());
             renumbering.add(row);
         }
         for front in fronts {
@@ -226,6 +233,7 @@ impl Taking<'_> {
                 storage::put_page(self.db, front.header.write_id, pages.next - 1, &page::encode(&front.shapes, &changes))?;
             }
             storage::set_front(self.db, &front)?;
+            renumbering = later.clone();
         }
         Ok(())
     }

@@ -1,0 +1,169 @@
+//! The line to a server: one connection, kept while it is good, and the time that each step may take.
+//!
+//! Invariant: an answer that does not come from a primary (another media type, no whole body) is an error that says so.
+use crate::address::Address;
+use crate::spool::{Spool, SpoolBody};
+use crate::wire::failure::Failure;
+use crate::wire::frame::{MEDIA_TYPE, broken};
+use bytes::{Buf, Bytes};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Request, Response, header};
+use hyper_util::rt::TokioIo;
+use mainstem::core::ErrorKind;
+use mainstem::error::{Error, Result};
+use std::io::{self, Read};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+/// The longest error body that is read.
+const FAILURE_BYTES_MAX: usize = 64 * 1024;
+
+/// How long each step of a request may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// To be connected.
+    pub connect: Duration,
+    /// Until an answer begins, once the request is sent. A merge of a large changeset takes its time.
+    pub answer: Duration,
+    /// Between two pieces of an answer.
+    pub idle: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience { connect: Duration::from_secs(10), answer: Duration::from_secs(300), idle: Duration::from_secs(60) }
+    }
+}
+
+/// One line to a server.
+pub(super) struct Line {
+    address: Address,
+    token: Option<String>,
+    patience: Patience,
+    runtime: Runtime,
+    connection: Option<SendRequest<SpoolBody>>,
+}
+
+impl Line {
+    pub fn new(address: Address, token: Option<String>, patience: Patience) -> Result<Line> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+        let runtime = runtime.map_err(|e| Error::new(ErrorKind::Unavailable, "line", format!("no line can be opened: {e}")).because(e))?;
+        Ok(Line { address, token, patience, runtime, connection: None })
+    }
+
+    /// Sends a call and gives back the body of its answer, to be read to its end.
+    pub fn post(&mut self, call: &str, request: Spool) -> Result<Answer<'_>> {
+        let response =
+            self.runtime.block_on(exchange(&mut self.connection, &self.address, self.token.as_deref(), self.patience, call, request));
+        let response = response.inspect_err(|_| self.connection = None)?;
+        let status = response.status().as_u16();
+        let media = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("").to_string();
+        let is_ours = status == 200 && media == MEDIA_TYPE;
+        let mut answer = Answer { line: self, body: response.into_body(), piece: Bytes::new(), is_whole: false };
+        if is_ours {
+            return Ok(answer);
+        }
+        Err(answer.failure(status, &media))
+    }
+}
+
+async fn exchange(
+    kept: &mut Option<SendRequest<SpoolBody>>,
+    address: &Address,
+    token: Option<&str>,
+    patience: Patience,
+    call: &str,
+    request: Spool,
+) -> Result<Response<Incoming>> {
+    let is_good = match kept {
+        Some(connection) => connection.ready().await.is_ok(),
+        None => false,
+    };
+    if !is_good {
+        *kept = Some(connect(address, patience).await?);
+    }
+    let connection = kept.as_mut().expect("it was just made");
+    let path = format!("{}/api/v1/datasets/{}/primary/{call}", address.prefix, address.dataset);
+    let mut head = Request::post(path).header(header::HOST, address.authority()).header(header::CONTENT_TYPE, MEDIA_TYPE);
+    head = head.header(header::USER_AGENT, concat!("mainstem/", env!("CARGO_PKG_VERSION"))).header(header::ACCEPT, MEDIA_TYPE);
+    if let Some(token) = token {
+        head = head.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    }
+    let request = head.body(request.into_body()?).map_err(|e| Error::invalid(format!("the token or address cannot be sent: {e}")))?;
+    match timeout(patience.answer, connection.send_request(request)).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(e)) => Err(unreachable(address, &e)),
+        Err(_) => Err(unreachable(address, &"it does not answer")),
+    }
+}
+
+async fn connect(address: &Address, patience: Patience) -> Result<SendRequest<SpoolBody>> {
+    let host = address.host.trim_start_matches('[').trim_end_matches(']');
+    let stream = match timeout(patience.connect, TcpStream::connect((host, address.port))).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(e)) => return Err(unreachable(address, &e)),
+        Err(_) => return Err(unreachable(address, &"it does not answer")),
+    };
+    stream.set_nodelay(true).map_err(|e| unreachable(address, &e))?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| unreachable(address, &e))?;
+    // Runs while this line waits for something; ends with it.
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+fn unreachable(address: &Address, why: &dyn std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Unavailable, "line", format!("{} cannot be reached: {why}", address.server()))
+        .hint("all work goes on without it; mainstem sync when it is back")
+}
+
+/// The body of an answer.
+pub(super) struct Answer<'l> {
+    line: &'l mut Line,
+    body: Incoming,
+    piece: Bytes,
+    is_whole: bool,
+}
+
+impl Answer<'_> {
+    fn failure(&mut self, status: u16, media: &str) -> Error {
+        let mut bytes = Vec::new();
+        let read = self.by_ref().take(FAILURE_BYTES_MAX as u64).read_to_end(&mut bytes);
+        let is_json = media.split(';').next().is_some_and(|m| m.trim() == "application/json");
+        match serde_json::from_slice::<Failure>(&bytes) {
+            Ok(failure) if read.is_ok() && is_json && status >= 400 => failure.into_error(status),
+            _ => {
+                broken(format!("{} answers {status} with {}", self.line.address.server(), if media.is_empty() { "nothing" } else { media }))
+            }
+        }
+    }
+}
+
+impl Read for Answer<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        while !self.piece.has_remaining() && !self.is_whole {
+            let next = self.line.runtime.block_on(async { timeout(self.line.patience.idle, self.body.frame()).await });
+            match next {
+                Ok(Some(Ok(frame))) => self.piece = frame.into_data().unwrap_or_default(),
+                Ok(Some(Err(e))) => return Err(io::Error::other(e)),
+                Ok(None) => self.is_whole = true,
+                Err(_) => return Err(io::Error::new(io::ErrorKind::TimedOut, "nothing comes any more")),
+            }
+        }
+        let count = self.piece.len().min(bytes.len());
+        self.piece.copy_to_slice(&mut bytes[..count]);
+        Ok(count)
+    }
+}
+
+impl Drop for Answer<'_> {
+    /// A line whose answer was not read to its end would hand the rest to the next call.
+    fn drop(&mut self) {
+        if !self.is_whole {
+            self.line.connection = None;
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Answers one call of the replica protocol: reads its arguments, asks the primary, writes what it says.
+//!
+//! Deliberately absent: sockets, and who may ask. By then the request is whole and was allowed.
+use crate::client::WAIT_MS_MAX;
+use crate::spool::Spool;
+use crate::wire::call::Call;
+use crate::wire::frame::{FrameReader, FrameWriter};
+use crate::wire::{Bytes, Wire};
+use mainstem::audit::Finding;
+use mainstem::core::change::{Change, Front, Shape};
+use mainstem::core::format::page;
+use mainstem::core::schema::Schema;
+use mainstem::core::value::{Key, Row};
+use mainstem::datasets::Datasets;
+use mainstem::error::{Error, Result};
+use mainstem::ledger::Head;
+use mainstem::local::Founding;
+use mainstem::primary::{Acquaintance, Pages, Primary, SnapshotSink, SnapshotStart};
+use std::time::Duration;
+
+/// Rows in a frame.
+const ROWS_AT_ONCE: usize = 1_000;
+/// The most bytes that a pull or a list of events is answered with, whatever was asked for.
+const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+type Asked = FrameReader<Spool>;
+type Reply = FrameWriter<Spool>;
+
+/// A call that came whole.
+pub struct Request {
+    /// Which.
+    pub call: Call,
+    /// Its body.
+    pub body: Spool,
+}
+
+impl Request {
+    /// Asks the primary and gives back the whole answer.
+    pub fn answer(mut self, primary: &mut dyn Primary) -> Result<Spool> {
+        self.body.rewind()?;
+        let asked = FrameReader::new(self.body);
+        let mut reply = FrameWriter::new(Spool::new(u64::MAX))?;
+        answer(self.call, asked, primary, &mut reply)?;
+        reply.end()
+    }
+
+    /// What a wait knows, and how long it waits at most.
+    pub fn wait(mut self) -> Result<(Head, Duration)> {
+        self.body.rewind()?;
+        let (known, timeout_ms): (Head, u64) = arguments(FrameReader::new(self.body))?;
+        Ok((known, Duration::from_millis(timeout_ms.min(WAIT_MS_MAX))))
+    }
+
+    /// Founds the dataset that it holds.
+    pub fn found(mut self, datasets: &dyn Datasets, name: &str) -> Result<Spool> {
+        self.body.rewind()?;
+        let mut asked = FrameReader::new(self.body);
+        let ((_, actor, policy), schema, lineage): ((String, String, String), Schema, u128) =
+            Wire::from_bytes("a dataset", &asked.wanted()?)?;
+        let founding = Founding { dataset: name, actor: &actor, schema: &schema, policy: &policy, lineage };
+        datasets.found(name, &founding, &mut |take| {
+            while let Some(frame) = asked.frame()? {
+                let (table, rows): (usize, Vec<Row>) = Wire::from_bytes("rows", &frame)?;
+                let columns = schema.tables.get(table).map(|table| table.columns.len());
+                if rows.iter().any(|row| Some(row.len()) != columns) {
+                    return Err(Error::invalid("a row has other columns than its table"));
+                }
+                rows.iter().try_for_each(|row| take(table, row))?;
+            }
+            Ok(())
+        })?;
+        one(&())
+    }
+}
+
+/// An answer of one thing.
+pub fn one(result: &impl Wire) -> Result<Spool> {
+    let mut reply = FrameWriter::new(Spool::new(u64::MAX))?;
+    reply.frame(&result.to_bytes())?;
+    reply.end()
+}
+
+fn arguments<A: Wire>(mut asked: Asked) -> Result<A> {
+    let arguments = A::from_bytes("a request", &asked.wanted()?)?;
+    asked.finish()?;
+    Ok(arguments)
+}
+
+fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, reply: &mut Reply) -> Result<()> {
+    match call {
+        Call::Describe | Call::Snapshot | Call::Examine | Call::Chronicle | Call::Replicas => {
+            arguments::<()>(asked)?;
+            tell(call, primary, reply)
+        }
+        Call::Push => push(asked, primary, reply),
+        Call::Pull => {
+            let (known, from, bytes_max) = arguments(asked)?;
+            last(reply, &primary.pull(&known, from, ANSWER_BYTES_MAX.min(bytes_max))?)
+        }
+        Call::FindWrite => last(reply, &primary.find_write(arguments(asked)?)?),
+        Call::VersionHash => last(reply, &primary.version_hash(arguments(asked)?)?),
+        Call::Version => last(reply, &primary.version(arguments(asked)?)?),
+        Call::Page => {
+            let (version, page) = arguments(asked)?;
+            last(reply, &primary.page(version, page)?.map(Bytes))
+        }
+        Call::Rows => {
+            let (table, version): (String, u64) = arguments(asked)?;
+            rows(&table, version, primary, reply)
+        }
+        Call::RowHistory => {
+            let (from, limit) = arguments(asked)?;
+            last(reply, &primary.row_history(&from, limit)?)
+        }
+        Call::Touches => {
+            let (row, after) = arguments(asked)?;
+            last(reply, &primary.touches(&row, after)?)
+        }
+        Call::Blame => last(reply, &primary.blame(&arguments(asked)?)?),
+        Call::Events => {
+            let (after, bytes_max) = arguments(asked)?;
+            all(reply, &primary.events(after, ANSWER_BYTES_MAX.min(bytes_max))?)
+        }
+        Call::Conflicts => all(reply, &primary.conflicts(arguments(asked)?)?),
+        Call::BeginEpoch => {
+            let (known, actor): (_, String) = arguments(asked)?;
+            last(reply, &primary.begin_epoch(&known, &actor)?)
+        }
+        Call::SetPolicy => {
+            let (text, actor): (String, String) = arguments(asked)?;
+            last(reply, &primary.set_policy(&text, &actor)?)
+        }
+        Call::Seen => {
+            let (known, seen) = arguments(asked)?;
+            last(reply, &primary.seen(&known, &seen)?)
+        }
+        Call::Tombstones => {
+            let wanted = arguments(asked)?;
+            primary.tombstones(&wanted, &mut |tombstone| reply.frame(&tombstone.to_bytes()))?;
+            last(reply, &())
+        }
+        Call::DeletedSince => {
+            let (table, keys, after): (String, Vec<Key>, u64) = arguments(asked)?;
+            all(reply, &primary.deleted_since(&table, &keys, after)?)
+        }
+        Call::Cleanup => {
+            let (actor, rehearsal): (String, _) = arguments(asked)?;
+            last(reply, &primary.cleanup(&actor, rehearsal)?)
+        }
+        Call::Found | Call::Wait => Err(Error::internal("this call is answered by the hall")),
+    }
+}
+
+/// Calls without arguments.
+fn tell(call: Call, primary: &mut dyn Primary, reply: &mut Reply) -> Result<()> {
+    match call {
+        Call::Describe => last(reply, &primary.describe()?),
+        Call::Chronicle => last(reply, &primary.chronicle()?),
+        Call::Replicas => all(reply, &primary.replicas()?),
+        Call::Snapshot => {
+            primary.snapshot(&mut Sent(reply))?;
+            last(reply, &())
+        }
+        _ => {
+            let rows = primary.examine(&mut |finding: Finding| reply.frame(&finding.to_bytes()))?;
+            last(reply, &rows)
+        }
+    }
+}
+
+fn last(reply: &mut Reply, result: &impl Wire) -> Result<()> {
+    reply.frame(&result.to_bytes())
+}
+
+fn all(reply: &mut Reply, items: &[impl Wire]) -> Result<()> {
+    items.iter().try_for_each(|item| reply.frame(&item.to_bytes()))?;
+    last(reply, &())
+}
+
+struct Sent<'r>(&'r mut Reply);
+
+impl SnapshotSink for Sent<'_> {
+    fn begin(&mut self, start: &SnapshotStart) -> Result<()> {
+        self.0.frame(&start.to_bytes())
+    }
+    fn rows(&mut self, table: usize, rows: &[Row]) -> Result<()> {
+        self.0.frame(&(table, rows.to_vec()).to_bytes())
+    }
+}
+
+fn rows(table: &str, version: u64, primary: &mut dyn Primary, reply: &mut Reply) -> Result<()> {
+    let mut some: (Vec<String>, Vec<Row>) = Default::default();
+    primary.rows(table, version, &mut |columns, row| {
+        if some.1.len() == ROWS_AT_ONCE {
+            reply.frame(&some.to_bytes())?;
+            some.1.clear();
+        }
+        if some.0.is_empty() {
+            some.0 = columns.to_vec();
+        }
+        some.1.push(row.clone());
+        Ok(())
+    })?;
+    reply.frame(&some.to_bytes())?;
+    last(reply, &())
+}
+
+fn push(mut asked: Asked, primary: &mut dyn Primary, reply: &mut Reply) -> Result<()> {
+    let (known, front): (Acquaintance, Front) = Wire::from_bytes("a push", &asked.wanted()?)?;
+    let mut pages = Pushing { asked: Some(asked), shapes: front.shapes.clone() };
+    last(reply, &primary.push(&known, &front, &mut pages)?)
+}
+
+/// The pages of a push, as often as they are wanted.
+struct Pushing {
+    asked: Option<Asked>,
+    shapes: Vec<Shape>,
+}
+
+impl Pages for Pushing {
+    fn next(&mut self) -> Result<Option<Vec<Change>>> {
+        let asked = self.asked.as_mut().ok_or_else(|| Error::internal("a push was lost"))?;
+        Ok(asked.frame()?.map(|bytes| page::decode(&bytes, &self.shapes)).transpose()?)
+    }
+    fn rewind(&mut self) -> Result<()> {
+        let asked = self.asked.take().ok_or_else(|| Error::internal("a push was lost"))?;
+        let mut body = asked.into_inner();
+        body.rewind()?;
+        let asked = self.asked.insert(FrameReader::new(body));
+        asked.wanted().map(drop)
+    }
+}

@@ -1,0 +1,109 @@
+//! Bodies of any size: in memory while small, in a file that nobody else can name when larger.
+//!
+//! A body is whole before anything is done with it, and an answer before its first byte is sent: so a slow line holds no
+//! transaction, and an error is always a status and never half an answer.
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use mainstem::core::ErrorKind;
+use mainstem::error::{Error, Result};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tempfile::SpooledTempFile;
+
+/// Bytes kept in memory.
+const MEMORY_BYTES_MAX: usize = 256 * 1024;
+/// Bytes sent at once.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// A body in the making, or being read.
+pub struct Spool {
+    file: SpooledTempFile,
+    length: u64,
+    bytes_max: u64,
+}
+
+impl Spool {
+    /// An empty one that takes at most so many bytes.
+    pub fn new(bytes_max: u64) -> Self {
+        Spool { file: SpooledTempFile::new(MEMORY_BYTES_MAX), length: 0, bytes_max }
+    }
+    /// How many bytes it holds.
+    pub fn len(&self) -> u64 {
+        self.length
+    }
+    /// True where it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+    /// Appends bytes. `Invalid` with the code `too_large` where they are too many.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.length + bytes.len() as u64 > self.bytes_max {
+            return Err(too_large(self.bytes_max));
+        }
+        self.write_all(bytes).map_err(full)
+    }
+    /// Goes back to its beginning, to be read.
+    pub fn rewind(&mut self) -> Result<()> {
+        self.file.seek(SeekFrom::Start(0)).map(drop).map_err(full)
+    }
+    /// As the body of a request or an answer.
+    pub fn into_body(mut self) -> Result<SpoolBody> {
+        self.rewind()?;
+        Ok(SpoolBody { rest: self.length, file: self.file })
+    }
+}
+
+/// The refusal of a body that is too large.
+pub fn too_large(bytes_max: u64) -> Error {
+    Error::new(ErrorKind::Invalid, "too_large", format!("the request is larger than {bytes_max} bytes"))
+        .hint("send less at once: mainstem commit more often")
+}
+
+fn full(e: io::Error) -> Error {
+    Error::new(ErrorKind::Unavailable, "disk_full", format!("there is no room for what is being sent: {e}")).because(e)
+}
+
+impl Write for Spool {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.length += written as u64;
+        Ok(written)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Read for Spool {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.file.read(bytes)
+    }
+}
+
+/// A spool on its way out.
+pub struct SpoolBody {
+    file: SpooledTempFile,
+    rest: u64,
+}
+
+impl Body for SpoolBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if self.rest == 0 {
+            return Poll::Ready(None);
+        }
+        let mut piece = vec![0; PIECE_BYTES.min(usize::try_from(self.rest).unwrap_or(PIECE_BYTES))];
+        let read = self.file.read_exact(&mut piece);
+        self.rest -= piece.len() as u64;
+        Poll::Ready(Some(read.map(|()| Frame::data(piece.into()))))
+    }
+    fn is_end_stream(&self) -> bool {
+        self.rest == 0
+    }
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest)
+    }
+}

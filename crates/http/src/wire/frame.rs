@@ -1,0 +1,236 @@
+//! Frames: what a request's or an answer's body is made of, so that one that was cut short, or that came from somebody else
+//! (a portal's page, an empty 200), is never taken for a whole one.
+//!
+//! ```text
+//! body  := "MSW1" frame* end
+//! frame := kind (1 byte) length (varint) payload          kind 1: as it is, 2: zstd, 3: the end
+//! end   := 3, the number of frames before it (varint)
+//! ```
+//! Invariant: nothing but a whole body is taken, and nothing that unfolds to more than [`FRAME_BYTES_MAX`] a frame.
+use mainstem::core::ErrorKind;
+use mainstem::error::{Error, Result};
+use std::io::{self, Read, Write};
+
+/// The media type of requests and answers.
+pub const MEDIA_TYPE: &str = "application/vnd.mainstem.v1";
+/// The most bytes in a frame, unfolded.
+pub const FRAME_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+const MAGIC: [u8; 4] = *b"MSW1";
+const PLAIN: u8 = 1;
+const FOLDED: u8 = 2;
+const END: u8 = 3;
+/// Shorter frames are not worth folding.
+const FOLD_BYTES_MIN: usize = 512;
+/// Speed over size: what travels has been packed once.
+const LEVEL: i32 = 1;
+
+/// A body that is not whole, or not one.
+pub fn broken(why: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Unavailable, "line", format!("what came is no whole answer of a primary: {}", why.into()))
+        .hint("try again; where it goes on, look whether something between here and the primary answers in its place")
+}
+
+fn unwritable(e: io::Error) -> Error {
+    Error::new(ErrorKind::Unavailable, "line", format!("the line broke: {e}")).because(e)
+}
+
+/// Writes a body.
+pub struct FrameWriter<W> {
+    out: W,
+    frames: u64,
+}
+
+impl<W: Write> FrameWriter<W> {
+    /// Begins one.
+    pub fn new(mut out: W) -> Result<Self> {
+        out.write_all(&MAGIC).map_err(unwritable)?;
+        Ok(FrameWriter { out, frames: 0 })
+    }
+    /// Appends a frame.
+    pub fn frame(&mut self, payload: &[u8]) -> Result<()> {
+        self.frames += 1;
+        let folded = (payload.len() >= FOLD_BYTES_MIN).then(|| zstd::bulk::compress(payload, LEVEL)).transpose().map_err(unwritable)?;
+        match folded.filter(|folded| folded.len() < payload.len()) {
+            Some(folded) => self.put(FOLDED, &folded),
+            None => self.put(PLAIN, payload),
+        }
+    }
+    /// Appends the end and gives back what was written to.
+    pub fn end(mut self) -> Result<W> {
+        let mut end = vec![END];
+        put_varint(&mut end, self.frames);
+        self.out.write_all(&end).map_err(unwritable)?;
+        Ok(self.out)
+    }
+    fn put(&mut self, kind: u8, payload: &[u8]) -> Result<()> {
+        let mut head = vec![kind];
+        put_varint(&mut head, payload.len() as u64);
+        self.out.write_all(&head).and_then(|()| self.out.write_all(payload)).map_err(unwritable)
+    }
+}
+
+/// Reads a body.
+pub struct FrameReader<R> {
+    input: R,
+    frames: u64,
+    is_begun: bool,
+    is_ended: bool,
+}
+
+impl<R: Read> FrameReader<R> {
+    /// Reads from there.
+    pub fn new(input: R) -> Self {
+        FrameReader { input, frames: 0, is_begun: false, is_ended: false }
+    }
+    /// The next frame, or none at the end.
+    pub fn frame(&mut self) -> Result<Option<Vec<u8>>> {
+        if self.is_ended {
+            return Ok(None);
+        }
+        if !self.is_begun {
+            let mut magic = [0; 4];
+            self.exactly(&mut magic)?;
+            if magic != MAGIC {
+                return Err(broken("it begins with something else"));
+            }
+            self.is_begun = true;
+        }
+        let kind = self.byte()?;
+        let number = self.varint()?;
+        match kind {
+            PLAIN | FOLDED => {
+                self.frames += 1;
+                let bytes = self.payload(number)?;
+                if kind == PLAIN { Ok(Some(bytes)) } else { unfold(&bytes).map(Some) }
+            }
+            END if number == self.frames => {
+                self.is_ended = true;
+                if self.input.read(&mut [0]).map_err(unwritable)? != 0 {
+                    return Err(broken("something follows its end"));
+                }
+                Ok(None)
+            }
+            END => Err(broken(format!("it has {} of {number} frames", self.frames))),
+            other => Err(broken(format!("{other} is no kind of frame"))),
+        }
+    }
+    /// The next frame, which must be there.
+    pub fn wanted(&mut self) -> Result<Vec<u8>> {
+        self.frame()?.ok_or_else(|| broken("it ends too early"))
+    }
+    /// What it reads from.
+    pub fn into_inner(self) -> R {
+        self.input
+    }
+    /// Makes sure that nothing follows.
+    pub fn finish(mut self) -> Result<()> {
+        match self.frame()? {
+            None => Ok(()),
+            Some(_) => Err(broken("more follows")),
+        }
+    }
+
+    /// Grows with what comes, whatever length was announced.
+    fn payload(&mut self, length: u64) -> Result<Vec<u8>> {
+        if length > FRAME_BYTES_MAX as u64 {
+            return Err(too_large());
+        }
+        let mut bytes = Vec::new();
+        (&mut self.input).take(length).read_to_end(&mut bytes).map_err(unwritable)?;
+        if bytes.len() as u64 != length {
+            return Err(broken("it was cut short"));
+        }
+        Ok(bytes)
+    }
+    fn exactly(&mut self, bytes: &mut [u8]) -> Result<()> {
+        self.input.read_exact(bytes).map_err(|e| match e.kind() {
+            io::ErrorKind::UnexpectedEof => broken("it was cut short"),
+            _ => unwritable(e),
+        })
+    }
+    fn byte(&mut self) -> Result<u8> {
+        let mut byte = [0];
+        self.exactly(&mut byte)?;
+        Ok(byte[0])
+    }
+    fn varint(&mut self) -> Result<u64> {
+        let mut number = 0u64;
+        for shift in (0..63).step_by(7) {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(broken("a number is too long"))
+    }
+}
+
+fn unfold(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut decoder = zstd::stream::read::Decoder::new(bytes).map_err(|e| broken(e.to_string()))?;
+    let mut unfolded = Vec::new();
+    let limit = FRAME_BYTES_MAX as u64 + 1;
+    (&mut decoder).take(limit).read_to_end(&mut unfolded).map_err(|e| broken(format!("a frame cannot be unfolded: {e}")))?;
+    if unfolded.len() as u64 == limit { Err(too_large()) } else { Ok(unfolded) }
+}
+
+fn too_large() -> Error {
+    Error::new(ErrorKind::Invalid, "too_large", format!("a frame is larger than {} MiB", FRAME_BYTES_MAX / 1024 / 1024))
+}
+
+fn put_varint(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(frames: &[Vec<u8>]) -> Vec<u8> {
+        let mut writer = FrameWriter::new(Vec::new()).expect("in memory");
+        for frame in frames {
+            writer.frame(frame).expect("in memory");
+        }
+        writer.end().expect("in memory")
+    }
+
+    fn read(bytes: &[u8]) -> Result<Vec<Vec<u8>>> {
+        let mut reader = FrameReader::new(bytes);
+        let mut frames = Vec::new();
+        while let Some(frame) = reader.frame()? {
+            frames.push(frame);
+        }
+        Ok(frames)
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        for frames in [vec![], vec![vec![]], vec![vec![1; 3], vec![7; 100_000], (0..=255).cycle().take(1000).collect()]] {
+            assert_eq!(read(&body(&frames)).expect("whole"), frames);
+        }
+    }
+
+    #[test]
+    fn no_cut_body_is_whole() {
+        let whole = body(&[vec![1; 3], vec![7; 2_000]]);
+        for length in 0..whole.len() {
+            assert!(read(&whole[..length]).is_err(), "cut at {length}");
+        }
+        assert!(read(&[&whole[..], b"x"].concat()).is_err());
+        assert!(read(b"").is_err());
+        assert!(read(b"<html>Welcome to the hotel</html>").is_err());
+    }
+
+    #[test]
+    fn a_frame_that_unfolds_too_far_is_refused() {
+        let bomb = zstd::bulk::compress(&vec![0; FRAME_BYTES_MAX + 1], 1).expect("compressed");
+        let mut writer = FrameWriter::new(Vec::new()).expect("in memory");
+        writer.put(FOLDED, &bomb).expect("in memory");
+        assert_eq!(read(&writer.end().expect("in memory")).expect_err("too large").code, "too_large");
+    }
+}

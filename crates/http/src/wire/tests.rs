@@ -1,0 +1,1 @@
+//! What travels comes back as it was, and nothing else is taken.

@@ -1,0 +1,114 @@
+//! Notices what other programs do to a database file: that they commit, and that they move, replace or remove it.
+//!
+//! Invariant: the file and its companions are looked at by `stat` and through SQLite alone; the system is asked to tell
+//! of the folder, so that no descriptor of a tracked file is ever opened and closed here (J1).
+//! Invariant: news of the system are rumours. They come before a commit can be seen, so that SQLite is asked again for a
+//! while; and they may never come (a disk of the network, no watches left), so that it is asked now and then anyway.
+pub mod folder;
+pub mod replica;
+
+use crate::connection::{FileIdentity, one};
+use crate::errors::{Explain, display_name};
+use folder::{FolderEvents, Heard};
+use mainstem::core::ErrorKind;
+use mainstem::error::{Error, Result};
+use rusqlite::{Connection, ErrorCode};
+use rustix::fd::BorrowedFd;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How often a file is looked at where the system tells of what happens.
+const LOOK_MS: u64 = 900;
+/// How often where it does not.
+const LOOK_UNTOLD_MS: u64 = 250;
+/// How long after a rumour SQLite is asked for the last time.
+const RUMOUR_MS_MAX: u64 = 512;
+
+/// What ended a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noticed {
+    /// Another connection has committed.
+    Commit,
+    /// Somebody asks for attention.
+    Call,
+    /// The time passed.
+    Nothing,
+}
+
+/// A file that is waited for.
+pub struct Notice {
+    file: FileIdentity,
+    path: PathBuf,
+    name: OsString,
+    events: FolderEvents,
+}
+
+impl Notice {
+    /// Notices what happens to the file at a path from here on.
+    pub fn of(path: &Path) -> Result<Notice> {
+        let file = FileIdentity::of(path)?;
+        let name = file.path.file_name().unwrap_or_default().to_os_string();
+        let events = FolderEvents::of(file.path.parent().unwrap_or(Path::new("/")));
+        Ok(Notice { file, path: path.to_owned(), name, events })
+    }
+
+    /// Refuses where the path does not lead to that file any more.
+    pub fn check_place(&self) -> Result<()> {
+        check_place(&self.path, &self.file)
+    }
+
+    /// Waits until another connection has committed since `seen` (see [`data_version`]), or something can be read from `call`,
+    /// at most so long. `Unavailable` with the code `moved` where the file is moved away or replaced meanwhile. Returns also
+    /// how much of the time is left.
+    pub fn wait(&self, db: &Connection, seen: i64, timeout_ms: u64, call: Option<BorrowedFd<'_>>) -> Result<(Noticed, u64)> {
+        let end = now() + Duration::from_millis(timeout_ms);
+        let look_ms = if self.events.is_told() { LOOK_MS } else { LOOK_UNTOLD_MS };
+        let mut rumour_ms: Option<u64> = None;
+        loop {
+            self.check_place()?;
+            let left_ms = end.saturating_duration_since(now()).as_millis() as u64;
+            if data_version(db)?.is_some_and(|now| now != seen) {
+                return Ok((Noticed::Commit, left_ms));
+            }
+            if left_ms == 0 {
+                return Ok((Noticed::Nothing, 0));
+            }
+            // While a rumour is fresh, further ones say nothing new: a large transaction sends thousands.
+            let heard = self.events.wait(rumour_ms.unwrap_or(look_ms).min(left_ms), call, rumour_ms.is_none());
+            if heard == Heard::Call {
+                return Ok((Noticed::Call, left_ms));
+            }
+            let is_rumoured = self.events.take(&self.name);
+            rumour_ms = match rumour_ms {
+                None => is_rumoured.then_some(1),
+                Some(ms) if is_rumoured => Some((ms * 2).min(RUMOUR_MS_MAX / 8)),
+                Some(ms) => Some(ms * 2).filter(|ms| *ms <= RUMOUR_MS_MAX),
+            };
+        }
+    }
+}
+
+/// A number that is another one after any other connection has committed; none while another program holds the file.
+pub fn data_version(db: &Connection) -> Result<Option<i64>> {
+    match one(db, "PRAGMA data_version", [], |row| row.get(0)) {
+        Err(e) if e.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(None),
+        answer => answer.on(db).map(Some),
+    }
+}
+
+/// Refuses where a path does not lead to that file any more.
+pub fn check_place(path: &Path, file: &FileIdentity) -> Result<()> {
+    let name = display_name(path);
+    let moved = |what: &str| Error::new(ErrorKind::Unavailable, "moved", format!("{name} {what}"));
+    match FileIdentity::of(path) {
+        Ok(now) if now == *file => Ok(()),
+        Ok(_) => Err(moved("was replaced by another file").hint("put the file back as it was, or start again with the new one")),
+        Err(e) => Err(moved(&format!("is not in its place any more: {}", e.message)).hint("move the file back").because(e)),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long a wait has lasted; nothing that is kept depends on it")]
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,41 @@
+//! A server of this process, on a free port, over datasets in a folder.
+use mainstem::wiring::Around;
+use mainstem_http::address::Address;
+use mainstem_http::client::{HttpPlace, HttpPrimary, Patience};
+use mainstem_http::server::{Hall, Shared, router};
+use mainstem_sqlite::primary::FolderDatasets;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::runtime::Runtime;
+
+/// A running server; dropped, it is gone.
+pub struct Served {
+    address: SocketAddr,
+    _runtime: Runtime,
+}
+
+impl Served {
+    /// Serves the datasets in a folder.
+    pub fn begin(folder: &Path, around: Around) -> Served {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("threads can be made");
+        let datasets = FolderDatasets::new(folder.to_path_buf(), around).expect("the folder can be made");
+        let shared = Arc::new(Shared { hall: Hall::new(Arc::new(datasets), 8) });
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        runtime.spawn(async move { axum::serve(listener, router(shared)).await });
+        Served { address, _runtime: runtime }
+    }
+    /// Where a dataset is.
+    pub fn address(&self, dataset: &str) -> Address {
+        Address::parse(&format!("http://{}/{dataset}", self.address)).expect("a good name")
+    }
+    /// A dataset's primary, over a line of its own.
+    pub fn primary(&self, dataset: &str) -> HttpPrimary {
+        HttpPrimary::new(self.address(dataset), None, Patience::default()).expect("a line")
+    }
+    /// Where a dataset is or will be.
+    pub fn place(&self, dataset: &str) -> HttpPlace {
+        HttpPlace::new(self.address(dataset), None, Patience::default())
+    }
+}

@@ -1,0 +1,2 @@
+//! The replica protocol through a real socket.
+mod contract;
