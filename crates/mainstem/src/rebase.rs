@@ -306,11 +306,6 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                         self.out.conflicts.extend(decision.conflicts);
                         return Ok(());
                     }
-                    // In a circle of links it went with those that point to it.
-                    if self.ground.get(table, &change.key)?.is_none() {
-                        self.out.conflicts.extend(decision.conflicts);
-                        return Ok(());
-                    }
                 }
                 None
             }
