@@ -300,7 +300,8 @@ fn pull_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, p
             }
             // Rows differ from what capture believes: find out which, keep them as local edits, and go on.
             Err(e) if e.code == "drift" && !has_reconciled => {
-                has_reconciled = true;
+                // Where capture knows of a gap, that alone is compared; the second time all is.
+                has_reconciled = !replica.needs_reconcile()?;
                 report.reconciled += replica.reconcile(primary, progress)?;
             }
             Err(e) => return Err(e),
