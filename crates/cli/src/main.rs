@@ -25,8 +25,10 @@ mod progress;
 mod row_history;
 mod suggestion;
 mod sync_report;
+mod sync_state;
 mod tombstone_view;
 mod usage;
+mod watch;
 mod wiring;
 
 use clap::Parser;

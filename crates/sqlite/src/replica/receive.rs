@@ -5,7 +5,7 @@
 mod unaccepted;
 
 use super::ground::ReplicaGround;
-use super::{base_version, bases, clock, past, storage, working};
+use super::{base_version, bases, clock, is_partial, known, past, storage, working};
 use crate::capture;
 use crate::connection;
 use crate::errors::Explain;
@@ -16,6 +16,7 @@ use mainstem::core::event::{Digest, Version};
 use mainstem::core::format::page;
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Schema, SchemaChange};
+use mainstem::core::stamp::Time;
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
 use mainstem::lane::{Lane, redeclares, reform, reform_key, table_after};
@@ -27,6 +28,7 @@ use mainstem::wiring::Around;
 use mainstem::writer::{Tried, Write, Writer};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{HashSet, VecDeque};
+pub(super) use unaccepted::laid_again;
 use unaccepted::{Lasting, our_waiting};
 
 /// Where the next pull starts: after what is held and after what is kept until its version is complete.
@@ -121,6 +123,10 @@ pub fn receive(db: &Connection, around: &Around, pull: &Pull) -> Result<Received
     if pull.from != at {
         return Ok(Received { version: base_version(db)?, cursor: at, ..Received::default() });
     }
+    if known(db)?.is_some_and(|known| known.scope != pull.scope) {
+        let message = "what was received shows another part of the dataset than this copy holds";
+        return Err(Error::new(ErrorKind::Conflict, "other_scope", message).hint("mainstem sync"));
+    }
     // Events that are no versions say nothing here that the pull does not say itself.
     let memory = pull.items.iter().filter(|item| !matches!(item, Item::Event(..))).cloned().collect();
     let mut incoming = Incoming { db, memory };
@@ -171,6 +177,8 @@ pub(super) struct Taking<'c> {
     pub(super) version: u64,
     /// True once local rows were put back to the base version, and the schema as far as that can be.
     is_undone: bool,
+    /// True where rows alone are laid again, on the tables as they are.
+    are_steps_kept: bool,
     /// Our own schema steps that could not be taken back.
     lasting: Vec<Lasting>,
     ordinal: u64,
@@ -184,9 +192,24 @@ impl<'c> Taking<'c> {
             let actor = storage::get::<String>(db, "actor")?.unwrap_or_default();
             working::close(db, around, &working::Naming { actor: &actor, title: None, description: "" })?;
         }
+        Taking::over(db, accepted)
+    }
+
+    /// The state as it is, whatever was done here since the last commit.
+    fn over(db: &'c Connection, accepted: HashSet<u128>) -> Result<Self> {
         let ground = ReplicaGround::new(db)?;
         let digests = Digests::new(&ground.schema(), &storage::digests(db)?);
-        Ok(Taking { db, ground, digests, version: base_version(db)?, is_undone: false, lasting: Vec::new(), ordinal: 0, accepted })
+        Ok(Taking {
+            db,
+            ground,
+            digests,
+            version: base_version(db)?,
+            is_undone: false,
+            are_steps_kept: false,
+            lasting: Vec::new(),
+            ordinal: 0,
+            accepted,
+        })
     }
 
     fn take(&mut self, version: &Version, body: &[u8], hash: &Digest, incoming: &mut Incoming<'_>, received: &mut Received) -> Result<()> {
@@ -222,7 +245,9 @@ impl<'c> Taking<'c> {
 
     /// Our only local work came back just as it was sent: the rows are in place already.
     fn is_as_we_left_it(&self, version: &Version, unsent: &[Front]) -> Result<bool> {
+        // Of a part, what came back may be less than what was sent.
         Ok(!self.is_undone
+            && !is_partial(self.db)?
             && unsent.len() == 1
             && version.header.base_version + 1 == version.version
             && version.schema.is_empty()
@@ -269,7 +294,8 @@ impl<'c> Taking<'c> {
             let body = incoming.page()?;
             past::keep(self.db, version.version, number, &body)?;
             for change in page::decode(&body, &version.shapes)? {
-                if is_noted {
+                // A row that came into the scope or left it was touched by nobody.
+                if is_noted && change.at != Time::default() {
                     self.ordinal += 1;
                     self.ground.note_touch(version, self.ordinal, &change)?;
                 }

@@ -4,13 +4,13 @@
 use super::{Taking, drift, key_text};
 use crate::errors::Explain;
 use crate::replica::ground::Laid;
-use crate::replica::{bases, kept_policy, past, refused, replica_id, storage};
+use crate::replica::{bases, kept_policy, past, refused, replica_id, storage, working};
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Edit, Front};
 use mainstem::core::event::{Renumbered, Version, Waiting};
 use mainstem::core::format::page;
 use mainstem::core::renumber::Renumbering;
-use mainstem::core::schema::SchemaChange;
+use mainstem::core::schema::{Schema, SchemaChange, Table};
 use mainstem::core::stamp::ReplicaId;
 use mainstem::core::value::{Key, Row};
 use mainstem::error::{Error, Result};
@@ -18,11 +18,12 @@ use mainstem::lane::Lane;
 use mainstem::policy_text;
 use mainstem::primary::Pages;
 use mainstem::rebase::{Place, rebase};
+use mainstem::replica::Unseen;
 use mainstem::schema_merge;
 use mainstem::tables::Tables;
 use mainstem::writer::{Tried, Write, Writer};
 use rusqlite::Connection;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A schema step of ours that could not be taken back.
 pub(super) struct Lasting {
@@ -51,7 +52,7 @@ impl Taking<'_> {
         }
         let is_object = |step: &SchemaChange| matches!(step, SchemaChange::PutObject { .. } | SchemaChange::DropObject { .. });
         self.undo_steps(unsent, &is_object)?;
-        self.undo_rows()?;
+        self.undo_rows(Unseen::Refused)?;
         self.undo_steps(unsent, &|step| !is_object(step))
     }
 
@@ -64,7 +65,7 @@ impl Taking<'_> {
     }
 
     /// Puts every row that local work changed back to what it is in the base version.
-    fn undo_rows(&mut self) -> Result<()> {
+    fn undo_rows(&mut self, missed: Unseen) -> Result<()> {
         let schema = self.ground.schema();
         let mut writer = Writer::default();
         let (ground, digests) = (&mut self.ground, &mut self.digests);
@@ -72,7 +73,7 @@ impl Taking<'_> {
             let Some(table) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
             let before = ground.get(table, &kept.key)?;
             let is_seen = before.as_ref().map(|row| digests.digest(&schema.tables[table], row)) == kept.now;
-            if !is_seen {
+            if !is_seen && missed == Unseen::Refused {
                 return Err(unseen(&schema.tables[table].name, &kept.key));
             }
             let after = kept.image.map(|image| image.row(&schema.tables[table], before.as_ref()));
@@ -150,6 +151,9 @@ impl Taking<'_> {
         let primary = ReplicaId(front.header.lineage);
         let place = Place { head, version: head + 1, primary };
         let mut laid = front.clone();
+        if self.are_steps_kept {
+            laid.schema.clear();
+        }
         for shape in laid.shapes.iter_mut().filter(|shape| shape.highest.is_some()) {
             let all = unsent.iter().flat_map(|front| &front.shapes).filter(|other| other.table.eq_ignore_ascii_case(&shape.table));
             shape.highest = all.filter_map(|other| other.highest).max();
@@ -237,6 +241,23 @@ impl Taking<'_> {
         }
         Ok(())
     }
+}
+
+/// A row as the last commit left it: unsent work is laid on the base version once more, and all of that is undone again.
+pub(in crate::replica) fn laid_again(db: &Connection, table: &Table, key: &Key) -> Result<Option<Row>> {
+    db.execute_batch("SAVEPOINT mainstem_laid").on(db)?;
+    let found = lay_again(db, table, key);
+    db.execute_batch("ROLLBACK TO mainstem_laid; RELEASE mainstem_laid").on(db)?;
+    found
+}
+
+fn lay_again(db: &Connection, table: &Table, key: &Key) -> Result<Option<Row>> {
+    let mut taking = Taking::over(db, HashSet::new())?;
+    // Tables stay as they are: somebody may be reading them.
+    (taking.is_undone, taking.are_steps_kept) = (true, true);
+    taking.undo_rows(Unseen::Overwritten)?;
+    taking.end()?;
+    working::rows_now(db, &Schema { tables: vec![table.clone()], objects: Vec::new() }).get(0, key)
 }
 
 /// Changes made here that wait at the primary: their rows stay here meanwhile.
