@@ -22,7 +22,7 @@ const SPREAD_MS: u64 = 50;
 /// The least and the longest rest between two syncs; it grows while they follow one another.
 const REST_MS: (u64, u64) = (50, 1_000);
 /// How often a rest must fit into a silence for the next one to be short again.
-const SILENCE_RESTS: u64 = 4;
+const SILENCE_RESTS: u64 = 2;
 /// How soon a sync is tried again that another program's sync stood against.
 const TAKEN_MS: u64 = 1_000;
 
@@ -182,7 +182,7 @@ impl Keeper {
             self.has_work = false;
             self.due_ms = None;
             self.heard_before = self.heard;
-            self.rest_ms = (self.rest_ms * 2).min(REST_MS.1);
+            self.rest_ms = (self.rest_ms * 3 / 2).min(REST_MS.1);
         }
         let state = self.state();
         let report = (state != self.reported).then(|| state.clone());
