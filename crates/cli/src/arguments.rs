@@ -67,6 +67,7 @@ pub enum Command {
     Bundle(commands::bundle::Bundle),
     Changeset(commands::changeset::Changeset),
     Config(commands::config::Config),
+    Scope(commands::scope::Scope),
     Doctor(commands::doctor::Doctor),
     Demo(commands::demo::Demo),
     Completions(commands::completions::Completions),

@@ -8,10 +8,12 @@ use crate::progress::Bar;
 use mainstem::datasets::Place;
 use mainstem::primary::Primary;
 use mainstem::replica::{Replica, Standing};
+use mainstem::scoped::Scoped;
 use mainstem::watch;
 use mainstem::wiring::{Around, RealSurroundings};
 use mainstem::{Error, Result};
 use mainstem_core::ErrorKind;
+use mainstem_core::scope::Scope;
 use mainstem_http::HttpPrimary;
 use mainstem_http::client::{HttpPlace, Patience};
 use mainstem_sqlite::SqliteReplica;
@@ -81,9 +83,13 @@ impl Session {
     pub fn primary_at(&self, address: &str) -> Result<Box<dyn Primary>> {
         open_primary(address, self.around.clone())
     }
-    /// Opens the primary that the replica belongs to.
+    /// Opens the primary that the replica belongs to, as far as the replica asks for it.
     pub fn primary_of(&self, standing: &Standing) -> Result<Box<dyn Primary>> {
         primary_of(standing, self.around.clone())
+    }
+    /// Opens all of the primary that the replica belongs to.
+    pub fn whole_primary_of(&self, standing: &Standing) -> Result<Box<dyn Primary>> {
+        whole_primary_of(standing, self.around.clone())
     }
     /// Who acts on that replica.
     pub fn actor(&self, standing: &Standing) -> Result<String> {
@@ -185,14 +191,24 @@ impl Address {
     }
 }
 
+/// A primary as somebody sees it who asks for a part.
+pub fn asking(primary: Box<dyn Primary>, scope: Scope) -> Box<dyn Primary> {
+    if scope.is_everything() { primary } else { Box::new(Scoped::new(primary, scope, Scope::everything())) }
+}
+
 /// Where the primary is that a replica belongs to.
 pub fn remote_of(standing: &Standing) -> Result<&str> {
     let none = || Error::new(ErrorKind::Invalid, "no_primary", format!("{} has no primary yet", standing.dataset));
     standing.remote.as_deref().ok_or_else(|| none().hint("mainstem publish FOLDER"))
 }
 
-/// Opens the primary that a replica belongs to.
+/// Opens the primary that a replica belongs to, as far as the replica asks for it.
 pub fn primary_of(standing: &Standing, around: Around) -> Result<Box<dyn Primary>> {
+    Ok(asking(whole_primary_of(standing, around)?, standing.scope.clone()))
+}
+
+/// Opens all of the primary that a replica belongs to.
+pub fn whole_primary_of(standing: &Standing, around: Around) -> Result<Box<dyn Primary>> {
     open_primary(remote_of(standing)?, around).map_err(|e| match e.code {
         "no_primary" => e.hint("mainstem config remote FOLDER, where it was moved"),
         _ => e,

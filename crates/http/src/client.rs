@@ -2,8 +2,10 @@
 //!
 //! Invariant: every call may be repeated, so one that got no whole answer is an error of kind Unavailable and no more.
 mod line;
+mod trust;
 
 pub use line::Patience;
+pub use trust::{Trust, shown_by};
 
 use crate::address::Address;
 use crate::spool::Spool;
@@ -18,6 +20,7 @@ use mainstem::core::chronicle::Chronicle;
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Version};
 use mainstem::core::format::page;
+use mainstem::core::schema::Schema;
 use mainstem::core::value::{Key, Row};
 use mainstem::datasets::Place;
 use mainstem::error::Result;
@@ -44,6 +47,11 @@ impl HttpPrimary {
     /// The primary at an address, spoken to with a token. Nothing is sent yet.
     pub fn new(address: Address, token: Option<String>, patience: Patience) -> Result<HttpPrimary> {
         Ok(HttpPrimary { line: Line::new(address, token, patience)? })
+    }
+    /// The same, believing that.
+    pub fn trusting(mut self, trust: Trust) -> HttpPrimary {
+        self.line.trust = trust;
+        self
     }
 
     /// Asks something, hands each frame of the answer before the last to `part`, and gives back the last.
@@ -135,6 +143,12 @@ impl Primary for HttpPrimary {
             rows.iter().try_for_each(|row| visit(&columns, row))
         })
     }
+    fn rows_of(&mut self, table: &str, keys: &[Key], version: u64) -> Result<Vec<Option<Row>>> {
+        self.ask_all(Call::RowsOf, &(table.to_string(), keys.to_vec(), version))
+    }
+    fn schema(&mut self) -> Result<Schema> {
+        self.ask(Call::Schema, &())
+    }
     fn row_history(&mut self, from: &RowPlace, limit: usize) -> Result<RowHistory> {
         self.ask(Call::RowHistory, &(from.clone(), limit))
     }
@@ -184,15 +198,21 @@ pub struct HttpPlace {
     address: Address,
     token: Option<String>,
     patience: Patience,
+    trust: Trust,
 }
 
 impl HttpPlace {
     /// That address, spoken to with a token.
     pub fn new(address: Address, token: Option<String>, patience: Patience) -> Self {
-        HttpPlace { address, token, patience }
+        HttpPlace { address, token, patience, trust: Trust::default() }
+    }
+    /// The same, believing that.
+    pub fn trusting(mut self, trust: Trust) -> HttpPlace {
+        self.trust = trust;
+        self
     }
     fn primary(&self) -> Result<HttpPrimary> {
-        HttpPrimary::new(self.address.clone(), self.token.clone(), self.patience)
+        Ok(HttpPrimary::new(self.address.clone(), self.token.clone(), self.patience)?.trusting(self.trust.clone()))
     }
 }
 

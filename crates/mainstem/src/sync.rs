@@ -14,7 +14,7 @@ const PULL_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How often push and pull take turns before a sync leaves the rest to the next one.
 const ROUNDS_MAX: usize = 8;
 /// How often in one push or pull the replica finds its way back to a history shared with its primary: once after a
-/// restore, once from behind the horizon, and once more for what happens in between.
+/// restore, once from behind the horizon, and once more for what happens in between, such as schema steps on both sides.
 const MENDS_MAX: usize = 3;
 
 /// What a push, pull or sync did.
@@ -46,6 +46,8 @@ pub struct Report {
     pub is_reseeded: bool,
     /// Unsent edits of rows that are gone at the primary, which the snapshot made conflicts.
     pub edits_of_gone_rows: u64,
+    /// Changes of rows that this replica may not see, which were not sent but put aside.
+    pub set_aside: u64,
     /// The version held now.
     pub version: u64,
 }
@@ -88,7 +90,7 @@ pub fn reseed(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str,
     let from = replica.cursor()?;
     match primary.pull(&known, from, 1) {
         Err(e) if e.code == "other_epoch" => follow(replica, primary, actor, progress, &mut report, e)?,
-        Err(e) if e.code != "behind_horizon" => return Err(e),
+        Err(e) if e.code != "behind_horizon" && e.code != "other_scope" => return Err(e),
         _ => {}
     }
     begin_again(replica, primary, Unseen::Overwritten, progress, &mut report)?;
@@ -113,7 +115,19 @@ fn mending(
     for _ in 0..MENDS_MAX {
         match step(replica, primary, actor, progress, report) {
             Err(e) if e.code == "other_epoch" => follow(replica, primary, actor, progress, report, e)?,
-            Err(e) if e.code == "behind_horizon" => begin_again(replica, primary, Unseen::Refused, progress, report)?,
+            Err(e) if e.code == "behind_horizon" || e.code == "other_scope" => {
+                begin_again(replica, primary, Unseen::Refused, progress, report)?
+            }
+            // A schema step made here, which cannot be taken back, stands against an accepted one: with the primary's rows in
+            // its place it is laid on top again, as the primary would do it.
+            Err(e) if e.code == "schema_conflict" => {
+                // Writes that capture did not see are edits first: where columns differ, no digest tells of them.
+                if replica.needs_reconcile()? {
+                    report.reconciled += replica.reconcile(primary, progress)?;
+                }
+                report.reconciled += replica.reconcile(primary, progress)?;
+                begin_again(replica, primary, Unseen::Refused, progress, report)?;
+            }
             done => return done,
         }
     }
@@ -253,6 +267,11 @@ fn push_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, p
                 next += 1;
             }
             Pushed::Already { .. } => next += 1,
+            // Each answer names at least one row that is set aside, so that this ends.
+            Pushed::Outside { rows } => match replica.set_aside(front.header.write_id, &rows)? {
+                0 => return Err(Error::internal("the primary refuses rows that the changeset does not have")),
+                count => report.set_aside += count,
+            },
             // Numbers do not count for what is offered again.
             Pushed::Gap { .. } | Pushed::Reused if front.again.is_some() => {
                 return Err(Error::internal("the primary counts the numbers of what is offered again"));
@@ -300,7 +319,8 @@ fn pull_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, p
             }
             // Rows differ from what capture believes: find out which, keep them as local edits, and go on.
             Err(e) if e.code == "drift" && !has_reconciled => {
-                has_reconciled = true;
+                // Where capture knows of a gap, that alone is compared; the second time all is.
+                has_reconciled = !replica.needs_reconcile()?;
                 report.reconciled += replica.reconcile(primary, progress)?;
             }
             Err(e) => return Err(e),

@@ -26,6 +26,7 @@ pub mod rebuild;
 pub mod resolve;
 pub mod restore;
 pub mod revert;
+pub mod scope;
 pub mod serve;
 pub mod show;
 pub mod stash;
@@ -77,6 +78,7 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         Command::Bundle(c) => c.run(session),
         Command::Changeset(c) => c.run(session),
         Command::Config(c) => c.run(session),
+        Command::Scope(c) => c.run(session),
         Command::Doctor(c) => c.run(session),
         Command::Demo(c) => c.run(session),
         Command::Completions(c) => c.run(session),
