@@ -53,6 +53,8 @@ pub enum Command {
     Push(commands::push::Push),
     Pull(commands::pull::Pull),
     Sync(commands::sync::Sync),
+    Login(commands::login::Login),
+    Logout(commands::logout::Logout),
     Serve(commands::serve::Serve),
     Conflicts(commands::conflicts::Conflicts),
     Resolve(commands::resolve::Resolve),

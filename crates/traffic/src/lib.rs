@@ -3,4 +3,4 @@
 //! Never shipped. Every server has a folder and a free port of its own, and ends with its value.
 mod served;
 
-pub use served::Served;
+pub use served::{ADMINISTRATOR, Served};

@@ -1,9 +1,12 @@
 //! `mainstem serve`.
 use crate::exit_codes::Exit;
+use crate::output::note;
 use crate::wiring::Session;
 use mainstem::Result;
+use mainstem::accounts::Registrar;
 use mainstem_http::server::{self, Hall, Shared};
 use mainstem_sqlite::primary::FolderDatasets;
+use mainstem_sqlite::registry::SqliteRegistry;
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,6 +15,8 @@ use std::sync::Arc;
 const RUNNING_MAX: usize = 8;
 
 /// Serves the datasets in a folder to replicas elsewhere
+///
+/// The first time, it prints a token with which `mainstem login` makes the administrator.
 ///
 /// Examples:
 ///   mainstem serve
@@ -25,13 +30,20 @@ pub struct Serve {
     /// The address and port to listen on
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7430", env = "MAINSTEM_LISTEN")]
     listen: String,
+    /// Print a token by which another administrator can be made, where nobody can log in as one any more
+    #[arg(long)]
+    setup_token: bool,
 }
 
 impl Serve {
     /// Runs the command.
     pub fn run(&self, session: &mut Session) -> Result<Exit> {
         let datasets = FolderDatasets::new(self.data.clone(), session.around.clone())?;
-        let shared = Arc::new(Shared { hall: Hall::new(Arc::new(datasets), RUNNING_MAX) });
+        let registry = SqliteRegistry::open(&self.data)?;
+        let registrar = Registrar::open(Box::new(registry), session.around.clone())?;
+        let is_wanted = self.setup_token || !registrar.accounts().is_set_up();
+        let setup = if is_wanted { Some(registrar.create_setup_token()?) } else { None };
+        let shared = Arc::new(Shared { hall: Hall::new(Arc::new(datasets), RUNNING_MAX), registrar });
         let folder = self.data.display().to_string();
         server::run(&self.listen, shared, &mut |address| {
             if session.out.is_json() {
@@ -39,7 +51,14 @@ impl Serve {
             } else {
                 session.out.line(format_args!("serving {folder} at http://{address}"))?;
             }
-            session.out.flush()
+            session.out.flush()?;
+            if let Some(secret) = &setup {
+                note(format!(
+                    "to make an administrator: mainstem login http://{address}, with this token, which works once: {}",
+                    secret.reveal()
+                ));
+            }
+            Ok(())
         })?;
         Ok(Exit::Done)
     }

@@ -14,7 +14,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-
 /// A value: null, a number, a string, or an object that names what JSON lacks (`integer`, `real`, `text_hex`, `blob`).
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(transparent)]

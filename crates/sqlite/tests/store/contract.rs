@@ -18,5 +18,5 @@ fn the_embedded_primary_keeps_the_contract() {
         found_primary(&place, around.clone(), &founding, &mut |take| rows.iter().try_for_each(|row| take(0, row))).expect("a new primary");
         open_primary(&place, around).expect("it opens")
     };
-    primary_contract::run(&mut found);
+    primary_contract::run(&mut found, None);
 }

@@ -1,0 +1,256 @@
+//! The routes of accounts: setting up, actors, tokens, roles, replicas, and what happened to them.
+//!
+//! Invariant: a token's text is in the one answer that creates it, and nowhere else.
+use super::Shared;
+use super::guard::permit;
+use super::replica_calls::Refused;
+use super::routes::{Needs, Right, Route};
+use crate::wire::access::{self as wire, Created};
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Extension, Path, RawQuery, State};
+use axum::routing::{MethodRouter, delete, get, patch, post};
+use hyper::{HeaderMap, Method, header};
+use mainstem::accounts::{Identity, Registrar, Wish};
+use mainstem::core::ErrorKind;
+use mainstem::core::account::{Accounts, Actor, Fact};
+use mainstem::core::authority::{Limit, Object, Role};
+use mainstem::core::stamp::{ReplicaId, Time};
+use mainstem::error::{Error, Result};
+use mainstem::token::Secret;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+type Answer<T> = std::result::Result<Json<T>, Refused>;
+type All = State<Arc<Shared>>;
+type Who = Extension<Identity>;
+
+/// Events in one answer.
+const EVENTS_MAX: usize = 1_000;
+
+/// Every route of accounts.
+pub fn routes() -> Vec<Route> {
+    let own = Needs::Dataset(Right::Own);
+    let roles = "/api/v1/datasets/{dataset}/roles";
+    vec![
+        route(Method::POST, "/api/v1/setup", Needs::Setup, "Makes the first administrator; the setup token is then used up.", post(set_up)),
+        route(Method::GET, "/api/v1/me", Needs::Identity, "Says whom the token stands for, and what it may do.", get(me)),
+        route(Method::GET, "/api/v1/actors", Needs::Server, "Lists the actors.", get(actors)),
+        route(Method::POST, "/api/v1/actors", Needs::Server, "Adds an actor.", post(add_actor)),
+        route(Method::PATCH, "/api/v1/actors/{actor}", Needs::Server, "Renames, disables or promotes an actor.", patch(change_actor)),
+        route(Method::GET, "/api/v1/tokens", Needs::Identity, "Lists tokens: one's own, or an administrator's view of all.", get(tokens)),
+        route(Method::POST, "/api/v1/tokens", Needs::Account, "Creates a token; its text is shown this once.", post(create_token)),
+        route(
+            Method::DELETE,
+            "/api/v1/tokens/{token}",
+            Needs::Identity,
+            "Revokes a token; `current` is the one that asks.",
+            delete(revoke_token),
+        ),
+        route(Method::GET, "/api/v1/replicas", Needs::Identity, "Lists registered replicas: one's own, or all.", get(replicas)),
+        route(Method::DELETE, "/api/v1/replicas/{replica}", Needs::Account, "Shuts a replica out.", delete(revoke_replica)),
+        route(Method::GET, roles, own, "Lists who has which role on a dataset and its tables.", get(list_roles)),
+        route(Method::POST, roles, own, "Gives a role on a dataset or table, or takes it away.", post(set_role)),
+        route(
+            Method::GET,
+            "/api/v1/access-events",
+            Needs::Server,
+            "Tells what happened to accounts, oldest first, chained by hashes.",
+            get(events),
+        ),
+    ]
+}
+
+fn route(method: Method, path: &str, needs: Needs, summary: &str, handler: MethodRouter<Arc<Shared>>) -> Route {
+    Route { method, path: path.to_string(), needs, summary: summary.to_string(), handler }
+}
+
+/// A request's body, parsed once and into what it is to be: unknown, doubled and foreign fields are refused.
+fn asked<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T> {
+    let media = headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok()).and_then(|media| media.split(';').next());
+    if media.is_none_or(|media| !media.trim().eq_ignore_ascii_case("application/json")) {
+        return Err(Error::new(ErrorKind::Invalid, "unsupported_media_type", "the body is application/json"));
+    }
+    serde_json::from_slice(body).map_err(|e| Error::invalid(format!("the body cannot be used: {e}")))
+}
+
+/// Changes accounts on a thread where that may take its time.
+async fn changing<T: Send + 'static>(shared: &Arc<Shared>, change: impl FnOnce(&Registrar) -> Result<T> + Send + 'static) -> Result<T> {
+    let shared = shared.clone();
+    let done = tokio::task::spawn_blocking(move || change(&shared.registrar));
+    done.await.map_err(|e| Error::internal(format!("a call ended by itself: {e}")))?
+}
+
+fn actor_named<'a>(accounts: &'a Accounts, name: &str) -> Result<&'a Actor> {
+    accounts.named(name).ok_or_else(|| Error::not_found(format!("there is no actor {name}")).hint("mainstem access actors ADDRESS"))
+}
+
+async fn set_up(State(shared): All, Extension(setup): Extension<Secret>, headers: HeaderMap, body: Bytes) -> Answer<Created> {
+    let wish: wire::SetUp = asked(&headers, &body)?;
+    let (_, secret) = changing(&shared, move |registrar| registrar.set_up(&setup, &wish.name, &wish.label)).await?;
+    let id = shared.registrar.identity(&secret).map_or(0, |identity| identity.token);
+    Ok(Json(Created { id, token: secret.reveal().to_string() }))
+}
+
+async fn me(State(shared): All, Extension(identity): Who) -> Answer<wire::Me> {
+    Ok(Json(wire::Me::of(&shared.registrar.accounts(), &identity)))
+}
+
+async fn actors(State(shared): All) -> Answer<Vec<wire::Actor>> {
+    Ok(Json(shared.registrar.accounts().actors().map(wire::Actor::of).collect()))
+}
+
+async fn add_actor(State(shared): All, Extension(identity): Who, headers: HeaderMap, body: Bytes) -> Answer<wire::Actor> {
+    let wish: wire::NewActor = asked(&headers, &body)?;
+    let actor = changing(&shared, move |registrar| {
+        let id = registrar.add_actor(identity.actor, &wish.name)?;
+        registrar.accounts().actor(id).map(wire::Actor::of).ok_or_else(|| Error::internal("an actor went"))
+    });
+    Ok(Json(actor.await?))
+}
+
+async fn change_actor(
+    State(shared): All,
+    Extension(identity): Who,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer<wire::Actor> {
+    let wish: wire::ActorChange = asked(&headers, &body)?;
+    let actor = changing(&shared, move |registrar| {
+        let mut id = 0;
+        registrar.change(identity.actor, |accounts| {
+            administers(accounts, &identity)?;
+            let actor = actor_named(accounts, &name)?;
+            id = actor.id;
+            Ok(wish.facts(actor))
+        })?;
+        registrar.accounts().actor(id).map(wire::Actor::of).ok_or_else(|| Error::internal("an actor went"))
+    });
+    Ok(Json(actor.await?))
+}
+
+/// Whoever was an administrator when the request came may be none by now.
+fn administers(accounts: &Accounts, identity: &Identity) -> Result<()> {
+    let token = accounts.token(identity.token).filter(|token| token.revoked_at.is_none());
+    let authority = token.and_then(|token| accounts.authority(token)).ok_or_else(mainstem::accounts::unauthenticated)?;
+    permit(&Identity { authority, ..identity.clone() }, Right::Own, Object::Server)
+}
+
+async fn tokens(State(shared): All, Extension(identity): Who) -> Answer<Vec<wire::Token>> {
+    let accounts = shared.registrar.accounts();
+    let sees_all = permit(&identity, Right::Own, Object::Server).is_ok();
+    let visible = accounts.tokens().filter(|token| sees_all || token.actor == identity.actor);
+    Ok(Json(visible.map(|token| wire::Token::of(&accounts, token)).collect()))
+}
+
+async fn create_token(State(shared): All, Extension(identity): Who, headers: HeaderMap, body: Bytes) -> Answer<Created> {
+    let wish: wire::NewToken = asked(&headers, &body)?;
+    let created = changing(&shared, move |registrar| {
+        let accounts = registrar.accounts();
+        let actor = match &wish.actor {
+            Some(name) if accounts.named(name).map(|a| a.id) != Some(identity.actor) => {
+                permit(&identity, Right::Own, Object::Server)?;
+                actor_named(&accounts, name)?.id
+            }
+            _ => identity.actor,
+        };
+        let right = wish.right.as_deref().map(|name| Right::parse(name).ok_or_else(|| Error::invalid(format!("{name} is no right"))));
+        let limit = Limit { right: right.transpose()?, dataset: wish.dataset };
+        let expires_at = wish.lives_s.map(|s| Time::from_ms(registrar.now().ms().saturating_add(s.saturating_mul(1_000))));
+        registrar.create_token(identity.actor, actor, Wish { label: wish.label, limit, expires_at })
+    });
+    let (id, secret) = created.await?;
+    Ok(Json(Created { id, token: secret.reveal().to_string() }))
+}
+
+async fn revoke_token(State(shared): All, Extension(identity): Who, Path(named): Path<String>) -> Answer<()> {
+    let is_current = named == "current";
+    let id = if is_current { Some(identity.token) } else { named.parse().ok() };
+    changing(&shared, move |registrar| {
+        registrar.change(identity.actor, |accounts| {
+            let is_own = |actor| actor == identity.actor || permit(&identity, Right::Own, Object::Server).is_ok();
+            let token = id.and_then(|id| accounts.token(id)).filter(|token| is_own(token.actor) && token.revoked_at.is_none());
+            let token = token.ok_or_else(|| Error::not_found(format!("there is no token {named} that you could revoke")))?;
+            if token.id != identity.token {
+                permit(&identity, Right::Own, Object::Account)?;
+            }
+            Ok(vec![Fact::TokenRevoked(token.id)])
+        })
+    })
+    .await?;
+    Ok(Json(()))
+}
+
+async fn replicas(State(shared): All, Extension(identity): Who) -> Answer<Vec<wire::Replica>> {
+    let accounts = shared.registrar.accounts();
+    let sees_all = permit(&identity, Right::Own, Object::Server).is_ok();
+    let visible = accounts.devices().filter(|device| sees_all || device.actor == identity.actor);
+    Ok(Json(visible.map(|device| wire::Replica::of(&accounts, device)).collect()))
+}
+
+async fn revoke_replica(State(shared): All, Extension(identity): Who, Path(named): Path<String>) -> Answer<()> {
+    changing(&shared, move |registrar| {
+        registrar.change(identity.actor, |accounts| {
+            let is_own = |actor| actor == identity.actor || permit(&identity, Right::Own, Object::Server).is_ok();
+            let device = ReplicaId::parse(&named).and_then(|id| accounts.device(id)).filter(|device| is_own(device.actor));
+            let device = device.ok_or_else(|| Error::not_found(format!("there is no replica {named} that you could shut out")))?;
+            Ok(vec![Fact::ReplicaRevoked(device.replica)])
+        })
+    })
+    .await?;
+    Ok(Json(()))
+}
+
+async fn list_roles(State(shared): All, Path(dataset): Path<String>) -> Answer<Vec<wire::RoleOf>> {
+    must_be_there(&shared, &dataset).await?;
+    Ok(Json(wire::roles_on(&shared.registrar.accounts(), &dataset)))
+}
+
+async fn set_role(
+    State(shared): All,
+    Extension(identity): Who,
+    Path(dataset): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer<Vec<wire::RoleOf>> {
+    let wish: wire::RoleWish = asked(&headers, &body)?;
+    must_be_there(&shared, &dataset).await?;
+    let role = match &wish.role {
+        Some(name) => Some(Role::parse(name).ok_or_else(|| Error::invalid(format!("{name} is no role")))?),
+        None => None,
+    };
+    let roles = changing(&shared, move |registrar| {
+        registrar.change(identity.actor, |accounts| {
+            let token = accounts.token(identity.token).and_then(|token| accounts.authority(token));
+            let authority = token.ok_or_else(mainstem::accounts::unauthenticated)?;
+            permit(&Identity { authority, ..identity.clone() }, Right::Own, Object::Dataset(&dataset))?;
+            let actor = actor_named(accounts, &wish.actor)?.id;
+            Ok(vec![Fact::RoleSet { actor, dataset: dataset.clone(), table: wish.table.clone(), role }])
+        })?;
+        Ok(wire::roles_on(&registrar.accounts(), &dataset))
+    });
+    Ok(Json(roles.await?))
+}
+
+/// Roles are on datasets that are there: a name that waits for its dataset would surprise whoever publishes it.
+async fn must_be_there(shared: &Arc<Shared>, dataset: &str) -> Result<()> {
+    let opened = shared.hall.with(dataset, false, |_| Ok(())).await;
+    opened.map_err(|e| if e.code == "no_primary" { super::guard::absent(dataset) } else { e })
+}
+
+async fn events(State(shared): All, RawQuery(query): RawQuery) -> Answer<Vec<wire::Event>> {
+    let after = match query.as_deref().unwrap_or("") {
+        "" => 0,
+        query => query
+            .strip_prefix("after=")
+            .and_then(|number| number.parse().ok())
+            .ok_or_else(|| Error::invalid("the question takes after=NUMBER alone"))?,
+    };
+    let found = changing(&shared, move |registrar| {
+        let accounts = registrar.accounts();
+        let events = registrar.events(after)?.into_iter().take(EVENTS_MAX).zip(after + 1..);
+        Ok(events.map(|((event, hash), position)| wire::Event::of(&accounts, position, &event, &hash)).collect())
+    });
+    Ok(Json(found.await?))
+}
