@@ -10,7 +10,7 @@ use mainstem::replica::{Replica, Standing};
 use mainstem::{Error, Result};
 use mainstem_core::ErrorKind;
 use mainstem_core::change::Front;
-use mainstem_core::event::Event;
+use mainstem_core::event::{Digest, Event};
 use mainstem_core::format::event;
 use mainstem_core::value::Row;
 use std::io::{BufReader, BufWriter, Write};
@@ -115,7 +115,7 @@ fn into_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> R
 pub fn create_versions(session: &Session, path: &Path, since: u64, from: Option<&str>) -> Result<Carried> {
     let mut primary = match from {
         Some(address) => session.primary_at(address)?,
-        None => session.primary_of(&session.replica()?.standing)?,
+        None => session.whole_primary_of(&session.replica()?.standing)?,
     };
     let start = introduction(primary.as_mut())?;
     let head = start.description.head;
@@ -123,8 +123,10 @@ pub fn create_versions(session: &Session, path: &Path, since: u64, from: Option<
         let message = format!("{} has no version {since}; its latest is {}", start.description.dataset, head.version);
         return Err(Error::not_found(message).hint(format!("mainstem bundle create FILE --since {}", head.version)));
     }
+    // A part of the versions would be no history to whoever is given the bundle.
+    let scope = Digest::default();
     let known =
-        Acquaintance { lineage: start.description.lineage, epoch: start.description.epoch, version: head.version, hash: start.hash };
+        Acquaintance { lineage: start.description.lineage, epoch: start.description.epoch, version: head.version, hash: start.hash, scope };
     let from = Cursor { version: since + 1, page: 0 };
     let header = BundleHeader {
         kind: BundleKind::Versions,
@@ -203,11 +205,12 @@ fn introduction(primary: &mut dyn Primary) -> Result<SnapshotStart> {
 pub fn apply_changesets(session: &Session, path: &Path, to: Option<&str>) -> Result<Carried> {
     let mut primary = match to {
         Some(address) => session.primary_at(address)?,
-        None => session.primary_of(&session.replica()?.standing)?,
+        None => session.whole_primary_of(&session.replica()?.standing)?,
     };
     let mut bundle = open(path)?;
     let header = bundle.header.clone();
-    let known = Acquaintance { lineage: header.lineage, epoch: header.epoch, version: header.head.version, hash: header.head.hash };
+    let (head, scope) = (header.head, Digest::default());
+    let known = Acquaintance { lineage: header.lineage, epoch: header.epoch, version: head.version, hash: head.hash, scope };
     let mut carried = Carried::default();
     while let Some(front) = bundle.changeset()? {
         let answer = primary.push(&known, &front, &mut bundle)?;
@@ -244,6 +247,12 @@ fn note_answer(carried: &mut Carried, front: &Front, answer: &Pushed) -> Result<
         Pushed::Reused => {
             let message = format!("changeset {sequence} of this replica was another one before: two copies of its file exist");
             Err(Error::new(ErrorKind::Conflict, "reused", message).hint("mainstem sync gives the copy an identity of its own"))
+        }
+        Pushed::Outside { rows } => {
+            let table = rows.first().map_or("", |(table, _)| table.as_str());
+            let message = format!("changeset {sequence} writes rows of {table} that this copy does not hold");
+            Err(Error::new(ErrorKind::Denied, "outside_scope", message)
+                .hint("mainstem bundle apply FILE --to ADDRESS, or apply it beside a whole copy"))
         }
     }
 }
@@ -289,7 +298,8 @@ pub fn apply_versions(session: &Session, path: &Path) -> Result<Carried> {
 }
 
 fn empty_pull(header: &BundleHeader, next: Cursor) -> Pull {
-    Pull { from: next, items: Vec::new(), next, is_last: false, policy: header.policy.clone(), head: header.head }
+    let (policy, scope) = (header.policy.clone(), Digest::default());
+    Pull { from: next, items: Vec::new(), next, is_last: false, policy, head: header.head, scope }
 }
 
 fn give(replica: &mut dyn Replica, pull: Pull, carried: &mut Carried) -> Result<()> {

@@ -26,9 +26,11 @@ mod progress;
 mod row_history;
 mod suggestion;
 mod sync_report;
+mod sync_state;
 mod terminal;
 mod tombstone_view;
 mod usage;
+mod watch;
 mod wiring;
 
 use clap::Parser;

@@ -5,7 +5,7 @@ use crate::plain_text::shell_word;
 use std::path::Path;
 
 /// The commands that work on a replica, and so need to know which.
-const OF_A_REPLICA: [&str; 21] = [
+const OF_A_REPLICA: [&str; 22] = [
     "status",
     "diff",
     "log",
@@ -16,6 +16,7 @@ const OF_A_REPLICA: [&str; 21] = [
     "push",
     "pull",
     "sync",
+    "watch",
     "conflicts",
     "resolve",
     "pending",

@@ -26,12 +26,13 @@ pub fn run(session: &mut Session, exchange: Exchange, may_delete_many: bool) -> 
     });
     drop(bar);
     let report = outcome?;
-    if session.out.is_json() {
-        session.out.json(&shown(&report))?;
-    } else {
-        tell(&mut session.out, &report)?;
-    }
+    show(session, &report)?;
     Ok(report)
+}
+
+/// Shows a report.
+pub fn show(session: &mut Session, report: &Report) -> Result<()> {
+    if session.out.is_json() { session.out.json(&shown(report)) } else { tell(&mut session.out, report) }
 }
 
 /// The JSON shape of a report.
@@ -50,6 +51,7 @@ pub fn shown(report: &Report) -> Json {
         "offered_again": report.offered_again,
         "reseeded": report.is_reseeded,
         "edits_of_gone_rows": report.edits_of_gone_rows,
+        "set_aside": report.set_aside,
         "version": report.version,
     })
 }
@@ -67,6 +69,10 @@ fn tell_of_histories(out: &mut Output, report: &Report) -> Result<()> {
     }
     if report.is_reseeded {
         out.line("began again from the primary's rows, with what is unsent on top")?;
+    }
+    if report.set_aside > 0 {
+        let changes = count(report.set_aside, "change", "changes");
+        out.line(format_args!("put {changes} aside, of rows that this copy may not see: {}", out.suggest("mainstem stash list")))?;
     }
     if report.edits_of_gone_rows > 0 {
         let rows = count(report.edits_of_gone_rows, "row", "rows");

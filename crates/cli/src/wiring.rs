@@ -9,9 +9,12 @@ use crate::progress::Bar;
 use mainstem::datasets::Place;
 use mainstem::primary::Primary;
 use mainstem::replica::{Replica, Standing};
+use mainstem::scoped::Scoped;
+use mainstem::watch;
 use mainstem::wiring::{Around, RealSurroundings};
 use mainstem::{Error, Result};
 use mainstem_core::ErrorKind;
+use mainstem_core::scope::Scope;
 use mainstem_http::HttpPrimary;
 use mainstem_http::client::{HttpPlace, Patience};
 use mainstem_sqlite::SqliteReplica;
@@ -81,16 +84,13 @@ impl Session {
     pub fn primary_at(&self, address: &str) -> Result<Box<dyn Primary>> {
         open_primary(address, self.around.clone())
     }
-    /// Opens the primary that the replica belongs to.
+    /// Opens the primary that the replica belongs to, as far as the replica asks for it.
     pub fn primary_of(&self, standing: &Standing) -> Result<Box<dyn Primary>> {
-        match &standing.remote {
-            Some(address) => self.primary_at(address).map_err(|e| match e.code {
-                "no_primary" => e.hint("mainstem config remote FOLDER, where it was moved"),
-                _ => e,
-            }),
-            None => Err(Error::new(ErrorKind::Invalid, "no_primary", format!("{} has no primary yet", standing.dataset))
-                .hint("mainstem publish FOLDER")),
-        }
+        primary_of(standing, self.around.clone())
+    }
+    /// Opens all of the primary that the replica belongs to.
+    pub fn whole_primary_of(&self, standing: &Standing) -> Result<Box<dyn Primary>> {
+        whole_primary_of(standing, self.around.clone())
     }
     /// Who acts on that replica.
     pub fn actor(&self, standing: &Standing) -> Result<String> {
@@ -195,7 +195,40 @@ impl Address {
     }
 }
 
-fn open_primary(address: &str, around: Around) -> Result<Box<dyn Primary>> {
+/// A primary as somebody sees it who asks for a part.
+pub fn asking(primary: Box<dyn Primary>, scope: Scope) -> Box<dyn Primary> {
+    if scope.is_everything() { primary } else { Box::new(Scoped::new(primary, scope, Scope::everything())) }
+}
+
+/// Where the primary is that a replica belongs to.
+pub fn remote_of(standing: &Standing) -> Result<&str> {
+    let none = || Error::new(ErrorKind::Invalid, "no_primary", format!("{} has no primary yet", standing.dataset));
+    standing.remote.as_deref().ok_or_else(|| none().hint("mainstem publish FOLDER"))
+}
+
+/// Opens the primary that a replica belongs to, as far as the replica asks for it.
+pub fn primary_of(standing: &Standing, around: Around) -> Result<Box<dyn Primary>> {
+    Ok(asking(whole_primary_of(standing, around)?, standing.scope.clone()))
+}
+
+/// Opens all of the primary that a replica belongs to.
+pub fn whole_primary_of(standing: &Standing, around: Around) -> Result<Box<dyn Primary>> {
+    open_primary(remote_of(standing)?, around).map_err(|e| match e.code {
+        "no_primary" => e.hint("mainstem config remote FOLDER, where it was moved"),
+        _ => e,
+    })
+}
+
+/// How long to wait before a primary that cannot be heard is asked again.
+pub fn patience(address: &str) -> watch::Patience {
+    match Address::parse(address) {
+        Ok(Address::Folder(_)) => watch::Patience::near(),
+        _ => watch::Patience::default(),
+    }
+}
+
+/// Opens the primary at an address.
+pub fn open_primary(address: &str, around: Around) -> Result<Box<dyn Primary>> {
     match Address::parse(address)? {
         Address::Folder(folder) => mainstem_sqlite::open_primary(&folder, around),
         Address::Server(address) => {
@@ -250,6 +283,17 @@ fn candidates(folder: &Path) -> Result<Vec<PathBuf>> {
 
 fn is_same_file(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
+/// The tracked databases in a folder.
+pub fn tracked_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = candidates(folder)?;
+    found.retain(|path| is_tracked(path));
+    if found.is_empty() {
+        return Err(Error::new(ErrorKind::NotFound, "no_database", format!("no tracked database is in {}", folder.display()))
+            .hint("mainstem init app.db"));
+    }
+    Ok(found)
 }
 
 fn the_one_tracked(folder: &Path) -> Result<PathBuf> {

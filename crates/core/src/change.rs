@@ -205,4 +205,7 @@ pub struct Front {
     pub conflicts: Vec<Conflict>,
     /// Set where it was accepted before, by a primary that lost it since.
     pub again: Option<Again>,
+    /// True where it comes from a replica that saw only a part of its base version, so that rows may have been there which
+    /// its author did not know. The primary finds that out by itself; it does not travel.
+    pub is_partial: bool,
 }

@@ -168,6 +168,27 @@ impl Chronicle {
         self.eras.push(Era { version, tables });
     }
 
+    /// The same without the tables that are not wanted.
+    pub fn only(&self, is_wanted: &dyn Fn(TableId) -> bool) -> Chronicle {
+        let tables = |era: &Era| era.tables.iter().filter(|table| is_wanted(table.id)).cloned().collect();
+        let eras = self.eras.iter().map(|era| Era { version: era.version, tables: tables(era) }).collect();
+        Chronicle { eras, tables: self.tables, columns: self.columns }
+    }
+
+    /// The table that goes by a name now; where none does, the last one that did and is there under another.
+    pub fn follow(&self, name: &str) -> Option<&Arc<NamedTable>> {
+        let former = || self.eras.iter().rev().filter_map(|era| era.table(name)).find_map(|table| self.now().find(table.id));
+        self.now().table(name).or_else(former)
+    }
+
+    /// The column of a table that goes by a name now; where none does, the last one that did and is there under another.
+    pub fn follow_column(&self, table: TableId, name: &str) -> Option<&NamedColumn> {
+        let now = self.now().find(table)?;
+        let tables = self.eras.iter().rev().filter_map(|era| era.find(table));
+        let former = || tables.filter_map(|then| then.column(name)).find_map(|then| now.columns.iter().find(|c| c.id == then.id));
+        now.column(name).or_else(former)
+    }
+
     /// The tables as they are now.
     pub fn now(&self) -> &Era {
         &self.eras[self.eras.len() - 1]

@@ -356,7 +356,7 @@ impl Meeting<'_> {
     }
 
     fn edit_of_earlier_row(&self, there: &Row) -> Decision {
-        let image = self.history.earlier_row().unwrap_or_else(|| there.clone());
+        let image = self.history.ended().map_or_else(|| there.clone(), |(image, _)| image);
         let base = self.history.before_ours(&image);
         let ours = self.history.ours_on(&base);
         let conflict = self.row_conflict(&RowClash {

@@ -181,7 +181,7 @@ pub fn receive(bytes: &[u8]) {
         let head = Head { events: 9, hash, version: version.version };
         let before = stage.rows("a.db");
         let from = Cursor { version: version.version, page: 0 };
-        let pull = Pull { items, from, next, is_last: true, policy: String::new(), head };
+        let pull = Pull { items, from, next, is_last: true, policy: String::new(), head, scope: [0; 32] };
         if refused(replica.receive(&pull)).is_none() {
             assert_eq!(stage.rows("a.db"), before, "refused, and as it was");
         }

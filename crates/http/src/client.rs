@@ -20,6 +20,7 @@ use mainstem::core::chronicle::Chronicle;
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Version};
 use mainstem::core::format::page;
+use mainstem::core::schema::Schema;
 use mainstem::core::value::{Key, Row};
 use mainstem::datasets::Place;
 use mainstem::error::Result;
@@ -136,6 +137,12 @@ impl Primary for HttpPrimary {
         self.ask_each(Call::Rows, &(table.to_string(), version), &mut |(columns, rows): (Vec<String>, Vec<Row>)| {
             rows.iter().try_for_each(|row| visit(&columns, row))
         })
+    }
+    fn rows_of(&mut self, table: &str, keys: &[Key], version: u64) -> Result<Vec<Option<Row>>> {
+        self.ask_all(Call::RowsOf, &(table.to_string(), keys.to_vec(), version))
+    }
+    fn schema(&mut self) -> Result<Schema> {
+        self.ask(Call::Schema, &())
     }
     fn row_history(&mut self, from: &RowPlace, limit: usize) -> Result<RowHistory> {
         self.ask(Call::RowHistory, &(from.clone(), limit))

@@ -1,19 +1,41 @@
 //! The server: many datasets behind one address.
 //!
 //! Invariant: a request is whole before a primary is asked, and the answer before its first byte is sent.
+pub mod accept;
 mod access;
 pub mod answer;
+mod asked;
 mod author;
+mod counting;
+mod door;
+mod gate;
 mod guard;
 mod hall;
 mod keeper;
+mod limits;
+pub mod openapi;
+mod pace;
+mod people;
+mod porter;
+mod rate;
+mod record;
+mod refused;
 mod replica_calls;
 pub mod routes;
 mod run;
+mod stop;
 
+pub use counting::Caller;
+pub use door::Door;
+pub use gate::Actor;
 pub use hall::Hall;
+pub use limits::Limits;
+pub use porter::Porter;
+pub use record::{Record, Style};
+pub use refused::Refused;
 pub use routes::router;
 pub use run::run;
+pub use stop::Stop;
 
 use mainstem::accounts::Registrar;
 
@@ -23,4 +45,8 @@ pub struct Shared {
     pub hall: Hall,
     /// The accounts.
     pub registrar: Registrar,
+    /// Who lets requests in.
+    pub porter: Porter,
+    /// Whether the server was asked to stop.
+    pub stop: Stop,
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::primary::RowVisitor;
 use crate::store::Transaction;
 use mainstem_core::change::{Change, Edit, Header, Shape};
-use mainstem_core::chronicle::{Chronicle, NamedTable, TableId};
+use mainstem_core::chronicle::{Chronicle, Era, NamedTable, TableId};
 use mainstem_core::conflict::Conflict;
 use mainstem_core::event::Version;
 use mainstem_core::stamp::Time;
@@ -91,9 +91,7 @@ impl TableThen {
         let era = chronicle.at(version);
         let renamed = || chronicle.now().table(name).and_then(|now| era.find(now.id));
         let Some(then) = era.table(name).or_else(renamed).cloned() else {
-            let names: Vec<&str> = era.tables.iter().map(|table| table.name.as_str()).collect();
-            let message = format!("version {version} has no table {name}; it has {}", names.join(", "));
-            return Err(Error::not_found(message).hint(format!("mainstem show --at {version}")));
+            return Err(no_table(era, name, version));
         };
         let last = chronicle.last(then.id).cloned().ok_or_else(|| Error::internal("a table of an era has no last one"))?;
         Ok(TableThen { chronicle: chronicle.clone(), then, last, head })
@@ -165,6 +163,13 @@ impl TableThen {
     }
 }
 
+/// There is no table of that name at a version.
+pub(crate) fn no_table(era: &Era, name: &str, version: u64) -> Error {
+    let names: Vec<&str> = era.tables.iter().map(|table| table.name.as_str()).collect();
+    let message = format!("version {version} has no table {name}; it has {}", names.join(", "));
+    Error::not_found(message).hint(format!("mainstem show --at {version}"))
+}
+
 /// Where a table is among those that are there.
 fn position(tx: &mut dyn Transaction, chronicle: &Chronicle, id: TableId) -> Option<usize> {
     let now = chronicle.now().find(id)?;
@@ -217,6 +222,12 @@ pub fn rows_at(tx: &mut dyn Transaction, table: &str, version: u64, visit: RowVi
         }
     }
     Ok(())
+}
+
+/// The rows of these keys as they were at a version, under the columns of that version.
+pub fn rows_of(tx: &mut dyn Transaction, table: &str, keys: &[Key], version: u64) -> Result<Vec<Option<Row>>> {
+    let table = TableThen::find(tx, table, version)?;
+    keys.iter().map(|key| table.row(tx, key, version)).collect()
 }
 
 fn stored_at(last: &NamedTable, stored: &mainstem_core::schema::Table, id: mainstem_core::chronicle::ColumnId) -> Option<usize> {

@@ -23,12 +23,13 @@ use crate::tables::Wrote;
 use crate::tombstones::{self, Tombstone, Wanted};
 use crate::wiring::Around;
 use accepting::{accept, release, stamped, version_of};
-use epochs::{begin_epoch, check_known, describe, genesis, recent, restore_in};
+pub(crate) use epochs::other_scope;
+use epochs::{begin_epoch, check_known, check_whole, describe, genesis, recent, restore_in};
 use mainstem_core::ErrorKind;
 use mainstem_core::change::{Front, Header};
 use mainstem_core::chronicle::Chronicle;
 use mainstem_core::conflict::Conflict;
-use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Restored, Version};
+use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Restored, Version, Waiting};
 use mainstem_core::planted::{self, Bug};
 use mainstem_core::policy::{Mode, Policy};
 use mainstem_core::schema::{Schema, SchemaChange};
@@ -49,6 +50,9 @@ impl Ground for dyn Transaction + '_ {
     }
     fn steps(&mut self, after: u64) -> Result<Vec<SchemaChange>> {
         Ledger::steps(self, after)
+    }
+    fn waiting(&mut self) -> Result<Vec<(Version, Waiting)>> {
+        Ledger::waiting(self)
     }
 }
 
@@ -302,6 +306,7 @@ impl<S: Store> Primary for LocalPrimary<S> {
         self.absorb()?;
         let mut tx = self.store.begin_read()?;
         check_known(&mut *tx, known)?;
+        check_whole(known)?;
         check_horizon(&mut *tx, known.version.min(from.version.saturating_sub(1)))?;
         pulling::read(&mut *tx, from, bytes_max)
     }
@@ -366,6 +371,15 @@ impl<S: Store> Primary for LocalPrimary<S> {
         let mut tx = self.store.begin_read()?;
         check_horizon(&mut *tx, version)?;
         history::rows_at(&mut *tx, table, version, visit)
+    }
+
+    fn rows_of(&mut self, table: &str, keys: &[Key], version: u64) -> Result<Vec<Option<Row>>> {
+        let mut tx = self.store.begin_read()?;
+        history::rows_of(&mut *tx, table, keys, version)
+    }
+
+    fn schema(&mut self) -> Result<Schema> {
+        Ok((*self.store.begin_read()?.schema()).clone())
     }
 
     fn row_history(&mut self, from: &RowPlace, limit: usize) -> Result<RowHistory> {

@@ -32,6 +32,8 @@ pub struct Description {
     pub restored: Option<Restored>,
     /// The oldest version a replica may hold; one with an earlier version must re-seed.
     pub horizon: u64,
+    /// Names what is shown ([`mainstem_core::scope::Scope::mark`]): all zeros where nothing is hidden.
+    pub scope: Digest,
 }
 
 /// A replica as it tells its primary of itself.
@@ -81,6 +83,8 @@ pub struct Acquaintance {
     pub version: u64,
     /// The hash of that version's event.
     pub hash: Digest,
+    /// What was shown of that version, as [`Description::scope`] named it.
+    pub scope: Digest,
 }
 
 /// A place in the sequence of versions: the next thing wanted is page `page` of `version`
@@ -119,6 +123,8 @@ pub struct Pull {
     pub policy: String,
     /// The head when this was read.
     pub head: Head,
+    /// What is shown of the versions, as [`Description::scope`] names it. A replica of another scope takes nothing of it.
+    pub scope: Digest,
 }
 
 /// Visits rows with the names of their columns.
@@ -160,6 +166,11 @@ pub enum Pushed {
     },
     /// The replica's sequence number was used for another changeset: two copies of one replica exist.
     Reused,
+    /// These rows, by table and key, are outside what the replica may see; nothing was taken. There may be more.
+    Outside {
+        /// The rows, at least one.
+        rows: Vec<(String, Key)>,
+    },
 }
 
 /// Receives a snapshot in pages.
@@ -204,6 +215,9 @@ pub struct SnapshotStart {
 ///
 /// What needs versions before the horizon ([`Description::horizon`]) is answered by an error of kind Conflict with the code
 /// `behind_horizon`: a push, a pull, rows or pages of that age. A changeset that was accepted is recognised all the same.
+///
+/// A pull for a replica that stands on another scope than is shown now is answered by an error of kind Conflict with the code
+/// `other_scope`: it must begin again from a snapshot.
 pub trait Primary {
     /// What this primary is and where it stands.
     fn describe(&mut self) -> Result<Description>;
@@ -230,6 +244,11 @@ pub trait Primary {
     /// Streams the rows of one table as they were at a version, in no particular order, under the columns they had then.
     /// The table is named as it was at that version or is now.
     fn rows(&mut self, table: &str, version: u64, visit: RowVisitor<'_>) -> Result<()>;
+    /// The rows of these keys as they were at a version, in the order of the keys and under the columns of then. The table is
+    /// named as it was at that version or is now.
+    fn rows_of(&mut self, table: &str, keys: &[Key], version: u64) -> Result<Vec<Option<Row>>>;
+    /// The tables and objects at the head.
+    fn schema(&mut self) -> Result<Schema>;
     /// What happened to a row up to a version, newest first: at least `limit` things where there are as many, a version's
     /// never divided. The table may be gone since.
     fn row_history(&mut self, from: &RowPlace, limit: usize) -> Result<RowHistory>;

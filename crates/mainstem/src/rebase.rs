@@ -6,6 +6,7 @@
 //! Deliberately absent: what becomes of the outcome; a primary appends a version, a replica updates its base images.
 mod clash;
 mod links;
+mod waits;
 
 pub use links::parent_of;
 use links::{Parents, is_parent};
@@ -17,7 +18,7 @@ use crate::tables::Tables;
 use crate::writer::{Tried, Write, Writer};
 use mainstem_core::change::{Change, Edit, Front};
 use mainstem_core::conflict::{Claim, Conflict, ConflictKind, Image, Side};
-use mainstem_core::event::{Renumbered, Waiting};
+use mainstem_core::event::{Renumbered, Version, Waiting};
 use mainstem_core::planted::{self, Bug};
 use mainstem_core::policy::Policy;
 use mainstem_core::renumber::Renumbering;
@@ -27,6 +28,7 @@ use mainstem_core::three_way::{self, Ours, Theirs, Touch, Verdict};
 use mainstem_core::value::{Key, Row, Value};
 use std::collections::HashSet;
 use std::sync::Arc;
+use waits::Waits;
 
 /// How deep a chain of deleted parents is followed when one is brought back.
 const REVIVE_DEPTH_MAX: usize = 64;
@@ -39,6 +41,10 @@ pub trait Ground: Tables {
     fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<Renumbered>>;
     /// Schema steps after a version, oldest first.
     fn steps(&mut self, after: u64) -> Result<Vec<SchemaChange>>;
+    /// What waits for a parent. None where such changes stand in their rows' place, as on the replica that made them.
+    fn waiting(&mut self) -> Result<Vec<(Version, Waiting)>> {
+        Ok(Vec::new())
+    }
 }
 
 /// What happened to a row after the front's base. What the front was made on in an earlier epoch is its own side's doing,
@@ -99,6 +105,8 @@ pub struct Outcome {
     pub waiting: Vec<Waiting>,
     /// Rows that got another number.
     pub renumbered: Vec<Renumbered>,
+    /// Changes that wait no longer, because the changeset goes on from them: whose, table, key.
+    pub released: Vec<(u128, String, Key)>,
 }
 
 /// What a write carries along.
@@ -130,10 +138,13 @@ struct Rebase<'a, G: Ground + ?Sized> {
     /// Deletes of rows that others point to, and changes of what they point to, judged when all else is in.
     departing: Vec<(usize, Change)>,
     is_last_call: bool,
-    /// Rows whose delete was kept back for their children.
+    /// Those of `departing` while they are judged.
+    going: HashSet<(usize, Key)>,
+    /// Rows whose delete was kept back, for their children or for an edit.
     held: HashSet<(usize, Key)>,
     /// Parents that were brought back: table, columns, values, who deleted them.
     revived: Vec<(usize, Vec<usize>, Vec<Value>, Side)>,
+    waits: Waits,
     out: Outcome,
 }
 
@@ -154,9 +165,13 @@ pub fn rebase<G: Ground + ?Sized>(
     let mut renumbering = Renumbering::default();
     if place.head > front.header.base_version {
         for row in ground.renumbered(front.header.replica, front.header.base_version)? {
-            renumbering.add_earlier(row);
+            // Whoever sees a part did not see whose the number was.
+            if front.is_partial || !is_taken_at_base(ground, front, &row)? {
+                renumbering.add_earlier(row);
+            }
         }
     }
+    let waits = waits::of(ground, &schema, front)?;
     let mut run = Rebase {
         ground,
         schema,
@@ -170,8 +185,10 @@ pub fn rebase<G: Ground + ?Sized>(
         orphans: Vec::new(),
         departing: Vec::new(),
         is_last_call: false,
+        going: HashSet::new(),
         held: HashSet::new(),
         revived: Vec::new(),
+        waits,
         out,
     };
     run.renumber_colliding(pages)?;
@@ -185,9 +202,17 @@ pub fn rebase<G: Ground + ?Sized>(
     Ok(run.out)
 }
 
+/// True where the number that a row had to leave was another row's in the front's base version already: whoever held that
+/// version had moved its own row, and means the other by that number.
+fn is_taken_at_base<G: Ground + ?Sized>(ground: &mut G, front: &Front, row: &Renumbered) -> Result<bool> {
+    let later = touches(ground, front, &row.table, &vec![Value::Integer(row.from)])?;
+    Ok(!later.first().is_some_and(|touch| matches!(touch.change.edit, Edit::Insert(_))))
+}
+
 impl<G: Ground + ?Sized> Rebase<'_, G> {
+    /// True where rows may be there that ours did not know.
     fn is_moved_on(&self) -> bool {
-        self.place.head > self.front.header.base_version
+        self.place.head > self.front.header.base_version || self.front.is_partial
     }
 
     /// Finds rows whose number is taken before anything is written, so that references read earlier than the row
@@ -259,7 +284,10 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             return Ok(());
         }
         self.renumbering.apply(&self.schema, &self.lanes[index].shape, &mut local);
-        self.decide(index, table, local)
+        match self.with_what_waits(table, local)? {
+            Some(change) => self.decide(index, table, change),
+            None => Ok(()),
+        }
     }
 
     /// A change in the ground's own columns and the form of its values, and the cells whose column is gone.
@@ -292,6 +320,8 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 return self.decide(index, table, change);
             }
             Verdict::Keep => {
+                // A row whose deletion gave way keeps what it points to.
+                self.held.extend(row.filter(|_| matches!(change.edit, Edit::Delete(_))).map(|_| (table, change.key)));
                 self.out.conflicts.extend(decision.conflicts);
                 return Ok(());
             }
@@ -362,7 +392,9 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
     fn finish(&mut self) -> Result<()> {
         self.settle()?;
         self.is_last_call = true;
-        for (lane, change) in std::mem::take(&mut self.departing) {
+        let departing = std::mem::take(&mut self.departing);
+        self.going = departing.iter().filter_map(|(lane, change)| Some((self.lanes[*lane].table?, change.key.clone()))).collect();
+        for (lane, change) in departing {
             let table = self.lanes[lane].table.ok_or_else(|| Error::internal("a delete has no table"))?;
             self.decide(lane, table, change)?;
         }

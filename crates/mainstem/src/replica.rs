@@ -4,6 +4,7 @@ use crate::primary::{Acquaintance, Cursor, Pages, Primary, Pull};
 use mainstem_core::change::{Change, Choice, Front, Shape};
 use mainstem_core::conflict::{Conflict, Image};
 use mainstem_core::event::{Digest, Version};
+use mainstem_core::scope::Scope;
 use mainstem_core::stamp::ReplicaId;
 use mainstem_core::value::{Key, Value};
 
@@ -30,6 +31,8 @@ pub struct Standing {
     pub pending: u64,
     /// The policy as last seen, as TOML.
     pub policy: String,
+    /// What it asks its primary for.
+    pub scope: Scope,
     /// Notices for the user from opening it: healed capture, a new identity, a gap that was found.
     pub notices: Vec<String>,
 }
@@ -217,6 +220,9 @@ pub trait Replica {
     fn needs_reconcile(&mut self) -> Result<bool>;
     /// Gives the changeset and those after it sequence numbers from `first` on.
     fn resequence(&mut self, write_id: u128, first: u64) -> Result<()>;
+    /// Takes the changes of these rows out of an unsent changeset and puts them aside, where they are listed until somebody
+    /// lays them on again or drops them. What is left of the changeset is still sent. Returns how many were put aside.
+    fn set_aside(&mut self, write_id: u128, rows: &[(String, Key)]) -> Result<u64>;
     /// Takes a new identity, because another copy uses the old one. Unsent changesets keep their write ids.
     fn reidentify(&mut self) -> Result<ReplicaId>;
     /// The versions received, newest first, at most `limit`.

@@ -46,6 +46,8 @@ pub struct Report {
     pub is_reseeded: bool,
     /// Unsent edits of rows that are gone at the primary, which the snapshot made conflicts.
     pub edits_of_gone_rows: u64,
+    /// Changes of rows that this replica may not see, which were not sent but put aside.
+    pub set_aside: u64,
     /// The version held now.
     pub version: u64,
 }
@@ -88,7 +90,7 @@ pub fn reseed(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str,
     let from = replica.cursor()?;
     match primary.pull(&known, from, 1) {
         Err(e) if e.code == "other_epoch" => follow(replica, primary, actor, progress, &mut report, e)?,
-        Err(e) if e.code != "behind_horizon" => return Err(e),
+        Err(e) if e.code != "behind_horizon" && e.code != "other_scope" => return Err(e),
         _ => {}
     }
     begin_again(replica, primary, Unseen::Overwritten, progress, &mut report)?;
@@ -113,7 +115,9 @@ fn mending(
     for _ in 0..MENDS_MAX {
         match step(replica, primary, actor, progress, report) {
             Err(e) if e.code == "other_epoch" => follow(replica, primary, actor, progress, report, e)?,
-            Err(e) if e.code == "behind_horizon" => begin_again(replica, primary, Unseen::Refused, progress, report)?,
+            Err(e) if e.code == "behind_horizon" || e.code == "other_scope" => {
+                begin_again(replica, primary, Unseen::Refused, progress, report)?
+            }
             done => return done,
         }
     }
@@ -234,14 +238,13 @@ fn known(replica: &mut dyn Replica) -> Result<Acquaintance> {
 
 fn push_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, progress: Progress<'_>, report: &mut Report) -> Result<()> {
     let known = known(replica)?;
+    // What is known to have been missed goes before what was seen since, which may build on it.
+    find_missed(replica, primary, progress, report)?;
     replica.commit(actor, None, "")?;
     if replica.standing()?.unsent > 0 && !planted::is(Bug::A12) {
         replica.check()?;
     }
-    if replica.needs_reconcile()? {
-        // The rows to compare with are those of the version held here, as long as the primary has it.
-        primary.pull(&known, replica.cursor()?, 1)?;
-        report.reconciled += replica.reconcile(primary, progress)?;
+    if find_missed(replica, primary, progress, report)? {
         replica.commit(actor, None, "")?;
     }
     let total = replica.unsent()?.len() as u64;
@@ -269,6 +272,11 @@ fn push_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, p
                 next += 1;
             }
             Pushed::Already { .. } => next += 1,
+            // Each answer names at least one row that is set aside, so that this ends.
+            Pushed::Outside { rows } => match replica.set_aside(front.header.write_id, &rows)? {
+                0 => return Err(Error::internal("the primary refuses rows that the changeset does not have")),
+                count => report.set_aside += count,
+            },
             // Numbers do not count for what is offered again.
             Pushed::Gap { .. } | Pushed::Reused if front.again.is_some() => {
                 return Err(Error::internal("the primary counts the numbers of what is offered again"));
@@ -283,6 +291,17 @@ fn push_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, p
         }
     }
     Ok(())
+}
+
+/// Compares the tables of which it is known that capture may have missed something. True where there are any.
+fn find_missed(replica: &mut dyn Replica, primary: &mut dyn Primary, progress: Progress<'_>, report: &mut Report) -> Result<bool> {
+    if !replica.needs_reconcile()? {
+        return Ok(false);
+    }
+    // The rows to compare with are those of the version held here, as long as the primary has it.
+    primary.pull(&known(replica)?, replica.cursor()?, 1)?;
+    report.reconciled += replica.reconcile(primary, progress)?;
+    Ok(true)
 }
 
 fn pull_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, progress: Progress<'_>, report: &mut Report) -> Result<()> {

@@ -31,6 +31,7 @@ fn subject(event: &Event) -> Option<usize> {
         | Event::Some(who, _)
         | Event::Restore(who, ..)
         | Event::Resolve(who, ..)
+        | Event::Revert(who, _)
         | Event::Stash(who)
         | Event::Unstash(who)
         | Event::Copy(who)
@@ -68,6 +69,7 @@ impl World {
             Event::Some(who, times) => self.receiving(*who, |world| world.some(*who, *times)),
             Event::Restore(who, table, is_base) => self.noting(*who, |world| world.restore(*who, table, *is_base)),
             Event::Resolve(who, nth, choice) => self.noting(*who, |world| world.resolve(*who, *nth, *choice)),
+            Event::Revert(who, back) => self.noting(*who, |world| world.revert(*who, *back)),
             Event::Stash(who) => self.noting(*who, |world| world.stash(*who)),
             Event::Unstash(who) => self.noting(*who, |world| world.unstash(*who)),
             Event::Verify(who) => self.verify(*who),
@@ -410,6 +412,7 @@ impl World {
             epoch: described.epoch,
             version: described.head.version,
             hash: described.head.hash,
+            scope: described.scope,
         };
         let forked = Acquaintance { lineage: described.lineage, hash: [7; 32], ..known };
         for stranger in [known, forked] {

@@ -6,9 +6,9 @@ use crate::image::{self, Image, Tables};
 use crate::lent::{Home, Lent};
 use crate::machine::{MORNING, Machine};
 use crate::model::Model;
-use crate::program;
 use crate::tally::{Invariant, Situation, Tally, Verdict, Wrong};
 use crate::tape::Tape;
+use crate::{program, rarities};
 use mainstem::core::ErrorKind;
 use mainstem::core::event::Digest;
 use mainstem::core::stamp::ReplicaId;
@@ -110,12 +110,16 @@ pub struct World {
     pub(crate) latest_ms: u64,
     /// The highest number that rows of each table ever had, by its lower-case name.
     pub(crate) highest: BTreeMap<String, i64>,
+    /// Tables, in lower case, from which a program took rows while triggers were off.
+    pub(crate) unseen_gone: BTreeSet<String>,
     /// Row changes in accepted versions.
     pub(crate) changes_sent: u64,
     /// Write ids of accepted versions.
     pub(crate) accepted: BTreeSet<u128>,
     /// The last sequence number accepted from each replica.
     pub(crate) sequences: BTreeMap<ReplicaId, u64>,
+    /// Conflicts that a revert told one copy of: they do not travel.
+    pub(crate) told: BTreeSet<u64>,
     files: u64,
     /// Commands that were given a replica.
     lent: u64,
@@ -231,9 +235,11 @@ impl World {
             edits: 0,
             latest_ms: 0,
             highest: BTreeMap::new(),
+            unseen_gone: BTreeSet::new(),
             changes_sent: 0,
             accepted: BTreeSet::new(),
             sequences: BTreeMap::new(),
+            told: BTreeSet::new(),
             files: 0,
             lent: 0,
             folder,
@@ -275,6 +281,9 @@ impl World {
         self.learn_links(first.place.db.as_ref().expect("it is open"))?;
         let image = first.place.read(self.keeps_links)?;
         self.model.note(&Image::new(), &image, &mut self.tally);
+        if image.values().any(|held| held.columns.len() >= rarities::COLUMNS_MANY) {
+            self.tally.reach(Situation::ManyColumns);
+        }
         let around = first.place.machine.clone();
         let options = InitOptions { actor: Some("a0".into()), ..InitOptions::default() };
         SqliteReplica::init(&path, &options, around.clone(), &mut quiet).map_err(|e| unexpected("init", &e))?;
@@ -444,9 +453,19 @@ impl World {
             Some(who) => self.copies[who].place.read(self.keeps_links)?,
             None => self.primary_image()?,
         };
+        let is_blind = |place: &Place| place.manner.is_some_and(|manner| manner.is_blind);
+        if is_noted && who.is_some_and(|who| is_blind(&self.copies[who].place)) {
+            let is_gone = |(name, was): &(&String, &image::Held)| {
+                was.rows.keys().any(|key| after.get(*name).is_none_or(|now| !now.rows.contains_key(key)))
+            };
+            self.unseen_gone.extend(before.iter().filter(is_gone).map(|(name, _)| name.to_lowercase()));
+        }
         if is_noted {
             let noted = self.model.note(&before, &after, &mut self.tally);
             self.edits += noted.rows as u64;
+            if noted.rows >= rarities::QUEUE {
+                self.tally.reach(Situation::LargeQueue);
+            }
             if let Some(who) = who
                 && self.copies[who].kept.is_some()
             {

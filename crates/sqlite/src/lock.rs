@@ -1,4 +1,4 @@
-//! One sync at a time for each replica (SYN-6), by an advisory lock on a file of its own beside the database.
+//! One sync at a time for each replica (SYN-6), and one watch, by advisory locks on files of their own beside the database.
 //!
 //! Invariant: the lock is the kernel's `flock`, so it goes with its process however that ends; the file's text only
 //! tells others who holds it. The database itself is never opened for this (CAP-10).
@@ -20,24 +20,94 @@ const ATTEMPTS_MAX: usize = 100;
 /// The longest text that is read from another holder's file.
 const HOLDER_BYTES_MAX: u64 = 4096;
 
+/// What only one may do with a replica at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Sync,
+    Watch,
+}
+
 /// The right to sync one replica, until it is dropped.
 #[derive(Debug)]
 pub struct SyncLock {
-    path: PathBuf,
-    file: File,
+    _lock: Lock,
 }
 
 impl SyncLock {
     /// Takes the lock of the database at `database` for `holder` (an actor's name) at `now_ms`, or says who has it.
     pub fn take(database: &Path, holder: &str, now_ms: u64) -> Result<SyncLock> {
+        Ok(SyncLock { _lock: Lock::take(Purpose::Sync, database, holder, now_ms)? })
+    }
+}
+
+/// The right to keep one replica in sync, until it is dropped.
+#[derive(Debug)]
+pub struct WatchLock {
+    lock: Lock,
+}
+
+impl WatchLock {
+    /// Takes the lock of the database at `database` for `holder` (an actor's name) at `now_ms`, or says who has it.
+    pub fn take(database: &Path, holder: &str, now_ms: u64) -> Result<WatchLock> {
+        Ok(WatchLock { lock: Lock::take(Purpose::Watch, database, holder, now_ms)? })
+    }
+    /// The database without links, as it was when the lock was taken.
+    pub fn database(&self) -> &Path {
+        &self.lock.database
+    }
+    /// True where any process holds the lock of that database, named without links.
+    pub fn is_held(database: &Path) -> bool {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let Ok(file) = rustix::fs::open(Purpose::Watch.path(database), flags, Mode::empty()) else { return false };
+        matches!(rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared), Err(Errno::WOULDBLOCK))
+    }
+}
+
+#[derive(Debug)]
+struct Lock {
+    database: PathBuf,
+    path: PathBuf,
+    file: File,
+}
+
+impl Purpose {
+    /// The lock file beside a database.
+    fn path(self, database: &Path) -> PathBuf {
+        let mut name = database.as_os_str().to_os_string();
+        name.push(match self {
+            Purpose::Sync => "-mainstem-lock",
+            Purpose::Watch => "-mainstem-watch",
+        });
+        PathBuf::from(name)
+    }
+    /// Somebody else has the lock.
+    fn held(self, database: &Path, file: File) -> Error {
+        let name = display_name(database);
+        let what = match self {
+            Purpose::Sync => "synced",
+            Purpose::Watch => "watched",
+        };
+        let message = match holder(file).lines().collect::<Vec<_>>()[..] {
+            [holder, process, since] => format!("{name} is being {what} by {holder} (process {process}) since {since}"),
+            _ => format!("{name} is being {what} by another process"),
+        };
+        match self {
+            Purpose::Sync => Error::new(ErrorKind::Unavailable, "sync_locked", message).hint("wait until it is done, then try again"),
+            Purpose::Watch => Error::new(ErrorKind::Unavailable, "watched", message).hint("mainstem watch --status"),
+        }
+    }
+}
+
+impl Lock {
+    fn take(purpose: Purpose, database: &Path, holder: &str, now_ms: u64) -> Result<Lock> {
         let real =
             std::fs::canonicalize(database).map_err(|e| Error::not_found(format!("there is no file {}", database.display())).because(e))?;
-        let path = lock_path(&real);
+        let path = purpose.path(&real);
         for _ in 0..ATTEMPTS_MAX {
             let (file, is_ours) = open(&real, &path)?;
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
-                Err(Errno::WOULDBLOCK) => return Err(held(&real, file)),
+                Err(Errno::WOULDBLOCK) => return Err(purpose.held(&real, file)),
                 Err(e) => return Err(failed(&real, e)),
             }
             if !is_at(&file, &path) {
@@ -48,7 +118,7 @@ impl SyncLock {
                 std::fs::remove_file(&path).map_err(|e| failed(&real, e))?;
                 continue;
             }
-            let mut lock = SyncLock { path, file };
+            let mut lock = Lock { database: real.clone(), path, file };
             lock.write(holder, now_ms).map_err(|e| failed(&real, e))?;
             return Ok(lock);
         }
@@ -62,7 +132,7 @@ impl SyncLock {
     }
 }
 
-impl Drop for SyncLock {
+impl Drop for Lock {
     fn drop(&mut self) {
         if is_at(&self.file, &self.path) {
             // Where it cannot be removed it is only a file without a lock, and the next holder takes it over.
@@ -71,11 +141,9 @@ impl Drop for SyncLock {
     }
 }
 
-/// The lock file beside a database.
+/// The sync lock's file beside a database.
 pub fn lock_path(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_os_string();
-    name.push("-mainstem-lock");
-    PathBuf::from(name)
+    Purpose::Sync.path(database)
 }
 
 /// Opens the lock file, and says whether it can be written.
@@ -98,26 +166,17 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-fn held(database: &Path, file: File) -> Error {
-    let name = display_name(database);
+/// What the holder wrote. What cannot be read is only left out of a sentence.
+fn holder(file: File) -> String {
     let mut text = Vec::new();
-    // What cannot be read is only left out of the sentence.
     let _ = file.take(HOLDER_BYTES_MAX).read_to_end(&mut text);
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.lines().collect();
-    let message = match lines[..] {
-        [holder, process, since] => {
-            format!("{name} is being synced by {holder} (process {process}) since {since}")
-        }
-        _ => format!("{name} is being synced by another process"),
-    };
-    Error::new(ErrorKind::Unavailable, "sync_locked", message).hint("wait until it is done, then try again")
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 fn failed(database: &Path, error: impl Into<std::io::Error>) -> Error {
     let error = error.into();
     let name = display_name(database);
-    Error::new(ErrorKind::Unavailable, "read_only", format!("{name} cannot be locked for a sync: {error}"))
+    Error::new(ErrorKind::Unavailable, "read_only", format!("{name} cannot be locked: {error}"))
         .hint("make the file's folder writable for you")
         .because(error)
 }

@@ -134,7 +134,12 @@ impl Datasets for FolderDatasets {
         Ok(names)
     }
     fn open(&self, name: &str) -> Result<Box<dyn Primary + Send>> {
-        Ok(Box::new(open_local(&self.folder.join(name), self.around.clone())?))
+        match open_local(&self.folder.join(name), self.around.clone()) {
+            Ok(primary) => Ok(Box::new(primary)),
+            // Where datasets lie is the server's own matter.
+            Err(e) if e.code == "no_primary" => Err(Error::new(ErrorKind::NotFound, "no_primary", format!("there is no dataset {name}"))),
+            Err(e) => Err(e),
+        }
     }
     fn found(&self, name: &str, founding: &Founding<'_>, fill: Fill<'_>) -> Result<()> {
         let folder = self.folder.join(name);

@@ -7,7 +7,8 @@ use mainstem::core::change::Front;
 use mainstem::core::chronicle::Chronicle;
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Version};
-use mainstem::core::value::Key;
+use mainstem::core::schema::Schema;
+use mainstem::core::value::{Key, Row};
 use mainstem::error::Result;
 use mainstem::history::{Blame, RowHistory, RowPlace};
 use mainstem::ledger::{Head, Touch};
@@ -95,6 +96,12 @@ impl<F: FnMut(Moment) -> Result<Turn>> Primary for Between<'_, F> {
     }
     fn rows(&mut self, table: &str, version: u64, visit: RowVisitor<'_>) -> Result<()> {
         self.call("rows", |p| p.rows(table, version, visit))
+    }
+    fn rows_of(&mut self, table: &str, keys: &[Key], version: u64) -> Result<Vec<Option<Row>>> {
+        self.call("rows_of", |p| p.rows_of(table, keys, version))
+    }
+    fn schema(&mut self) -> Result<Schema> {
+        self.call("schema", |p| p.schema())
     }
     fn row_history(&mut self, from: &RowPlace, limit: usize) -> Result<RowHistory> {
         self.call("row_history", |p| p.row_history(from, limit))

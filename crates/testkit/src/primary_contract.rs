@@ -183,7 +183,7 @@ fn known(primary: &mut dyn Primary) -> Acquaintance {
     let taken = snapshot(primary);
     let start = taken.start.expect("a snapshot begins");
     let of = &start.description;
-    Acquaintance { lineage: of.lineage, epoch: of.epoch, version: of.head.version, hash: start.hash }
+    Acquaintance { lineage: of.lineage, epoch: of.epoch, version: of.head.version, hash: start.hash, scope: of.scope }
 }
 
 fn digest_of(rows: &BTreeMap<Key, Row>) -> TableDigest {

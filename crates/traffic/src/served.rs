@@ -6,7 +6,8 @@ use mainstem::token::Secret;
 use mainstem::wiring::{Around, RealSurroundings};
 use mainstem_http::address::Address;
 use mainstem_http::client::{HttpAccounts, HttpPlace, HttpPrimary, Patience};
-use mainstem_http::server::{Hall, Shared, router};
+use mainstem_http::server::accept::serve;
+use mainstem_http::server::{Door, Hall, Limits, Porter, Record, Shared, Stop};
 use mainstem_sqlite::primary::FolderDatasets;
 use mainstem_sqlite::registry::SqliteRegistry;
 use std::net::SocketAddr;
@@ -28,18 +29,31 @@ pub struct Served {
 impl Served {
     /// Serves the datasets in a folder.
     pub fn begin(folder: &Path, around: Around) -> Served {
+        let porter = Porter::new(Limits::default(), Door::default(), Record::nowhere(around.clone()), around.clone());
+        Served::through(porter, folder, around)
+    }
+    /// Serves the datasets in a folder to those whom a porter lets in.
+    pub fn through(porter: Porter, folder: &Path, around: Around) -> Served {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("threads can be made");
         let datasets = FolderDatasets::new(folder.to_path_buf(), around).expect("the folder can be made");
         let registry = SqliteRegistry::open(folder).expect("accounts can be kept");
         let registrar = Registrar::open(Box::new(registry), Arc::new(RealSurroundings)).expect("a whole chain");
         let setup = registrar.create_setup_token().expect("a token");
         let (_, token) = registrar.set_up(&setup, ADMINISTRATOR, "test").expect("an administrator");
-        let shared = Arc::new(Shared { hall: Hall::new(Arc::new(datasets), 8), registrar });
+        let hall = Hall::new(Arc::new(datasets), &porter.limits);
+        let shared = Arc::new(Shared { hall, registrar, porter, stop: Stop::default() });
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a free port");
         let address = listener.local_addr().expect("it is bound");
-        let routes = router(shared.clone());
-        runtime.spawn(async move { axum::serve(listener, routes).await });
+        runtime.spawn(serve(listener, shared.clone(), None));
         Served { address, shared, token: token.reveal().to_string(), _runtime: runtime }
+    }
+    /// What its handlers share.
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+    /// Where it listens.
+    pub fn socket(&self) -> SocketAddr {
+        self.address
     }
     /// Where a dataset is.
     pub fn address(&self, dataset: &str) -> Address {

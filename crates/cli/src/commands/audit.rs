@@ -107,14 +107,14 @@ fn reach(session: &Session, address: Option<&str>) -> Result<(Box<dyn Primary>, 
         Some(address) => Ok((session.primary_at(address)?, None)),
         None => {
             let opened = session.replica()?;
-            Ok((session.primary_of(&opened.standing)?, opened.standing.known))
+            Ok((session.whole_primary_of(&opened.standing)?, opened.standing.known))
         }
     }
 }
 
 fn export(session: &mut Session, file: Option<&Path>) -> Result<Exit> {
     let opened = session.replica()?;
-    let mut primary = session.primary_of(&opened.standing)?;
+    let mut primary = session.whole_primary_of(&opened.standing)?;
     let events = audit_export::events(&mut session.out, &mut *primary, file)?;
     if let Some(file) = file {
         let shown = name(&file.display().to_string());
@@ -128,7 +128,7 @@ fn export(session: &mut Session, file: Option<&Path>) -> Result<Exit> {
 
 fn export_version(session: &mut Session, number: u64, folder: &Path) -> Result<Exit> {
     let opened = session.replica()?;
-    let mut primary = session.primary_of(&opened.standing)?;
+    let mut primary = session.whole_primary_of(&opened.standing)?;
     let Some(version) = primary.version(number)? else {
         return Err(Error::not_found(format!("{} has no version {number}", opened.standing.dataset)).hint("mainstem log"));
     };

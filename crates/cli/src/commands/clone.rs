@@ -1,12 +1,16 @@
 //! `mainstem clone`.
 use crate::commands::init::not_tracked;
+use crate::commands::scope::check_names;
 use crate::exit_codes::Exit;
 use crate::json;
 use crate::plain_text::{count, name};
-use crate::wiring::{Address, Session, warn_of_place};
+use crate::wiring::{Address, Session, asking, warn_of_place};
 use mainstem::{Error, Result};
 use mainstem_core::ErrorKind;
+use mainstem_core::schema::Schema;
+use mainstem_core::scope::{Part, Scope};
 use mainstem_sqlite::SqliteReplica;
+use mainstem_sqlite::replica::CloneOptions;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -15,6 +19,7 @@ use std::path::PathBuf;
 /// Examples:
 ///   mainstem clone ../shared-primary mine.db
 ///   mainstem clone /mnt/team/recipes mine.db --as ben
+///   mainstem clone ../shared-primary mine.db --only recipe --only "note: owner = 'ben'"
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Clone {
@@ -24,6 +29,9 @@ pub struct Clone {
     /// The file to make; it must not exist
     #[arg(value_name = "DB")]
     file: PathBuf,
+    /// Hold only this table, or with a filter only these rows of it; may be given again
+    #[arg(long, value_name = "TABLE[: FILTER]")]
+    only: Vec<Part>,
 }
 
 impl Clone {
@@ -35,11 +43,14 @@ impl Clone {
             return Err(Error::new(ErrorKind::Conflict, "exists", message).hint("name a file that does not exist"));
         }
         let actor = session.named_actor()?;
-        let mut primary = session.primary_at(&remembered)?;
+        let scope = if self.only.is_empty() { Scope::everything() } else { Scope::of(self.only.clone()) };
+        let mut primary = asking(session.primary_at(&remembered)?, scope.clone());
+        check_names(&scope, primary.as_mut(), &Schema::default())?;
         let mut bar = session.bar();
         let (around, opening) = (session.around.clone(), session.around.clone());
         let mut report = |what: &str, done: u64, of: u64| bar.report(what, done, of);
-        let made = SqliteReplica::clone_from(primary.as_mut(), &remembered, &self.file, actor.as_deref(), around, &mut report)?;
+        let wanted = CloneOptions { address: &remembered, actor: actor.as_deref(), scope: &scope };
+        let made = SqliteReplica::clone_part(primary.as_mut(), &wanted, &self.file, around, &mut report)?;
         drop(bar);
         warn_of_place(&self.file);
         let refused = SqliteReplica::open(&self.file, opening)?.refused()?;

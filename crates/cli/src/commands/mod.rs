@@ -28,6 +28,7 @@ pub mod rebuild;
 pub mod resolve;
 pub mod restore;
 pub mod revert;
+pub mod scope;
 pub mod serve;
 pub mod show;
 pub mod stash;
@@ -35,6 +36,7 @@ pub mod status;
 pub mod sync;
 pub mod tombstones;
 pub mod verify;
+pub mod watch;
 
 use crate::arguments::Command;
 use crate::exit_codes::Exit;
@@ -67,6 +69,7 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         Command::Push(c) => c.run(session),
         Command::Pull(c) => c.run(session),
         Command::Sync(c) => c.run(session),
+        Command::Watch(c) => c.run(session),
         Command::Conflicts(c) => c.run(session),
         Command::Resolve(c) => c.run(session),
         Command::Pending(c) => c.run(session),
@@ -79,6 +82,7 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         Command::Bundle(c) => c.run(session),
         Command::Changeset(c) => c.run(session),
         Command::Config(c) => c.run(session),
+        Command::Scope(c) => c.run(session),
         Command::Doctor(c) => c.run(session),
         Command::Demo(c) => c.run(session),
         Command::Completions(c) => c.run(session),

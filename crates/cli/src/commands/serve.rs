@@ -1,18 +1,15 @@
 //! `mainstem serve`.
 use crate::exit_codes::Exit;
-use crate::output::note;
 use crate::wiring::Session;
 use mainstem::Result;
 use mainstem::accounts::Registrar;
-use mainstem_http::server::{self, Hall, Shared};
+use mainstem::token::Secret;
+use mainstem_http::server::{self, Door, Hall, Limits, Porter, Record, Shared, Stop, Style};
 use mainstem_sqlite::primary::FolderDatasets;
 use mainstem_sqlite::registry::SqliteRegistry;
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// Calls that run at once.
-const RUNNING_MAX: usize = 8;
 
 /// Serves the datasets in a folder to replicas elsewhere
 ///
@@ -43,22 +40,30 @@ impl Serve {
         let registrar = Registrar::open(Box::new(registry), session.around.clone())?;
         let is_wanted = self.setup_token || !registrar.accounts().is_set_up();
         let setup = if is_wanted { Some(registrar.create_setup_token()?) } else { None };
-        let shared = Arc::new(Shared { hall: Hall::new(Arc::new(datasets), RUNNING_MAX), registrar });
+        let record = Record::to(Box::new(std::io::stderr()), Style::Json, session.around.clone());
+        let shared = Arc::new(Shared {
+            hall: Hall::new(Arc::new(datasets), &Limits::default()),
+            registrar,
+            porter: Porter::new(Limits::default(), Door::default(), record, session.around.clone()),
+            stop: Stop::default(),
+        });
         let folder = self.data.display().to_string();
-        server::run(&self.listen, shared, &mut |address| {
+        server::run(&self.listen, shared, None, &mut |address| {
+            let setup = setup.as_ref().map(Secret::reveal);
             if session.out.is_json() {
-                session.out.json(&json!({"listening": address.to_string(), "data": folder}))?;
+                let mut said = json!({"listening": address.to_string(), "data": folder});
+                if let Some(token) = setup {
+                    said["setup_token"] = token.into();
+                }
+                session.out.json(&said)?;
             } else {
                 session.out.line(format_args!("serving {folder} at http://{address}"))?;
+                if let Some(token) = setup {
+                    session.out.line(format_args!("to make an administrator: mainstem login http://{address}"))?;
+                    session.out.line(format_args!("with this token, which works once: {token}"))?;
+                }
             }
-            session.out.flush()?;
-            if let Some(secret) = &setup {
-                note(format!(
-                    "to make an administrator: mainstem login http://{address}, with this token, which works once: {}",
-                    secret.reveal()
-                ));
-            }
-            Ok(())
+            session.out.flush()
         })?;
         Ok(Exit::Done)
     }

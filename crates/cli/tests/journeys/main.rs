@@ -31,3 +31,4 @@ mod tombstones;
 mod unseen;
 mod values;
 mod volume;
+mod watch;

@@ -244,6 +244,7 @@ pub fn front() -> BoxedStrategy<Front> {
             count,
             conflicts,
             again,
+            is_partial: false,
         })
         .boxed()
 }

@@ -94,17 +94,24 @@ impl<'a> History<'a> {
         for (at, touch) in self.touches.iter().enumerate().rev() {
             let Edit::Delete(row) = &touch.change.edit else { continue };
             let image = self.in_ours_shape(&touch.shape, row);
+            if self.is_of_later_row(at) {
+                continue;
+            }
             if !self.is_own(touch) {
                 return Departed::Theirs(image, written(Some(touch)));
             }
-            if touch.change.at > self.ours.change.at {
-                return Departed::Since;
-            }
             if self.held_what_ours_found(&image, &self.touches[..at]) {
-                return Departed::Early(image);
+                return if touch.change.at > self.ours.change.at { Departed::Since } else { Departed::Early(image) };
             }
         }
         Departed::Unknown
+    }
+
+    /// True where the row that a touch is about was made by others after one of its key was deleted.
+    fn is_of_later_row(&self, at: usize) -> bool {
+        let made = self.touches[..at].iter().rposition(|touch| matches!(touch.change.edit, Edit::Insert(_)));
+        let gone = |touch: &Touch| matches!(touch.change.edit, Edit::Delete(_));
+        made.is_some_and(|made| !self.is_own(&self.touches[made]) && self.touches[..made].iter().any(gone))
     }
 
     /// True where each cell that ours changed was at some time what ours found, in the row whose last image and touches these are.
@@ -134,10 +141,12 @@ impl<'a> History<'a> {
         made.is_some_and(|at| !self.is_own(&self.touches[at]) && self.touches[..at].iter().any(gone))
     }
 
-    /// The row that ours edited, as it was when it was last deleted.
-    pub(super) fn earlier_row(&self) -> Option<Row> {
-        self.touches.iter().rev().find_map(|touch| match &touch.change.edit {
-            Edit::Delete(row) => Some(self.in_ours_shape(&touch.shape, row)),
+    /// The row that ours edited as it was deleted, in ours' shape, and who did: what was made under its key later, and deleted
+    /// again, is another row.
+    pub(super) fn ended(&self) -> Option<(Row, Written<'a>)> {
+        let own = self.touches.iter().rposition(|touch| self.is_own(touch) && matches!(touch.change.edit, Edit::Insert(_)));
+        self.touches[own.map_or(0, |at| at + 1)..].iter().find_map(|touch| match &touch.change.edit {
+            Edit::Delete(row) => Some((self.in_ours_shape(&touch.shape, row), written(Some(touch)))),
             _ => None,
         })
     }

@@ -2,13 +2,14 @@
 //!
 //! Invariant: a token's text is in the one answer that creates it, and nowhere else.
 use super::Shared;
+use super::asked::{Asked, Named};
 use super::guard::permit;
-use super::replica_calls::Refused;
-use super::routes::{Needs, Right, Route};
+use super::people::Answer;
+use super::routes::{Media, Needs, Right, Route};
 use crate::wire::access::{self as wire, Created};
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Extension, Path, RawQuery, State};
+use axum::extract::{Extension, State};
 use axum::routing::{MethodRouter, delete, get, patch, post};
 use hyper::{HeaderMap, Method, header};
 use mainstem::accounts::{Identity, Registrar, Wish};
@@ -18,10 +19,10 @@ use mainstem::core::authority::{Limit, Object, Role};
 use mainstem::core::stamp::{ReplicaId, Time};
 use mainstem::error::{Error, Result};
 use mainstem::token::Secret;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
-type Answer<T> = std::result::Result<Json<T>, Refused>;
 type All = State<Arc<Shared>>;
 type Who = Extension<Identity>;
 
@@ -30,43 +31,61 @@ const EVENTS_MAX: usize = 1_000;
 
 /// Every route of accounts.
 pub fn routes() -> Vec<Route> {
-    let own = Needs::Dataset(Right::Own);
-    let roles = "/api/v1/datasets/{dataset}/roles";
+    let mut all = of_people();
+    all.extend(of_tokens());
+    all.extend(of_datasets());
+    all
+}
+
+fn of_people() -> Vec<Route> {
+    let actors = "/api/v1/actors";
     vec![
-        route(Method::POST, "/api/v1/setup", Needs::Setup, "Makes the first administrator; the setup token is then used up.", post(set_up)),
-        route(Method::GET, "/api/v1/me", Needs::Identity, "Says whom the token stands for, and what it may do.", get(me)),
-        route(Method::GET, "/api/v1/actors", Needs::Server, "Lists the actors.", get(actors)),
-        route(Method::POST, "/api/v1/actors", Needs::Server, "Adds an actor.", post(add_actor)),
-        route(Method::PATCH, "/api/v1/actors/{actor}", Needs::Server, "Renames, disables or promotes an actor.", patch(change_actor)),
-        route(Method::GET, "/api/v1/tokens", Needs::Identity, "Lists tokens: one's own, or an administrator's view of all.", get(tokens)),
-        route(Method::POST, "/api/v1/tokens", Needs::Account, "Creates a token; its text is shown this once.", post(create_token)),
-        route(
-            Method::DELETE,
-            "/api/v1/tokens/{token}",
-            Needs::Identity,
-            "Revokes a token; `current` is the one that asks.",
-            delete(revoke_token),
-        ),
-        route(Method::GET, "/api/v1/replicas", Needs::Identity, "Lists registered replicas: one's own, or all.", get(replicas)),
-        route(Method::DELETE, "/api/v1/replicas/{replica}", Needs::Account, "Shuts a replica out.", delete(revoke_replica)),
-        route(Method::GET, roles, own, "Lists who has which role on a dataset and its tables.", get(list_roles)),
-        route(Method::POST, roles, own, "Gives a role on a dataset or table, or takes it away.", post(set_role)),
-        route(
-            Method::GET,
-            "/api/v1/access-events",
-            Needs::Server,
-            "Tells what happened to accounts, oldest first, chained by hashes.",
-            get(events),
-        ),
+        gives::<Created>("/api/v1/setup", Needs::Setup, "Makes the first administrator; the setup token is then used up.", post(set_up))
+            .takes::<wire::SetUp>(Method::POST),
+        gives::<wire::Me>("/api/v1/me", Needs::Identity, "Says whom the token stands for, and what it may do.", get(me)),
+        gives::<Vec<wire::Actor>>(actors, Needs::Server, "Lists the actors.", get(list_actors)),
+        gives::<wire::Actor>(actors, Needs::Server, "Adds an actor.", post(add_actor)).takes::<wire::NewActor>(Method::POST),
+        gives::<wire::Actor>("/api/v1/actors/{actor}", Needs::Server, "Renames, disables or promotes an actor.", patch(change_actor))
+            .takes::<wire::ActorChange>(Method::PATCH),
+        gives::<Vec<wire::Event>>("/api/v1/access-events", Needs::Server, "What happened to accounts, oldest first.", get(events))
+            .asked::<wire::EventsAsked>(),
     ]
 }
 
-fn route(method: Method, path: &str, needs: Needs, summary: &str, handler: MethodRouter<Arc<Shared>>) -> Route {
-    Route { method, path: path.to_string(), needs, summary: summary.to_string(), handler }
+fn of_tokens() -> Vec<Route> {
+    let tokens = "/api/v1/tokens";
+    vec![
+        gives::<Vec<wire::Token>>(tokens, Needs::Identity, "Lists one's own tokens; an administrator sees all.", get(list_tokens)),
+        gives::<Created>(tokens, Needs::Account, "Creates a token; its text is shown this once.", post(create_token))
+            .takes::<wire::NewToken>(Method::POST),
+        gives::<()>("/api/v1/tokens/{token}", Needs::Identity, "Revokes a token; `current` is the one that asks.", delete(revoke_token))
+            .by(Method::DELETE),
+    ]
+}
+
+fn of_datasets() -> Vec<Route> {
+    let own = Needs::Dataset(Right::Own);
+    let roles = "/api/v1/datasets/{dataset}/roles";
+    vec![
+        gives::<Vec<wire::Replica>>(
+            "/api/v1/replicas",
+            Needs::Identity,
+            "Lists one's own replicas; an administrator sees all.",
+            get(replicas),
+        ),
+        gives::<()>("/api/v1/replicas/{replica}", Needs::Account, "Shuts a replica out.", delete(revoke_replica)).by(Method::DELETE),
+        gives::<Vec<wire::RoleOf>>(roles, own, "Lists who has which role on a dataset and its tables.", get(list_roles)),
+        gives::<Vec<wire::RoleOf>>(roles, own, "Gives a role on a dataset or table, or takes it away.", post(set_role))
+            .takes::<wire::RoleWish>(Method::POST),
+    ]
+}
+
+fn gives<T: JsonSchema>(path: &str, needs: Needs, summary: &str, handler: MethodRouter<Arc<Shared>>) -> Route {
+    Route::of_server(path, needs, Media::Json(SchemaGenerator::subschema_for::<T>), summary, handler)
 }
 
 /// A request's body, parsed once and into what it is to be: unknown, doubled and foreign fields are refused.
-fn asked<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T> {
+fn body_of<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T> {
     let media = headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok()).and_then(|media| media.split(';').next());
     if media.is_none_or(|media| !media.trim().eq_ignore_ascii_case("application/json")) {
         return Err(Error::new(ErrorKind::Invalid, "unsupported_media_type", "the body is application/json"));
@@ -86,7 +105,7 @@ fn actor_named<'a>(accounts: &'a Accounts, name: &str) -> Result<&'a Actor> {
 }
 
 async fn set_up(State(shared): All, Extension(setup): Extension<Secret>, headers: HeaderMap, body: Bytes) -> Answer<Created> {
-    let wish: wire::SetUp = asked(&headers, &body)?;
+    let wish: wire::SetUp = body_of(&headers, &body)?;
     let (_, secret) = changing(&shared, move |registrar| registrar.set_up(&setup, &wish.name, &wish.label)).await?;
     let id = shared.registrar.identity(&secret).map_or(0, |identity| identity.token);
     Ok(Json(Created { id, token: secret.reveal().to_string() }))
@@ -96,12 +115,12 @@ async fn me(State(shared): All, Extension(identity): Who) -> Answer<wire::Me> {
     Ok(Json(wire::Me::of(&shared.registrar.accounts(), &identity)))
 }
 
-async fn actors(State(shared): All) -> Answer<Vec<wire::Actor>> {
+async fn list_actors(State(shared): All) -> Answer<Vec<wire::Actor>> {
     Ok(Json(shared.registrar.accounts().actors().map(wire::Actor::of).collect()))
 }
 
 async fn add_actor(State(shared): All, Extension(identity): Who, headers: HeaderMap, body: Bytes) -> Answer<wire::Actor> {
-    let wish: wire::NewActor = asked(&headers, &body)?;
+    let wish: wire::NewActor = body_of(&headers, &body)?;
     let actor = changing(&shared, move |registrar| {
         let id = registrar.add_actor(identity.actor, &wish.name)?;
         registrar.accounts().actor(id).map(wire::Actor::of).ok_or_else(|| Error::internal("an actor went"))
@@ -112,11 +131,11 @@ async fn add_actor(State(shared): All, Extension(identity): Who, headers: Header
 async fn change_actor(
     State(shared): All,
     Extension(identity): Who,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer<wire::Actor> {
-    let wish: wire::ActorChange = asked(&headers, &body)?;
+    let wish: wire::ActorChange = body_of(&headers, &body)?;
     let actor = changing(&shared, move |registrar| {
         let mut id = 0;
         registrar.change(identity.actor, |accounts| {
@@ -137,7 +156,7 @@ fn administers(accounts: &Accounts, identity: &Identity) -> Result<()> {
     permit(&Identity { authority, ..identity.clone() }, Right::Own, Object::Server)
 }
 
-async fn tokens(State(shared): All, Extension(identity): Who) -> Answer<Vec<wire::Token>> {
+async fn list_tokens(State(shared): All, Extension(identity): Who) -> Answer<Vec<wire::Token>> {
     let accounts = shared.registrar.accounts();
     let sees_all = permit(&identity, Right::Own, Object::Server).is_ok();
     let visible = accounts.tokens().filter(|token| sees_all || token.actor == identity.actor);
@@ -145,7 +164,7 @@ async fn tokens(State(shared): All, Extension(identity): Who) -> Answer<Vec<wire
 }
 
 async fn create_token(State(shared): All, Extension(identity): Who, headers: HeaderMap, body: Bytes) -> Answer<Created> {
-    let wish: wire::NewToken = asked(&headers, &body)?;
+    let wish: wire::NewToken = body_of(&headers, &body)?;
     let created = changing(&shared, move |registrar| {
         let accounts = registrar.accounts();
         let actor = match &wish.actor {
@@ -164,7 +183,7 @@ async fn create_token(State(shared): All, Extension(identity): Who, headers: Hea
     Ok(Json(Created { id, token: secret.reveal().to_string() }))
 }
 
-async fn revoke_token(State(shared): All, Extension(identity): Who, Path(named): Path<String>) -> Answer<()> {
+async fn revoke_token(State(shared): All, Extension(identity): Who, Named(named): Named<String>) -> Answer<()> {
     let is_current = named == "current";
     let id = if is_current { Some(identity.token) } else { named.parse().ok() };
     changing(&shared, move |registrar| {
@@ -189,7 +208,7 @@ async fn replicas(State(shared): All, Extension(identity): Who) -> Answer<Vec<wi
     Ok(Json(visible.map(|device| wire::Replica::of(&accounts, device)).collect()))
 }
 
-async fn revoke_replica(State(shared): All, Extension(identity): Who, Path(named): Path<String>) -> Answer<()> {
+async fn revoke_replica(State(shared): All, Extension(identity): Who, Named(named): Named<String>) -> Answer<()> {
     changing(&shared, move |registrar| {
         registrar.change(identity.actor, |accounts| {
             let is_own = |actor| actor == identity.actor || permit(&identity, Right::Own, Object::Server).is_ok();
@@ -202,7 +221,7 @@ async fn revoke_replica(State(shared): All, Extension(identity): Who, Path(named
     Ok(Json(()))
 }
 
-async fn list_roles(State(shared): All, Path(dataset): Path<String>) -> Answer<Vec<wire::RoleOf>> {
+async fn list_roles(State(shared): All, Named(dataset): Named<String>) -> Answer<Vec<wire::RoleOf>> {
     must_be_there(&shared, &dataset).await?;
     Ok(Json(wire::roles_on(&shared.registrar.accounts(), &dataset)))
 }
@@ -210,11 +229,11 @@ async fn list_roles(State(shared): All, Path(dataset): Path<String>) -> Answer<V
 async fn set_role(
     State(shared): All,
     Extension(identity): Who,
-    Path(dataset): Path<String>,
+    Named(dataset): Named<String>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer<Vec<wire::RoleOf>> {
-    let wish: wire::RoleWish = asked(&headers, &body)?;
+    let wish: wire::RoleWish = body_of(&headers, &body)?;
     must_be_there(&shared, &dataset).await?;
     let role = match &wish.role {
         Some(name) => Some(Role::parse(name).ok_or_else(|| Error::invalid(format!("{name} is no role")))?),
@@ -235,21 +254,13 @@ async fn set_role(
 
 /// Roles are on datasets that are there: a name that waits for its dataset would surprise whoever publishes it.
 async fn must_be_there(shared: &Arc<Shared>, dataset: &str) -> Result<()> {
-    let opened = shared.hall.with(dataset, false, |_| Ok(())).await;
-    opened.map_err(|e| if e.code == "no_primary" { super::guard::absent(dataset) } else { e })
+    shared.hall.with(dataset, false, |_| Ok(())).await
 }
 
-async fn events(State(shared): All, RawQuery(query): RawQuery) -> Answer<Vec<wire::Event>> {
-    let after = match query.as_deref().unwrap_or("") {
-        "" => 0,
-        query => query
-            .strip_prefix("after=")
-            .and_then(|number| number.parse().ok())
-            .ok_or_else(|| Error::invalid("the question takes after=NUMBER alone"))?,
-    };
+async fn events(State(shared): All, Asked(asked): Asked<wire::EventsAsked>) -> Answer<Vec<wire::Event>> {
     let found = changing(&shared, move |registrar| {
         let accounts = registrar.accounts();
-        let events = registrar.events(after)?.into_iter().take(EVENTS_MAX).zip(after + 1..);
+        let events = registrar.events(asked.after)?.into_iter().take(EVENTS_MAX).zip(asked.after.saturating_add(1)..);
         Ok(events.map(|((event, hash), position)| wire::Event::of(&accounts, position, &event, &hash)).collect())
     });
     Ok(Json(found.await?))

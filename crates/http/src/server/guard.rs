@@ -3,8 +3,10 @@
 //! Invariant: one place decides, before a byte of the body is looked at, and whoever may not read a dataset hears the same as
 //! where there is none. What a push touches is known later and decided by the same function (see [`super::author`]).
 use super::Shared;
-use super::replica_calls::Refused;
+use super::gate::Actor;
+use super::refused::Refused;
 use super::routes::{Needs, Right};
+use crate::address::is_dataset_name;
 use axum::RequestExt;
 use axum::body::Body;
 use axum::extract::{RawPathParams, Request};
@@ -37,7 +39,12 @@ pub(super) async fn pass(shared: Arc<Shared>, needs: Needs, mut request: Request
             match shown {
                 Shown::Nothing => {}
                 Shown::Setup(secret) => drop(request.extensions_mut().insert(secret)),
-                Shown::Identity(identity) => drop(request.extensions_mut().insert(identity)),
+                Shown::Identity(identity) => {
+                    if let Some(actor) = request.extensions().get::<Actor>() {
+                        actor.is(&identity.name);
+                    }
+                    drop(request.extensions_mut().insert(identity));
+                }
             }
             next.run(request).await
         }
@@ -64,6 +71,9 @@ fn allow(shared: &Shared, needs: Needs, dataset: Option<&str>, headers: &HeaderM
     };
     let secret = token(headers)?.ok_or_else(nobody)?;
     let identity = shared.registrar.identity(&secret).ok_or_else(unauthenticated)?;
+    if let Some(unfit) = dataset.filter(|dataset| !is_dataset_name(dataset)) {
+        return Err(absent(unfit));
+    }
     if let Some(object) = object {
         let right = if let Needs::Dataset(right) = needs { right } else { Right::Read };
         permit(&identity, right, object)?;

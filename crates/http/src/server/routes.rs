@@ -1,13 +1,23 @@
 //! Every route of the server, in one table: what it answers, what it needs, and who handles it.
 //!
 //! Invariant: a request reaches its handler only through [`router`], after what its row needs was granted.
-use super::{Shared, access, guard, replica_calls};
+use super::people::{conflicts, datasets, rows, tombstones, versions};
+use super::refused::Refused;
+use super::{Shared, access, gate, guard, openapi, replica_calls};
 use crate::wire::call::Call;
+use crate::wire::shown::{
+    Listed, ShownBlame, ShownChange, ShownConflict, ShownDataset, ShownHappening, ShownPolicy, ShownReplica, ShownRows, ShownTombstone,
+    ShownVersion,
+};
 use axum::Router;
-use axum::middleware::from_fn;
-use axum::routing::{MethodRouter, post};
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{MethodRouter, get, post};
 use hyper::Method;
+use mainstem::core::ErrorKind;
 pub use mainstem::core::authority::Right;
+use mainstem::error::Error;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::sync::Arc;
 
 /// What whoever asks must be allowed.
@@ -27,6 +37,22 @@ pub enum Needs {
     Server,
 }
 
+/// Describes a type.
+pub type Describe = fn(&mut SchemaGenerator) -> Schema;
+
+/// What a body is.
+#[derive(Clone, Copy)]
+pub enum Media {
+    /// There is none.
+    Nothing,
+    /// Frames of the replica protocol.
+    Frames,
+    /// JSON of a type.
+    Json(Describe),
+    /// A page for a browser.
+    Page,
+}
+
 /// One route.
 pub struct Route {
     /// The method.
@@ -37,13 +63,82 @@ pub struct Route {
     pub needs: Needs,
     /// What it does, in a sentence.
     pub summary: String,
+    /// What its query string may say; none where it takes no query.
+    pub query: Option<Describe>,
+    /// What it takes.
+    pub takes: Media,
+    /// What it gives.
+    pub gives: Media,
     /// Who handles it.
     pub handler: MethodRouter<Arc<Shared>>,
 }
 
+impl Route {
+    fn reads<T: JsonSchema>(path: &str, summary: &str, handler: MethodRouter<Arc<Shared>>) -> Route {
+        Route {
+            method: Method::GET,
+            path: format!("/api/v1/datasets/{{dataset}}{path}"),
+            needs: Needs::Dataset(Right::Read),
+            summary: summary.to_string(),
+            query: None,
+            takes: Media::Nothing,
+            gives: Media::Json(SchemaGenerator::subschema_for::<T>),
+            handler,
+        }
+    }
+    pub(super) fn asked<Q: JsonSchema>(self) -> Route {
+        Route { query: Some(SchemaGenerator::subschema_for::<Q>), ..self }
+    }
+    pub(super) fn by(self, method: Method) -> Route {
+        Route { method, ..self }
+    }
+    pub(super) fn takes<B: JsonSchema>(self, method: Method) -> Route {
+        Route { method, takes: Media::Json(SchemaGenerator::subschema_for::<B>), ..self }
+    }
+    pub(super) fn of_server(path: &str, needs: Needs, gives: Media, summary: &str, handler: MethodRouter<Arc<Shared>>) -> Route {
+        Route { path: path.to_string(), needs, gives, ..Route::reads::<()>("", summary, handler) }
+    }
+}
+
 /// Every route.
 pub fn routes() -> Vec<Route> {
-    Call::ALL.iter().map(|&call| of_call(call)).chain(access::routes()).collect()
+    let mut all = of_server();
+    all.extend(access::routes());
+    all.extend(of_dataset());
+    all.extend(Call::ALL.iter().map(|&call| of_call(call)));
+    all
+}
+
+fn of_server() -> Vec<Route> {
+    let datasets_given = Media::Json(SchemaGenerator::subschema_for::<Listed<ShownDataset>>);
+    let document_given = Media::Json(SchemaGenerator::subschema_for::<serde_json::Value>);
+    vec![
+        Route::of_server("/api/v1/openapi.json", Needs::Nothing, document_given, "This description.", get(openapi::document)),
+        Route::of_server("/api", Needs::Nothing, Media::Page, "This description, to be read.", get(openapi::page)),
+        Route::of_server("/api/v1/datasets", Needs::Identity, datasets_given, "The datasets you may read.", get(datasets::datasets)),
+    ]
+}
+
+fn of_dataset() -> Vec<Route> {
+    vec![
+        Route::reads::<ShownDataset>("", "What a dataset is and where it stands.", get(datasets::dataset)),
+        Route::reads::<ShownPolicy>("/policy", "The policy in force.", get(datasets::policy)),
+        Route::reads::<Listed<ShownReplica>>("/replicas", "The replicas, those heard of last first.", get(datasets::replicas)),
+        Route::reads::<Listed<ShownVersion>>("/versions", "Versions, newest first.", get(versions::versions))
+            .asked::<versions::VersionsAsked>(),
+        Route::reads::<ShownVersion>("/versions/{version}", "One version.", get(versions::version)),
+        Route::reads::<Listed<ShownChange>>("/versions/{version}/changes", "What a version changed.", get(versions::changes))
+            .asked::<versions::ChangesAsked>(),
+        Route::reads::<ShownRows>("/tables/{table}/rows", "The rows of a table at a version.", get(rows::rows)).asked::<rows::RowsAsked>(),
+        Route::reads::<Listed<ShownHappening>>("/tables/{table}/history", "What happened to a row, newest first.", get(rows::history))
+            .asked::<rows::HistoryAsked>(),
+        Route::reads::<ShownBlame>("/tables/{table}/blame", "Where each cell of a row comes from.", get(rows::blame))
+            .asked::<rows::RowAsked>(),
+        Route::reads::<Listed<ShownConflict>>("/conflicts", "Conflicts, oldest first.", get(conflicts::conflicts))
+            .asked::<conflicts::ConflictsAsked>(),
+        Route::reads::<Listed<ShownTombstone>>("/tombstones", "Tombstones, oldest first.", get(tombstones::tombstones))
+            .asked::<tombstones::TombstonesAsked>(),
+    ]
 }
 
 fn of_call(call: Call) -> Route {
@@ -52,7 +147,12 @@ fn of_call(call: Call) -> Route {
         path: format!("/api/v1/datasets/{{dataset}}/primary/{}", call.name()),
         needs: if call == Call::Found { Needs::Server } else { Needs::Dataset(right_of(call)) },
         summary: format!("The replica protocol: {}.", call.name()),
-        handler: post(move |shared, dataset, identity, body| replica_calls::handle(call, shared, dataset, identity, body)),
+        query: None,
+        takes: Media::Frames,
+        gives: Media::Frames,
+        handler: post(move |shared, dataset, identity, headers, body| {
+            replica_calls::handle(call, shared, dataset, identity, headers, body)
+        }),
     }
 }
 
@@ -66,12 +166,22 @@ pub(super) fn right_of(call: Call) -> Right {
     }
 }
 
-/// The routes of a server, each behind what it needs.
+/// The routes of a server, each behind what it needs, with the gate around them.
 pub fn router(shared: Arc<Shared>) -> Router {
-    let all = routes().into_iter().fold(Router::new(), |router, route| {
+    let json_bytes_max = usize::try_from(shared.porter.limits.json_bytes_max).unwrap_or(usize::MAX);
+    let router = routes().into_iter().fold(Router::new(), |router, route| {
         let (guarded, needs) = (shared.clone(), route.needs);
         let guard = from_fn(move |request, next| guard::pass(guarded.clone(), needs, request, next));
         router.route(&route.path, route.handler.route_layer(guard))
     });
-    all.with_state(shared)
+    let router = router.fallback(nothing_there).method_not_allowed_fallback(not_so);
+    router.layer(DefaultBodyLimit::max(json_bytes_max)).layer(from_fn_with_state(shared.clone(), gate::pass)).with_state(shared)
+}
+
+async fn nothing_there() -> Refused {
+    Error::not_found("there is nothing at this path").hint("GET /api lists every path").into()
+}
+
+async fn not_so() -> Refused {
+    Error::new(ErrorKind::Invalid, "method_not_allowed", "this path takes another method").hint("GET /api lists every path").into()
 }

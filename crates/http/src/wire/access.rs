@@ -6,10 +6,11 @@ use mainstem::accounts::Identity;
 use mainstem::core::account::{self, AccountEvent, Accounts, ActorId, Fact, SERVER};
 use mainstem::core::authority::{Grant, Limit, Right, Role};
 use mainstem::core::event::Digest;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Asks for the first administrator.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SetUp {
     /// The administrator's name.
@@ -20,7 +21,7 @@ pub struct SetUp {
 }
 
 /// A token that was just created.
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, JsonSchema, Serialize)]
 pub struct Created {
     /// Its number.
     pub id: u64,
@@ -29,7 +30,7 @@ pub struct Created {
 }
 
 /// Asks for an actor.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewActor {
     /// Its name.
@@ -37,7 +38,7 @@ pub struct NewActor {
 }
 
 /// What is to be different about an actor.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ActorChange {
     /// Its name from here on.
@@ -65,7 +66,7 @@ impl ActorChange {
 }
 
 /// Asks for a token.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     /// For whom; whoever asks where none.
@@ -86,7 +87,7 @@ pub struct NewToken {
 }
 
 /// Asks for a role, or for its end.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RoleWish {
     /// Whose.
@@ -98,8 +99,17 @@ pub struct RoleWish {
     pub role: Option<String>,
 }
 
+/// Asks for events.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EventsAsked {
+    /// Those after this place.
+    #[serde(default)]
+    pub after: u64,
+}
+
 /// A role.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct RoleOn {
     /// The dataset.
     pub dataset: String,
@@ -116,7 +126,7 @@ impl RoleOn {
 }
 
 /// Who has a role.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct RoleOf {
     /// Who.
     pub actor: String,
@@ -134,7 +144,7 @@ pub fn roles_on(accounts: &Accounts, dataset: &str) -> Vec<RoleOf> {
 }
 
 /// What a token is limited to.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct LimitedTo {
     /// The highest right.
     pub right: Option<&'static str>,
@@ -149,7 +159,7 @@ impl LimitedTo {
 }
 
 /// Whom a token stands for.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Me {
     /// The actor's name.
     pub actor: String,
@@ -174,7 +184,7 @@ impl Me {
 }
 
 /// An actor.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Actor {
     /// Its name.
     pub name: String,
@@ -206,7 +216,7 @@ fn name_of(accounts: &Accounts, actor: ActorId) -> Option<String> {
 }
 
 /// A token, without its text.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Token {
     /// Its number.
     pub id: u64,
@@ -240,7 +250,7 @@ impl Token {
 }
 
 /// A registered replica.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Replica {
     /// Its name: 32 hexadecimal digits.
     pub replica: String,
@@ -268,7 +278,7 @@ impl Replica {
 }
 
 /// One thing that happened to accounts.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Event {
     /// Its place, from 1.
     pub position: u64,

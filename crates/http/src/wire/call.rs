@@ -30,6 +30,8 @@ calls! {
     Version = "version",
     Page = "page",
     Rows = "rows",
+    RowsOf = "rows-of",
+    Schema = "schema",
     RowHistory = "row-history",
     Touches = "touches",
     Blame = "blame",

@@ -18,12 +18,12 @@ use mainstem::tombstones::{State, Tombstone, TombstoneId, Wanted, Why};
 
 records! {
     Head { events, hash, version }
-    Description { dataset, lineage, epoch, head, policy, tables, restored, horizon }
+    Description { dataset, lineage, epoch, head, policy, tables, restored, horizon, scope }
     TableDigest { table, rows, sum }
     Restored { epoch, before, version, from, actor, at }
-    Acquaintance { lineage, epoch, version, hash }
+    Acquaintance { lineage, epoch, version, hash, scope }
     Cursor { version, page }
-    Pull { from, items, next, is_last, policy, head }
+    Pull { from, items, next, is_last, policy, head, scope }
     SnapshotStart { description, schema, head, hash, recent, conflicts, waiting }
     Recent { version, hash, write_id }
     Seen { replica, actor, version }
@@ -66,6 +66,7 @@ variants! {
         2 => Already { version },
         3 => Gap { expected },
         4 => Reused,
+        5 => Outside { rows },
     }
     Rule {
         1 => Published, 2 => Written, 3 => Merged(how), 4 => Resolved { conflict, choice }, 5 => Direct, 6 => Released,

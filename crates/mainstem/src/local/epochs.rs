@@ -7,7 +7,7 @@ use crate::primary::{Acquaintance, Description, Recent};
 use crate::store::Transaction;
 use crate::wiring::Around;
 use mainstem_core::ErrorKind;
-use mainstem_core::event::{Event, Genesis, Restored};
+use mainstem_core::event::{Digest, Event, Genesis, Restored};
 use mainstem_core::format::event as event_format;
 use mainstem_core::planted::{self, Bug};
 use mainstem_core::stamp::Time;
@@ -35,6 +35,7 @@ pub(super) fn describe(tx: &mut dyn Transaction) -> Result<Description> {
         tables: tx.digests()?,
         restored,
         horizon: tx.horizon()?,
+        scope: Digest::default(),
     })
 }
 
@@ -94,6 +95,17 @@ pub(super) fn check_known(tx: &mut dyn Transaction, known: &Acquaintance) -> Res
         .hint("mainstem bundle create FILE keeps your unsent work; then mainstem clone ADDRESS NEW.db"));
     }
     Ok(())
+}
+
+/// Refuses a replica that holds a part only: here everything is shown, and what it lacks would be taken for deleted.
+pub(super) fn check_whole(known: &Acquaintance) -> Result<()> {
+    if known.scope == Digest::default() { Ok(()) } else { Err(other_scope()) }
+}
+
+/// The replica stands on another scope than it is shown.
+pub(crate) fn other_scope() -> Error {
+    Error::new(ErrorKind::Conflict, "other_scope", "what this replica may see is not what it holds; it must begin again from a snapshot")
+        .hint("mainstem sync")
 }
 
 /// How the versions before one are recognised, newest first.

@@ -2,11 +2,13 @@
 use crate::error::{Error, Result};
 use crate::primary::{Cursor, Item, Pull};
 use crate::store::Transaction;
+use mainstem_core::event::Digest;
 
 /// What follows a cursor, in at most about so many bytes.
 pub(super) fn read(tx: &mut dyn Transaction, from: Cursor, bytes_max: usize) -> Result<Pull> {
     let head = tx.head()?;
-    let mut pull = Pull { from, items: Vec::new(), next: from, is_last: false, policy: tx.policy_text()?, head };
+    let (policy, scope) = (tx.policy_text()?, Digest::default());
+    let mut pull = Pull { from, items: Vec::new(), next: from, is_last: false, policy, head, scope };
     let mut bytes = 0;
     let mut pages = None;
     while bytes < bytes_max || pull.items.is_empty() {

@@ -292,7 +292,18 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             let key = child_table.key_of(&child_row);
             stays |= self.held.contains(&(child, key.clone()));
             let touches = touches(self.ground, self.front, &child_table.name, &key)?;
-            let Some(at) = touches.iter().position(|t| self.is_foreign(t)) else { continue };
+            let Some(at) = touches.iter().position(|t| self.is_foreign(t)) else {
+                // A row that was there all along, and that ours may not have seen.
+                if self.front.is_partial && touches.is_empty() && !self.going.contains(&(child, key.clone())) {
+                    let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
+                    let claim = Claim::Row(Some(image(child_table, &child_row)));
+                    let theirs = Side { claim, stamp: Stamp::default(), actor: String::new() };
+                    let conflict = self.link_conflict(child_table, &key, ours, theirs, rule, Choice::Theirs, name);
+                    self.out.conflicts.push(conflict);
+                    stays = true;
+                }
+                continue;
+            };
             let claimed = undone(&schema, child, &child_row, &touches[at + 1..]).flatten().unwrap_or_else(|| child_row.clone());
             let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
             let theirs = Side {
@@ -306,10 +317,10 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             self.out.conflicts.extend(Some(conflict).filter(|_| !planted::is(Bug::E4)));
             stays |= is_kept;
             if !is_kept {
-                leaving.push((child, child_row, touches[at..].to_vec()));
+                leaving.push((child, claimed == child_row, child_row, touches[at..].to_vec()));
             }
         }
-        for (child, child_row, touches) in leaving {
+        for (child, is_told, child_row, touches) in leaving {
             let names = |link: &ForeignKey, columns: &[usize]| link.columns.iter().zip(columns).all(|(&c, &p)| child_row[c] == row[p]);
             if let Some(freed) = let_go(&schema, child, &child_row, table, names)
                 && self.ground.update(child, &child_row, &freed)? == Wrote::Done
@@ -320,8 +331,9 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 continue;
             }
             let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
-            // The conflict above tells of their first write of the row; what they wrote into it later goes with it as well.
-            if let Some(last) = touches[1..].iter().rfind(|touch| self.is_foreign(touch)) {
+            // The conflict above tells of their first write of the row; what was written into it later goes with it as well.
+            let last = touches[1..].iter().rfind(|touch| self.is_foreign(touch));
+            if let Some(last) = last.or(touches.first().filter(|_| !is_told)) {
                 let child_table = &schema.tables[child];
                 let claim = Claim::Row(Some(image(child_table, &child_row)));
                 let theirs = Side { claim, stamp: stamp_of(last), actor: last.actor.to_string() };

@@ -47,7 +47,9 @@ fn choose_another(refused: Error, conflict: &Conflict) -> Error {
 /// The rows to write so that the answer holds.
 fn edits(ground: &mut ReplicaGround<'_>, conflict: &Conflict, answering: &Answering) -> Result<Vec<LocalEdit>> {
     let schema = ground.schema();
-    let Some(table) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&conflict.table)) else {
+    // A conflict about a schema step names no row, though the table is there.
+    let table = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&conflict.table) && !conflict.key.is_empty());
+    let Some(table) = table else {
         return no_row(conflict, answering);
     };
     match &conflict.column {

@@ -3,7 +3,7 @@
 //! Invariant: for every row that deviates from the base version, `mainstem_base` has that row's image in the base
 //! version (NULL: there was none) and the digest of the row that capture left there, or capture's log has it.
 //! Invariant: an image says which columns it has, by a row of `mainstem_shape`; a shape is never changed.
-use super::storage;
+use super::{receive, storage};
 use crate::errors::Explain;
 use mainstem::body::Digests;
 use mainstem::core::change::Edit;
@@ -138,9 +138,7 @@ pub fn find(db: &Connection, table: &Table, key: &Key) -> Result<Option<Option<I
 /// The row of that key as the last commit left it, where its image is kept and it is not the row that was `seen` to be there:
 /// outer None where it is, or where neither the image nor the unsent changesets tell it any more, since a pull has merged it.
 pub fn committed(db: &Connection, table: &Table, key: &Key, seen: Option<&Row>) -> Result<Option<Option<Row>>> {
-    let sql = "SELECT now FROM mainstem_base WHERE tbl = ?1 AND key = ?2";
-    let kept: Option<Option<Digest>> =
-        db.prepare_cached(sql).on(db)?.query_row(params![table.name, row_format::encode_key(key)], |r| r.get(0)).optional().on(db)?;
+    let kept = now(db, table, key)?;
     let Some(Some(now)) = kept else { return Ok(kept.map(|_| None)) };
     let mut digests = Digests::default();
     if seen.is_some_and(|row| digests.digest(table, row) == now) {
@@ -169,6 +167,20 @@ pub fn committed(db: &Connection, table: &Table, key: &Key, seen: Option<&Row>) 
         }
     }
     Ok(row.filter(|row| digests.digest(table, row) == now).map(Some))
+}
+
+/// The same for a row that a pull has merged: unsent work is laid once more. Nothing may be read meanwhile.
+pub fn committed_again(db: &Connection, table: &Table, key: &Key) -> Result<Option<Option<Row>>> {
+    let row = receive::laid_again(db, table, key)?;
+    let digest = row.as_ref().map(|row| Digests::default().digest(table, row));
+    Ok(now(db, table, key)?.filter(|now| *now == digest).map(|_| row))
+}
+
+/// The digest of a kept row as the last commit left it.
+fn now(db: &Connection, table: &Table, key: &Key) -> Result<Option<Option<Digest>>> {
+    let sql = "SELECT now FROM mainstem_base WHERE tbl = ?1 AND key = ?2";
+    let mut statement = db.prepare_cached(sql).on(db)?;
+    statement.query_row(params![table.name, row_format::encode_key(key)], |r| r.get(0)).optional().on(db)
 }
 
 /// A row that deviates from the base version by what is kept.

@@ -12,6 +12,7 @@ use mainstem::core::digest::state_digest;
 use mainstem::core::event::{Digest, Version};
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Schema, SchemaChange, Table};
+use mainstem::core::scope::Scope;
 use mainstem::core::value::Row;
 use mainstem::datasets::Place;
 use mainstem::error::{Error, Result};
@@ -34,6 +35,17 @@ pub struct InitOptions {
     pub exclude: Vec<String>,
     /// The actor to configure in the replica.
     pub actor: Option<String>,
+}
+
+/// How to begin from a primary.
+#[derive(Clone, Copy, Debug)]
+pub struct CloneOptions<'a> {
+    /// Remembered as the remote.
+    pub address: &'a str,
+    /// The actor to configure in the replica.
+    pub actor: Option<&'a str>,
+    /// What the primary was asked for, and is asked for from now on.
+    pub scope: &'a Scope,
 }
 
 /// A table whose rows do not travel: its name, why, what to do.
@@ -322,18 +334,30 @@ impl SqliteReplica {
         around: Around,
         progress: Progress<'_>,
     ) -> Result<Description> {
+        let wanted = CloneOptions { address, actor, scope: &Scope::everything() };
+        SqliteReplica::clone_part(primary, &wanted, path, around, progress)
+    }
+
+    /// Makes a new replica file from what a primary shows of itself. The file must not exist.
+    pub fn clone_part(
+        primary: &mut dyn Primary,
+        wanted: &CloneOptions<'_>,
+        path: &Path,
+        around: Around,
+        progress: Progress<'_>,
+    ) -> Result<Description> {
         if path.exists() {
             return Err(Error::new(ErrorKind::Conflict, "exists", format!("{} exists already", path.display()))
                 .hint("choose another name, or move the file away"));
         }
         let part = part::name(path);
         part::clear(&part);
-        let made = fill_clone(primary, address, &part, path, actor, &around, progress);
+        let made = fill_clone(primary, wanted, &part, path, &around, progress);
         match made {
             Ok(description) => {
                 part::put_in_place(&part, path)?;
                 // From here on the primary keeps what this replica will ask for.
-                mainstem::sync::tell(&mut SqliteReplica::open(path, around)?, primary, actor.unwrap_or_default())?;
+                mainstem::sync::tell(&mut SqliteReplica::open(path, around)?, primary, wanted.actor.unwrap_or_default())?;
                 Ok(description)
             }
             Err(e) => {
@@ -358,15 +382,15 @@ fn attach(db: &Connection, description: &Description, address: &str, event: &Ver
     storage::put(db, "dataset", &description.dataset)?;
     storage::put(db, "remote", address)?;
     storage::put(db, "policy", &description.policy)?;
+    storage::put(db, "scope_mark", description.scope)?;
     storage::put(db, "inbox_pages", 0)
 }
 
 fn fill_clone(
     primary: &mut dyn Primary,
-    address: &str,
+    wanted: &CloneOptions<'_>,
     part: &Path,
     path: &Path,
-    actor: Option<&str>,
     around: &Around,
     progress: Progress<'_>,
 ) -> Result<Description> {
@@ -385,10 +409,13 @@ fn fill_clone(
         storage::set_broken(&db, &broken)?;
         let schema = crate::schema::read(&db)?.schema;
         capture::install(&db, &schema.tables, true)?;
-        attach(&db, &start.description, address, &start.head, &start.hash)?;
+        attach(&db, &start.description, wanted.address, &start.head, &start.hash)?;
+        if !wanted.scope.is_everything() {
+            storage::put(&db, "scope", wanted.scope.to_string())?;
+        }
         storage::set_recent(&db, &start.recent)?;
         reidentify(&db, around)?;
-        if let Some(actor) = actor {
+        if let Some(actor) = wanted.actor {
             storage::put(&db, "actor", actor)?;
         }
         for conflict in &start.conflicts {
@@ -404,7 +431,7 @@ fn fill_clone(
         if state_digest(&digests) != state_digest(&start.description.tables) && !planted::is(Bug::I5) {
             return Err(Error::corrupt("the snapshot's rows are not what the primary's digest says").hint(format!(
                 "mainstem clone {} {}",
-                shell_word(address),
+                shell_word(wanted.address),
                 shell_word(&path.to_string_lossy())
             )));
         }

@@ -192,7 +192,9 @@ struct Unseen<'a> {
     here: Option<&'a Row>,
     /// True where capture saw a later write to it.
     is_logged: bool,
-    /// Where unsent work had changed the row: what the last commit left there.
+    /// True where unsent work had changed the row.
+    is_kept: bool,
+    /// What the last commit left there then; outer None where that is not known.
     committed: Option<Option<Row>>,
 }
 
@@ -219,7 +221,7 @@ impl Comparing<'_> {
         if actual == expected {
             Ok(())
         } else {
-            visit(Unseen { key, base, here: here.as_ref(), is_logged: logged.is_some(), committed: None })
+            visit(Unseen { key, base, here: here.as_ref(), is_logged: logged.is_some(), is_kept: false, committed: None })
         }
     }
 }
@@ -252,7 +254,7 @@ fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[S
                 // An unseen write came before the first that was seen, so that its outcome was taken for the base.
                 wrong.insert(key.clone());
                 let (here, is_logged) = (comparing.now.get(0, &key)?, logged(db, table, &key)?.is_some());
-                visit(Unseen { key: &key, base: Some(&base), here: here.as_ref(), is_logged, committed: None })?;
+                visit(Unseen { key: &key, base: Some(&base), here: here.as_ref(), is_logged, is_kept: false, committed: None })?;
             }
             return Ok(());
         }
@@ -283,13 +285,13 @@ fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[S
         if base.is_some() && !is_seen(db, &kept.key)? {
             // The row came unseen, so that what a later write found was taken for the base.
             let (here, is_logged) = (comparing.now.get(0, &kept.key)?, logged(db, table, &kept.key)?.is_some());
-            return visit(Unseen { key: &kept.key, base: None, here: here.as_ref(), is_logged, committed: None });
+            return visit(Unseen { key: &kept.key, base: None, here: here.as_ref(), is_logged, is_kept: false, committed: None });
         }
         // What came unseen is told from what was committed: a row that was gone then is made anew, not changed.
         let key = &kept.key;
         comparing.settle(key, kept.now, base.as_ref(), &mut |unseen| {
             let committed = bases::committed(db, table, key, None)?;
-            visit(Unseen { committed, ..unseen })
+            visit(Unseen { is_kept: true, committed, ..unseen })
         })
     })
 }
@@ -426,9 +428,8 @@ pub fn reconcile(db: &Connection, primary: &mut dyn Primary, may_delete_many: bo
         progress("comparing tables", done as u64, schema.tables.len() as u64);
         let mut missed = Vec::new();
         compare(db, table, primary, &steps, &mut |unseen| {
-            let is_committed = unseen.committed.is_some();
-            let before = unseen.committed.unwrap_or_else(|| unseen.base.cloned());
-            missed.push((unseen.key.clone(), before, unseen.here.cloned(), unseen.is_logged, is_committed));
+            let Unseen { key, base, here, is_logged, is_kept, committed } = unseen;
+            missed.push((key.clone(), base.cloned(), here.cloned(), is_logged, is_kept, committed));
             Ok(())
         })?;
         let gone = missed.iter().filter(|(_, _, here, ..)| here.is_none()).count();
@@ -441,7 +442,12 @@ pub fn reconcile(db: &Connection, primary: &mut dyn Primary, may_delete_many: bo
             .hint("restore the file if that was not meant; else: mainstem sync --accept-deletions"));
         }
         let mut keeper = bases::Keeper::new(db);
-        for (key, before, here, is_logged, is_committed) in &missed {
+        for (key, base, here, is_logged, is_kept, committed) in &missed {
+            let committed = match committed {
+                None if *is_kept => bases::committed_again(db, table, key)?,
+                told => told.clone(),
+            };
+            let before = committed.as_ref().unwrap_or(base);
             let done = Done::between(before.as_ref(), here.as_ref());
             // What capture saw later began from a state it had not seen come about: the record of that goes before.
             if *is_logged {
@@ -450,8 +456,8 @@ pub fn reconcile(db: &Connection, primary: &mut dyn Primary, may_delete_many: bo
                 capture::record(db, table, key, done, 0)?
             }
             // From here on it is the log that says what became of the row.
-            if !is_committed {
-                keeper.correct(table, key, before.as_ref())?;
+            if committed.is_none() {
+                keeper.correct(table, key, base.as_ref())?;
             }
         }
         found += missed.len() as u64;

@@ -20,7 +20,7 @@ mod stash;
 mod storage;
 mod working;
 
-pub use begin::{InitOptions, InitReport, RefusedTable};
+pub use begin::{CloneOptions, InitOptions, InitReport, RefusedTable};
 pub use revert::{Left, Reverted};
 
 use crate::capture;
@@ -34,7 +34,9 @@ use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Version, Waiting};
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Schema, SchemaChange};
+use mainstem::core::scope::Scope;
 use mainstem::core::stamp::ReplicaId;
+use mainstem::core::value::Key;
 use mainstem::error::{Error, Result};
 use mainstem::policy_text;
 use mainstem::primary::{Acquaintance, Cursor, Pages, Primary, Pull, RowVisitor};
@@ -155,6 +157,11 @@ impl SqliteReplica {
     /// Sets or changes the primary's address.
     pub fn set_remote(&mut self, address: &str) -> Result<()> {
         storage::put(&self.db, "remote", address)
+    }
+
+    /// Sets what the replica asks its primary for. The next contact brings what is seen newly and takes what is seen no longer.
+    pub fn set_scope(&mut self, scope: &Scope) -> Result<()> {
+        storage::put(&self.db, "scope", scope.to_string())
     }
 
     /// The tables that are tracked, and every object of the user's.
@@ -309,11 +316,25 @@ fn known(db: &Connection) -> Result<Option<Acquaintance>> {
     else {
         return Ok(None);
     };
-    Ok(Some(Acquaintance { lineage, epoch, version: base_version(db)?, hash }))
+    let scope = storage::get_digest(db, "scope_mark")?.unwrap_or_default();
+    Ok(Some(Acquaintance { lineage, epoch, version: base_version(db)?, hash, scope }))
 }
 
 fn base_version(db: &Connection) -> Result<u64> {
     Ok(storage::get::<i64>(db, "version")?.unwrap_or_default() as u64)
+}
+
+/// What the replica asks its primary for.
+fn scope(db: &Connection) -> Result<Scope> {
+    match storage::get::<String>(db, "scope")? {
+        Some(text) => Ok(text.parse()?),
+        None => Ok(Scope::everything()),
+    }
+}
+
+/// True where the base version is a part of the primary's.
+fn is_partial(db: &Connection) -> Result<bool> {
+    Ok(known(db)?.is_some_and(|known| known.scope != Digest::default()))
 }
 
 fn kept_policy(db: &Connection) -> Result<String> {
@@ -335,6 +356,7 @@ impl Replica for SqliteReplica {
                 conflicts_open: storage::conflicts_open(db)?,
                 pending: storage::waiting(db)?.len() as u64,
                 policy: kept_policy(db)?,
+                scope: scope(db)?,
                 notices: self.notices.clone(),
             })
         })
@@ -430,6 +452,10 @@ impl Replica for SqliteReplica {
             }
             storage::put(db, "sequence", next as i64 - 1)
         })
+    }
+    fn set_aside(&mut self, write_id: u128, rows: &[(String, Key)]) -> Result<u64> {
+        let (db, around) = (&self.db, &self.around);
+        transact(db, || stash::set_aside(db, around, write_id, rows))
     }
     fn reidentify(&mut self) -> Result<ReplicaId> {
         let (db, around) = (&self.db, &self.around);

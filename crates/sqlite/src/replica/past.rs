@@ -6,6 +6,7 @@
 //! Invariant: pages are forgotten oldest first, so that what is kept reaches from some version to the one held.
 use super::{bases, known, storage, working};
 use crate::errors::Explain;
+use mainstem::core::ErrorKind;
 use mainstem::core::change::{Again, Change, Edit, Front, Header, Past};
 use mainstem::core::event::Version;
 use mainstem::core::format::page;
@@ -99,6 +100,12 @@ pub fn rewind(db: &Connection, around: &Around, to: &Rewind, primary: &mut dyn P
     }
     let left = known(db)?.ok_or_else(|| Error::internal("a replica without a primary has nowhere to go back to"))?;
     let common = to.version.version;
+    if super::is_partial(db)? && common < left.version {
+        let message = "the primary was restored from an older copy, and a copy of a part cannot bring back what it lost";
+        return Err(Error::new(ErrorKind::Conflict, "partial", message).hint(
+            "sync a copy that holds everything first; mainstem sync --reseed then takes the primary's rows, with your unsent work on top",
+        ));
+    }
     let mut offered = 0;
     if common < left.version {
         let schema = super::tracked_schema(db)?;
@@ -215,6 +222,7 @@ impl Rewinding<'_> {
             count: event.count,
             conflicts: event.conflicts,
             again: Some(Again { was, stands_for: event.stands_for, renumbered: event.renumbered }),
+            is_partial: false,
         }
     }
 

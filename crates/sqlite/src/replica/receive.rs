@@ -6,7 +6,7 @@ mod unaccepted;
 
 use super::compare::renames_ahead;
 use super::ground::ReplicaGround;
-use super::{base_version, bases, clock, past, storage, working};
+use super::{base_version, bases, clock, is_partial, known, past, storage, working};
 use crate::capture;
 use crate::connection;
 use crate::errors::Explain;
@@ -17,6 +17,7 @@ use mainstem::core::event::{Digest, Version};
 use mainstem::core::format::page;
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Schema, SchemaChange};
+use mainstem::core::stamp::Time;
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
 use mainstem::lane::{Lane, makes, redeclares, reform, reform_key, table_after};
@@ -28,6 +29,7 @@ use mainstem::wiring::Around;
 use mainstem::writer::{Tried, Write, Writer};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{HashSet, VecDeque};
+pub(super) use unaccepted::laid_again;
 use unaccepted::our_waiting;
 
 /// Where the next pull starts: after what is held and after what is kept until its version is complete.
@@ -122,6 +124,10 @@ pub fn receive(db: &Connection, around: &Around, pull: &Pull) -> Result<Received
     if pull.from != at {
         return Ok(Received { version: base_version(db)?, cursor: at, ..Received::default() });
     }
+    if known(db)?.is_some_and(|known| known.scope != pull.scope) {
+        let message = "what was received shows another part of the dataset than this copy holds";
+        return Err(Error::new(ErrorKind::Conflict, "other_scope", message).hint("mainstem sync"));
+    }
     // Events that are no versions say nothing here that the pull does not say itself.
     let memory = pull.items.iter().filter(|item| !matches!(item, Item::Event(..))).cloned().collect();
     let mut incoming = Incoming { db, memory };
@@ -185,6 +191,11 @@ impl<'c> Taking<'c> {
             let actor = storage::get::<String>(db, "actor")?.unwrap_or_default();
             working::close(db, around, &working::Naming { actor: &actor, title: None, description: "" })?;
         }
+        Taking::over(db, accepted)
+    }
+
+    /// The state as it is, whatever was done here since the last commit.
+    fn over(db: &'c Connection, accepted: HashSet<u128>) -> Result<Self> {
         let ground = ReplicaGround::new(db)?;
         let digests = Digests::new(&ground.schema(), &storage::digests(db)?);
         Ok(Taking { db, ground, digests, version: base_version(db)?, is_undone: false, are_steps_undone: false, ordinal: 0, accepted })
@@ -226,7 +237,9 @@ impl<'c> Taking<'c> {
 
     /// Our only local work came back just as it was sent: the rows are in place already.
     fn is_as_we_left_it(&self, version: &Version, unsent: &[Front]) -> Result<bool> {
+        // Of a part, what came back may be less than what was sent.
         Ok(!self.is_undone
+            && !is_partial(self.db)?
             && unsent.len() == 1
             && version.header.base_version + 1 == version.version
             && version.schema.is_empty()
@@ -272,7 +285,8 @@ impl<'c> Taking<'c> {
             let body = incoming.page()?;
             past::keep(self.db, version.version, number, &body)?;
             for change in page::decode(&body, &version.shapes)? {
-                if is_noted {
+                // A row that came into the scope or left it was touched by nobody.
+                if is_noted && change.at != Time::default() {
                     self.ordinal += 1;
                     self.ground.note_touch(version, self.ordinal, &change)?;
                 }

@@ -6,12 +6,13 @@
 //! whole row in it.
 use super::ground::ReplicaGround;
 use super::receive::Taking;
-use super::{bases, past, storage, tracked_schema, working};
+use super::{bases, is_partial, past, storage, tracked_schema, working};
 use crate::capture;
 use crate::errors::Explain;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Choice, Edit, Front};
 use mainstem::core::conflict::{self, Answer, Claim, Conflict, ConflictKind, Side};
+use mainstem::core::event::Digest;
 use mainstem::core::format::{page, row as row_format};
 use mainstem::core::policy::Deletes;
 use mainstem::core::schema::{Schema, SchemaChange};
@@ -112,7 +113,9 @@ pub fn swap(db: &Connection, around: &Around, staged: &Staged, unseen: Unseen) -
     for write_id in &staged.accepted {
         storage::drop_changeset(db, *write_id)?;
     }
-    let conflicts = keep_edits_of_gone_rows(db, start)?;
+    // A row that is not in a part is not gone: whoever sees everything says what becomes of an edit of it.
+    let is_part = is_partial(db)? || start.description.scope != Digest::default();
+    let conflicts = if is_part { 0 } else { keep_edits_of_gone_rows(db, start)? };
     taking.undo(unseen)?;
     mend_schema(&mut taking.ground, &start.schema, &own)?;
     let rows = replace_rows(db, &mut taking.ground, start)?;
@@ -132,6 +135,7 @@ pub fn swap(db: &Connection, around: &Around, staged: &Staged, unseen: Unseen) -
     }
     storage::put(db, "policy", &start.description.policy)?;
     storage::put(db, "epoch", start.description.epoch.to_be_bytes())?;
+    storage::put(db, "scope_mark", start.description.scope)?;
     storage::put(db, "version", head.version as i64)?;
     storage::put(db, "hash", start.hash)?;
     storage::set_first(db, head, &start.hash)?;

@@ -8,12 +8,15 @@ use crate::capture;
 use crate::errors::Explain;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Edit, Front, Header};
-use mainstem::core::format;
+use mainstem::core::format::{self, page};
+use mainstem::core::value::Key;
 use mainstem::error::{Error, Result};
 use mainstem::primary::Pages;
 use mainstem::tables::Tables;
+use mainstem::wiring::Around;
 use mainstem::writer::{Tried, Write, Writer};
 use rusqlite::{Connection, params};
+use std::collections::HashSet;
 
 impl SqliteReplica {
     /// Puts the changes since the last commit aside. None where there are none.
@@ -99,6 +102,41 @@ impl SqliteReplica {
     pub fn begun(&self) -> Result<Option<(String, String)>> {
         working::begun(&self.db)
     }
+}
+
+/// Moves the changes of these rows from an unsent changeset into one that is put aside. Returns how many.
+///
+/// The rows stay as they are until the next version comes: it is laid on the base, and what is put aside is not laid on top.
+pub(super) fn set_aside(db: &Connection, around: &Around, write_id: u128, rows: &[(String, Key)]) -> Result<u64> {
+    let fronts = storage::changesets(db)?;
+    let mut front =
+        fronts.into_iter().find(|f| f.header.write_id == write_id).ok_or_else(|| Error::not_found("no such unsent changeset"))?;
+    let rows: HashSet<(String, &Key)> = rows.iter().map(|(table, key)| (table.to_ascii_lowercase(), key)).collect();
+    let names: Vec<String> = front.shapes.iter().map(|shape| shape.table.to_ascii_lowercase()).collect();
+    let mut aside = Front { header: front.header.clone(), shapes: front.shapes.clone(), ..Front::default() };
+    aside.header.write_id = around.random();
+    let title = front.header.title.as_deref().map_or(String::new(), |title| format!(": {title}"));
+    aside.header.title = Some(format!("outside what this copy may see{title}"));
+    let mut pages = storage::StoredPages { db, front: front.clone(), next: 0 };
+    let mut put_aside = 0;
+    while let Some(changes) = pages.next()? {
+        let is_outside = |change: &Change| rows.contains(&(names[change.table].clone(), &change.key));
+        let (outside, kept): (Vec<Change>, Vec<Change>) = changes.into_iter().partition(is_outside);
+        if outside.is_empty() {
+            continue;
+        }
+        aside.count += outside.len() as u64;
+        storage::put_page(db, aside.header.write_id, put_aside, &page::encode(&aside.shapes, &outside))?;
+        storage::put_page(db, write_id, pages.next - 1, &page::encode(&front.shapes, &kept))?;
+        put_aside += 1;
+    }
+    if aside.count > 0 {
+        front.count -= aside.count;
+        storage::set_front(db, &front)?;
+        let sql = "INSERT INTO mainstem_stash(write_id, front) VALUES(?1, ?2)";
+        db.execute(sql, params![aside.header.write_id.to_be_bytes(), format::front::encode(&aside)]).on(db)?;
+    }
+    Ok(aside.count)
 }
 
 fn forget(db: &Connection, front: &Front) -> Result<()> {

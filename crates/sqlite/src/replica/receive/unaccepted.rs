@@ -4,12 +4,13 @@
 use super::{Taking, drift, key_text};
 use crate::errors::Explain;
 use crate::replica::ground::Laid;
-use crate::replica::{bases, kept_policy, past, refused, replica_id, storage};
+use crate::replica::{bases, kept_policy, past, refused, replica_id, storage, working};
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Edit, Front};
 use mainstem::core::event::{Renumbered, Version, Waiting};
 use mainstem::core::format::page;
 use mainstem::core::renumber::Renumbering;
+use mainstem::core::schema::{Schema, Table};
 use mainstem::core::stamp::ReplicaId;
 use mainstem::core::value::{Key, Row};
 use mainstem::error::{Error, Result};
@@ -22,7 +23,7 @@ use mainstem::schema_merge;
 use mainstem::tables::Tables;
 use mainstem::writer::{Tried, Write, Writer};
 use rusqlite::Connection;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 impl Taking<'_> {
     /// Puts every row that local work changed back to what it is in the base version.
@@ -195,6 +196,21 @@ impl Taking<'_> {
         }
         Ok(())
     }
+}
+
+/// A row as the last commit left it: unsent work is laid on the base version once more, and all of that is undone again.
+pub(in crate::replica) fn laid_again(db: &Connection, table: &Table, key: &Key) -> Result<Option<Row>> {
+    db.execute_batch("SAVEPOINT mainstem_laid").on(db)?;
+    let found = lay_again(db, table, key);
+    db.execute_batch("ROLLBACK TO mainstem_laid; RELEASE mainstem_laid").on(db)?;
+    found
+}
+
+fn lay_again(db: &Connection, table: &Table, key: &Key) -> Result<Option<Row>> {
+    let mut taking = Taking::over(db, HashSet::new())?;
+    taking.undo(Unseen::Overwritten)?;
+    taking.end()?;
+    working::rows_now(db, &Schema { tables: vec![table.clone()], objects: Vec::new() }).get(0, key)
 }
 
 /// Changes made here that wait at the primary: their rows stay here meanwhile.

@@ -1,0 +1,160 @@
+//! The description of the server's routes, as OpenAPI 3.1 and as a page, made from the table of routes itself.
+use super::routes::{Describe, Media, Needs, Route, routes};
+use crate::wire::failure::Failure;
+use crate::wire::frame::MEDIA_TYPE;
+use axum::Json;
+use axum::response::Html;
+use schemars::SchemaGenerator;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value as Tree, json};
+
+/// Answers with the description.
+pub async fn document() -> Json<Tree> {
+    Json(described())
+}
+
+/// Answers with the description as a page.
+pub async fn page() -> Html<String> {
+    Html(as_page(&routes()))
+}
+
+/// The description of every route.
+pub fn described() -> Tree {
+    let mut schemas = SchemaSettings::draft2020_12().with(|s| s.definitions_path = "/components/schemas".into()).into_generator();
+    let failure = schemas.subschema_for::<Failure>();
+    let mut paths = Map::new();
+    for route in routes() {
+        let operation = operation(&route, &mut schemas, failure.as_value());
+        let path = paths.entry(route.path.clone()).or_insert_with(|| json!({}));
+        path[route.method.as_str().to_lowercase()] = operation;
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Mainstem",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "A server's datasets: their versions, rows, conflicts, history, and the protocol that replicas speak.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas.take_definitions(true),
+            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
+        },
+    })
+}
+
+fn operation(route: &Route, schemas: &mut SchemaGenerator, failure: &Tree) -> Tree {
+    let mut responses = Map::new();
+    responses.insert("200".into(), body(route.gives, "What was asked for.", schemas));
+    for (status, why) in refusals(route) {
+        responses.insert(status.into(), json!({ "description": why, "content": { "application/json": { "schema": failure } } }));
+    }
+    let mut parameters: Vec<Tree> = route.path.split('{').skip(1).filter_map(|part| part.split('}').next()).map(path_parameter).collect();
+    parameters.extend(route.query.map(|query| query_parameters(query, schemas)).unwrap_or_default());
+    let mut operation = json!({
+        "operationId": operation_id(route),
+        "summary": route.summary,
+        "parameters": parameters,
+        "responses": responses,
+    });
+    if route.needs != Needs::Nothing {
+        operation["security"] = json!([{ "token": [] }]);
+    }
+    if !matches!(route.takes, Media::Nothing) {
+        operation["requestBody"] = body(route.takes, "What is given.", schemas);
+        operation["requestBody"]["required"] = true.into();
+    }
+    operation
+}
+
+fn operation_id(route: &Route) -> String {
+    let words = route.path.replace(['/', '-', '.'], "_").replace(['{', '}'], "");
+    format!("{}{words}", route.method.as_str().to_lowercase())
+}
+
+fn body(media: Media, description: &str, schemas: &mut SchemaGenerator) -> Tree {
+    let (media, schema) = match media {
+        Media::Nothing => return json!({ "description": description }),
+        Media::Frames => (MEDIA_TYPE, json!({ "type": "string", "format": "binary" })),
+        Media::Json(describe) => ("application/json", describe(schemas).to_value()),
+        Media::Page => ("text/html; charset=utf-8", json!({ "type": "string" })),
+    };
+    json!({ "description": description, "content": { media: { "schema": schema } } })
+}
+
+/// The statuses of what a route may refuse with.
+fn refusals(route: &Route) -> Vec<(&'static str, &'static str)> {
+    let mut refusals =
+        vec![("405", "The path takes another method."), ("429", "Too much was asked at once."), ("503", "It may work later.")];
+    if route.needs != Needs::Nothing {
+        refusals.extend([("401", "Nobody is known by this token."), ("403", "That is not allowed to you.")]);
+    }
+    let takes_json = matches!(route.takes, Media::Json(_));
+    if route.path.contains('{') || takes_json {
+        refusals.extend([("404", "There is no such thing."), ("409", "The state of the data stands against it.")]);
+    }
+    if route.query.is_some() || route.path.contains('{') || takes_json {
+        refusals.push(("400", "What was asked makes no sense."));
+    }
+    if !matches!(route.takes, Media::Nothing) {
+        refusals.extend([("413", "It is too large."), ("415", "It is of another media type.")]);
+    }
+    refusals.push(("500", "The server failed."));
+    refusals.sort_unstable();
+    refusals
+}
+
+fn path_parameter(name: &str) -> Tree {
+    let schema = if name == "version" { json!({ "type": "integer", "minimum": 0 }) } else { json!({ "type": "string", "minLength": 1 }) };
+    json!({ "name": name, "in": "path", "required": true, "schema": schema })
+}
+
+/// Each property of the query's type as a parameter.
+fn query_parameters(query: Describe, schemas: &mut SchemaGenerator) -> Vec<Tree> {
+    let described = query(schemas).to_value();
+    let name = described["$ref"].as_str().and_then(|r| r.rsplit('/').next()).unwrap_or_default().to_string();
+    let definition = schemas.definitions_mut().remove(&name).unwrap_or_default();
+    let required = |name: &str| definition["required"].as_array().is_some_and(|all| all.iter().any(|each| each == name));
+    let of = |(name, schema): (&String, &Tree)| {
+        let mut schema = schema.clone();
+        let description = schema.as_object_mut().and_then(|schema| schema.remove("description")).unwrap_or_default();
+        json!({ "name": name, "in": "query", "required": required(name), "description": description, "schema": schema })
+    };
+    definition["properties"].as_object().map(|properties| properties.iter().map(of).collect()).unwrap_or_default()
+}
+
+fn as_page(routes: &[Route]) -> String {
+    let mut page = String::from(HEAD);
+    for route in routes {
+        let needs = match route.needs {
+            Needs::Nothing => "nothing".to_string(),
+            Needs::Setup => "the setup token".to_string(),
+            Needs::Identity => "a token".to_string(),
+            Needs::Account => "a token without a limit".to_string(),
+            Needs::Dataset(right) => format!("the right to {right:?}").to_lowercase(),
+            Needs::Server => "to administer the server".to_string(),
+        };
+        page.push_str(&format!(
+            "<tr><td><code>{}</code></td><td><code>{}</code></td><td>{}</td><td>{needs}</td></tr>\n",
+            route.method, route.path, route.summary
+        ));
+    }
+    page.push_str("</tbody></table></main></body></html>\n");
+    page
+}
+
+const HEAD: &str = r#"<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Mainstem: the HTTP interface</title>
+<style>
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
+main { max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
+table { border-collapse: collapse; width: 100%; display: block; overflow-x: auto }
+th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent) }
+code { font-size: .9em; overflow-wrap: anywhere }
+</style></head><body><main>
+<h1>The HTTP interface</h1>
+<p>Everything here is described for programs in <a href="/api/v1/openapi.json">openapi.json</a> (OpenAPI 3.1). A token goes into the header
+<code>Authorization: Bearer …</code>. An error is <code>{"code", "message", "hint"}</code>.</p>
+<table><thead><tr><th>Method</th><th>Path</th><th>What it does</th><th>Needs</th></tr></thead><tbody>
+"#;
