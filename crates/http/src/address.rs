@@ -74,11 +74,6 @@ impl Address {
     pub fn authority(&self) -> String {
         format!("{}{}", self.host, self.port_text())
     }
-    /// True where what is sent does not leave this machine.
-    pub fn is_this_machine(&self) -> bool {
-        let host = self.host.trim_start_matches('[').trim_end_matches(']');
-        host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
-    }
     fn port_text(&self) -> String {
         let usual = if self.is_secret { 443 } else { 80 };
         if self.port == usual { String::new() } else { format!(":{}", self.port) }

@@ -24,6 +24,7 @@ mod replica_calls;
 pub mod routes;
 mod run;
 mod stop;
+mod tls;
 
 pub use counting::Caller;
 pub use door::Door;
@@ -36,6 +37,7 @@ pub use refused::Refused;
 pub use routes::router;
 pub use run::run;
 pub use stop::Stop;
+pub use tls::Tls;
 
 use mainstem::accounts::Registrar;
 

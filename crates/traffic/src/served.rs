@@ -7,7 +7,7 @@ use mainstem::wiring::{Around, RealSurroundings};
 use mainstem_http::address::Address;
 use mainstem_http::client::{HttpAccounts, HttpPlace, HttpPrimary, Patience};
 use mainstem_http::server::accept::serve;
-use mainstem_http::server::{Door, Hall, Limits, Porter, Record, Shared, Stop};
+use mainstem_http::server::{Door, Hall, Limits, Porter, Record, Shared, Stop, Tls};
 use mainstem_sqlite::primary::FolderDatasets;
 use mainstem_sqlite::registry::SqliteRegistry;
 use std::net::SocketAddr;
@@ -21,6 +21,7 @@ pub const ADMINISTRATOR: &str = "owner";
 /// A running server; dropped, it is gone.
 pub struct Served {
     address: SocketAddr,
+    is_secret: bool,
     shared: Arc<Shared>,
     token: String,
     _runtime: Runtime,
@@ -30,10 +31,10 @@ impl Served {
     /// Serves the datasets in a folder.
     pub fn begin(folder: &Path, around: Around) -> Served {
         let porter = Porter::new(Limits::default(), Door::default(), Record::nowhere(around.clone()), around.clone());
-        Served::through(porter, folder, around)
+        Served::through(porter, None, folder, around)
     }
     /// Serves the datasets in a folder to those whom a porter lets in.
-    pub fn through(porter: Porter, folder: &Path, around: Around) -> Served {
+    pub fn through(porter: Porter, tls: Option<&Tls>, folder: &Path, around: Around) -> Served {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("threads can be made");
         let datasets = FolderDatasets::new(folder.to_path_buf(), around).expect("the folder can be made");
         let registry = SqliteRegistry::open(folder).expect("accounts can be kept");
@@ -42,10 +43,11 @@ impl Served {
         let (_, token) = registrar.set_up(&setup, ADMINISTRATOR, "test").expect("an administrator");
         let hall = Hall::new(Arc::new(datasets), &porter.limits);
         let shared = Arc::new(Shared { hall, registrar, porter, stop: Stop::default() });
+        let acceptor = tls.map(|tls| tls.acceptor().expect("TLS can be set up"));
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a free port");
         let address = listener.local_addr().expect("it is bound");
-        runtime.spawn(serve(listener, shared.clone(), None));
-        Served { address, shared, token: token.reveal().to_string(), _runtime: runtime }
+        runtime.spawn(serve(listener, shared.clone(), acceptor));
+        Served { address, is_secret: tls.is_some(), shared, token: token.reveal().to_string(), _runtime: runtime }
     }
     /// What its handlers share.
     pub fn shared(&self) -> &Shared {
@@ -57,15 +59,16 @@ impl Served {
     }
     /// Where a dataset is.
     pub fn address(&self, dataset: &str) -> Address {
-        Address::parse(&format!("http://{}/{dataset}", self.address)).expect("a good name")
+        let scheme = if self.is_secret { "https" } else { "http" };
+        Address::parse(&format!("{scheme}://{}/{dataset}", self.address)).expect("a good name")
     }
     /// The accounts behind it.
     pub fn registrar(&self) -> &Registrar {
         &self.shared.registrar
     }
-    /// The administrator's token.
-    pub fn token(&self) -> &str {
-        &self.token
+    /// The administrator's token, which may do everything.
+    pub fn token(&self) -> Option<String> {
+        Some(self.token.clone())
     }
     /// A token of an actor that is added where it is not there, with a role on a dataset.
     pub fn token_of(&self, name: &str, dataset: &str, role: Role) -> Secret {
@@ -78,7 +81,7 @@ impl Served {
     }
     /// A dataset's primary, over a line of its own, as the administrator.
     pub fn primary(&self, dataset: &str) -> HttpPrimary {
-        self.primary_as(dataset, Some(self.token.clone()))
+        self.primary_as(dataset, self.token())
     }
     /// The same with a token, or none.
     pub fn primary_as(&self, dataset: &str, token: Option<String>) -> HttpPrimary {
@@ -86,11 +89,11 @@ impl Served {
     }
     /// Where a dataset is or will be, as the administrator.
     pub fn place(&self, dataset: &str) -> HttpPlace {
-        HttpPlace::new(self.address(dataset), Some(self.token.clone()), Patience::default())
+        HttpPlace::new(self.address(dataset), self.token(), Patience::default())
     }
     /// The accounts as somebody with a token sees them.
     pub fn accounts_as(&self, token: Option<String>) -> HttpAccounts {
-        let server = Address::parse_server(&format!("http://{}", self.address)).expect("a good address");
+        let server = Address::parse_server(&self.address("x").server()).expect("a good address");
         HttpAccounts::new(server, token, Patience::default()).expect("a line")
     }
 }

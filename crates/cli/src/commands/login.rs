@@ -1,7 +1,6 @@
 //! `mainstem login`.
 use crate::credentials::{self, Store};
 use crate::exit_codes::Exit;
-use crate::output::note;
 use crate::plain_text::name;
 use crate::terminal;
 use crate::wiring::{Session, actor_name};
@@ -32,9 +31,6 @@ impl Login {
     pub fn run(&self, session: &mut Session) -> Result<Exit> {
         let address = Address::parse_server(&self.address)?;
         let store = Store::must()?;
-        if !address.is_secret && !address.is_this_machine() {
-            note(format!("{} is not encrypted: whoever is in between can read the token", address.server()));
-        }
         let mut secret = match credentials::from_environment()? {
             Some(secret) => secret,
             None => credentials::read(&terminal::secret(&format!("token for {}: ", address.server()))?)?,
