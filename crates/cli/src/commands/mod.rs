@@ -16,6 +16,8 @@ pub mod diff;
 pub mod doctor;
 pub mod init;
 pub mod log;
+pub mod login;
+pub mod logout;
 pub mod overview;
 pub mod pending;
 pub mod policy;
@@ -52,7 +54,7 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         };
     }
     each! {
-        Init Deinit Status Diff Log Serve Show Blame Commit Begin Restore Revert Stash Publish Clone Push Pull Sync
+        Init Deinit Status Diff Log Login Logout Serve Show Blame Commit Begin Restore Revert Stash Publish Clone Push Pull Sync
         Watch Conflicts Resolve Pending Tombstones Verify Audit Rebuild Policy Backup Bundle Changeset Config Scope
         Doctor Demo Completions
     }
