@@ -23,6 +23,7 @@ mod plain_text;
 mod policy_edit;
 mod progress;
 mod row_history;
+mod serve_settings;
 mod suggestion;
 mod sync_report;
 mod sync_state;
