@@ -43,6 +43,10 @@ impl Served {
     pub fn socket(&self) -> SocketAddr {
         self.address
     }
+    /// A token that may do everything; none where the server asks for none.
+    pub fn token(&self) -> Option<String> {
+        None
+    }
     /// Where a dataset is.
     pub fn address(&self, dataset: &str) -> Address {
         let scheme = if self.is_secret { "https" } else { "http" };
