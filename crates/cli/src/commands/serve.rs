@@ -3,7 +3,7 @@ use crate::exit_codes::Exit;
 use crate::output;
 use crate::serve_settings::{Flags, Settings};
 use crate::wiring::Session;
-use mainstem::Result;
+use mainstem::{Error, Result};
 use mainstem_http::server::{self, Door, Hall, Porter, Record, Shared, Stop, Tls};
 use mainstem_sqlite::primary::FolderDatasets;
 use serde_json::json;
@@ -74,12 +74,12 @@ impl Serve {
         }
         only_for_us();
         let datasets = FolderDatasets::new(settings.data(), session.around.clone())?;
-        let tls = certificate(&settings)?;
+        let (tls, spools) = (certificate(&settings)?, spools(&settings)?);
         let door = Door::new(&settings.hosts(), &settings.trusted_proxies())?;
         let record = Record::to(Box::new(std::io::stderr()), settings.style()?, session.around.clone());
         let shared = Arc::new(Shared {
             hall: Hall::new(Arc::new(datasets), settings.limits()),
-            porter: Porter::new(settings.limits().clone(), door, record, session.around.clone()),
+            porter: Porter::new(settings.limits().clone(), door, record, session.around.clone()).keeping(spools),
             stop: Stop::default(),
         });
         log_panics(shared.clone());
@@ -112,9 +112,16 @@ fn only_for_us() {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
 }
 
+/// Beside the data, so that a disk that is full there is seen before it is, and under no name that a dataset may have.
+fn spools(settings: &Settings) -> Result<PathBuf> {
+    let folder = settings.data().join(".spool");
+    std::fs::create_dir_all(&folder).map_err(|e| Error::invalid(format!("{} cannot be made: {e}", folder.display())).because(e))?;
+    Ok(folder)
+}
+
 fn certificate(settings: &Settings) -> Result<Option<Tls>> {
     if settings.is_tls_own() {
-        return Tls::own(&settings.data().join("tls"), &settings.hosts()).map(Some);
+        return Tls::own(&settings.data().join(".tls"), &settings.hosts()).map(Some);
     }
     settings.tls_files().map(|(certificate, key)| Tls::from_files(&certificate, &key)).transpose()
 }
