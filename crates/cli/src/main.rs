@@ -17,6 +17,7 @@ mod exit_codes;
 mod health;
 mod json;
 mod key_argument;
+mod known_servers;
 mod output;
 mod past_rows;
 mod plain_text;

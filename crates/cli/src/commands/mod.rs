@@ -33,6 +33,7 @@ pub mod stash;
 pub mod status;
 pub mod sync;
 pub mod tombstones;
+pub mod trust;
 pub mod verify;
 pub mod watch;
 
@@ -53,6 +54,7 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         Command::Diff(c) => c.run(session),
         Command::Log(c) => c.run(session),
         Command::Serve(c) => c.run(session),
+        Command::Trust(c) => c.run(session),
         Command::Show(c) => c.run(session),
         Command::Blame(c) => c.run(session),
         Command::Commit(c) => c.run(session),

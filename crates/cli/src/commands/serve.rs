@@ -9,7 +9,7 @@ use mainstem_sqlite::primary::FolderDatasets;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Serves the datasets in a folder to replicas elsewhere
 ///
@@ -82,7 +82,7 @@ impl Serve {
             porter: Porter::new(settings.limits().clone(), door, record, session.around.clone()).keeping(spools),
             stop: Stop::default(),
         });
-        log_panics(shared.clone());
+        log_panics(Arc::downgrade(&shared));
         let fingerprint = tls.as_ref().map(|tls| tls.fingerprint().to_string());
         server::run(settings.listen(), shared, tls, &mut |address| begun(session, &settings, address, fingerprint.as_deref()))?;
         Ok(Exit::Done)
@@ -127,12 +127,14 @@ fn certificate(settings: &Settings) -> Result<Option<Tls>> {
 }
 
 /// A request that meets a bug of ours ends alone; the others and the server go on.
-fn log_panics(shared: Arc<Shared>) {
+fn log_panics(shared: Weak<Shared>) {
     std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let payload = panic.payload();
         let what = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        shared.porter.record.line("panic", vec![("error", json!(what)), ("place", json!(place))]);
+        if let Some(shared) = shared.upgrade() {
+            shared.porter.record.line("panic", vec![("error", json!(what)), ("place", json!(place))]);
+        }
     }));
 }
 
