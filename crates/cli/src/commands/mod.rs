@@ -35,6 +35,7 @@ pub mod stash;
 pub mod status;
 pub mod sync;
 pub mod tombstones;
+pub mod trust;
 pub mod verify;
 pub mod watch;
 
@@ -54,7 +55,7 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         };
     }
     each! {
-        Init Deinit Status Diff Log Login Logout Serve Show Blame Commit Begin Restore Revert Stash Publish Clone Push Pull Sync
+        Init Deinit Status Diff Log Login Logout Serve Trust Show Blame Commit Begin Restore Revert Stash Publish Clone Push Pull Sync
         Watch Conflicts Resolve Pending Tombstones Verify Audit Rebuild Policy Backup Bundle Changeset Config Scope
         Doctor Demo Completions
     }

@@ -24,6 +24,7 @@ mod random;
 mod refusals;
 mod reseed;
 mod schema;
+mod serve;
 mod session;
 mod strategies;
 mod team;
