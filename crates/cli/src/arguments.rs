@@ -55,6 +55,7 @@ pub enum Command {
     Sync(commands::sync::Sync),
     Watch(commands::watch::Watch),
     Serve(commands::serve::Serve),
+    Feed(commands::feed::Feed),
     Conflicts(commands::conflicts::Conflicts),
     Resolve(commands::resolve::Resolve),
     Pending(commands::pending::Pending),

@@ -14,6 +14,7 @@ pub mod deinit;
 pub mod demo;
 pub mod diff;
 pub mod doctor;
+pub mod feed;
 pub mod init;
 pub mod log;
 pub mod overview;
@@ -53,6 +54,7 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         Command::Diff(c) => c.run(session),
         Command::Log(c) => c.run(session),
         Command::Serve(c) => c.run(session),
+        Command::Feed(c) => c.run(session),
         Command::Show(c) => c.run(session),
         Command::Blame(c) => c.run(session),
         Command::Commit(c) => c.run(session),
