@@ -6,6 +6,7 @@ pub mod answer;
 mod asked;
 mod counting;
 mod door;
+mod feed;
 mod gate;
 mod hall;
 mod keeper;
