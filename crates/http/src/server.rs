@@ -22,6 +22,7 @@ mod replica_calls;
 pub mod routes;
 mod run;
 mod stop;
+mod tls;
 
 pub use counting::Caller;
 pub use door::Door;
@@ -34,6 +35,7 @@ pub use refused::Refused;
 pub use routes::router;
 pub use run::run;
 pub use stop::Stop;
+pub use tls::Tls;
 
 /// What every handler shares.
 pub struct Shared {

@@ -2,6 +2,8 @@
 //!
 //! Never shipped. Every server has a folder and a free port of its own, and ends with its value.
 pub mod plain;
+mod proxy;
 mod served;
 
+pub use proxy::{FAULTS, Fault, Plan, Proxy};
 pub use served::Served;

@@ -5,9 +5,8 @@ use super::Limits;
 use super::counting::Entered;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -59,15 +58,33 @@ pub fn too_slow() -> io::Error {
 
 /// Whether a connection has a request that is being answered.
 #[derive(Clone, Debug, Default)]
-pub struct Busy(Arc<AtomicBool>);
+pub struct Busy(Arc<Mutex<Business>>);
+
+#[derive(Debug, Default)]
+struct Business {
+    is_busy: bool,
+    /// Requests so far.
+    begun: u64,
+    reader: Option<Waker>,
+}
 
 impl Busy {
-    /// Says so.
+    /// Says so. Whoever reads from the connection hears that it waits for the next request from here on.
     pub fn set(&self, is_busy: bool) {
-        self.0.store(is_busy, Ordering::Relaxed);
+        let mut business = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        business.is_busy = is_busy;
+        business.begun += u64::from(is_busy);
+        if let Some(reader) = business.reader.take().filter(|_| !is_busy) {
+            reader.wake();
+        }
     }
-    fn is(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    /// Whether it is busy, and how many requests it had so far.
+    fn look(&self, context: &Context<'_>) -> (bool, u64) {
+        let mut business = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if business.is_busy {
+            business.reader = Some(context.waker().clone());
+        }
+        (business.is_busy, business.begun)
     }
 }
 
@@ -83,6 +100,7 @@ enum Awaits {
 pub struct Paced<S> {
     stream: S,
     busy: Busy,
+    begun: u64,
     awaits: Awaits,
     deadline: Pin<Box<Sleep>>,
     head: Duration,
@@ -97,6 +115,7 @@ impl<S> Paced<S> {
         Paced {
             stream,
             busy,
+            begun: 0,
             awaits: Awaits::FirstByte,
             deadline: Box::pin(sleep_until(Instant::now() + Duration::from_millis(limits.first_byte_ms_max))),
             head: Duration::from_millis(limits.head_ms_max),
@@ -109,11 +128,14 @@ impl<S> Paced<S> {
         self.awaits = awaits;
         self.deadline.as_mut().reset(Instant::now() + within);
     }
-    fn looked(&mut self, came: usize) {
-        match (self.busy.is(), self.awaits) {
+    fn looked(&mut self, context: &Context<'_>, came: usize) {
+        let (is_busy, begun) = self.busy.look(context);
+        if std::mem::replace(&mut self.begun, begun) != begun {
+            self.awaits = Awaits::Nothing;
+        }
+        match (is_busy, self.awaits) {
             (true, _) => self.awaits = Awaits::Nothing,
-            (false, Awaits::FirstByte | Awaits::Request) if came > 0 => self.begin(Awaits::Head, self.head),
-            (false, Awaits::Nothing) if came > 0 => self.begin(Awaits::Head, self.head),
+            (false, Awaits::FirstByte | Awaits::Request | Awaits::Nothing) if came > 0 => self.begin(Awaits::Head, self.head),
             (false, Awaits::Nothing) => self.begin(Awaits::Request, self.idle),
             (false, _) => {}
         }
@@ -137,7 +159,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = into.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, into);
-        self.looked(into.filled().len() - before);
+        self.looked(context, into.filled().len() - before);
         if read.is_ready() || self.awaits == Awaits::Nothing {
             return read;
         }

@@ -1,21 +1,20 @@
 //! Runs a server until it is told to stop.
-use super::Shared;
 use super::accept::serve;
 use super::stop::Signals;
+use super::{Shared, Tls};
 use mainstem::core::ErrorKind;
 use mainstem::error::{Error, Result};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
 /// The code of a process that was ended while it was ending.
 const ENDED_AT_ONCE: i32 = 130;
 
 /// Listens and answers until the process is asked to stop; a second time, and it ends at once. `ready` hears where, once
 /// connections are taken.
-pub fn run(listen: &str, shared: Arc<Shared>, tls: Option<TlsAcceptor>, ready: &mut dyn FnMut(SocketAddr) -> Result<()>) -> Result<()> {
+pub fn run(listen: &str, shared: Arc<Shared>, tls: Option<Tls>, ready: &mut dyn FnMut(SocketAddr) -> Result<()>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| cannot(listen, e))?;
     runtime.block_on(async {
         let mut signals = Signals::new();
@@ -31,7 +30,12 @@ pub fn run(listen: &str, shared: Arc<Shared>, tls: Option<TlsAcceptor>, ready: &
             signals.next().await;
             std::process::exit(ENDED_AT_ONCE);
         });
-        serve(listener, shared.clone(), tls).await;
+        let acceptor = tls.as_ref().map(Tls::acceptor).transpose()?;
+        if let Some(tls) = tls {
+            let keeping = shared.clone();
+            tokio::spawn(async move { tls.keep_current(&keeping.porter.record).await });
+        }
+        serve(listener, shared.clone(), acceptor).await;
         Ok::<(), Error>(())
     })?;
     // What works on a dataset still ends; what is more than late is left to recovery, as after a crash.

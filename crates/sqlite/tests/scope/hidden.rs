@@ -1,0 +1,1 @@
+//! What is hidden is answered as what is absent (T40, I-52).
