@@ -71,7 +71,9 @@ impl Telling {
         let Some(trouble) = trouble(state) else {
             return self.say(out, at_ms, &format!("{what} {primary}"), shown);
         };
-        let hint = trouble.hint.as_ref().map_or(String::new(), |h| format!("; hint: {}", suggestion::naming(h, Some(&self.path))));
+        // What passes by itself needs nobody's hand.
+        let hint = trouble.hint.as_ref().filter(|_| !matches!(state, State::Offline(_)));
+        let hint = hint.map_or(String::new(), |h| format!("; hint: {}", suggestion::naming(h, Some(&self.path))));
         self.say(out, at_ms, &format!("{what} {}{hint}", trouble.message), shown)
     }
 
