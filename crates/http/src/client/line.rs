@@ -5,7 +5,7 @@ use super::trust::{self, Trust};
 use crate::address::Address;
 use crate::spool::{Spool, SpoolBody};
 use crate::wire::failure::Failure;
-use crate::wire::frame::{MEDIA_TYPE, broken};
+use crate::wire::frame::{MEDIA_TYPE, QUESTION, broken};
 use bytes::{Buf, Bytes};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -14,6 +14,7 @@ use hyper::{Request, Response, header};
 use hyper_util::rt::TokioIo;
 use mainstem::core::ErrorKind;
 use mainstem::error::{Error, Result};
+use mainstem::wiring::{RealSurroundings, Surroundings};
 use std::io::{self, Read};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -50,17 +51,23 @@ pub(super) struct Line {
     patience: Patience,
     runtime: Runtime,
     connection: Option<SendRequest<SpoolBody>>,
+    /// Random bits, and how many questions were asked: together they name a question.
+    name: u128,
+    questions: u64,
 }
 
 impl Line {
     pub fn new(address: Address, token: Option<String>, patience: Patience) -> Result<Line> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(|e| Error::new(ErrorKind::Unavailable, "line", format!("no line can be opened: {e}")).because(e))?;
-        Ok(Line { address, token, trust: Trust::default(), patience, runtime, connection: None })
+        let name = RealSurroundings.random();
+        Ok(Line { address, token, trust: Trust::default(), patience, runtime, connection: None, name, questions: 0 })
     }
 
     /// Sends a call and gives back the body of its answer, to be read to its end.
     pub fn post(&mut self, call: &str, request: Spool) -> Result<Answer<'_>> {
+        self.questions += 1;
+        let question = format!("{:032x}-{}", self.name, self.questions);
         let response = self.runtime.block_on(exchange(
             &mut self.connection,
             &self.address,
@@ -68,15 +75,18 @@ impl Line {
             self.token.as_deref(),
             self.patience,
             call,
-            request,
+            (&question, request),
         ));
         let response = response.inspect_err(|_| self.connection = None)?;
         let status = response.status().as_u16();
         let media = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("").to_string();
+        let is_answer = response.headers().get(QUESTION).is_some_and(|answered| *answered == *question);
         let is_ours = status == 200 && media == MEDIA_TYPE;
         let mut answer = Answer { line: self, body: response.into_body(), piece: Bytes::new(), is_whole: false };
-        if is_ours {
-            return Ok(answer);
+        match (is_ours, is_answer) {
+            (true, true) => return Ok(answer),
+            (true, false) => return Err(broken("it answers something else")),
+            (false, _) => {}
         }
         Err(answer.failure(status, &media))
     }
@@ -89,7 +99,7 @@ async fn exchange(
     token: Option<&str>,
     patience: Patience,
     call: &str,
-    request: Spool,
+    (question, request): (&str, Spool),
 ) -> Result<Response<Incoming>> {
     if token.is_some() {
         trust.allow_token(address)?;
@@ -104,6 +114,7 @@ async fn exchange(
     let connection = kept.as_mut().expect("it was just made");
     let path = format!("{}/api/v1/datasets/{}/primary/{call}", address.prefix, address.dataset);
     let mut head = Request::post(path).header(header::HOST, address.authority()).header(header::CONTENT_TYPE, MEDIA_TYPE);
+    head = head.header(QUESTION, question);
     head = head.header(header::USER_AGENT, concat!("mainstem/", env!("CARGO_PKG_VERSION"))).header(header::ACCEPT, MEDIA_TYPE);
     if let Some(token) = token {
         head = head.header(header::AUTHORIZATION, format!("Bearer {token}"));

@@ -6,7 +6,7 @@ use super::limits::Limits;
 use super::refused::Refused;
 use crate::spool::{Spool, SpoolBody, too_large};
 use crate::wire::call::Call;
-use crate::wire::frame::{Bounds, MEDIA_TYPE};
+use crate::wire::frame::{Bounds, MEDIA_TYPE, QUESTION};
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -53,7 +53,11 @@ pub async fn handle(
         _ => shared.hall.with(&dataset, is_write(call), move |primary| request.answer(&mut **primary)).await?,
     };
     let body: SpoolBody = answer.into_body()?;
-    Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], Body::new(body)).into_response())
+    let mut answer = ([(header::CONTENT_TYPE, MEDIA_TYPE)], Body::new(body)).into_response();
+    if let Some(question) = headers.get(QUESTION) {
+        answer.headers_mut().insert(QUESTION, question.clone());
+    }
+    Ok(answer)
 }
 
 fn body_bytes_max(call: Call, limits: &Limits) -> u64 {
