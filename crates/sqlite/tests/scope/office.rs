@@ -2,7 +2,7 @@
 use mainstem::core::conflict::Conflict;
 use mainstem::core::scope::Scope;
 use mainstem::core::value::Row;
-use mainstem::primary::{Pages, Primary};
+use mainstem::primary::Primary;
 use mainstem::replica::Replica;
 use mainstem::scoped::Scoped;
 use mainstem::sync::{self, Report};
@@ -12,7 +12,7 @@ use mainstem_sqlite::{SqliteReplica, open_primary};
 use mainstem_testkit::surroundings::Seeded;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// What every office begins with.
@@ -129,6 +129,23 @@ impl Office {
     }
     pub fn conflicts(&self) -> Vec<Conflict> {
         self.whole().conflicts(false).unwrap()
+    }
+    fn primary_db(&self) -> PathBuf {
+        self.address().join("primary.db")
+    }
+    /// Keeps a copy of the primary as it is now, made through SQLite.
+    pub fn copy_primary(&self, copy: &Path) {
+        Connection::open(self.primary_db()).unwrap().execute("VACUUM INTO ?1", [copy.to_string_lossy()]).unwrap();
+    }
+    /// Puts the copy in the primary's place, as its owner does: a new epoch begins.
+    pub fn restore(&self, copy: &Path) {
+        for ending in ["", "-wal", "-shm"] {
+            let mut name = self.primary_db().into_os_string();
+            name.push(ending);
+            let _ = std::fs::remove_file(name);
+        }
+        std::fs::copy(copy, self.primary_db()).unwrap();
+        mainstem_sqlite::primary::open_local(&self.address(), self.around.clone()).unwrap().restored("a copy", "admin").unwrap();
     }
     /// What a replica has put aside, as text.
     pub fn aside(&self, name: &str) -> String {
