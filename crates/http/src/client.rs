@@ -2,8 +2,10 @@
 //!
 //! Invariant: every call may be repeated, so one that got no whole answer is an error of kind Unavailable and no more.
 mod line;
+mod trust;
 
 pub use line::Patience;
+pub use trust::{Trust, shown_by};
 
 use crate::address::Address;
 use crate::spool::Spool;
@@ -45,6 +47,11 @@ impl HttpPrimary {
     /// The primary at an address, spoken to with a token. Nothing is sent yet.
     pub fn new(address: Address, token: Option<String>, patience: Patience) -> Result<HttpPrimary> {
         Ok(HttpPrimary { line: Line::new(address, token, patience)? })
+    }
+    /// The same, believing that.
+    pub fn trusting(mut self, trust: Trust) -> HttpPrimary {
+        self.line.trust = trust;
+        self
     }
 
     /// Asks something, hands each frame of the answer before the last to `part`, and gives back the last.
@@ -191,15 +198,21 @@ pub struct HttpPlace {
     address: Address,
     token: Option<String>,
     patience: Patience,
+    trust: Trust,
 }
 
 impl HttpPlace {
     /// That address, spoken to with a token.
     pub fn new(address: Address, token: Option<String>, patience: Patience) -> Self {
-        HttpPlace { address, token, patience }
+        HttpPlace { address, token, patience, trust: Trust::default() }
+    }
+    /// The same, believing that.
+    pub fn trusting(mut self, trust: Trust) -> HttpPlace {
+        self.trust = trust;
+        self
     }
     fn primary(&self) -> Result<HttpPrimary> {
-        HttpPrimary::new(self.address.clone(), self.token.clone(), self.patience)
+        Ok(HttpPrimary::new(self.address.clone(), self.token.clone(), self.patience)?.trusting(self.trust.clone()))
     }
 }
 

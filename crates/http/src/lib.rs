@@ -4,6 +4,7 @@
 //! Deliberately absent: storage. Datasets and accounts come in through traits; async stays inside this crate.
 pub mod address;
 pub mod client;
+pub mod fingerprint;
 pub mod server;
 mod spool;
 pub mod wire;

@@ -1,22 +1,47 @@
 //! The server: many datasets behind one address.
 //!
 //! Invariant: a request is whole before a primary is asked, and the answer before its first byte is sent.
+pub mod accept;
 pub mod answer;
 mod asked;
+mod counting;
+mod door;
+mod gate;
 mod hall;
 mod keeper;
+mod limits;
 pub mod openapi;
+mod pace;
 mod people;
+mod porter;
+mod rate;
+mod record;
+mod refused;
 mod replica_calls;
 pub mod routes;
 mod run;
+mod stop;
+mod tls;
 
+pub use counting::Caller;
+pub use door::Door;
+pub use gate::Actor;
 pub use hall::Hall;
+pub use limits::Limits;
+pub use porter::Porter;
+pub use record::{Record, Style};
+pub use refused::Refused;
 pub use routes::router;
 pub use run::run;
+pub use stop::Stop;
+pub use tls::Tls;
 
 /// What every handler shares.
 pub struct Shared {
     /// The datasets.
     pub hall: Hall,
+    /// Who lets requests in.
+    pub porter: Porter,
+    /// Whether the server was asked to stop.
+    pub stop: Stop,
 }

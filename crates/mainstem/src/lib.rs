@@ -3,6 +3,7 @@
 //! Invariant: no technology here. SQLite, HTTP and files are adapters; time, randomness and names are arguments.
 #![warn(missing_docs)]
 
+pub mod accounts;
 pub mod audit;
 pub mod body;
 pub mod changeset_file;
@@ -15,9 +16,11 @@ pub mod history;
 pub mod lane;
 pub mod ledger;
 pub mod local;
+pub mod moment;
 pub mod policy_text;
 pub mod primary;
 pub mod rebase;
+pub mod registry;
 pub mod replica;
 pub mod schema_merge;
 pub mod scoped;
@@ -25,6 +28,7 @@ pub mod stale;
 pub mod store;
 pub mod sync;
 pub mod tables;
+pub mod token;
 pub mod tombstones;
 pub mod watch;
 pub mod wiring;

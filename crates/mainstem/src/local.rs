@@ -29,7 +29,7 @@ use mainstem_core::ErrorKind;
 use mainstem_core::change::{Front, Header};
 use mainstem_core::chronicle::Chronicle;
 use mainstem_core::conflict::Conflict;
-use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Restored, Version};
+use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Restored, Version, Waiting};
 use mainstem_core::planted::{self, Bug};
 use mainstem_core::policy::{Mode, Policy};
 use mainstem_core::schema::{Schema, SchemaChange};
@@ -50,6 +50,9 @@ impl Ground for dyn Transaction + '_ {
     }
     fn steps(&mut self, after: u64) -> Result<Vec<SchemaChange>> {
         Ledger::steps(self, after)
+    }
+    fn waiting(&mut self) -> Result<Vec<(Version, Waiting)>> {
+        Ledger::waiting(self)
     }
 }
 

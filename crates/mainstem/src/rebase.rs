@@ -6,6 +6,7 @@
 //! Deliberately absent: what becomes of the outcome; a primary appends a version, a replica updates its base images.
 mod clash;
 mod links;
+mod waits;
 
 pub use links::parent_of;
 use links::{Parents, is_parent};
@@ -17,7 +18,7 @@ use crate::tables::Tables;
 use crate::writer::{Tried, Write, Writer};
 use mainstem_core::change::{Change, Edit, Front};
 use mainstem_core::conflict::{Claim, Conflict, ConflictKind, Image, Side};
-use mainstem_core::event::{Renumbered, Waiting};
+use mainstem_core::event::{Renumbered, Version, Waiting};
 use mainstem_core::planted::{self, Bug};
 use mainstem_core::policy::Policy;
 use mainstem_core::renumber::Renumbering;
@@ -27,6 +28,7 @@ use mainstem_core::three_way::{self, Ours, Theirs, Touch, Verdict};
 use mainstem_core::value::{Key, Row, Value};
 use std::collections::HashSet;
 use std::sync::Arc;
+use waits::Waits;
 
 /// How deep a chain of deleted parents is followed when one is brought back.
 const REVIVE_DEPTH_MAX: usize = 64;
@@ -39,6 +41,10 @@ pub trait Ground: Tables {
     fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<Renumbered>>;
     /// Schema steps after a version, oldest first.
     fn steps(&mut self, after: u64) -> Result<Vec<SchemaChange>>;
+    /// What waits for a parent. None where such changes stand in their rows' place, as on the replica that made them.
+    fn waiting(&mut self) -> Result<Vec<(Version, Waiting)>> {
+        Ok(Vec::new())
+    }
 }
 
 /// What happened to a row after the front's base. What the front was made on in an earlier epoch is its own side's doing,
@@ -91,14 +97,16 @@ pub trait Effects<G: ?Sized> {
 /// What a rebase found beyond its effects.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// Schema steps that were applied.
-    pub schema: Vec<SchemaChange>,
+    /// Schema steps that were applied, each with its place in the changeset.
+    pub schema: Vec<(usize, SchemaChange)>,
     /// Conflicts.
     pub conflicts: Vec<Conflict>,
     /// Changes that wait. Their `change.table` is a position in the ground's schema.
     pub waiting: Vec<Waiting>,
     /// Rows that got another number.
     pub renumbered: Vec<Renumbered>,
+    /// Changes that wait no longer, because the changeset goes on from them: whose, table, key.
+    pub released: Vec<(u128, String, Key)>,
 }
 
 /// What a write carries along.
@@ -136,6 +144,7 @@ struct Rebase<'a, G: Ground + ?Sized> {
     held: HashSet<(usize, Key)>,
     /// Parents that were brought back: table, columns, values, who deleted them.
     revived: Vec<(usize, Vec<usize>, Vec<Value>, Side)>,
+    waits: Waits,
     out: Outcome,
 }
 
@@ -162,6 +171,7 @@ pub fn rebase<G: Ground + ?Sized>(
             }
         }
     }
+    let waits = waits::of(ground, &schema, front)?;
     let mut run = Rebase {
         ground,
         schema,
@@ -178,6 +188,7 @@ pub fn rebase<G: Ground + ?Sized>(
         going: HashSet::new(),
         held: HashSet::new(),
         revived: Vec::new(),
+        waits,
         out,
     };
     run.renumber_colliding(pages)?;
@@ -273,7 +284,10 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             return Ok(());
         }
         self.renumbering.apply(&self.schema, &self.lanes[index].shape, &mut local);
-        self.decide(index, table, local)
+        match self.with_what_waits(table, local)? {
+            Some(change) => self.decide(index, table, change),
+            None => Ok(()),
+        }
     }
 
     /// A change in the ground's own columns and the form of its values, and the cells whose column is gone.
@@ -306,10 +320,8 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 return self.decide(index, table, change);
             }
             Verdict::Keep => {
-                if row.is_some() && matches!(change.edit, Edit::Delete(_)) {
-                    // A row whose deletion gave way keeps what it points to.
-                    self.held.insert((table, change.key));
-                }
+                // A row whose deletion gave way keeps what it points to.
+                self.held.extend(row.filter(|_| matches!(change.edit, Edit::Delete(_))).map(|_| (table, change.key)));
                 self.out.conflicts.extend(decision.conflicts);
                 return Ok(());
             }

@@ -14,7 +14,7 @@ const PULL_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How often push and pull take turns before a sync leaves the rest to the next one.
 const ROUNDS_MAX: usize = 8;
 /// How often in one push or pull the replica finds its way back to a history shared with its primary: once after a
-/// restore, once from behind the horizon, and once more for what happens in between.
+/// restore, once from behind the horizon, and once more for what happens in between, such as schema steps on both sides.
 const MENDS_MAX: usize = 3;
 
 /// What a push, pull or sync did.
@@ -119,6 +119,16 @@ fn mending(
             Err(e) if e.code == "other_epoch" => follow(replica, primary, actor, progress, report, e)?,
             Err(e) if e.code == "behind_horizon" || e.code == "other_scope" => {
                 begin_again(replica, primary, Unseen::Refused, progress, report)?
+            }
+            // A schema step made here, which cannot be taken back, stands against an accepted one: with the primary's rows in
+            // its place it is laid on top again, as the primary would do it.
+            Err(e) if e.code == "schema_conflict" => {
+                // Writes that capture did not see are edits first: where columns differ, no digest tells of them.
+                if replica.needs_reconcile()? {
+                    report.reconciled += replica.reconcile(primary, progress)?;
+                }
+                report.reconciled += replica.reconcile(primary, progress)?;
+                begin_again(replica, primary, Unseen::Refused, progress, report)?;
             }
             done => return done,
         }
@@ -327,7 +337,8 @@ fn pull_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, p
             }
             // Rows differ from what capture believes: find out which, keep them as local edits, and go on.
             Err(e) if e.code == "drift" && !has_reconciled => {
-                has_reconciled = true;
+                // Where capture knows of a gap, that alone is compared; the second time all is.
+                has_reconciled = !replica.needs_reconcile()?;
                 report.reconciled += replica.reconcile(primary, progress)?;
             }
             Err(e) => return Err(e),

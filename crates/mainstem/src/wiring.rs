@@ -5,7 +5,7 @@ use std::sync::Arc;
 pub trait Surroundings: Send + Sync {
     /// Wall-clock milliseconds since 1970.
     fn now_ms(&self) -> u64;
-    /// 128 random bits.
+    /// 128 random bits that nobody can foresee: tokens are made of them.
     fn random(&self) -> u128;
 }
 
@@ -22,9 +22,9 @@ impl Surroundings for RealSurroundings {
         since.map_or(0, |d| d.as_millis() as u64)
     }
     fn random(&self) -> u128 {
-        use std::hash::{BuildHasher, Hasher};
-        // Each RandomState is seeded by the operating system; two give 128 bits.
-        let half = || std::collections::hash_map::RandomState::new().build_hasher().finish() as u128;
-        (half() << 64) | half()
+        let mut bits = [0; 16];
+        // Without randomness two replicas could be one and a token could be guessed: there is nothing to go on with.
+        getrandom::fill(&mut bits).expect("the operating system gives randomness");
+        u128::from_be_bytes(bits)
     }
 }

@@ -108,18 +108,63 @@ fn behave(place: &mut Place, manner: Manner) -> Verdict {
     Ok(())
 }
 
+/// The last record of the log.
+fn log_end(db: &Connection) -> Verdict<i64> {
+    db.prepare_cached("SELECT coalesce(max(seq), 0) FROM mainstem_log")
+        .and_then(|mut s| s.query_row([], |row| row.get(0)))
+        .map_err(unreadable)
+}
+
+/// Where the log ended when each open transaction and savepoint began.
+struct Log<'c> {
+    db: &'c Connection,
+    begun: Vec<i64>,
+}
+
+impl Log<'_> {
+    fn before(&mut self, sql: &str) -> Verdict {
+        let opens = if self.db.is_autocommit() { sql.starts_with("BEGIN") } else { sql.starts_with("SAVEPOINT") };
+        if opens {
+            self.begun.push(log_end(self.db)?);
+        }
+        Ok(())
+    }
+
+    /// I-35: what was rolled back is not in the log.
+    fn after(&mut self, sql: &str, is_said: bool, tally: &mut Tally) -> Verdict {
+        let is_over = self.db.is_autocommit();
+        let begun = match is_over {
+            true if sql.starts_with("COMMIT") && is_said => None,
+            true => self.begun.first(),
+            false if sql.starts_with("ROLLBACK TO") && is_said => self.begun.last(),
+            false => return Ok(()),
+        };
+        if let Some(begun) = begun {
+            tally.check(Invariant::RolledBack);
+            if log_end(self.db)? != *begun {
+                return Err(Wrong::new(Invariant::RolledBack, format!("captured and rolled back: {sql}")));
+            }
+        }
+        if is_over {
+            self.begun.clear();
+        }
+        Ok(())
+    }
+}
+
 /// Runs a session's statements; those that fail change nothing. The captured times are the machine's.
 fn speak(place: &mut Place, session: &Session, tally: &mut Tally, hash: &mut blake3::Hasher) -> Verdict {
     behave(place, session.manner)?;
     let db = place.db.as_ref().expect("a session's file is open");
-    let last: i64 = db
-        .prepare_cached("SELECT coalesce(max(seq), 0) FROM mainstem_log")
-        .and_then(|mut s| s.query_row([], |row| row.get(0)))
-        .map_err(unreadable)?;
+    let last = log_end(db)?;
     place.log_last = Some(last);
+    let mut log = Log { db, begun: Vec::new() };
     for statement in &session.statements {
         tally.operations += 1;
-        match say(db, statement, &mut None) {
+        log.before(&statement.sql)?;
+        let said = say(db, statement, &mut None);
+        log.after(&statement.sql, said.is_ok(), tally)?;
+        match said {
             Ok(()) => {
                 if statement.sql.starts_with("REPLACE") || statement.sql.contains(" OR REPLACE ") {
                     tally.reach(Situation::ReplacedRow);

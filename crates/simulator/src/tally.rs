@@ -78,6 +78,8 @@ counted! {
         Copies = "I-37 copies and rewound files keep their work",
         /// Strangers.
         Lineage = "I-39 strangers are refused",
+        /// What a version did is undone, and nothing else.
+        Reverted = "I-49 a version taken back leaves what was before it",
         /// The chain of hashes.
         Chain = "I-50 the ledger's chain verifies",
         /// One history.
@@ -150,6 +152,9 @@ counted! {
         FailedStatement = "statement that fails",
         ReplacedRow = "row replaced",
         MovedKey = "key moved",
+        ManyColumns = "table of many columns",
+        LargeQueue = "queue of 10,000 changes",
+        Reverted = "version taken back",
     }
 }
 

@@ -128,6 +128,8 @@ pub enum Event {
     Restore(usize, String, bool),
     /// Answers the open conflict at that position (modulo their number) with that choice.
     Resolve(usize, usize, usize),
+    /// Takes back a version: the one that the copy stands on, or so many before it.
+    Revert(usize, usize),
     /// Puts working changes aside.
     Stash(usize),
     /// Lays the last ones on again.

@@ -1,6 +1,7 @@
 //! Makes tapes from seeds: what programs do, and when, and what goes wrong meanwhile.
 use crate::dice::Dice;
 use crate::features::Features;
+use crate::rarities;
 use crate::remake::{made_again, remake};
 use crate::tables::{Kind, Spec};
 use crate::tape::{ClockFault, Datum, Delivery, DiskFault, Event, Loss, Manner, Session, Setup, Statement, Tape};
@@ -384,6 +385,7 @@ pub fn tape(seed: u64) -> Tape {
         }
     }
     let mut tape = Tape { seed, setup, workload, schedule };
+    rarities::lay_behind(&mut tape);
     if features.is_wide_text {
         // A UTF-16 file cannot hold it: SQLite puts U+FFFD in its place, so that copies would differ for ever.
         tape.replace(|value| matches!(value, Value::Text(bytes) if std::str::from_utf8(bytes).is_err()), &Value::text("valid"));

@@ -6,9 +6,9 @@ use crate::image::{self, Image, Tables};
 use crate::lent::{Home, Lent};
 use crate::machine::{MORNING, Machine};
 use crate::model::Model;
-use crate::program;
 use crate::tally::{Invariant, Situation, Tally, Verdict, Wrong};
 use crate::tape::Tape;
+use crate::{program, rarities};
 use mainstem::core::ErrorKind;
 use mainstem::core::event::Digest;
 use mainstem::core::stamp::ReplicaId;
@@ -118,6 +118,8 @@ pub struct World {
     pub(crate) accepted: BTreeSet<u128>,
     /// The last sequence number accepted from each replica.
     pub(crate) sequences: BTreeMap<ReplicaId, u64>,
+    /// Conflicts that a revert told one copy of: they do not travel.
+    pub(crate) told: BTreeSet<u64>,
     files: u64,
     /// Commands that were given a replica.
     lent: u64,
@@ -237,6 +239,7 @@ impl World {
             changes_sent: 0,
             accepted: BTreeSet::new(),
             sequences: BTreeMap::new(),
+            told: BTreeSet::new(),
             files: 0,
             lent: 0,
             folder,
@@ -278,6 +281,9 @@ impl World {
         self.learn_links(first.place.db.as_ref().expect("it is open"))?;
         let image = first.place.read(self.keeps_links)?;
         self.model.note(&Image::new(), &image, &mut self.tally);
+        if image.values().any(|held| held.columns.len() >= rarities::COLUMNS_MANY) {
+            self.tally.reach(Situation::ManyColumns);
+        }
         let around = first.place.machine.clone();
         let options = InitOptions { actor: Some("a0".into()), ..InitOptions::default() };
         SqliteReplica::init(&path, &options, around.clone(), &mut quiet).map_err(|e| unexpected("init", &e))?;
@@ -457,6 +463,9 @@ impl World {
         if is_noted {
             let noted = self.model.note(&before, &after, &mut self.tally);
             self.edits += noted.rows as u64;
+            if noted.rows >= rarities::QUEUE {
+                self.tally.reach(Situation::LargeQueue);
+            }
             if let Some(who) = who
                 && self.copies[who].kept.is_some()
             {

@@ -15,6 +15,7 @@ pub mod notice;
 mod part;
 mod plan;
 pub mod primary;
+pub mod registry;
 pub mod replica;
 pub mod schema;
 mod seen;

@@ -22,7 +22,9 @@ use std::time::{Duration, Instant};
 const LOOK_MS: u64 = 900;
 /// How often where it does not.
 const LOOK_UNTOLD_MS: u64 = 250;
-/// How long after a rumour SQLite is asked for the last time.
+/// How long after a rumour no further one is listened to.
+const RUMOUR_MS_FRESH: u64 = 8;
+/// The longest pause after which SQLite is asked once more, on a rumour that has not come true yet.
 const RUMOUR_MS_MAX: u64 = 512;
 
 /// What ended a wait.
@@ -75,16 +77,12 @@ impl Notice {
                 return Ok((Noticed::Nothing, 0));
             }
             // While a rumour is fresh, further ones say nothing new: a large transaction sends thousands.
-            let heard = self.events.wait(rumour_ms.unwrap_or(look_ms).min(left_ms), call, rumour_ms.is_none());
-            if heard == Heard::Call {
+            let is_fresh = rumour_ms.is_some_and(|ms| ms < RUMOUR_MS_FRESH);
+            if self.events.wait(rumour_ms.unwrap_or(look_ms).min(left_ms), call, !is_fresh) == Heard::Call {
                 return Ok((Noticed::Call, left_ms));
             }
             let is_rumoured = self.events.take(&self.name);
-            rumour_ms = match rumour_ms {
-                None => is_rumoured.then_some(1),
-                Some(ms) if is_rumoured => Some((ms * 2).min(RUMOUR_MS_MAX / 8)),
-                Some(ms) => Some(ms * 2).filter(|ms| *ms <= RUMOUR_MS_MAX),
-            };
+            rumour_ms = if is_rumoured && !is_fresh { Some(1) } else { rumour_ms.map(|ms| ms * 2).filter(|ms| *ms <= RUMOUR_MS_MAX) };
         }
     }
 }

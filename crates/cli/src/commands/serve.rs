@@ -2,14 +2,11 @@
 use crate::exit_codes::Exit;
 use crate::wiring::Session;
 use mainstem::Result;
-use mainstem_http::server::{self, Hall, Shared};
+use mainstem_http::server::{self, Door, Hall, Limits, Porter, Record, Shared, Stop, Style};
 use mainstem_sqlite::primary::FolderDatasets;
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// Calls that run at once.
-const RUNNING_MAX: usize = 8;
 
 /// Serves the datasets in a folder to replicas elsewhere
 ///
@@ -31,9 +28,14 @@ impl Serve {
     /// Runs the command.
     pub fn run(&self, session: &mut Session) -> Result<Exit> {
         let datasets = FolderDatasets::new(self.data.clone(), session.around.clone())?;
-        let shared = Arc::new(Shared { hall: Hall::new(Arc::new(datasets), RUNNING_MAX) });
+        let record = Record::to(Box::new(std::io::stderr()), Style::Json, session.around.clone());
+        let shared = Arc::new(Shared {
+            hall: Hall::new(Arc::new(datasets), &Limits::default()),
+            porter: Porter::new(Limits::default(), Door::default(), record, session.around.clone()),
+            stop: Stop::default(),
+        });
         let folder = self.data.display().to_string();
-        server::run(&self.listen, shared, &mut |address| {
+        server::run(&self.listen, shared, None, &mut |address| {
             if session.out.is_json() {
                 session.out.json(&json!({"listening": address.to_string(), "data": folder}))?;
             } else {

@@ -18,12 +18,13 @@ pub struct Telling {
     path: PathBuf,
     name: String,
     noted: Vec<String>,
+    told: (&'static str, Option<&'static str>),
 }
 
 impl Telling {
     /// Of the replica in that file, as it was typed.
     pub fn of(path: &Path) -> Telling {
-        Telling { path: path.to_owned(), name: crate::output::one_line(&path.display().to_string()), noted: Vec::new() }
+        Telling { path: path.to_owned(), name: crate::output::one_line(&path.display().to_string()), noted: Vec::new(), told: ("", None) }
     }
 
     /// Tells what a sync did; nothing where it did nothing.
@@ -52,21 +53,26 @@ impl Telling {
         Ok(())
     }
 
-    /// Tells how it goes from now on.
-    pub fn state(&self, out: &mut Output, state: &State, primary: &str, at_ms: u64) -> Result<()> {
+    /// Tells how it goes from now on. That it is offline is told once, whatever the reasons are after that.
+    pub fn state(&mut self, out: &mut Output, state: &State, primary: &str, at_ms: u64) -> Result<()> {
+        let code = trouble(state).map(|t| t.code).filter(|_| !matches!(state, State::Offline(_)));
+        if std::mem::replace(&mut self.told, (name(state), code)) == (name(state), code) {
+            return Ok(());
+        }
         let mut shown = json!({ "event": "state", "state": name(state), "primary": primary });
         extend(&mut shown, trouble_json(trouble(state)));
+        let what = match state {
+            State::Starting => "starting, with",
+            State::Watching => "watching, in sync with",
+            State::Offline(_) => "offline, trying again:",
+            State::Blocked(_) => "blocked, trying again now and then:",
+            State::Gone(_) => "gone, waiting for it:",
+        };
         let Some(trouble) = trouble(state) else {
-            let what = if *state == State::Starting { "starting" } else { "watching, in sync with" };
             return self.say(out, at_ms, &format!("{what} {primary}"), shown);
         };
-        let next = match state {
-            State::Offline(_) => ", will be tried again",
-            State::Blocked(_) => ", will be tried again now and then",
-            _ => ", goes on when it is back",
-        };
-        let hint = trouble.hint.as_ref().map_or(String::new(), |h| format!("; {}", suggestion::naming(h, Some(&self.path))));
-        self.say(out, at_ms, &format!("{}: {}{hint}{next}", name(state), trouble.message), shown)
+        let hint = trouble.hint.as_ref().map_or(String::new(), |h| format!("; hint: {}", suggestion::naming(h, Some(&self.path))));
+        self.say(out, at_ms, &format!("{what} {}{hint}", trouble.message), shown)
     }
 
     fn say(&self, out: &mut Output, at_ms: u64, text: &str, mut shown: Json) -> Result<()> {

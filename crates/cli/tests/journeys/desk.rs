@@ -87,7 +87,7 @@ impl Desk {
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.folder.path()).env("HOME", self.folder.path()).env("NO_COLOR", "1");
-        for name in ["MAINSTEM_DB", "MAINSTEM_ACTOR", "XDG_CONFIG_HOME", "RUST_BACKTRACE"] {
+        for name in ["MAINSTEM_DB", "MAINSTEM_ACTOR", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "RUST_BACKTRACE"] {
             command.env_remove(name);
         }
         command

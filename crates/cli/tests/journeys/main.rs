@@ -32,3 +32,4 @@ mod tombstones;
 mod unseen;
 mod values;
 mod volume;
+mod watch;

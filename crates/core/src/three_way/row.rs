@@ -100,11 +100,8 @@ impl<'a> History<'a> {
             if !self.is_own(touch) {
                 return Departed::Theirs(image, written(Some(touch)));
             }
-            if touch.change.at > self.ours.change.at {
-                return Departed::Since;
-            }
             if self.held_what_ours_found(&image, &self.touches[..at]) {
-                return Departed::Early(image);
+                return if touch.change.at > self.ours.change.at { Departed::Since } else { Departed::Early(image) };
             }
         }
         Departed::Unknown

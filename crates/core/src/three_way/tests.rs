@@ -332,6 +332,8 @@ fn an_edit_of_a_row_that_ours_deleted_before_is_no_conflict_with_oneself() {
         assert_eq!((&decision.verdict, decision.conflicts[0].theirs.stamp), (&Verdict::Keep, Stamp::default()));
         // What waited for its parent while ours deleted the row is over.
         assert_eq!(decide(&[act(1, 10, delete(base.clone())).touch(3)]), Verdict::Keep.into());
+        let decision = decide(&[act(1, 10, delete(other.clone())).touch(3)]);
+        assert_eq!((&decision.verdict, decision.conflicts.len()), (&Verdict::Keep, 1));
     }
 }
 

@@ -1,6 +1,7 @@
 //! The line to a server: one connection, kept while it is good, and the time that each step may take.
 //!
 //! Invariant: an answer that does not come from a primary (another media type, no whole body) is an error that says so.
+use super::trust::{self, Trust};
 use crate::address::Address;
 use crate::spool::{Spool, SpoolBody};
 use crate::wire::failure::Failure;
@@ -15,6 +16,7 @@ use mainstem::core::ErrorKind;
 use mainstem::error::{Error, Result};
 use std::io::{self, Read};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
@@ -43,6 +45,8 @@ impl Default for Patience {
 pub(super) struct Line {
     address: Address,
     token: Option<String>,
+    /// Whom it believes to be that server.
+    pub trust: Trust,
     patience: Patience,
     runtime: Runtime,
     connection: Option<SendRequest<SpoolBody>>,
@@ -52,13 +56,20 @@ impl Line {
     pub fn new(address: Address, token: Option<String>, patience: Patience) -> Result<Line> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(|e| Error::new(ErrorKind::Unavailable, "line", format!("no line can be opened: {e}")).because(e))?;
-        Ok(Line { address, token, patience, runtime, connection: None })
+        Ok(Line { address, token, trust: Trust::default(), patience, runtime, connection: None })
     }
 
     /// Sends a call and gives back the body of its answer, to be read to its end.
     pub fn post(&mut self, call: &str, request: Spool) -> Result<Answer<'_>> {
-        let response =
-            self.runtime.block_on(exchange(&mut self.connection, &self.address, self.token.as_deref(), self.patience, call, request));
+        let response = self.runtime.block_on(exchange(
+            &mut self.connection,
+            &self.address,
+            &self.trust,
+            self.token.as_deref(),
+            self.patience,
+            call,
+            request,
+        ));
         let response = response.inspect_err(|_| self.connection = None)?;
         let status = response.status().as_u16();
         let media = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("").to_string();
@@ -74,17 +85,21 @@ impl Line {
 async fn exchange(
     kept: &mut Option<SendRequest<SpoolBody>>,
     address: &Address,
+    trust: &Trust,
     token: Option<&str>,
     patience: Patience,
     call: &str,
     request: Spool,
 ) -> Result<Response<Incoming>> {
+    if token.is_some() {
+        trust.allow_token(address)?;
+    }
     let is_good = match kept {
         Some(connection) => connection.ready().await.is_ok(),
         None => false,
     };
     if !is_good {
-        *kept = Some(connect(address, patience).await?);
+        *kept = Some(connect(address, trust, patience).await?);
     }
     let connection = kept.as_mut().expect("it was just made");
     let path = format!("{}/api/v1/datasets/{}/primary/{call}", address.prefix, address.dataset);
@@ -101,7 +116,7 @@ async fn exchange(
     }
 }
 
-async fn connect(address: &Address, patience: Patience) -> Result<SendRequest<SpoolBody>> {
+async fn connect(address: &Address, trust: &Trust, patience: Patience) -> Result<SendRequest<SpoolBody>> {
     let host = address.host.trim_start_matches('[').trim_end_matches(']');
     let stream = match timeout(patience.connect, TcpStream::connect((host, address.port))).await {
         Ok(Ok(stream)) => stream,
@@ -109,6 +124,18 @@ async fn connect(address: &Address, patience: Patience) -> Result<SendRequest<Sp
         Err(_) => return Err(unreachable(address, &"it does not answer")),
     };
     stream.set_nodelay(true).map_err(|e| unreachable(address, &e))?;
+    if !address.is_secret {
+        return spoken(address, stream).await;
+    }
+    let (connector, name) = (trust.connector(address)?, trust::name(address)?);
+    match timeout(patience.connect, connector.connect(name, stream)).await {
+        Ok(Ok(stream)) => spoken(address, stream).await,
+        Ok(Err(e)) => Err(trust::refused(address, &e).unwrap_or_else(|| unreachable(address, &e))),
+        Err(_) => Err(unreachable(address, &"it does not answer")),
+    }
+}
+
+async fn spoken(address: &Address, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<SendRequest<SpoolBody>> {
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| unreachable(address, &e))?;
     // Runs while this line waits for something; ends with it.
     tokio::spawn(connection);

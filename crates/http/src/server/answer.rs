@@ -4,9 +4,10 @@
 use crate::client::WAIT_MS_MAX;
 use crate::spool::Spool;
 use crate::wire::call::Call;
-use crate::wire::frame::{FrameReader, FrameWriter};
+use crate::wire::frame::{Bounds, FrameReader, FrameWriter};
 use crate::wire::{Bytes, Wire};
 use mainstem::audit::Finding;
+use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Front, Shape};
 use mainstem::core::format::page;
 use mainstem::core::schema::Schema;
@@ -32,13 +33,15 @@ pub struct Request {
     pub call: Call,
     /// Its body.
     pub body: Spool,
+    /// What it may unfold to.
+    pub bounds: Bounds,
 }
 
 impl Request {
     /// Asks the primary and gives back the whole answer.
     pub fn answer(mut self, primary: &mut dyn Primary) -> Result<Spool> {
         self.body.rewind()?;
-        let asked = FrameReader::new(self.body);
+        let asked = FrameReader::within(self.body, self.bounds);
         let mut reply = FrameWriter::new(Spool::new(u64::MAX))?;
         answer(self.call, asked, primary, &mut reply)?;
         reply.end()
@@ -47,14 +50,17 @@ impl Request {
     /// What a wait knows, and how long it waits at most.
     pub fn wait(mut self) -> Result<(Head, Duration)> {
         self.body.rewind()?;
-        let (known, timeout_ms): (Head, u64) = arguments(FrameReader::new(self.body))?;
+        let (known, timeout_ms): (Head, u64) = arguments(FrameReader::within(self.body, self.bounds))?;
         Ok((known, Duration::from_millis(timeout_ms.min(WAIT_MS_MAX))))
     }
 
     /// Founds the dataset that it holds.
-    pub fn found(mut self, datasets: &dyn Datasets, name: &str) -> Result<Spool> {
+    pub fn found(mut self, datasets: &dyn Datasets, name: &str, datasets_max: u64) -> Result<Spool> {
+        if datasets.names()?.len() as u64 >= datasets_max {
+            return Err(Error::new(ErrorKind::Conflict, "too_many", format!("the server has {datasets_max} datasets and takes no more")));
+        }
         self.body.rewind()?;
-        let mut asked = FrameReader::new(self.body);
+        let mut asked = FrameReader::within(self.body, self.bounds);
         let ((_, actor, policy), schema, lineage): ((String, String, String), Schema, u128) =
             Wire::from_bytes("a dataset", &asked.wanted()?)?;
         let founding = Founding { dataset: name, actor: &actor, schema: &schema, policy: &policy, lineage };
@@ -212,7 +218,7 @@ fn rows(table: &str, version: u64, primary: &mut dyn Primary, reply: &mut Reply)
 
 fn push(mut asked: Asked, primary: &mut dyn Primary, reply: &mut Reply) -> Result<()> {
     let (known, front): (Acquaintance, Front) = Wire::from_bytes("a push", &asked.wanted()?)?;
-    let mut pages = Pushing { asked: Some(asked), shapes: front.shapes.clone() };
+    let mut pages = Pushing { asked: Some(asked), shapes: front.shapes.clone(), rows: 0 };
     last(reply, &primary.push(&known, &front, &mut pages)?)
 }
 
@@ -220,18 +226,29 @@ fn push(mut asked: Asked, primary: &mut dyn Primary, reply: &mut Reply) -> Resul
 struct Pushing {
     asked: Option<Asked>,
     shapes: Vec<Shape>,
+    rows: u64,
 }
 
 impl Pages for Pushing {
     fn next(&mut self) -> Result<Option<Vec<Change>>> {
         let asked = self.asked.as_mut().ok_or_else(|| Error::internal("a push was lost"))?;
-        Ok(asked.frame()?.map(|bytes| page::decode(&bytes, &self.shapes)).transpose()?)
+        let rows_max = asked.bounds().rows_max;
+        let Some(bytes) = asked.frame()? else { return Ok(None) };
+        let changes = page::decode(&bytes, &self.shapes)?;
+        self.rows += changes.len() as u64;
+        if self.rows > rows_max {
+            return Err(Error::new(ErrorKind::Invalid, "too_large", format!("one push changes at most {rows_max} rows"))
+                .hint("mainstem commit more often"));
+        }
+        Ok(Some(changes))
     }
     fn rewind(&mut self) -> Result<()> {
         let asked = self.asked.take().ok_or_else(|| Error::internal("a push was lost"))?;
+        let bounds = asked.bounds();
         let mut body = asked.into_inner();
         body.rewind()?;
-        let asked = self.asked.insert(FrameReader::new(body));
+        self.rows = 0;
+        let asked = self.asked.insert(FrameReader::within(body, bounds));
         asked.wanted().map(drop)
     }
 }

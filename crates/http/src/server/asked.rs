@@ -1,5 +1,5 @@
 //! What a request says, checked before anybody looks at it: a query string, a path.
-use super::replica_calls::Refused;
+use super::refused::Refused;
 use axum::extract::{FromRequestParts, Path, Query};
 use hyper::http::request::Parts;
 use mainstem::error::Error;

@@ -1,7 +1,9 @@
 //! The datasets of a server, opened as they are asked for and kept open.
 //!
 //! Invariant: one writer at a time for each dataset, in the order of arrival; readers do not wait.
+use super::counting::Caller;
 use super::keeper::Keeper;
+use super::limits::Limits;
 use mainstem::core::ErrorKind;
 use mainstem::datasets::Datasets;
 use mainstem::error::{Error, Result};
@@ -10,11 +12,15 @@ use mainstem::primary::Primary;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OwnedMutexGuard, Semaphore};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 /// Handles of one dataset that are kept open while nobody asks.
 const KEPT_MAX: usize = 4;
+/// Handles of all datasets that are kept open; each has a few files open.
+const KEPT_IN_ALL_MAX: usize = 256;
+/// Rooms, beyond which those that nobody is in and nothing is kept in are given up.
+const ROOMS_MAX: usize = 2_048;
 
 /// How long a keeper that is behind is left alone.
 const BEHIND: Duration = Duration::from_millis(20);
@@ -32,23 +38,80 @@ struct Room {
 /// Every dataset of a server.
 pub struct Hall {
     datasets: Arc<dyn Datasets>,
-    rooms: Mutex<HashMap<String, Arc<Room>>>,
+    rooms: Arc<Rooms>,
     /// How many calls run at once; the rest wait.
-    running: Semaphore,
+    running: Arc<Semaphore>,
+    /// The share of each caller in them, while there is any.
+    shares: Mutex<HashMap<Caller, Arc<Semaphore>>>,
+    share: usize,
+}
+
+type Rooms = Mutex<HashMap<String, Arc<Room>>>;
+
+/// The right to run, until it is dropped.
+struct Running {
+    _share: Option<OwnedSemaphorePermit>,
+    _turn: Option<OwnedMutexGuard<()>>,
+    _running: OwnedSemaphorePermit,
 }
 
 impl Hall {
-    /// The hall of these datasets, in which so many calls run at once.
-    pub fn new(datasets: Arc<dyn Datasets>, running_max: usize) -> Self {
-        Hall { datasets, rooms: Mutex::default(), running: Semaphore::new(running_max) }
+    /// The hall of these datasets.
+    pub fn new(datasets: Arc<dyn Datasets>, limits: &Limits) -> Self {
+        let most = |limit: u64| usize::try_from(limit).unwrap_or(Semaphore::MAX_PERMITS).clamp(1, Semaphore::MAX_PERMITS);
+        Hall {
+            datasets,
+            rooms: Arc::default(),
+            running: Arc::new(Semaphore::new(most(limits.running_max))),
+            shares: Mutex::default(),
+            share: most(limits.running_per_token_max),
+        }
     }
+    fn room(&self, name: &str) -> Arc<Room> {
+        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        if rooms.len() >= ROOMS_MAX && !rooms.contains_key(name) {
+            rooms.retain(|_, room| Arc::strong_count(room) > 1 || room.kept() > 0);
+        }
+        rooms.entry(name.to_string()).or_default().clone()
+    }
+
+    fn share(&self, caller: Caller) -> Arc<Semaphore> {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        if !shares.contains_key(&caller) {
+            // Those that nobody holds are as good as new.
+            shares.retain(|_, share| Arc::strong_count(share) > 1);
+        }
+        shares.entry(caller).or_insert_with(|| Arc::new(Semaphore::new(self.share))).clone()
+    }
+
+    /// Waits for the right to run: first among the caller's own calls, so that nobody's many keep another waiting, then
+    /// for a writer's turn, then among all.
+    async fn turn(&self, room: Option<&Room>) -> Result<Running> {
+        let share = match Caller::current() {
+            Some(caller) => Some(self.share(caller).acquire_owned().await.map_err(|_| stopping())?),
+            None => None,
+        };
+        let turn = match room {
+            Some(room) => Some(room.writing.clone().lock_owned().await),
+            None => None,
+        };
+        let running = self.running.clone().acquire_owned().await.map_err(|_| stopping())?;
+        Ok(Running { _share: share, _turn: turn, _running: running })
+    }
+
+    /// Runs `work` with all datasets, on a thread where it may take its time.
+    pub async fn over_all<T: Send + 'static>(&self, work: impl FnOnce(&dyn Datasets) -> Result<T> + Send + 'static) -> Result<T> {
+        let (running, datasets) = (self.turn(None).await?, self.datasets.clone());
+        ended(tokio::task::spawn_blocking(move || {
+            let _running = running;
+            work(&*datasets)
+        }))
+        .await
+    }
+
     /// Where datasets are.
     pub fn datasets(&self) -> Arc<dyn Datasets> {
         self.datasets.clone()
-    }
-
-    fn room(&self, name: &str) -> Arc<Room> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_string()).or_default().clone()
     }
 
     /// Waits until a dataset's ledger ends elsewhere than `known`, at most so long; answers where it ends then. Any number
@@ -78,27 +141,57 @@ impl Hall {
         work: impl FnOnce(&mut Handle) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let room = self.room(name);
-        let turn: Option<OwnedMutexGuard<()>> = if is_write { Some(room.writing.clone().lock_owned().await) } else { None };
-        let _running = self.running.acquire().await.map_err(|_| stopping())?;
-        let (datasets, name) = (self.datasets.clone(), name.to_string());
-        let done = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+        // It goes to the thread: whoever asks may go away, the work does not.
+        let running = self.turn(is_write.then_some(&*room)).await?;
+        let (datasets, rooms, name) = (self.datasets.clone(), self.rooms.clone(), name.to_string());
+        ended(tokio::task::spawn_blocking(move || {
+            let _running = running;
             let kept = room.handles.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut handle = match kept {
                 Some(handle) => handle,
                 None => datasets.open(&name)?,
             };
             let done = work(&mut handle);
-            let mut kept = room.handles.lock().unwrap_or_else(PoisonError::into_inner);
-            if kept.len() < KEPT_MAX {
-                kept.push(handle);
-            }
+            room.keep(handle);
+            spare(&rooms, &room);
             done
-        });
-        done.await.map_err(|e| Error::internal(format!("a call ended by itself: {e}")))?
+        }))
+        .await
     }
 }
 
-fn stopping() -> Error {
+impl Room {
+    fn kept(&self) -> usize {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+    fn keep(&self, handle: Handle) {
+        let mut kept = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < KEPT_MAX {
+            kept.push(handle);
+        }
+    }
+}
+
+/// Closes handles of other rooms where too many are kept.
+fn spare(rooms: &Rooms, used: &Arc<Room>) {
+    let rooms = rooms.lock().unwrap_or_else(PoisonError::into_inner);
+    // Few datasets cannot have too many, and looking costs.
+    if rooms.len() * KEPT_MAX <= KEPT_IN_ALL_MAX {
+        return;
+    }
+    let mut too_many = rooms.values().map(|room| room.kept()).sum::<usize>().saturating_sub(KEPT_IN_ALL_MAX);
+    for room in rooms.values().filter(|room| !Arc::ptr_eq(room, used)) {
+        while too_many > 0 && room.handles.lock().unwrap_or_else(PoisonError::into_inner).pop().is_some() {
+            too_many -= 1;
+        }
+    }
+}
+
+async fn ended<T>(work: tokio::task::JoinHandle<Result<T>>) -> Result<T> {
+    work.await.map_err(|e| Error::internal("a call ended by itself").because(e))?
+}
+
+/// The answer of a server that stops.
+pub(super) fn stopping() -> Error {
     Error::new(ErrorKind::Unavailable, "unavailable", "the server is stopping")
 }

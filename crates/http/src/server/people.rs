@@ -7,7 +7,7 @@ pub mod rows;
 pub mod tombstones;
 pub mod versions;
 
-use super::replica_calls::Refused;
+use super::refused::Refused;
 use axum::Json;
 use mainstem::core::ErrorKind;
 use mainstem::error::{Error, Result};

@@ -1,38 +1,21 @@
 //! The routes of the replica protocol.
 use super::Shared;
 use super::answer::{Request, one};
+use super::hall::stopping;
+use super::limits::Limits;
+use super::refused::Refused;
 use crate::spool::{Spool, SpoolBody, too_large};
 use crate::wire::call::Call;
-use crate::wire::failure::{self, Failure};
-use crate::wire::frame::MEDIA_TYPE;
-use axum::Json;
+use crate::wire::frame::{Bounds, MEDIA_TYPE};
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
-use hyper::{StatusCode, header};
+use hyper::header::{self, HeaderMap};
 use mainstem::core::ErrorKind;
+use mainstem::datasets::Datasets;
 use mainstem::error::{Error, Result};
 use std::sync::Arc;
-
-/// The most bytes of one request.
-const REQUEST_BYTES_MAX: u64 = 1024 * 1024 * 1024;
-
-/// An error on its way out.
-pub struct Refused(pub Error);
-
-impl From<Error> for Refused {
-    fn from(error: Error) -> Self {
-        Refused(error)
-    }
-}
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(failure::status(&self.0)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, Json(Failure::from(&self.0))).into_response()
-    }
-}
 
 fn is_write(call: Call) -> bool {
     matches!(call, Call::Push | Call::BeginEpoch | Call::SetPolicy | Call::Seen | Call::Cleanup | Call::Found)
@@ -43,21 +26,29 @@ pub async fn handle(
     call: Call,
     State(shared): State<Arc<Shared>>,
     Path(dataset): Path<String>,
+    headers: HeaderMap,
     body: Body,
 ) -> std::result::Result<Response, Refused> {
     if !crate::address::is_dataset_name(&dataset) {
         return Err(Error::new(ErrorKind::NotFound, "no_primary", format!("there is no dataset {dataset}")).into());
     }
-    let request = Request { call, body: received(body).await? };
+    if headers.get(header::CONTENT_TYPE).is_none_or(|media| media != MEDIA_TYPE) {
+        return Err(Error::new(ErrorKind::Invalid, "unsupported_media_type", format!("a call is of the media type {MEDIA_TYPE}")).into());
+    }
+    let limits = &shared.porter.limits;
+    let request = Request { call, body: received(body, body_bytes_max(call, limits)).await?, bounds: bounds(limits) };
     let answer = match call {
         Call::Found => {
-            let (datasets, name) = (shared.hall.datasets(), dataset.clone());
-            let founded = tokio::task::spawn_blocking(move || request.found(&*datasets, &name));
-            founded.await.map_err(|e| Error::internal(format!("a call ended by itself: {e}")))??
+            let datasets_max = limits.datasets_max;
+            let found = move |datasets: &dyn Datasets| request.found(datasets, &dataset, datasets_max);
+            shared.hall.over_all(found).await?
         }
         Call::Wait => {
             let (known, at_most) = request.wait()?;
-            one(&shared.hall.wait(&dataset, known, at_most).await?)?
+            tokio::select! {
+                head = shared.hall.wait(&dataset, known, at_most) => one(&head?)?,
+                () = shared.stop.asked() => return Err(stopping().into()),
+            }
         }
         _ => shared.hall.with(&dataset, is_write(call), move |primary| request.answer(&mut **primary)).await?,
     };
@@ -65,16 +56,40 @@ pub async fn handle(
     Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], Body::new(body)).into_response())
 }
 
-async fn received(mut body: Body) -> Result<Spool> {
-    let mut spool = Spool::new(REQUEST_BYTES_MAX);
-    if http_body::Body::size_hint(&body).lower() > REQUEST_BYTES_MAX {
-        return Err(too_large(REQUEST_BYTES_MAX));
+fn body_bytes_max(call: Call, limits: &Limits) -> u64 {
+    if matches!(call, Call::Push | Call::Found) { limits.request_bytes_max } else { limits.question_bytes_max }
+}
+
+fn bounds(limits: &Limits) -> Bounds {
+    Bounds {
+        frame_bytes_max: limits.frame_bytes_max,
+        unfolded_bytes_max: limits.unfolded_bytes_max,
+        ratio_max: limits.unfolded_ratio_max,
+        frames_max: limits.frames_max,
+        rows_max: limits.push_rows_max,
+    }
+}
+
+async fn received(mut body: Body, bytes_max: u64) -> Result<Spool> {
+    let mut spool = Spool::new(bytes_max);
+    if http_body::Body::size_hint(&body).lower() > bytes_max {
+        return Err(too_large(bytes_max));
     }
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|e| Error::new(ErrorKind::Unavailable, "line", format!("the request broke off: {e}")))?;
-        if let Ok(bytes) = frame.into_data() {
+        if let Ok(bytes) = frame.map_err(broke_off)?.into_data() {
             spool.append(&bytes)?;
         }
     }
     Ok(spool)
+}
+
+fn broke_off(e: axum::Error) -> Error {
+    let mut cause: Option<&dyn std::error::Error> = Some(&e);
+    while let Some(inner) = cause {
+        if inner.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::TimedOut) {
+            return Error::new(ErrorKind::Unavailable, "too_slow", "the request comes too slowly");
+        }
+        cause = inner.source();
+    }
+    Error::new(ErrorKind::Unavailable, "line", format!("the request broke off: {e}"))
 }

@@ -2,14 +2,16 @@
 //!
 //! Invariant: a request reaches its handler only through [`router`], after what its row needs was granted.
 use super::people::{conflicts, datasets, rows, tombstones, versions};
-use super::replica_calls::Refused;
-use super::{Shared, openapi, replica_calls};
+use super::refused::Refused;
+use super::{Shared, gate, openapi, replica_calls};
 use crate::wire::call::Call;
 use crate::wire::shown::{
     Listed, ShownBlame, ShownChange, ShownConflict, ShownDataset, ShownHappening, ShownPolicy, ShownReplica, ShownRows, ShownTombstone,
     ShownVersion,
 };
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
 use hyper::Method;
 use mainstem::core::ErrorKind;
@@ -152,15 +154,17 @@ fn of_call(call: Call) -> Route {
         query: None,
         takes: Media::Frames,
         gives: Media::Frames,
-        handler: post(move |shared, dataset, body| replica_calls::handle(call, shared, dataset, body)),
+        handler: post(move |shared, dataset, headers, body| replica_calls::handle(call, shared, dataset, headers, body)),
     }
 }
 
-/// The routes of a server.
+/// The routes of a server, with the gate around them.
 pub fn router(shared: Arc<Shared>) -> Router {
+    let json_bytes_max = usize::try_from(shared.porter.limits.json_bytes_max).unwrap_or(usize::MAX);
     let all = routes().into_iter();
     let router = all.fold(Router::new(), |router, route| router.route(&route.path, route.handler));
-    router.fallback(nothing_there).method_not_allowed_fallback(not_so).with_state(shared)
+    let router = router.fallback(nothing_there).method_not_allowed_fallback(not_so);
+    router.layer(DefaultBodyLimit::max(json_bytes_max)).layer(from_fn_with_state(shared.clone(), gate::pass)).with_state(shared)
 }
 
 async fn nothing_there() -> Refused {

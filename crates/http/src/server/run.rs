@@ -1,41 +1,51 @@
 //! Runs a server until it is told to stop.
-use super::{Shared, router};
+use super::accept::serve;
+use super::stop::Signals;
+use super::{Shared, Tls};
 use mainstem::core::ErrorKind;
 use mainstem::error::{Error, Result};
+use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
-/// Listens and answers until the process is asked to stop. `ready` hears where, once connections are taken.
-pub fn run(listen: &str, shared: Arc<Shared>, ready: &mut dyn FnMut(SocketAddr) -> Result<()>) -> Result<()> {
+/// The code of a process that was ended while it was ending.
+const ENDED_AT_ONCE: i32 = 130;
+
+/// Listens and answers until the process is asked to stop; a second time, and it ends at once. `ready` hears where, once
+/// connections are taken.
+pub fn run(listen: &str, shared: Arc<Shared>, tls: Option<Tls>, ready: &mut dyn FnMut(SocketAddr) -> Result<()>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| cannot(listen, e))?;
     runtime.block_on(async {
+        let mut signals = Signals::new();
         let listener = TcpListener::bind(listen).await.map_err(|e| cannot(listen, e))?;
-        ready(listener.local_addr().map_err(|e| cannot(listen, e))?)?;
-        axum::serve(listener, router(shared)).with_graceful_shutdown(asked_to_stop()).await.map_err(|e| cannot(listen, e))
-    })
+        let address = listener.local_addr().map_err(|e| cannot(listen, e))?;
+        shared.porter.record.line("listening", vec![("address", Value::from(address.to_string()))]);
+        ready(address)?;
+        let stopping = shared.clone();
+        tokio::spawn(async move {
+            signals.next().await;
+            stopping.porter.record.line("stopping", vec![("requests", Value::from(stopping.porter.requests()))]);
+            stopping.stop.ask();
+            signals.next().await;
+            std::process::exit(ENDED_AT_ONCE);
+        });
+        let acceptor = tls.as_ref().map(Tls::acceptor).transpose()?;
+        if let Some(tls) = tls {
+            let keeping = shared.clone();
+            tokio::spawn(async move { tls.keep_current(&keeping.porter.record).await });
+        }
+        serve(listener, shared.clone(), acceptor).await;
+        Ok::<(), Error>(())
+    })?;
+    // What works on a dataset still ends; what is more than late is left to recovery, as after a crash.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(shared.porter.limits.stop_ms_max));
+    shared.porter.record.line("stopped", Vec::new());
+    Ok(())
 }
 
 fn cannot(listen: &str, e: std::io::Error) -> Error {
     Error::new(ErrorKind::Unavailable, "listen", format!("{listen} cannot be listened on: {e}"))
         .hint("mainstem serve --listen 127.0.0.1:0 takes a free port")
         .because(e)
-}
-
-/// Resolves when the terminal or the system asks the process to end.
-async fn asked_to_stop() {
-    let interrupted = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => signal.recv().await,
-            Err(_) => std::future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminated = std::future::pending::<Option<()>>();
-    tokio::select! {
-        _ = interrupted => {}
-        _ = terminated => {}
-    }
 }

@@ -17,15 +17,21 @@ pub struct Failure {
     /// What programs may want to know of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<serde_json::Value>,
+    /// The request that failed, as it is called in the server's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
 }
 
 /// Codes that have a status of their own, whatever their kind.
 const STATUSES: &[(&str, u16)] = &[
     ("unauthenticated", 401),
     ("forbidden", 403),
+    ("forbidden_host", 403),
     ("review_required", 403),
+    ("too_slow", 408),
     ("method_not_allowed", 405),
     ("too_large", 413),
+    ("path_too_long", 414),
     ("unsupported_media_type", 415),
     ("validation_failed", 422),
     ("rate_limited", 429),
@@ -54,11 +60,29 @@ impl From<&Error> for Failure {
         // What is inside a primary that is damaged, or in our own bugs, is for its operator's log.
         let is_inner = matches!(error.kind, ErrorKind::Internal);
         let message = if is_inner { "the server failed; its log says why".to_string() } else { error.message.clone() };
-        Failure { code: error.code.to_string(), message, hint: error.hint.clone(), details: None }
+        Failure { code: error.code.to_string(), message, hint: error.hint.clone(), details: None, request_id: None }
     }
 }
 
 impl Failure {
+    /// What a status says by itself.
+    pub(crate) fn of_status(status: u16, said: &str) -> Failure {
+        let code = match status {
+            405 => "method_not_allowed",
+            408 => "too_slow",
+            413 => "too_large",
+            415 => "unsupported_media_type",
+            _ => general(status).1,
+        };
+        let message = match (status, said) {
+            (404, _) => "there is nothing by that path",
+            (405, _) => "that path takes another method",
+            (500.., _) => "the server failed; its log says why",
+            (_, "") => "the request cannot be answered",
+            (_, said) => said,
+        };
+        Failure { code: code.to_string(), message: message.to_string(), hint: None, details: None, request_id: None }
+    }
     /// The error that a client makes of it. Its kind follows from the code where that is known, else from the status.
     pub fn into_error(self, status: u16) -> Error {
         let (kind, code) = match KNOWN.iter().find(|(_, code)| *code == self.code) {
@@ -103,16 +127,21 @@ const KNOWN: &[(ErrorKind, &str)] = &[
     (ErrorKind::Conflict, "schema_changed"),
     (ErrorKind::Conflict, "schema_conflict"),
     (ErrorKind::Conflict, "schema_refused"),
+    (ErrorKind::Conflict, "too_many"),
     (ErrorKind::Conflict, "unique"),
     (ErrorKind::Corrupt, "broken_chain"),
     (ErrorKind::Corrupt, "corrupt"),
     (ErrorKind::Denied, "forbidden"),
+    (ErrorKind::Denied, "forbidden_host"),
     (ErrorKind::Denied, "review_required"),
     (ErrorKind::Denied, "unauthenticated"),
     (ErrorKind::Internal, "internal"),
     (ErrorKind::Invalid, "clock_skew"),
     (ErrorKind::Invalid, "invalid"),
+    (ErrorKind::Invalid, "path_too_long"),
     (ErrorKind::Invalid, "too_large"),
+    (ErrorKind::Invalid, "transfer_encoding"),
+    (ErrorKind::Invalid, "unsupported_media_type"),
     (ErrorKind::NotFound, "no_primary"),
     (ErrorKind::NotFound, "no_row"),
     (ErrorKind::NotFound, "not_found"),
@@ -123,5 +152,6 @@ const KNOWN: &[(ErrorKind, &str)] = &[
     (ErrorKind::Unavailable, "locked"),
     (ErrorKind::Unavailable, "rate_limited"),
     (ErrorKind::Unavailable, "read_only"),
+    (ErrorKind::Unavailable, "too_slow"),
     (ErrorKind::Unavailable, "unavailable"),
 ];

@@ -16,6 +16,41 @@ pub const MEDIA_TYPE: &str = "application/vnd.mainstem.v1";
 /// The most bytes in a frame, unfolded.
 pub const FRAME_BYTES_MAX: usize = 256 * 1024 * 1024;
 
+/// The most times that a frame grows when it is unfolded. A writer folds none further, so no reader refuses what one wrote.
+pub const RATIO_MAX: u64 = 100;
+/// What any frame may unfold to, however small it was: a page of changes is about half of it.
+const UNFOLDED_BYTES_FREE: u64 = 1024 * 1024;
+/// The memory that unfolding takes by itself, as a power of two; what is folded here asks for less.
+const WINDOW_LOG_MAX: u32 = 23;
+
+/// What a reader takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of a frame, unfolded.
+    pub frame_bytes_max: u64,
+    /// Bytes of all frames, unfolded.
+    pub unfolded_bytes_max: u64,
+    /// Times that a frame may grow when it is unfolded.
+    pub ratio_max: u64,
+    /// Frames.
+    pub frames_max: u64,
+    /// Rows in them, for those that count rows.
+    pub rows_max: u64,
+}
+
+/// Of an answer of a primary that we chose: as many frames as there are rows in a dataset, each within its bounds.
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds {
+            frame_bytes_max: FRAME_BYTES_MAX as u64,
+            unfolded_bytes_max: u64::MAX,
+            ratio_max: RATIO_MAX,
+            frames_max: u64::MAX,
+            rows_max: u64::MAX,
+        }
+    }
+}
+
 const MAGIC: [u8; 4] = *b"MSW1";
 const PLAIN: u8 = 1;
 const FOLDED: u8 = 2;
@@ -51,7 +86,8 @@ impl<W: Write> FrameWriter<W> {
     pub fn frame(&mut self, payload: &[u8]) -> Result<()> {
         self.frames += 1;
         let folded = (payload.len() >= FOLD_BYTES_MIN).then(|| zstd::bulk::compress(payload, LEVEL)).transpose().map_err(unwritable)?;
-        match folded.filter(|folded| folded.len() < payload.len()) {
+        let is_worth = |folded: &Vec<u8>| folded.len() < payload.len() && payload.len() as u64 <= unfolded_max(folded.len(), RATIO_MAX);
+        match folded.filter(is_worth) {
             Some(folded) => self.put(FOLDED, &folded),
             None => self.put(PLAIN, payload),
         }
@@ -73,6 +109,8 @@ impl<W: Write> FrameWriter<W> {
 /// Reads a body.
 pub struct FrameReader<R> {
     input: R,
+    bounds: Bounds,
+    unfolded: u64,
     frames: u64,
     is_begun: bool,
     is_ended: bool,
@@ -81,7 +119,15 @@ pub struct FrameReader<R> {
 impl<R: Read> FrameReader<R> {
     /// Reads from there.
     pub fn new(input: R) -> Self {
-        FrameReader { input, frames: 0, is_begun: false, is_ended: false }
+        Self::within(input, Bounds::default())
+    }
+    /// Reads from there what keeps to the bounds.
+    pub fn within(input: R, bounds: Bounds) -> Self {
+        FrameReader { input, bounds, unfolded: 0, frames: 0, is_begun: false, is_ended: false }
+    }
+    /// What it takes.
+    pub fn bounds(&self) -> Bounds {
+        self.bounds
     }
     /// The next frame, or none at the end.
     pub fn frame(&mut self) -> Result<Option<Vec<u8>>> {
@@ -101,8 +147,13 @@ impl<R: Read> FrameReader<R> {
         match kind {
             PLAIN | FOLDED => {
                 self.frames += 1;
-                let bytes = self.payload(number)?;
-                if kind == PLAIN { Ok(Some(bytes)) } else { unfold(&bytes).map(Some) }
+                if self.frames > self.bounds.frames_max {
+                    return Err(too_much(format!("more than {} frames", self.bounds.frames_max)));
+                }
+                let came = self.payload(number)?;
+                let bytes = if kind == PLAIN { came } else { self.unfold(&came)? };
+                self.unfolded += bytes.len() as u64;
+                Ok(Some(bytes))
             }
             END if number == self.frames => {
                 self.is_ended = true;
@@ -133,8 +184,8 @@ impl<R: Read> FrameReader<R> {
 
     /// Grows with what comes, whatever length was announced.
     fn payload(&mut self, length: u64) -> Result<Vec<u8>> {
-        if length > FRAME_BYTES_MAX as u64 {
-            return Err(too_large());
+        if length > self.left() {
+            return Err(self.too_large());
         }
         let mut bytes = Vec::new();
         (&mut self.input).take(length).read_to_end(&mut bytes).map_err(unwritable)?;
@@ -142,6 +193,23 @@ impl<R: Read> FrameReader<R> {
             return Err(broken("it was cut short"));
         }
         Ok(bytes)
+    }
+    fn unfold(&mut self, folded: &[u8]) -> Result<Vec<u8>> {
+        let mut decoder = zstd::stream::read::Decoder::new(folded).map_err(|e| broken(e.to_string()))?;
+        decoder.window_log_max(WINDOW_LOG_MAX).map_err(|e| broken(e.to_string()))?;
+        let most = self.left().min(unfolded_max(folded.len(), self.bounds.ratio_max));
+        let mut unfolded = Vec::new();
+        let read = decoder.take(most + 1).read_to_end(&mut unfolded);
+        read.map_err(|e| broken(format!("a frame cannot be unfolded: {e}")))?;
+        if unfolded.len() as u64 > most { Err(self.too_large()) } else { Ok(unfolded) }
+    }
+    /// What the next frame may unfold to.
+    fn left(&self) -> u64 {
+        self.bounds.frame_bytes_max.min(self.bounds.unfolded_bytes_max.saturating_sub(self.unfolded))
+    }
+    fn too_large(&self) -> Error {
+        let Bounds { frame_bytes_max, unfolded_bytes_max, ratio_max, .. } = self.bounds;
+        too_much(format!("more than {frame_bytes_max} bytes at once, {unfolded_bytes_max} bytes in all or {ratio_max} times its size"))
     }
     fn exactly(&mut self, bytes: &mut [u8]) -> Result<()> {
         self.input.read_exact(bytes).map_err(|e| match e.kind() {
@@ -167,16 +235,13 @@ impl<R: Read> FrameReader<R> {
     }
 }
 
-fn unfold(bytes: &[u8]) -> Result<Vec<u8>> {
-    let mut decoder = zstd::stream::read::Decoder::new(bytes).map_err(|e| broken(e.to_string()))?;
-    let mut unfolded = Vec::new();
-    let limit = FRAME_BYTES_MAX as u64 + 1;
-    (&mut decoder).take(limit).read_to_end(&mut unfolded).map_err(|e| broken(format!("a frame cannot be unfolded: {e}")))?;
-    if unfolded.len() as u64 == limit { Err(too_large()) } else { Ok(unfolded) }
+/// What a folded frame of so many bytes may unfold to.
+fn unfolded_max(folded: usize, ratio_max: u64) -> u64 {
+    UNFOLDED_BYTES_FREE.max((folded as u64).saturating_mul(ratio_max))
 }
 
-fn too_large() -> Error {
-    Error::new(ErrorKind::Invalid, "too_large", format!("a frame is larger than {} MiB", FRAME_BYTES_MAX / 1024 / 1024))
+fn too_much(what: String) -> Error {
+    Error::new(ErrorKind::Invalid, "too_large", format!("what came unfolds to {what}"))
 }
 
 fn put_varint(out: &mut Vec<u8>, mut number: u64) {

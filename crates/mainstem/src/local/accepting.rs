@@ -45,7 +45,7 @@ pub(super) fn accept(
     pages: &mut dyn Pages,
     around: &Around,
     primary: ReplicaId,
-    released: Vec<(u128, String, Key)>,
+    mut released: Vec<(u128, String, Key)>,
 ) -> Result<Option<Version>> {
     let head = tx.head()?;
     let known = tx.digests()?;
@@ -55,7 +55,8 @@ pub(super) fn accept(
     if !released.is_empty() && !outcome.waiting.is_empty() {
         return Ok(None);
     }
-    let Outcome { schema, mut conflicts, waiting, mut renumbered } = outcome;
+    let Outcome { schema, mut conflicts, waiting, mut renumbered, released: superseded } = outcome;
+    released.extend(superseded);
     for conflict in &front.conflicts {
         if tx.conflict(conflict.id)?.is_none() && conflicts.iter().all(|c| c.id != conflict.id) {
             conflicts.push(Conflict { version: place.version, ..conflict.clone() });
@@ -78,7 +79,7 @@ pub(super) fn accept(
         version.stands_for.clone_from(&again.stands_for);
     }
     version.resolved = answered(tx, front)?;
-    version.schema = schema;
+    version.schema = schema.into_iter().map(|(_, step)| step).collect();
     version.conflicts = conflicts;
     version.waiting = waiting;
     version.renumbered = renumbered;

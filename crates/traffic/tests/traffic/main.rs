@@ -1,2 +1,5 @@
 //! The replica protocol through a real socket.
+mod between;
 mod contract;
+mod hostile;
+mod tls;

@@ -1,0 +1,58 @@
+//! A replica goes on working on a row that waits for its parent: there the row is in its place, here it is not.
+//!
+//! Invariant: of one row, one change of a replica waits at most, which is all that the replica did to it.
+use super::{Ground, Rebase, touches};
+use crate::error::Result;
+use crate::lane::Lane;
+use mainstem_core::change::{Change, Edit, Front};
+use mainstem_core::condense::combine_changes;
+use mainstem_core::schema::Schema;
+use mainstem_core::value::Key;
+use std::collections::HashMap;
+
+/// What waits of the replica whose changeset comes in, by table and key: the names it waits under, and the change.
+pub(super) type Waits = HashMap<(usize, Key), ((u128, String, Key), Change)>;
+
+/// What waits of the front's replica, in the ground's columns.
+pub(super) fn of<G: Ground + ?Sized>(ground: &mut G, schema: &Schema, front: &Front) -> Result<Waits> {
+    let mut waits = Waits::new();
+    for (version, waiting) in ground.waiting()? {
+        let table = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&waiting.table));
+        let (Some(table), true) = (table, version.header.replica == front.header.replica) else { continue };
+        let Some(shape) = version.shapes.get(waiting.change.table) else { continue };
+        let names = (version.header.write_id, waiting.table, waiting.key);
+        let (change, lost) = Lane::between(schema, Some(table), shape, &[]).localise(waiting.change, None);
+        if lost.is_empty() {
+            waits.insert((table, change.key.clone()), (names, change));
+        }
+    }
+    Ok(waits)
+}
+
+impl<G: Ground + ?Sized> Rebase<'_, G> {
+    /// The change together with what waits of the same cells: both are one from here on. None where nothing is left of them.
+    pub(super) fn with_what_waits(&mut self, table: usize, change: Change) -> Result<Option<Change>> {
+        let place = (table, change.key.clone());
+        let Some((names, first)) = self.waits.get(&place).filter(|(_, first)| meet(first, &change)) else { return Ok(Some(change)) };
+        // A row that others made under the key of one that waits is what ours means where ours has seen it.
+        if matches!(first.edit, Edit::Insert(_)) && self.ground.get(table, &change.key)?.is_some() {
+            let touches = touches(self.ground, self.front, &self.schema.tables[table].name, &change.key)?;
+            if !touches.iter().any(|touch| matches!(touch.change.edit, Edit::Insert(_))) {
+                return Ok(Some(change));
+            }
+        }
+        // What does not go on from what waits, as that itself when it is let in, stays by itself.
+        let Ok(both) = combine_changes(first, &change) else { return Ok(Some(change)) };
+        self.out.released.push(names.clone());
+        self.waits.remove(&place);
+        Ok(both)
+    }
+}
+
+/// False for edits of one row that have no cell in common: the later one need not wait.
+fn meet(first: &Change, second: &Change) -> bool {
+    match (&first.edit, &second.edit) {
+        (Edit::Update(early), Edit::Update(late)) => late.iter().any(|cell| early.iter().any(|other| other.column == cell.column)),
+        _ => true,
+    }
+}
