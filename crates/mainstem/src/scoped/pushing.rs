@@ -5,18 +5,19 @@
 use super::Scoped;
 use super::view::{Eye, View};
 use crate::error::{Error, Result};
-use crate::primary::Pages;
+use crate::primary::{Pages, Primary};
 use mainstem_core::ErrorKind;
 use mainstem_core::change::{Change, Edit, Front, Shape};
 use mainstem_core::chronicle::TableId;
 use mainstem_core::schema::SchemaChange;
 use mainstem_core::value::{Key, Row, Value};
 use std::collections::HashMap;
+use std::ops::DerefMut;
 
 /// Rows that are named in one answer.
 const NAMED_MAX: usize = 1_000;
 
-impl Scoped<'_> {
+impl<P: DerefMut<Target: Primary>> Scoped<P> {
     /// The rows of a changeset that are outside what its replica may see, some of them where there are many.
     pub(super) fn outside(&mut self, view: &View, front: &Front, pages: &mut dyn Pages) -> Result<Vec<(String, Key)>> {
         let mut outside = Vec::new();

@@ -1,7 +1,9 @@
 //! Some replicas of one primary, each with what it asks for and what it may see.
+use mainstem::core::ErrorKind;
 use mainstem::core::conflict::Conflict;
 use mainstem::core::scope::Scope;
 use mainstem::core::value::Row;
+use mainstem::error::Error;
 use mainstem::primary::Primary;
 use mainstem::replica::Replica;
 use mainstem::scoped::Scoped;
@@ -9,6 +11,7 @@ use mainstem::sync::{self, Report};
 use mainstem::wiring::Around;
 use mainstem_sqlite::replica::{CloneOptions, InitOptions};
 use mainstem_sqlite::{SqliteReplica, open_primary};
+use mainstem_testkit::between::{Between, Moment, Turn};
 use mainstem_testkit::surroundings::Seeded;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
@@ -107,6 +110,20 @@ impl Office {
     }
     pub fn try_sync(&self, name: &str) -> mainstem::Result<Report> {
         sync::sync(&mut self.open(name), &mut *self.primary_of(name), name, &mut quiet)
+    }
+    /// A sync that breaks off before call number `at`, or after it, when its answer is on the way.
+    pub fn sync_and_break(&self, name: &str, at: u64, when: fn(Moment) -> bool) {
+        let mut calls = 0;
+        let mut primary = self.primary_of(name);
+        let mut between = Between::new(&mut *primary, |moment| {
+            calls += u64::from(when(moment));
+            match calls >= at {
+                true => Err(Error::new(ErrorKind::Unavailable, "line", "the line went dead")),
+                false => Ok(Turn::Once),
+            }
+        });
+        let broken = sync::sync(&mut self.open(name), &mut between, name, &mut quiet);
+        assert!(broken.is_ok() || broken.as_ref().is_err_and(|e| e.code == "line"), "{broken:?}");
     }
     pub fn sync(&self, name: &str) -> Report {
         self.try_sync(name).unwrap_or_else(|e| panic!("sync of {name}: {e:?}"))
