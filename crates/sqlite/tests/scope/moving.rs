@@ -67,18 +67,21 @@ fn i7_granted_revoked_and_granted_again() {
 fn a_row_that_leaves_is_not_deleted_and_an_unsent_edit_of_it_is_sent() {
     let office = Office::new();
     let names = ["ada", "bob"];
-    office.join("bob", "task: owner = 'bob' and done = 0");
+    office.join("bob", "task: owner = 'bob' and done = 0\nnote: owner = 'bob'");
     office.sql("ada", "UPDATE task SET owner = 'ada', project = 2 WHERE id = 1; UPDATE task SET done = 0 WHERE id = 3;");
+    office.sql("ada", "UPDATE note SET owner = 'ada' WHERE k = 'a';");
     office.sync("ada");
-    office.sql("bob", "UPDATE task SET what = 'sweep twice' WHERE id = 1;");
+    office.sql("bob", "UPDATE task SET what = 'sweep twice' WHERE id = 1; UPDATE note SET body = 'by bob' WHERE k = 'a';");
     office.commit("bob");
     // It comes by a pull first, so that the edit has no row here any more.
     sync::pull(&mut office.open("bob"), &mut *office.primary_of("bob"), "bob", &mut |_, _, _| {}).unwrap();
     assert_eq!(office.value("bob", "SELECT group_concat(id) FROM task"), "3");
+    assert_eq!(office.value("bob", "SELECT count(*) || '' FROM note"), "0", "nobody deleted it, so that nothing is to be brought back");
     assert_eq!(office.open("bob").standing().unwrap().unsent, 1);
     office.settle(&["bob", "ada"]);
     office.assert_seen(&names);
     assert_eq!(office.value("ada", "SELECT owner || what || project FROM task WHERE id = 1"), "adasweep twice2");
+    assert_eq!(office.value("ada", "SELECT owner || body FROM note WHERE k = 'a'"), "adaby bob");
     assert_eq!((tombstones(&office), office.conflicts()), (0, Vec::new()));
     // And back.
     office.sql("ada", "UPDATE task SET owner = 'bob' WHERE id = 1;");
@@ -95,6 +98,10 @@ fn a_row_written_out_of_what_was_asked_for_goes_to_the_primary_and_leaves() {
     office.assert_seen(&["ada", "bob"]);
     assert_eq!(office.value("ada", "SELECT group_concat(what) FROM task WHERE owner = 'cem'"), "sweep,cook,for cem");
     assert_eq!(office.value("bob", "SELECT group_concat(what) FROM task"), "plant");
+    // By itself, so that as many changes come back as were sent, and not the same ones.
+    office.sql("bob", "UPDATE task SET owner = 'cem' WHERE id = 3;");
+    office.settle(&["bob", "ada"]);
+    office.assert_seen(&["ada", "bob"]);
     assert_eq!(tombstones(&office), 0);
 }
 
