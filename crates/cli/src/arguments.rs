@@ -54,6 +54,8 @@ pub enum Command {
     Pull(commands::pull::Pull),
     Sync(commands::sync::Sync),
     Watch(commands::watch::Watch),
+    Login(commands::login::Login),
+    Logout(commands::logout::Logout),
     Serve(commands::serve::Serve),
     Conflicts(commands::conflicts::Conflicts),
     Resolve(commands::resolve::Resolve),

@@ -16,6 +16,8 @@ pub mod diff;
 pub mod doctor;
 pub mod init;
 pub mod log;
+pub mod login;
+pub mod logout;
 pub mod overview;
 pub mod pending;
 pub mod policy;
@@ -41,22 +43,19 @@ use crate::exit_codes::Exit;
 use crate::wiring::Session;
 use mainstem::Result;
 
-/// Has each command that is named run itself.
-macro_rules! each_runs {
-    ($command:expr, $session:expr; $($name:ident)*) => {
-        match $command { $(Command::$name(c) => c.run($session),)* }
-    };
-}
-
 /// Runs the command that was typed.
 pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
-    let Some(command) = command else {
-        return overview::run(session);
-    };
-    each_runs! {
-        command, session;
-        Init Deinit Status Diff Log Serve Show Blame Commit Begin Restore Revert Stash Publish Clone Push Pull Sync Watch
-        Conflicts Resolve Pending Tombstones Verify Audit Rebuild Policy Backup Bundle Changeset Config Scope Doctor Demo
-        Completions
+    macro_rules! each {
+        ($($name:ident)*) => {
+            match command {
+                None => overview::run(session),
+                $(Some(Command::$name(c)) => c.run(session),)*
+            }
+        };
+    }
+    each! {
+        Init Deinit Status Diff Log Login Logout Serve Show Blame Commit Begin Restore Revert Stash Publish Clone Push Pull Sync
+        Watch Conflicts Resolve Pending Tombstones Verify Audit Rebuild Policy Backup Bundle Changeset Config Scope
+        Doctor Demo Completions
     }
 }
