@@ -1,4 +1,5 @@
 //! One file per command: it reads what was typed, calls one use case, shows the outcome.
+pub mod access;
 pub mod audit;
 pub mod backup;
 pub mod begin;
@@ -54,6 +55,7 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         Command::Status(c) => c.run(session),
         Command::Diff(c) => c.run(session),
         Command::Log(c) => c.run(session),
+        Command::Access(c) => c.run(session),
         Command::Login(c) => c.run(session),
         Command::Logout(c) => c.run(session),
         Command::Serve(c) => c.run(session),
