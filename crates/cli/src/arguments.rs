@@ -60,6 +60,7 @@ pub enum Command {
     Pull(commands::pull::Pull),
     Sync(commands::sync::Sync),
     Watch(commands::watch::Watch),
+    Access(commands::access::Access),
     Login(commands::login::Login),
     Logout(commands::logout::Logout),
     Serve(commands::serve::Serve),
