@@ -53,7 +53,7 @@ impl Patience {
     /// For whoever syncs by itself and asks again: a line that went dead without a word is given up soon. Longer than the
     /// longest wait for a version.
     pub fn brisk() -> Patience {
-        Patience { answer: Duration::from_secs(35), idle: Duration::from_secs(35), ..Patience::default() }
+        Patience { answer: Duration::from_secs(28), idle: Duration::from_secs(28), ..Patience::default() }
     }
 }
 
