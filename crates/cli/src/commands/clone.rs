@@ -4,7 +4,7 @@ use crate::commands::scope::check_names;
 use crate::exit_codes::Exit;
 use crate::json;
 use crate::plain_text::{count, name};
-use crate::wiring::{Address, Session, asking, warn_of_place};
+use crate::wiring::{Address, Session, open_part, warn_of_place};
 use mainstem::primary::Primary;
 use mainstem::{Error, Result};
 use mainstem_core::ErrorKind;
@@ -39,7 +39,7 @@ impl Clone {
     /// What is asked for, and the primary as it shows that.
     fn asked(&self, session: &Session, remembered: &str) -> Result<(Scope, Box<dyn Primary>)> {
         let scope = if self.only.is_empty() { Scope::everything() } else { Scope::of(self.only.clone()) };
-        let mut primary = asking(session.primary_at(remembered)?, scope.clone());
+        let mut primary = open_part(remembered, &scope, session.around.clone())?;
         check_names(&scope, primary.as_mut(), &Schema::default())?;
         Ok((scope, primary))
     }

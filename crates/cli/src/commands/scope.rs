@@ -1,7 +1,7 @@
 //! `mainstem scope`.
 use crate::exit_codes::Exit;
 use crate::sync_report;
-use crate::wiring::{Opened, Session, asking};
+use crate::wiring::{Opened, Session, open_part, remote_of};
 use mainstem::primary::Primary;
 use mainstem::{Error, Result, sync};
 use mainstem_core::ErrorKind;
@@ -67,7 +67,7 @@ fn show(session: &mut Session, scope: &Seen) -> Result<Exit> {
 
 fn set(session: &mut Session, mut opened: Opened, wanted: Seen) -> Result<Exit> {
     let actor = session.actor(&opened.standing)?;
-    let mut primary = asking(session.whole_primary_of(&opened.standing)?, wanted.clone());
+    let mut primary = open_part(remote_of(&opened.standing)?, &wanted, session.around.clone())?;
     check_names(&wanted, primary.as_mut(), &opened.replica.schema()?)?;
     opened.replica.lock(&actor)?;
     let mut bar = session.bar();

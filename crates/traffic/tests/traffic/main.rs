@@ -2,4 +2,5 @@
 mod between;
 mod contract;
 mod hostile;
+mod parts;
 mod tls;
