@@ -75,7 +75,9 @@ fn set(session: &mut Session, mut opened: Opened, wanted: Seen) -> Result<Exit> 
     // What was made in the old part is sent as a part of it; a table that only the new one has, as a part of that.
     let mut before = session.primary_of(&opened.standing)?;
     match sync::push(&mut opened.replica, before.as_mut(), &actor, &mut report) {
-        Err(e) if e.code == "outside_scope" => sync::push(&mut opened.replica, primary.as_mut(), &actor, &mut report)?,
+        Err(e) if e.code == "outside_scope" || e.code == "scope_column" => {
+            sync::push(&mut opened.replica, primary.as_mut(), &actor, &mut report)?
+        }
         sent => sent?,
     };
     opened.replica.set_scope(&wanted)?;
