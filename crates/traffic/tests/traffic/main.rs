@@ -1,6 +1,7 @@
 //! The replica protocol through a real socket.
 mod between;
 mod contract;
+mod feed;
 mod hostile;
 mod parts;
 mod tls;
