@@ -6,6 +6,7 @@ use crate::address::Address;
 use crate::spool::{Spool, SpoolBody};
 use crate::wire::failure::Failure;
 use crate::wire::frame::{MEDIA_TYPE, QUESTION, broken};
+use crate::wire::scope::SCOPE;
 use bytes::{Buf, Bytes};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -61,6 +62,8 @@ impl Patience {
 pub(super) struct Line {
     address: Address,
     token: Option<String>,
+    /// What is asked for of the dataset, as a header says it; everything where none.
+    pub scope: Option<String>,
     /// Whom it believes to be that server.
     pub trust: Trust,
     patience: Patience,
@@ -76,13 +79,14 @@ impl Line {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(|e| Error::new(ErrorKind::Unavailable, "line", format!("no line can be opened: {e}")).because(e))?;
         let name = RealSurroundings.random();
-        Ok(Line { address, token, trust: Trust::default(), patience, runtime, connection: None, name, questions: 0 })
+        Ok(Line { address, token, scope: None, trust: Trust::default(), patience, runtime, connection: None, name, questions: 0 })
     }
 
     /// Sends a call and gives back the body of its answer, to be read to its end.
     pub fn post(&mut self, call: &str, request: Spool) -> Result<Answer<'_>> {
         let path = format!("/api/v1/datasets/{}/primary/{call}", self.address.dataset);
-        self.send(Question { method: Method::POST, path, media: MEDIA_TYPE, body: request })
+        let scope = self.scope.clone();
+        self.send(Question { method: Method::POST, path, media: MEDIA_TYPE, body: request, scope })
     }
 
     /// Asks for something as JSON, by its path on the server.
@@ -92,7 +96,7 @@ impl Line {
             request.append(body.to_string().as_bytes())?;
         }
         let mut text = Vec::new();
-        let answer = self.send(Question { method, path: path.to_string(), media: JSON, body: request })?;
+        let answer = self.send(Question { method, path: path.to_string(), media: JSON, body: request, scope: None })?;
         answer.take(JSON_BYTES_MAX).read_to_end(&mut text).map_err(|e| broken(e.to_string()))?;
         serde_json::from_slice(&text).map_err(|e| broken(format!("it is no JSON ({e})")))
     }
@@ -126,6 +130,8 @@ struct Question {
     /// What is sent and wanted back.
     media: &'static str,
     body: Spool,
+    /// What is asked for.
+    scope: Option<String>,
 }
 
 async fn exchange(
@@ -147,10 +153,13 @@ async fn exchange(
         *kept = Some(connect(address, trust, patience).await?);
     }
     let connection = kept.as_mut().expect("it was just made");
-    let Question { method, path, media, body } = question;
+    let Question { method, path, media, body, scope } = question;
     let mut head = Request::builder().method(method).uri(format!("{}{path}", address.prefix)).header(header::HOST, address.authority());
     head = head.header(header::USER_AGENT, concat!("mainstem/", env!("CARGO_PKG_VERSION"))).header(header::ACCEPT, media);
     head = head.header(QUESTION, name);
+    if let Some(scope) = scope {
+        head = head.header(SCOPE, scope);
+    }
     if !body.is_empty() {
         head = head.header(header::CONTENT_TYPE, media);
     }
