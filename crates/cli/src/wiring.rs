@@ -3,6 +3,7 @@
 //! Invariant: a file is looked at through SQLite only, and only where its name and size suggest a database.
 use crate::arguments::Global;
 use crate::credentials;
+use crate::known_servers;
 use crate::output::{self, Output};
 use crate::plain_text::shell_word;
 use crate::progress::Bar;
@@ -46,6 +47,7 @@ impl Session {
     /// A session of this process.
     pub fn new(global: Global) -> Self {
         let mut out = Output::standard(global.json);
+        known_servers::settle(&global);
         // What the environment names, it goes on naming.
         if let Some(db) = global.db.as_ref().filter(|db| std::env::var_os("MAINSTEM_DB").is_none_or(|named| named != db.as_os_str())) {
             out.name_database(db);
@@ -189,7 +191,7 @@ impl Address {
             Address::Folder(path) => Box::new(FolderPlace::new(path, around)),
             Address::Server(address) => {
                 let token = credentials::token_for(&address.server())?;
-                Box::new(HttpPlace::new(address.clone(), token, Patience::default()))
+                Box::new(HttpPlace::new(address.clone(), token, Patience::default()).trusting(known_servers::trust()))
             }
         })
     }
@@ -233,7 +235,7 @@ pub fn open_primary(address: &str, around: Around) -> Result<Box<dyn Primary>> {
         Address::Folder(folder) => mainstem_sqlite::open_primary(&folder, around),
         Address::Server(address) => {
             let token = credentials::token_for(&address.server())?;
-            Ok(Box::new(HttpPrimary::new(address, token, Patience::default())?))
+            Ok(Box::new(HttpPrimary::new(address, token, Patience::default())?.trusting(known_servers::trust())))
         }
     }
 }

@@ -25,6 +25,7 @@ mod random;
 mod refusals;
 mod reseed;
 mod schema;
+mod serve;
 mod session;
 mod strategies;
 mod team;

@@ -5,7 +5,7 @@ use super::trust::{self, Trust};
 use crate::address::Address;
 use crate::spool::{Spool, SpoolBody};
 use crate::wire::failure::Failure;
-use crate::wire::frame::{MEDIA_TYPE, broken};
+use crate::wire::frame::{MEDIA_TYPE, QUESTION, broken};
 use bytes::{Buf, Bytes};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -15,6 +15,7 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use mainstem::core::ErrorKind;
 use mainstem::error::{Error, Result};
+use mainstem::wiring::{RealSurroundings, Surroundings};
 use serde_json::Value as Json;
 use std::io::{self, Read};
 use std::time::Duration;
@@ -55,13 +56,17 @@ pub(super) struct Line {
     patience: Patience,
     runtime: Runtime,
     connection: Option<SendRequest<SpoolBody>>,
+    /// Random bits, and how many questions were asked: together they name a question.
+    name: u128,
+    questions: u64,
 }
 
 impl Line {
     pub fn new(address: Address, token: Option<String>, patience: Patience) -> Result<Line> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(|e| Error::new(ErrorKind::Unavailable, "line", format!("no line can be opened: {e}")).because(e))?;
-        Ok(Line { address, token, trust: Trust::default(), patience, runtime, connection: None })
+        let name = RealSurroundings.random();
+        Ok(Line { address, token, trust: Trust::default(), patience, runtime, connection: None, name, questions: 0 })
     }
 
     /// Sends a call and gives back the body of its answer, to be read to its end.
@@ -84,15 +89,20 @@ impl Line {
 
     fn send(&mut self, question: Question) -> Result<Answer<'_>> {
         let wanted = question.media;
+        self.questions += 1;
+        let name = format!("{:032x}-{}", self.name, self.questions);
         let (address, trust, token) = (&self.address, &self.trust, self.token.as_deref());
-        let response = self.runtime.block_on(exchange(&mut self.connection, address, trust, token, self.patience, question));
+        let response = self.runtime.block_on(exchange(&mut self.connection, address, trust, token, self.patience, (&name, question)));
         let response = response.inspect_err(|_| self.connection = None)?;
         let status = response.status().as_u16();
         let media = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("").to_string();
+        let is_answer = response.headers().get(QUESTION).is_some_and(|answered| *answered == *name);
         let is_ours = status == 200 && media == wanted;
         let mut answer = Answer { line: self, body: response.into_body(), piece: Bytes::new(), is_whole: false };
-        if is_ours {
-            return Ok(answer);
+        match (is_ours, is_answer) {
+            (true, true) => return Ok(answer),
+            (true, false) => return Err(broken("it answers something else")),
+            (false, _) => {}
         }
         Err(answer.failure(status, &media))
     }
@@ -114,7 +124,7 @@ async fn exchange(
     trust: &Trust,
     token: Option<&str>,
     patience: Patience,
-    question: Question,
+    (name, question): (&str, Question),
 ) -> Result<Response<Incoming>> {
     if token.is_some() {
         trust.allow_token(address)?;
@@ -130,6 +140,7 @@ async fn exchange(
     let Question { method, path, media, body } = question;
     let mut head = Request::builder().method(method).uri(format!("{}{path}", address.prefix)).header(header::HOST, address.authority());
     head = head.header(header::USER_AGENT, concat!("mainstem/", env!("CARGO_PKG_VERSION"))).header(header::ACCEPT, media);
+    head = head.header(QUESTION, name);
     if !body.is_empty() {
         head = head.header(header::CONTENT_TYPE, media);
     }

@@ -3,7 +3,7 @@
 //! Deliberately absent: sockets, and who may ask. By then the request is whole and was allowed.
 use super::author::Author;
 use crate::client::WAIT_MS_MAX;
-use crate::spool::Spool;
+use crate::spool::{Spool, SpoolPlace};
 use crate::wire::call::Call;
 use crate::wire::frame::{Bounds, FrameReader, FrameWriter};
 use crate::wire::{Bytes, Wire};
@@ -36,6 +36,8 @@ pub struct Request {
     pub body: Spool,
     /// What it may unfold to.
     pub bounds: Bounds,
+    /// Where its answer is kept until it is sent.
+    pub place: SpoolPlace,
 }
 
 impl Request {
@@ -43,7 +45,7 @@ impl Request {
     pub fn answer(mut self, primary: &mut dyn Primary, author: &Author<'_>) -> Result<Spool> {
         self.body.rewind()?;
         let asked = FrameReader::within(self.body, self.bounds);
-        let mut reply = FrameWriter::new(Spool::new(u64::MAX))?;
+        let mut reply = FrameWriter::new(Spool::at(&self.place, u64::MAX))?;
         answer(self.call, asked, primary, author, &mut reply)?;
         reply.end()
     }

@@ -7,7 +7,7 @@ use super::hall::{Handle, stopping};
 use super::limits::Limits;
 use super::refused::Refused;
 use super::routes::right_of;
-use crate::spool::{Spool, SpoolBody, too_large};
+use crate::spool::{Spool, SpoolBody, SpoolPlace, too_large};
 use crate::wire::call::Call;
 use crate::wire::frame::{Bounds, MEDIA_TYPE};
 use axum::body::Body;
@@ -38,7 +38,8 @@ pub async fn handle(
         return Err(Error::new(ErrorKind::Invalid, "unsupported_media_type", format!("a call is of the media type {MEDIA_TYPE}")).into());
     }
     let limits = &shared.porter.limits;
-    let request = Request { call, body: received(body, body_bytes_max(call, limits)).await?, bounds: bounds(limits) };
+    let place = shared.porter.spools.clone();
+    let request = Request { call, body: received(body, &place, body_bytes_max(call, limits)).await?, bounds: bounds(limits), place };
     let name = dataset.clone();
     let answer = match call {
         Call::Found => {
@@ -81,8 +82,8 @@ fn bounds(limits: &Limits) -> Bounds {
     }
 }
 
-async fn received(mut body: Body, bytes_max: u64) -> Result<Spool> {
-    let mut spool = Spool::new(bytes_max);
+async fn received(mut body: Body, place: &SpoolPlace, bytes_max: u64) -> Result<Spool> {
+    let mut spool = Spool::at(place, bytes_max);
     if http_body::Body::size_hint(&body).lower() > bytes_max {
         return Err(too_large(bytes_max));
     }
