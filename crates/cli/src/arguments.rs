@@ -65,6 +65,7 @@ pub enum Command {
     Logout(commands::logout::Logout),
     Serve(commands::serve::Serve),
     Trust(commands::trust::Trust),
+    Feed(commands::feed::Feed),
     Conflicts(commands::conflicts::Conflicts),
     Resolve(commands::resolve::Resolve),
     Pending(commands::pending::Pending),

@@ -15,6 +15,7 @@ pub mod deinit;
 pub mod demo;
 pub mod diff;
 pub mod doctor;
+pub mod feed;
 pub mod init;
 pub mod log;
 pub mod login;
@@ -56,7 +57,7 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         };
     }
     each! {
-        Init Deinit Status Diff Log Login Logout Access Serve Trust Show Blame Commit Begin Restore Revert Stash Publish Clone Push Pull
+        Init Deinit Status Diff Log Login Logout Access Serve Trust Feed Show Blame Commit Begin Restore Revert Stash Publish Clone Push Pull
         Sync Watch Conflicts Resolve Pending Tombstones Verify Audit Rebuild Policy Backup Bundle Changeset Config Scope Doctor Demo
         Completions
     }
