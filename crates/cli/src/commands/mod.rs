@@ -57,8 +57,8 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         };
     }
     each! {
-        Init Deinit Status Diff Log Login Logout Access Serve Trust Feed Show Blame Commit Begin Restore Revert Stash Publish Clone Push Pull
-        Sync Watch Conflicts Resolve Pending Tombstones Verify Audit Rebuild Policy Backup Bundle Changeset Config Scope Doctor Demo
-        Completions
+        Init Deinit Status Diff Log Access Login Logout Serve Trust Feed Show Blame Commit Begin Restore Revert Stash Publish Clone Push Pull Sync
+        Watch Conflicts Resolve Pending Tombstones Verify Audit Rebuild Policy Backup Bundle Changeset Config Scope
+        Doctor Demo Completions
     }
 }

@@ -2,6 +2,7 @@
 mod between;
 mod contract;
 mod feed;
+mod forgery;
 mod hostile;
 mod matrix;
 mod tls;
