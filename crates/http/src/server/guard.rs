@@ -117,18 +117,18 @@ pub(super) fn permit(identity: &Identity, right: Right, object: Object<'_>) -> R
 }
 
 fn deed(right: Right, object: Object<'_>) -> String {
-    let verb = match right {
-        Right::Read => "read",
-        Right::Propose => "propose changes to",
-        Right::Write => "push changes to",
-        Right::Review => "review changes of",
-        Right::Own => "run",
+    let on = match object {
+        Object::Account => return "change their account".into(),
+        Object::Server => return "administer the server".into(),
+        Object::Dataset(dataset) | Object::Within(dataset) => dataset.to_string(),
+        Object::Table(dataset, table) => format!("table {table} of {dataset}"),
     };
-    match object {
-        Object::Account => "change their account".into(),
-        Object::Server => "administer the server".into(),
-        Object::Dataset(dataset) | Object::Within(dataset) => format!("{verb} {dataset}"),
-        Object::Table(dataset, table) => format!("{verb} table {table} of {dataset}"),
+    match right {
+        Right::Read => format!("read {on}"),
+        Right::Propose => format!("propose changes to {on}"),
+        Right::Write => format!("push changes to {on}"),
+        Right::Review => format!("review changes of {on}"),
+        Right::Own => format!("say how {on} is run"),
     }
 }
 
