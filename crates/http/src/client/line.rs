@@ -28,6 +28,8 @@ use tokio::time::timeout;
 const FAILURE_BYTES_MAX: usize = 64 * 1024;
 /// The longest answer in JSON that is read.
 const JSON_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// How fast a changeset is sent and merged at least, in bytes a second.
+const BYTES_A_SECOND_MIN: u64 = 32 * 1024;
 const JSON: &str = "application/json";
 
 /// How long each step of a request may take.
@@ -35,7 +37,7 @@ const JSON: &str = "application/json";
 pub struct Patience {
     /// To be connected.
     pub connect: Duration,
-    /// Until an answer begins, once the request is sent. A merge of a large changeset takes its time.
+    /// Until an answer begins. To this comes what it takes to send a large changeset, and to merge it.
     pub answer: Duration,
     /// Between two pieces of an answer.
     pub idle: Duration,
@@ -44,6 +46,14 @@ pub struct Patience {
 impl Default for Patience {
     fn default() -> Self {
         Patience { connect: Duration::from_secs(10), answer: Duration::from_secs(300), idle: Duration::from_secs(60) }
+    }
+}
+
+impl Patience {
+    /// For whoever syncs by itself and asks again: a line that went dead without a word is given up soon. Longer than the
+    /// longest wait for a version.
+    pub fn brisk() -> Patience {
+        Patience { answer: Duration::from_secs(28), idle: Duration::from_secs(28), ..Patience::default() }
     }
 }
 
@@ -150,8 +160,9 @@ async fn exchange(
         shown.set_sensitive(true);
         head = head.header(header::AUTHORIZATION, shown);
     }
+    let answer = patience.answer + Duration::from_secs(body.len() / BYTES_A_SECOND_MIN);
     let request = head.body(body.into_body()?).map_err(|e| Error::invalid(format!("the address cannot be used: {e}")))?;
-    match timeout(patience.answer, connection.send_request(request)).await {
+    match timeout(answer, connection.send_request(request)).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(e)) => Err(unreachable(address, &e)),
         Err(_) => Err(unreachable(address, &"it does not answer")),
