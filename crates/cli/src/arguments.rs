@@ -60,6 +60,8 @@ pub enum Command {
     Pull(commands::pull::Pull),
     Sync(commands::sync::Sync),
     Watch(commands::watch::Watch),
+    Login(commands::login::Login),
+    Logout(commands::logout::Logout),
     Serve(commands::serve::Serve),
     Trust(commands::trust::Trust),
     Conflicts(commands::conflicts::Conflicts),

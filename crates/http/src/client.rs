@@ -1,9 +1,11 @@
 //! A primary on a server, as its replica sees it.
 //!
 //! Invariant: every call may be repeated, so one that got no whole answer is an error of kind Unavailable and no more.
+mod account;
 mod line;
 mod trust;
 
+pub use account::HttpAccounts;
 pub use line::Patience;
 pub use trust::{Trust, shown_by};
 

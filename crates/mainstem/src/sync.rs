@@ -217,13 +217,23 @@ fn finish(replica: &mut dyn Replica, mut report: Report) -> Result<Report> {
     Ok(report)
 }
 
+/// The code by which a primary says that it knows a replica as another actor's.
+const OTHERS_REPLICA: &str = "others_replica";
+
 /// Tells the primary where this replica stands, so that what it still needs is kept. Whoever cannot be heard now is heard
 /// the next time: until then the primary keeps more than it must.
 pub fn tell(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str) -> Result<()> {
     let (known, standing) = (known(replica)?, replica.standing()?);
     let oldest = replica.unsent()?.iter().map(|front| front.header.base_version).min();
     let version = oldest.map_or(known.version, |base| base.min(known.version));
-    match primary.seen(&known, &Seen { replica: standing.replica, actor: actor.to_owned(), version }) {
+    let mut seen = Seen { replica: standing.replica, actor: actor.to_owned(), version };
+    let mut heard = primary.seen(&known, &seen);
+    if heard.as_ref().is_err_and(|e| e.code == OTHERS_REPLICA) {
+        replica.reidentify()?;
+        seen.replica = replica.standing()?.replica;
+        heard = primary.seen(&known, &seen);
+    }
+    match heard {
         Err(e) if e.kind == ErrorKind::Unavailable => Ok(()),
         heard => heard,
     }
@@ -254,7 +264,12 @@ fn push_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, p
         let answer = {
             let mut pages = replica.pages(front.header.write_id)?;
             let answer = primary.push(&known, &front, &mut *pages);
-            if planted::is(Bug::I2) { answer.unwrap_or(Pushed::Already { version: known.version }) } else { answer? }
+            match answer {
+                // The primary knows this replica as somebody else's: this is a copy of theirs, or was handed over.
+                Err(e) if e.code == OTHERS_REPLICA => Pushed::Reused,
+                Err(_) if planted::is(Bug::I2) => Pushed::Already { version: known.version },
+                answer => answer?,
+            }
         };
         match answer {
             Pushed::Accepted { conflicts, renumbered, .. } => {

@@ -6,4 +6,4 @@ mod proxy;
 mod served;
 
 pub use proxy::{FAULTS, Fault, Plan, Proxy};
-pub use served::Served;
+pub use served::{ADMINISTRATOR, Served};

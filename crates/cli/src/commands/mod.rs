@@ -16,6 +16,8 @@ pub mod diff;
 pub mod doctor;
 pub mod init;
 pub mod log;
+pub mod login;
+pub mod logout;
 pub mod overview;
 pub mod pending;
 pub mod policy;
@@ -53,6 +55,8 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         Command::Status(c) => c.run(session),
         Command::Diff(c) => c.run(session),
         Command::Log(c) => c.run(session),
+        Command::Login(c) => c.run(session),
+        Command::Logout(c) => c.run(session),
         Command::Serve(c) => c.run(session),
         Command::Trust(c) => c.run(session),
         Command::Show(c) => c.run(session),

@@ -3,15 +3,20 @@ use crate::exit_codes::Exit;
 use crate::output;
 use crate::serve_settings::{Flags, Settings};
 use crate::wiring::Session;
+use mainstem::accounts::Registrar;
+use mainstem::token::Secret;
 use mainstem::{Error, Result};
 use mainstem_http::server::{self, Door, Hall, Porter, Record, Shared, Stop, Tls};
 use mainstem_sqlite::primary::FolderDatasets;
+use mainstem_sqlite::registry::SqliteRegistry;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 /// Serves the datasets in a folder to replicas elsewhere
+///
+/// The first time, it prints a token with which `mainstem login` makes the administrator.
 ///
 /// Each setting is a flag, a variable (MAINSTEM_LISTEN), a line in a file (listen = "…" in server.toml of the data folder) or
 /// its default, in this order. HTTP/1.1 is spoken, with TLS where a certificate is named.
@@ -57,6 +62,9 @@ pub struct Serve {
     /// Show what is in force and where each comes from, and serve nothing
     #[arg(long)]
     show_config: bool,
+    /// Print a token by which another administrator can be made, where nobody can log in as one any more
+    #[arg(long)]
+    setup_token: bool,
 }
 
 impl Serve {
@@ -65,26 +73,27 @@ impl Serve {
         let variables: Vec<_> = std::env::vars_os().filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?))).collect();
         let settings = Settings::gather(self.flags(), &self.limits, self.config.as_deref(), &variables)?;
         if self.show_config {
-            if session.out.is_json() {
-                session.out.json(&settings.as_json())?;
-            } else {
-                session.out.line(settings.as_toml())?;
-            }
+            show(session, &settings)?;
             return Ok(Exit::Done);
         }
         only_for_us();
-        let datasets = FolderDatasets::new(settings.data(), session.around.clone())?;
+        let (around, limits) = (session.around.clone(), settings.limits());
+        let datasets = FolderDatasets::new(settings.data(), around.clone())?;
+        let registrar = Registrar::open(Box::new(SqliteRegistry::open(&settings.data())?), around.clone())?;
+        let is_wanted = self.setup_token || !registrar.accounts().is_set_up();
+        let setup = is_wanted.then(|| registrar.create_setup_token()).transpose()?;
         let (tls, spools) = (certificate(&settings)?, spools(&settings)?);
         let door = Door::new(&settings.hosts(), &settings.trusted_proxies())?;
-        let record = Record::to(Box::new(std::io::stderr()), settings.style()?, session.around.clone());
-        let shared = Arc::new(Shared {
-            hall: Hall::new(Arc::new(datasets), settings.limits()),
-            porter: Porter::new(settings.limits().clone(), door, record, session.around.clone()).keeping(spools),
-            stop: Stop::default(),
-        });
+        let record = Record::to(Box::new(std::io::stderr()), settings.style()?, around.clone());
+        let hall = Hall::new(Arc::new(datasets), limits);
+        let porter = Porter::new(limits.clone(), door, record, around).keeping(spools);
+        let shared = Arc::new(Shared { hall, registrar, porter, stop: Stop::default() });
         log_panics(Arc::downgrade(&shared));
         let fingerprint = tls.as_ref().map(|tls| tls.fingerprint().to_string());
-        server::run(settings.listen(), shared, tls, &mut |address| begun(session, &settings, address, fingerprint.as_deref()))?;
+        server::run(settings.listen(), shared, tls, &mut |address| {
+            warn(&settings, address, fingerprint.is_some());
+            begun(session, &settings, address, fingerprint.as_deref(), setup.as_ref())
+        })?;
         Ok(Exit::Done)
     }
 
@@ -138,15 +147,29 @@ fn log_panics(shared: Weak<Shared>) {
     }));
 }
 
-fn begun(session: &mut Session, settings: &Settings, address: SocketAddr, fingerprint: Option<&str>) -> Result<()> {
-    warn(settings, address, fingerprint.is_some());
+fn show(session: &mut Session, settings: &Settings) -> Result<()> {
+    if session.out.is_json() { session.out.json(&settings.as_json()) } else { session.out.line(settings.as_toml()) }
+}
+
+fn begun(session: &mut Session, settings: &Settings, at: SocketAddr, fingerprint: Option<&str>, setup: Option<&Secret>) -> Result<()> {
     let (folder, scheme) = (settings.data().display().to_string(), if fingerprint.is_some() { "https" } else { "http" });
     if session.out.is_json() {
-        session.out.json(&json!({"listening": address.to_string(), "scheme": scheme, "fingerprint": fingerprint, "data": folder}))?;
+        let mut said = json!({"listening": at.to_string(), "scheme": scheme, "data": folder});
+        if let Some(fingerprint) = fingerprint {
+            said["fingerprint"] = fingerprint.into();
+        }
+        if let Some(token) = setup {
+            said["setup_token"] = token.reveal().into();
+        }
+        session.out.json(&said)?;
     } else {
-        session.out.line(format_args!("serving {folder} at {scheme}://{address}"))?;
+        session.out.line(format_args!("serving {folder} at {scheme}://{at}"))?;
         if let Some(fingerprint) = fingerprint {
             session.out.line(format_args!("its certificate is {fingerprint}"))?;
+        }
+        if let Some(token) = setup {
+            session.out.line(format_args!("to make an administrator: mainstem login {scheme}://{at}"))?;
+            session.out.line(format_args!("with this token, which works once: {}", token.reveal()))?;
         }
     }
     session.out.flush()

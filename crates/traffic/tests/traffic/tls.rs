@@ -23,7 +23,7 @@ fn found(served: &Served, trust: &Trust) {
 }
 
 fn describe(served: &Served, trust: &Trust) -> mainstem::Result<()> {
-    let primary = HttpPrimary::new(served.address("notes"), None, Patience::default())?;
+    let primary = HttpPrimary::new(served.address("notes"), served.token(), Patience::default())?;
     primary.trusting(trust.clone()).describe().map(drop)
 }
 
