@@ -5,7 +5,7 @@ use super::trust::{self, Trust};
 use crate::address::Address;
 use crate::spool::{Spool, SpoolBody};
 use crate::wire::failure::Failure;
-use crate::wire::frame::{MEDIA_TYPE, broken};
+use crate::wire::frame::{MEDIA_TYPE, QUESTION, broken};
 use bytes::{Buf, Bytes};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -15,6 +15,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use mainstem::core::ErrorKind;
 use mainstem::error::{Error, Result};
+use mainstem::wiring::{RealSurroundings, Surroundings};
 use serde_json::Value as Json;
 use std::io::{self, Read};
 use std::time::Duration;
@@ -62,19 +63,23 @@ pub(super) struct Line {
     patience: Patience,
     runtime: Runtime,
     connection: Option<SendRequest<SpoolBody>>,
+    /// Random bits, and how many questions were asked: together they name a question.
+    name: u128,
+    questions: u64,
 }
 
 impl Line {
     pub fn new(address: Address, token: Option<String>, patience: Patience) -> Result<Line> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(|e| Error::new(ErrorKind::Unavailable, "line", format!("no line can be opened: {e}")).because(e))?;
-        Ok(Line { address, token, trust: Trust::default(), patience, runtime, connection: None })
+        let name = RealSurroundings.random();
+        Ok(Line { address, token, trust: Trust::default(), patience, runtime, connection: None, name, questions: 0 })
     }
 
     /// Sends a call and gives back the body of its answer, to be read to its end.
     pub fn post(&mut self, call: &str, request: Spool) -> Result<Answer<'_>> {
         let path = format!("/api/v1/datasets/{}/primary/{call}", self.address.dataset);
-        self.send(Question { method: Method::POST, path, media: MEDIA_TYPE, body: request.into_body() })
+        self.send(Question { method: Method::POST, path, media: MEDIA_TYPE, body: request.into_body(), name: String::new() })
     }
 
     /// Asks for something as JSON, by its path on the server.
@@ -84,20 +89,25 @@ impl Line {
             request.append(body.to_string().as_bytes())?;
         }
         let mut text = Vec::new();
-        let answer = self.send(Question { method, path: path.to_string(), media: JSON, body: request.into_body() })?;
+        let answer = self.send(Question { method, path: path.to_string(), media: JSON, body: request.into_body(), name: String::new() })?;
         answer.take(JSON_BYTES_MAX).read_to_end(&mut text).map_err(|e| broken(e.to_string()))?;
         serde_json::from_slice(&text).map_err(|e| broken(format!("it is no JSON ({e})")))
     }
 
-    fn send(&mut self, question: Question) -> Result<Answer<'_>> {
+    fn send(&mut self, mut question: Question) -> Result<Answer<'_>> {
+        self.questions += 1;
+        question.name = format!("{:032x}-{}", self.name, self.questions);
         let response = self.answered(&question).inspect_err(|_| self.connection = None)?;
         let wanted = question.media;
         let status = response.status().as_u16();
         let media = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("").to_string();
+        let is_answer = response.headers().get(QUESTION).is_some_and(|answered| *answered == *question.name);
         let is_ours = status == 200 && media == wanted;
         let mut answer = Answer { line: self, body: response.into_body(), piece: Bytes::new(), is_whole: false };
-        if is_ours {
-            return Ok(answer);
+        match (is_ours, is_answer) {
+            (true, true) => return Ok(answer),
+            (true, false) => return Err(broken("it answers something else")),
+            (false, _) => {}
         }
         Err(answer.failure(status, &media))
     }
@@ -136,6 +146,8 @@ struct Question {
     /// What is sent and wanted back.
     media: &'static str,
     body: SpoolBody,
+    /// What its answer says that it answers.
+    name: String,
 }
 
 async fn exchange(
@@ -167,10 +179,11 @@ async fn exchange(
 }
 
 fn asked(address: &Address, token: Option<&str>, question: &Question) -> Result<Request<SpoolBody>> {
-    let Question { method, path, media, body } = question;
+    let Question { method, path, media, body, name } = question;
     let mut head =
         Request::builder().method(method.clone()).uri(format!("{}{path}", address.prefix)).header(header::HOST, address.authority());
     head = head.header(header::USER_AGENT, concat!("mainstem/", env!("CARGO_PKG_VERSION"))).header(header::ACCEPT, *media);
+    head = head.header(QUESTION, name);
     if !body.is_empty() {
         head = head.header(header::CONTENT_TYPE, *media);
     }

@@ -48,7 +48,7 @@ fn the_setup_token_makes_one_administrator() {
     let (_, secret) = registrar.set_up(&setup, "ann", "first").expect("an administrator");
     assert_eq!(registrar.set_up(&setup, "eve", "").expect_err("used").code, "unauthenticated");
     let caller = registrar.identity(&secret).expect("her token");
-    assert!(identity.name == "ann" && identity.authority.is_administrator);
+    assert!(caller.name == "ann" && caller.authority.is_administrator);
     assert_eq!(opened(&registry).identity(&secret), Some(caller), "after a restart");
 }
 
