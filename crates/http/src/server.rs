@@ -8,6 +8,7 @@ mod asked;
 mod author;
 mod counting;
 mod door;
+mod feed;
 mod gate;
 mod guard;
 mod hall;

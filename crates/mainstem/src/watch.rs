@@ -20,7 +20,7 @@ const SETTLE_MS: u64 = 60;
 /// Within which time after news of the primary the sync begins: not all its replicas come at once.
 const SPREAD_MS: u64 = 50;
 /// The least and the longest rest after a sync.
-const REST_MS: (u64, u64) = (50, 1_000);
+const REST_MS: (u64, u64) = (50, 3_000);
 /// How many times as long as the sync it is: whoever is busy is left alone, and syncs that follow one another take their
 /// share of a machine and no more.
 const REST_SYNCS: u64 = 4;

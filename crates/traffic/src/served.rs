@@ -39,8 +39,7 @@ impl Served {
         let datasets = FolderDatasets::new(folder.to_path_buf(), around).expect("the folder can be made");
         let registry = SqliteRegistry::open(folder).expect("accounts can be kept");
         let registrar = Registrar::open(Box::new(registry), Arc::new(RealSurroundings)).expect("a whole chain");
-        let setup = registrar.create_setup_token().expect("a token");
-        let (_, token) = registrar.set_up(&setup, ADMINISTRATOR, "test").expect("an administrator");
+        let token = administrator(&registrar);
         let hall = Hall::new(Arc::new(datasets), &porter.limits);
         let shared = Arc::new(Shared { hall, registrar, porter, stop: Stop::default() });
         let acceptor = tls.map(|tls| tls.acceptor().expect("TLS can be set up"));
@@ -96,4 +95,13 @@ impl Served {
         let server = Address::parse_server(&self.address("x").server()).expect("a good address");
         HttpAccounts::new(server, token, Patience::default()).expect("a line")
     }
+}
+
+/// A token of the administrator, who is there already where the folder was served before.
+fn administrator(registrar: &Registrar) -> Secret {
+    if let Some(known) = registrar.accounts().named(ADMINISTRATOR).map(|actor| actor.id) {
+        return registrar.create_token(known, known, Wish::default()).expect("a token").1;
+    }
+    let setup = registrar.create_setup_token().expect("a token");
+    registrar.set_up(&setup, ADMINISTRATOR, "test").expect("an administrator").1
 }

@@ -1,4 +1,5 @@
 //! One file per command: it reads what was typed, calls one use case, shows the outcome.
+pub mod access;
 pub mod audit;
 pub mod backup;
 pub mod begin;
@@ -14,6 +15,7 @@ pub mod deinit;
 pub mod demo;
 pub mod diff;
 pub mod doctor;
+pub mod feed;
 pub mod init;
 pub mod log;
 pub mod login;
@@ -55,7 +57,7 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         };
     }
     each! {
-        Init Deinit Status Diff Log Login Logout Serve Trust Show Blame Commit Begin Restore Revert Stash Publish Clone Push Pull Sync
+        Init Deinit Status Diff Log Access Login Logout Serve Trust Feed Show Blame Commit Begin Restore Revert Stash Publish Clone Push Pull Sync
         Watch Conflicts Resolve Pending Tombstones Verify Audit Rebuild Policy Backup Bundle Changeset Config Scope
         Doctor Demo Completions
     }

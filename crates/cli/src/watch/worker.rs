@@ -53,7 +53,7 @@ impl Ended {
     /// True where the sync changed anything here or there.
     pub fn has_moved(&self) -> bool {
         let r = &self.report;
-        r.pushed + r.pulled + r.reconciled + r.offered_again > 0 || r.is_restored || r.is_reseeded
+        r.pushed + r.pulled + r.reconciled + r.offered_again + r.set_aside > 0 || r.is_restored || r.is_reseeded
     }
 }
 

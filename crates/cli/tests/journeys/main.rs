@@ -20,6 +20,8 @@ mod hazards;
 mod history;
 mod merging;
 mod northwind;
+mod partial;
+mod people;
 mod random;
 mod refusals;
 mod reseed;

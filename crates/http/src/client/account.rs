@@ -21,6 +21,11 @@ impl HttpAccounts {
         self.line.trust = trust;
         self
     }
+    /// What happened to accounts after a position.
+    pub fn events(&mut self, after: u64) -> Result<Vec<Json>> {
+        let some = self.line.json(Method::GET, &format!("{}?after={after}", joined(&["access-events"])), None)?;
+        some.as_array().cloned().ok_or_else(|| Error::internal("the server gave no list"))
+    }
     /// Asks for what is at a path, made of these parts.
     pub fn get(&mut self, path: &[&str]) -> Result<Json> {
         self.line.json(Method::GET, &joined(path), None)

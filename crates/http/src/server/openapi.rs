@@ -45,7 +45,8 @@ pub fn described() -> Tree {
 
 fn operation(route: &Route, schemas: &mut SchemaGenerator, failure: &Tree) -> Tree {
     let mut responses = Map::new();
-    responses.insert("200".into(), body(route.gives, "What was asked for.", schemas));
+    let success = if matches!(route.gives, Media::Socket) { "101" } else { "200" };
+    responses.insert(success.into(), body(route.gives, "What was asked for.", schemas));
     for (status, why) in refusals(route) {
         responses.insert(status.into(), json!({ "description": why, "content": { "application/json": { "schema": failure } } }));
     }
@@ -74,7 +75,15 @@ fn operation_id(route: &Route) -> String {
 
 fn body(media: Media, description: &str, schemas: &mut SchemaGenerator) -> Tree {
     let (media, schema) = match media {
-        Media::Nothing => return json!({ "description": description }),
+        Media::Nothing | Media::Socket => return json!({ "description": description }),
+        Media::Feed(describe) => {
+            let text = json!({ "schema": { "type": "string" } });
+            let content = json!({
+                "application/json": { "schema": describe(schemas).to_value() },
+                "application/x-ndjson": text, "text/event-stream": text,
+            });
+            return json!({ "description": description, "content": content });
+        }
         Media::Frames => (MEDIA_TYPE, json!({ "type": "string", "format": "binary" })),
         Media::Json(describe) => ("application/json", describe(schemas).to_value()),
         Media::Page => ("text/html; charset=utf-8", json!({ "type": "string" })),

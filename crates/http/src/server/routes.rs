@@ -3,11 +3,11 @@
 //! Invariant: a request reaches its handler only through [`router`], after what its row needs was granted.
 use super::people::{conflicts, datasets, rows, tombstones, versions};
 use super::refused::Refused;
-use super::{Shared, access, gate, guard, openapi, replica_calls};
+use super::{Shared, access, feed, gate, guard, openapi, replica_calls};
 use crate::wire::call::Call;
 use crate::wire::shown::{
-    Listed, ShownBlame, ShownChange, ShownConflict, ShownDataset, ShownHappening, ShownPolicy, ShownReplica, ShownRows, ShownTombstone,
-    ShownVersion,
+    Listed, ShownBlame, ShownChange, ShownConflict, ShownDataset, ShownEvent, ShownHappening, ShownPolicy, ShownReplica, ShownRows,
+    ShownTombstone, ShownVersion,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -51,6 +51,10 @@ pub enum Media {
     Json(Describe),
     /// A page for a browser.
     Page,
+    /// A part of the feed as JSON of a type, or a stream of it.
+    Feed(Describe),
+    /// A WebSocket.
+    Socket,
 }
 
 /// One route.
@@ -138,6 +142,16 @@ fn of_dataset() -> Vec<Route> {
             .asked::<conflicts::ConflictsAsked>(),
         Route::reads::<Listed<ShownTombstone>>("/tombstones", "Tombstones, oldest first.", get(tombstones::tombstones))
             .asked::<tombstones::TombstonesAsked>(),
+        Route {
+            gives: Media::Feed(SchemaGenerator::subschema_for::<Listed<ShownEvent>>),
+            ..Route::reads::<()>("/feed", "Accepted changes as events, oldest first: a page, lines, or a stream.", get(feed::feed))
+        }
+        .asked::<feed::FeedAsked>(),
+        Route {
+            gives: Media::Socket,
+            ..Route::reads::<()>("/feed/socket", "Accepted changes as events over a WebSocket.", get(feed::socket))
+        }
+        .asked::<feed::FeedAsked>(),
     ]
 }
 

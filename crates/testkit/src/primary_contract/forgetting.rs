@@ -39,7 +39,7 @@ pub(super) fn a_deletion_leaves_a_tombstone(found: Found<'_>, known_as: KnownAs<
 }
 
 /// Every life is over at once: what is kept is kept for a replica.
-const NOTHING_IS_KEPT: &str = "tombstones = 0\nhistory = 0\nreplicas = \"forever\"\n";
+pub(super) const NOTHING_IS_KEPT: &str = "tombstones = 0\nhistory = 0\nreplicas = \"forever\"\n";
 
 pub(super) fn a_cleanup_waits_for_every_replica(found: Found<'_>) {
     let mut primary = fresh(found);
