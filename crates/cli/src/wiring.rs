@@ -191,7 +191,8 @@ impl Address {
             Address::Folder(path) => Box::new(FolderPlace::new(path, around)),
             Address::Server(address) => {
                 let token = credentials::token_for(&address.server())?;
-                Box::new(HttpPlace::new(address.clone(), token, Patience::default()).trusting(known_servers::trust()))
+                let trust = known_servers::trust_with(address, token.as_deref());
+                Box::new(HttpPlace::new(address.clone(), token, Patience::default()).trusting(trust))
             }
         })
     }
@@ -235,7 +236,8 @@ pub fn open_primary(address: &str, around: Around) -> Result<Box<dyn Primary>> {
         Address::Folder(folder) => mainstem_sqlite::open_primary(&folder, around),
         Address::Server(address) => {
             let token = credentials::token_for(&address.server())?;
-            Ok(Box::new(HttpPrimary::new(address, token, Patience::default())?.trusting(known_servers::trust())))
+            let trust = known_servers::trust_with(&address, token.as_deref());
+            Ok(Box::new(HttpPrimary::new(address, token, Patience::default())?.trusting(trust)))
         }
     }
 }

@@ -42,11 +42,11 @@ impl Login {
                 None => actor_name(Some(terminal::line("your name: ")?))?,
             };
             let mut accounts = HttpAccounts::new(address.clone(), Some(secret.reveal().to_string()), Patience::default())?
-                .trusting(known_servers::trust());
+                .trusting(known_servers::trust_with(&address, Some(secret.reveal())));
             secret = credentials::read(&accounts.set_up(&actor, "login")?)?;
         }
-        let mut accounts =
-            HttpAccounts::new(address.clone(), Some(secret.reveal().to_string()), Patience::default())?.trusting(known_servers::trust());
+        let mut accounts = HttpAccounts::new(address.clone(), Some(secret.reveal().to_string()), Patience::default())?
+            .trusting(known_servers::trust_with(&address, Some(secret.reveal())));
         let me = accounts.get(&["me"]).map_err(|e| named(e, &self.address))?;
         store.put(&address.server(), &secret)?;
         let actor = me["actor"].as_str().unwrap_or("nobody").to_string();

@@ -84,6 +84,25 @@ fn a_server_with_a_certificate_of_its_own_is_trusted_by_hand() {
 }
 
 #[test]
+fn a_token_goes_over_no_open_line_unless_that_is_said() {
+    let desk = Desk::new();
+    let serving = Serving::begin(&desk, &[]);
+    let token = serving.begun["setup_token"].as_str().expect("a new server has one").to_string();
+    // An address that is for documents: nobody answers there.
+    let elsewhere = "http://192.0.2.1:9";
+    let refused = feed(&mut desk.program(&["login", elsewhere, "--as", "ann"]), token.as_bytes());
+    refused.refuses(3, "anybody can read");
+    assert!(!format!("{refused:?}").contains(&token));
+    desk.run(&["trust", elsewhere]).refuses(3, "certificate");
+    assert_eq!(desk.run(&["trust", elsewhere, "--insecure-http"]).code, 0);
+    let known = std::fs::read_to_string(desk.path(".config/mainstem/known_servers")).expect("it is kept");
+    assert_eq!(known, format!("{elsewhere} open\n"));
+    // On this machine nobody else hears it.
+    serving.log_in(&desk);
+    assert_eq!(serving.end().code, 0);
+}
+
+#[test]
 fn the_log_has_one_line_for_each_request_and_no_secret() {
     let desk = Desk::new();
     let serving = Serving::begin(&desk, &[]);
