@@ -24,6 +24,9 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
+/// Turns that a connection gets to hear what happened to it: one to be woken, one to read.
+const LISTENS: usize = 2;
+
 /// The longest error body that is read.
 const FAILURE_BYTES_MAX: usize = 64 * 1024;
 /// The longest answer in JSON that is read.
@@ -123,7 +126,7 @@ impl Line {
                     left -= pause;
                     // What was not read of this answer would be taken for the beginning of the next.
                     self.connection = None;
-                    self.runtime.block_on(tokio::time::sleep(pause));
+                    self.runtime.block_on(async { tokio::time::sleep(pause).await });
                 }
                 None => return Ok(response),
             }
@@ -162,7 +165,13 @@ async fn exchange(
         trust.allow_token(address)?;
     }
     let mut request = asked(address, token, question)?;
-    if let Some(connection) = kept {
+    if kept.is_some() {
+        // Nobody listened to the connection since the last call: whether it was closed meanwhile is heard of here.
+        for _ in 0..LISTENS {
+            tokio::task::yield_now().await;
+        }
+    }
+    if let Some(connection) = kept.as_mut().filter(|connection| !connection.is_closed()) {
         match timeout(patience.answer, connection.try_send_request(request)).await {
             Ok(Ok(response)) => return Ok(response),
             // The server had closed the connection, which is heard of only now: nothing was sent.

@@ -3,4 +3,5 @@ mod between;
 mod contract;
 mod feed;
 mod hostile;
+mod patience;
 mod tls;
