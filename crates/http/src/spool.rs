@@ -129,6 +129,10 @@ impl SpoolBody {
     pub fn again(&self) -> SpoolBody {
         SpoolBody { file: self.file.clone(), length: self.length, at: 0 }
     }
+    /// How many bytes it holds.
+    pub fn len(&self) -> u64 {
+        self.length
+    }
     /// True where it holds nothing.
     pub fn is_empty(&self) -> bool {
         self.length == 0

@@ -31,6 +31,8 @@ const LISTENS: usize = 2;
 const FAILURE_BYTES_MAX: usize = 64 * 1024;
 /// The longest answer in JSON that is read.
 const JSON_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// How fast a changeset is sent and merged at least, in bytes a second.
+const BYTES_A_SECOND_MIN: u64 = 32 * 1024;
 const JSON: &str = "application/json";
 
 /// How long each step of a request may take.
@@ -38,7 +40,7 @@ const JSON: &str = "application/json";
 pub struct Patience {
     /// To be connected.
     pub connect: Duration,
-    /// Until an answer begins, once the request is sent. A merge of a large changeset takes its time.
+    /// Until an answer begins. To this comes what it takes to send a large changeset, and to merge it.
     pub answer: Duration,
     /// Between two pieces of an answer.
     pub idle: Duration,
@@ -54,6 +56,14 @@ impl Default for Patience {
             idle: Duration::from_secs(60),
             put_off: Duration::from_secs(30),
         }
+    }
+}
+
+impl Patience {
+    /// For whoever syncs by itself and asks again: a line that went dead without a word is given up soon. Longer than the
+    /// longest wait for a version.
+    pub fn brisk() -> Patience {
+        Patience { answer: Duration::from_secs(28), idle: Duration::from_secs(28), ..Patience::default() }
     }
 }
 
@@ -165,6 +175,7 @@ async fn exchange(
         trust.allow_token(address)?;
     }
     let mut request = asked(address, token, question)?;
+    let within = patience.answer + Duration::from_secs(question.body.len() / BYTES_A_SECOND_MIN);
     if kept.is_some() {
         // Nobody listened to the connection since the last call: whether it was closed meanwhile is heard of here.
         for _ in 0..LISTENS {
@@ -172,7 +183,7 @@ async fn exchange(
         }
     }
     if let Some(connection) = kept.as_mut().filter(|connection| !connection.is_closed()) {
-        match timeout(patience.answer, connection.try_send_request(request)).await {
+        match timeout(within, connection.try_send_request(request)).await {
             Ok(Ok(response)) => return Ok(response),
             // The server had closed the connection, which is heard of only now: nothing was sent.
             Ok(Err(mut e)) => request = e.take_message().ok_or_else(|| unreachable(address, &e.into_error()))?,
@@ -180,7 +191,7 @@ async fn exchange(
         }
     }
     let connection = kept.insert(connect(address, trust, patience).await?);
-    match timeout(patience.answer, connection.send_request(request)).await {
+    match timeout(within, connection.send_request(request)).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(e)) => Err(unreachable(address, &e)),
         Err(_) => Err(unreachable(address, &"it does not answer")),
