@@ -72,7 +72,7 @@ pub async fn handle(
             shared.hall.with(&dataset, is_write(call), answering).await?
         }
     };
-    let body: SpoolBody = answer.into_body()?;
+    let body: SpoolBody = answer.into_body();
     Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], Body::new(body)).into_response())
 }
 

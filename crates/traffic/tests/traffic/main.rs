@@ -6,4 +6,5 @@ mod forgery;
 mod hostile;
 mod matrix;
 mod parts;
+mod patience;
 mod tls;
