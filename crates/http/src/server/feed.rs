@@ -20,6 +20,7 @@ use axum::response::{IntoResponse, Response};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use mainstem::error::Result;
 use mainstem::feed::{self, Batch, Offset};
+use mainstem::ledger::Head;
 use piece::Style;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -80,7 +81,7 @@ pub async fn feed(
         (true, _) => Style::Events,
         (false, true) if asked.follow == Some(true) => Style::Lines,
         (false, is_lines) => {
-            let batch = first(&shared, &name, from, most).await?;
+            let (batch, _) = first(&shared, &name, from, most).await?;
             return Ok(if is_lines { (media(Style::Lines), Style::Lines.told(&batch)).into_response() } else { page(batch) });
         }
     };
@@ -104,8 +105,8 @@ fn page(batch: Batch) -> Response {
     Json(Listed { items, next: Some(batch.next.to_string()) }).into_response()
 }
 
-/// What comes first after a place.
-async fn first(shared: &Shared, name: &str, from: From, most: usize) -> Result<Batch> {
+/// What comes first after a place, and where the ledger ended then.
+async fn first(shared: &Shared, name: &str, from: From, most: usize) -> Result<(Batch, Head)> {
     let read = move |primary: &mut super::hall::Handle| {
         let from = match from {
             From::Offset(offset) => offset,

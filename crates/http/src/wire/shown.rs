@@ -569,16 +569,16 @@ impl JsonSchema for ShownEvent {
             "properties": {
                 "offset": { "type": "string", "description": "Whoever has had the event goes on from here." },
                 "kind": { "enum": ["created", "updated", "deleted", "schema", "resolved"] },
-                "version": { "type": "integer", "description": "The version it is a part of." },
+                "version": { "type": ["integer", "null"], "description": "The version it is a part of." },
                 "table": { "type": "string" },
                 "key": { "type": "object", "description": "The row's key by column." },
                 "before": { "type": ["object", "null"], "description": "Cells before; all of a row that went, none of one that came." },
                 "after": { "type": ["object", "null"], "description": "Cells after; all of a row that came, none of one that went." },
                 "author": { "type": "string" },
                 "replica": { "type": "string" },
-                "changeset": { "type": "object", "description": "Its write id, title and time." },
+                "changeset": { "type": ["object", "null"], "description": "Its write id, title and time." },
                 "written_at": { "type": "string" },
-                "accepted_at": { "type": "string" },
+                "accepted_at": { "type": ["string", "null"] },
             },
         })
     }

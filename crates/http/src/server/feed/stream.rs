@@ -28,7 +28,7 @@ pub struct Reader {
     shared: Arc<Shared>,
     name: String,
     /// What was read and not told.
-    ready: Option<Batch>,
+    ready: Option<(Batch, Head)>,
     from: From,
     head: Option<Head>,
 }
@@ -36,8 +36,8 @@ pub struct Reader {
 impl Reader {
     /// Begins to follow; an error here is still an answer of its own.
     pub async fn begin(shared: Arc<Shared>, name: String, from: From) -> Result<Reader> {
-        let batch = first(&shared, &name, from, PIECE_MAX).await?;
-        Ok(Reader { shared, name, from: From::Offset(batch.next), head: None, ready: Some(batch) })
+        let (batch, head) = first(&shared, &name, from, PIECE_MAX).await?;
+        Ok(Reader { shared, name, from: From::Offset(batch.next), head: None, ready: Some((batch, head)) })
     }
     /// What the reader's server shares.
     pub fn shared(&self) -> Arc<Shared> {
@@ -55,9 +55,9 @@ impl Reader {
             }
             self.ready = Some(first(&self.shared, &self.name, self.from, PIECE_MAX).await?);
         }
-        let batch = self.ready.take().ok_or_else(|| Error::internal("a batch was lost"))?;
+        let (batch, head) = self.ready.take().ok_or_else(|| Error::internal("a batch was lost"))?;
         self.from = From::Offset(batch.next);
-        self.head = batch.is_last.then_some(batch.head);
+        self.head = batch.is_last.then_some(head);
         Ok(Next::Events(batch))
     }
 
