@@ -2,6 +2,8 @@
 //!
 //! Invariant: a file is looked at through SQLite only, and only where its name and size suggest a database.
 use crate::arguments::Global;
+use crate::credentials;
+use crate::known_servers;
 use crate::output::{self, Output};
 use crate::plain_text::shell_word;
 use crate::progress::Bar;
@@ -45,6 +47,7 @@ impl Session {
     /// A session of this process.
     pub fn new(global: Global) -> Self {
         let mut out = Output::standard(global.json);
+        known_servers::settle(&global);
         // What the environment names, it goes on naming.
         if let Some(db) = global.db.as_ref().filter(|db| std::env::var_os("MAINSTEM_DB").is_none_or(|named| named != db.as_os_str())) {
             out.name_database(db);
@@ -183,11 +186,14 @@ impl Address {
         }
     }
     /// The place, to make or open a primary at.
-    pub fn place(&self, around: Around) -> Box<dyn Place + '_> {
-        match self {
+    pub fn place(&self, around: Around) -> Result<Box<dyn Place + '_>> {
+        Ok(match self {
             Address::Folder(path) => Box::new(FolderPlace::new(path, around)),
-            Address::Server(address) => Box::new(HttpPlace::new(address.clone(), None, Patience::default())),
-        }
+            Address::Server(address) => {
+                let token = credentials::token_for(&address.server())?;
+                Box::new(HttpPlace::new(address.clone(), token, Patience::default()).trusting(known_servers::trust()))
+            }
+        })
     }
 }
 
@@ -227,7 +233,10 @@ pub fn patience(address: &str) -> watch::Patience {
 pub fn open_primary(address: &str, around: Around) -> Result<Box<dyn Primary>> {
     match Address::parse(address)? {
         Address::Folder(folder) => mainstem_sqlite::open_primary(&folder, around),
-        Address::Server(address) => Ok(Box::new(HttpPrimary::new(address, None, Patience::default())?)),
+        Address::Server(address) => {
+            let token = credentials::token_for(&address.server())?;
+            Ok(Box::new(HttpPrimary::new(address, token, Patience::default())?.trusting(known_servers::trust())))
+        }
     }
 }
 

@@ -8,4 +8,4 @@ mod served;
 
 pub use following::Following;
 pub use proxy::{FAULTS, Fault, Plan, Proxy};
-pub use served::Served;
+pub use served::{ADMINISTRATOR, Served};

@@ -53,7 +53,7 @@ impl Ended {
     /// True where the sync changed anything here or there.
     pub fn has_moved(&self) -> bool {
         let r = &self.report;
-        r.pushed + r.pulled + r.reconciled + r.offered_again > 0 || r.is_restored || r.is_reseeded
+        r.pushed + r.pulled + r.reconciled + r.offered_again + r.set_aside > 0 || r.is_restored || r.is_reseeded
     }
 }
 
@@ -138,7 +138,8 @@ impl Inside {
 
     fn sync(&mut self) -> Result<Ended> {
         let mut ended = self.exchange()?;
-        ended.has_work = self.notice.look()?;
+        // Where it cannot be looked at the next sync says why.
+        ended.has_work = self.notice.look().unwrap_or(true);
         Ok(ended)
     }
 

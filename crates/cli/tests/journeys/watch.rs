@@ -30,19 +30,23 @@ impl Watching {
     }
     /// Waits until a line says that; answers the line.
     fn until(&mut self, what: &str) -> String {
+        self.hear(what).unwrap_or_else(|| panic!("it never said {what:?}: {:#?}", self.said))
+    }
+    /// The same; none where it ends without a word, or never says it.
+    fn hear(&mut self, what: &str) -> Option<String> {
         for _ in 0..LOOKS_MAX {
             match self.lines.recv_timeout(Duration::from_millis(50)) {
                 Ok(line) => {
                     self.said.push(line.clone());
                     if line.contains(what) {
-                        return line;
+                        return Some(line);
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        panic!("it never said {what:?}: {:#?}", self.said);
+        None
     }
     /// Ends it by a signal; answers its exit code and all that it said.
     fn end(mut self, signal: &str) -> Said {
@@ -307,6 +311,53 @@ fn several_databases_and_what_cannot_be_watched() {
     assert!(unit.contains("[Service]\nExecStart=") && unit.contains("ada.db\"\n"), "{unit}");
     let said = members[0].run(&["watch", "--install"]);
     assert!(said.err.contains("systemctl --user enable --now mainstem-watch"), "{said:?}");
+}
+
+/// A server of the folder `served`; answers it and its address. Port 0 is any that is free.
+fn serve(desk: &Desk, port: &str) -> Option<(Watching, String)> {
+    let mut server = Watching::of(desk.program(&["serve", "--data", "served", "--listen", &format!("127.0.0.1:{port}")]));
+    let line = server.hear("serving ")?;
+    Some((server, line.rsplit(' ').next().expect("an address").to_string()))
+}
+
+#[test]
+fn a_server_that_is_killed_and_comes_back_misses_nothing() {
+    let desk = Desk::new();
+    let (mut server, address) = serve(&desk, "0").expect("it serves");
+    let port = address.rsplit(':').next().expect("a port").to_string();
+    let dataset = format!("{address}/notes");
+    desk.sql("ada.db", START);
+    desk.ok(&["--as", "ada", "init", "ada.db"]);
+    let ada = Member::new(&desk, "ada", "ada.db");
+    ada.ok(&["publish", &dataset]);
+    desk.ok(&["--as", "bob", "clone", &dataset, "bob.db"]);
+    let bob = Member::new(&desk, "bob", "bob.db");
+    let mut watching = [watch(&ada), watch(&bob)];
+    for round in 0..3 {
+        add(&ada, &format!("ada {round}"));
+        add(&bob, &format!("bob {round}"));
+        until("both rows are in both copies", || has(&bob, &format!("ada {round}")) && has(&ada, &format!("bob {round}")));
+        add(&ada, &format!("ada {round} at the last moment"));
+        server.end("-KILL");
+        watching.iter_mut().for_each(|w| drop(w.until("offline")));
+        add(&bob, &format!("bob {round} alone"));
+        let mut again = None;
+        until("the server is back", || {
+            again = serve(&desk, &port);
+            again.is_some()
+        });
+        server = again.expect("it is back").0;
+        let late = |m: &Member<'_>| has(m, &format!("bob {round} alone")) && has(m, &format!("ada {round} at the last moment"));
+        until("what was written meanwhile is in both", || late(&ada) && late(&bob));
+        watching.iter_mut().for_each(|w| drop(w.until("watching, in sync")));
+    }
+    watching.into_iter().for_each(|w| assert_eq!(w.end("-TERM").code, 0));
+    for member in [&ada, &bob] {
+        assert_eq!(member.json(&["verify"])["ok"], true);
+        assert_eq!((member.sync().pushed, member.sync().pulled), (0, 0), "no echo");
+    }
+    assert_same(&desk.rows("ada.db"), &desk.rows("bob.db"), "the copies");
+    server.end("-TERM");
 }
 
 /// A plain open and close would drop the locks that SQLite holds in that process (J1). One for reading shows as a close

@@ -5,15 +5,18 @@ use super::trust::{self, Trust};
 use crate::address::Address;
 use crate::spool::{Spool, SpoolBody};
 use crate::wire::failure::Failure;
-use crate::wire::frame::{MEDIA_TYPE, broken};
+use crate::wire::frame::{MEDIA_TYPE, QUESTION, broken};
 use bytes::{Buf, Bytes};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::{Request, Response, header};
+use hyper::header::{self, HeaderValue};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use mainstem::core::ErrorKind;
 use mainstem::error::{Error, Result};
+use mainstem::wiring::{RealSurroundings, Surroundings};
+use serde_json::Value as Json;
 use std::io::{self, Read};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -23,6 +26,9 @@ use tokio::time::timeout;
 
 /// The longest error body that is read.
 const FAILURE_BYTES_MAX: usize = 64 * 1024;
+/// The longest answer in JSON that is read.
+const JSON_BYTES_MAX: u64 = 64 * 1024 * 1024;
+const JSON: &str = "application/json";
 
 /// How long each step of a request may take.
 #[derive(Clone, Copy, Debug)]
@@ -50,36 +56,66 @@ pub(super) struct Line {
     patience: Patience,
     runtime: Runtime,
     connection: Option<SendRequest<SpoolBody>>,
+    /// Random bits, and how many questions were asked: together they name a question.
+    name: u128,
+    questions: u64,
 }
 
 impl Line {
     pub fn new(address: Address, token: Option<String>, patience: Patience) -> Result<Line> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(|e| Error::new(ErrorKind::Unavailable, "line", format!("no line can be opened: {e}")).because(e))?;
-        Ok(Line { address, token, trust: Trust::default(), patience, runtime, connection: None })
+        let name = RealSurroundings.random();
+        Ok(Line { address, token, trust: Trust::default(), patience, runtime, connection: None, name, questions: 0 })
     }
 
     /// Sends a call and gives back the body of its answer, to be read to its end.
     pub fn post(&mut self, call: &str, request: Spool) -> Result<Answer<'_>> {
-        let response = self.runtime.block_on(exchange(
-            &mut self.connection,
-            &self.address,
-            &self.trust,
-            self.token.as_deref(),
-            self.patience,
-            call,
-            request,
-        ));
+        let path = format!("/api/v1/datasets/{}/primary/{call}", self.address.dataset);
+        self.send(Question { method: Method::POST, path, media: MEDIA_TYPE, body: request })
+    }
+
+    /// Asks for something as JSON, by its path on the server.
+    pub fn json(&mut self, method: Method, path: &str, body: Option<&Json>) -> Result<Json> {
+        let mut request = Spool::new(u64::MAX);
+        if let Some(body) = body {
+            request.append(body.to_string().as_bytes())?;
+        }
+        let mut text = Vec::new();
+        let answer = self.send(Question { method, path: path.to_string(), media: JSON, body: request })?;
+        answer.take(JSON_BYTES_MAX).read_to_end(&mut text).map_err(|e| broken(e.to_string()))?;
+        serde_json::from_slice(&text).map_err(|e| broken(format!("it is no JSON ({e})")))
+    }
+
+    fn send(&mut self, question: Question) -> Result<Answer<'_>> {
+        let wanted = question.media;
+        self.questions += 1;
+        let name = format!("{:032x}-{}", self.name, self.questions);
+        let (address, trust, token) = (&self.address, &self.trust, self.token.as_deref());
+        let response = self.runtime.block_on(exchange(&mut self.connection, address, trust, token, self.patience, (&name, question)));
         let response = response.inspect_err(|_| self.connection = None)?;
         let status = response.status().as_u16();
         let media = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("").to_string();
-        let is_ours = status == 200 && media == MEDIA_TYPE;
+        let is_answer = response.headers().get(QUESTION).is_some_and(|answered| *answered == *name);
+        let is_ours = status == 200 && media == wanted;
         let mut answer = Answer { line: self, body: response.into_body(), piece: Bytes::new(), is_whole: false };
-        if is_ours {
-            return Ok(answer);
+        match (is_ours, is_answer) {
+            (true, true) => return Ok(answer),
+            (true, false) => return Err(broken("it answers something else")),
+            (false, _) => {}
         }
         Err(answer.failure(status, &media))
     }
+}
+
+/// What is sent.
+struct Question {
+    method: Method,
+    /// Below the server's address.
+    path: String,
+    /// What is sent and wanted back.
+    media: &'static str,
+    body: Spool,
 }
 
 async fn exchange(
@@ -88,8 +124,7 @@ async fn exchange(
     trust: &Trust,
     token: Option<&str>,
     patience: Patience,
-    call: &str,
-    request: Spool,
+    (name, question): (&str, Question),
 ) -> Result<Response<Incoming>> {
     if token.is_some() {
         trust.allow_token(address)?;
@@ -102,13 +137,20 @@ async fn exchange(
         *kept = Some(connect(address, trust, patience).await?);
     }
     let connection = kept.as_mut().expect("it was just made");
-    let path = format!("{}/api/v1/datasets/{}/primary/{call}", address.prefix, address.dataset);
-    let mut head = Request::post(path).header(header::HOST, address.authority()).header(header::CONTENT_TYPE, MEDIA_TYPE);
-    head = head.header(header::USER_AGENT, concat!("mainstem/", env!("CARGO_PKG_VERSION"))).header(header::ACCEPT, MEDIA_TYPE);
-    if let Some(token) = token {
-        head = head.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    let Question { method, path, media, body } = question;
+    let mut head = Request::builder().method(method).uri(format!("{}{path}", address.prefix)).header(header::HOST, address.authority());
+    head = head.header(header::USER_AGENT, concat!("mainstem/", env!("CARGO_PKG_VERSION"))).header(header::ACCEPT, media);
+    head = head.header(QUESTION, name);
+    if !body.is_empty() {
+        head = head.header(header::CONTENT_TYPE, media);
     }
-    let request = head.body(request.into_body()?).map_err(|e| Error::invalid(format!("the token or address cannot be sent: {e}")))?;
+    if let Some(token) = token {
+        let mut shown =
+            HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| Error::invalid("the token cannot be sent: it is none"))?;
+        shown.set_sensitive(true);
+        head = head.header(header::AUTHORIZATION, shown);
+    }
+    let request = head.body(body.into_body()?).map_err(|e| Error::invalid(format!("the address cannot be used: {e}")))?;
     match timeout(patience.answer, connection.send_request(request)).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(e)) => Err(unreachable(address, &e)),

@@ -7,6 +7,7 @@ use super::counting::Entered;
 use super::pace::{Allowance, too_slow};
 use super::refused::{Raised, Refused};
 use crate::wire::failure::Failure;
+use crate::wire::frame::QUESTION;
 use axum::Json;
 use axum::RequestExt;
 use axum::body::{Body, Bytes};
@@ -44,6 +45,8 @@ impl Actor {
 struct Story {
     shared: Arc<Shared>,
     id: String,
+    /// What whoever asks calls the question.
+    question: Option<HeaderValue>,
     method: Method,
     route: Option<String>,
     dataset: Option<String>,
@@ -87,6 +90,7 @@ impl Story {
         Story {
             shared: shared.clone(),
             id: shared.porter.request_id(),
+            question: request.headers().get(QUESTION).cloned(),
             method: request.method().clone(),
             route,
             dataset,
@@ -106,6 +110,9 @@ impl Story {
         }
         if let Ok(id) = HeaderValue::from_str(&self.id) {
             response.headers_mut().insert(REQUEST_ID, id);
+        }
+        if let Some(question) = self.question.clone() {
+            response.headers_mut().insert(QUESTION, question);
         }
         response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

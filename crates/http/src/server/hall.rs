@@ -2,6 +2,7 @@
 //!
 //! Invariant: one writer at a time for each dataset, in the order of arrival; readers do not wait.
 use super::counting::Caller;
+use super::guard::absent;
 use super::keeper::Keeper;
 use super::limits::Limits;
 use mainstem::core::ErrorKind;
@@ -149,7 +150,7 @@ impl Hall {
             let kept = room.handles.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut handle = match kept {
                 Some(handle) => handle,
-                None => datasets.open(&name)?,
+                None => datasets.open(&name).map_err(|e| if e.code == "no_primary" { absent(&name) } else { e })?,
             };
             let done = work(&mut handle);
             room.keep(handle);

@@ -98,10 +98,11 @@ fn refusals(route: &Route) -> Vec<(&'static str, &'static str)> {
     if route.needs != Needs::Nothing {
         refusals.extend([("401", "Nobody is known by this token."), ("403", "That is not allowed to you.")]);
     }
-    if route.path.contains('{') {
+    let takes_json = matches!(route.takes, Media::Json(_));
+    if route.path.contains('{') || takes_json {
         refusals.extend([("404", "There is no such thing."), ("409", "The state of the data stands against it.")]);
     }
-    if route.query.is_some() || route.path.contains('{') {
+    if route.query.is_some() || route.path.contains('{') || takes_json {
         refusals.push(("400", "What was asked makes no sense."));
     }
     if !matches!(route.takes, Media::Nothing) {
@@ -136,7 +137,9 @@ fn as_page(routes: &[Route]) -> String {
     for route in routes {
         let needs = match route.needs {
             Needs::Nothing => "nothing".to_string(),
+            Needs::Setup => "the setup token".to_string(),
             Needs::Identity => "a token".to_string(),
+            Needs::Account => "a token without a limit".to_string(),
             Needs::Dataset(right) => format!("the right to {right:?}").to_lowercase(),
             Needs::Server => "to administer the server".to_string(),
         };

@@ -11,6 +11,9 @@ use mainstem::core::ErrorKind;
 use mainstem::error::{Error, Result};
 use std::io::{self, Read, Write};
 
+/// The header that names a question, and comes back with its answer: so that no cache and no late answer to something else is
+/// taken for it.
+pub const QUESTION: &str = "mainstem-question";
 /// The media type of requests and answers.
 pub const MEDIA_TYPE: &str = "application/vnd.mainstem.v1";
 /// The most bytes in a frame, unfolded.

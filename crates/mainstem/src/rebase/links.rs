@@ -286,6 +286,21 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         Ok(found)
     }
 
+    /// A child that was there all along and that ours may not have seen keeps its parent.
+    fn unseen_child_stands_against(&mut self, child: usize, row: &Row, stamp: Stamp, rule: Deletes, parent: &str) -> bool {
+        let schema = self.schema.clone();
+        let table = &schema.tables[child];
+        let key = table.key_of(row);
+        if !self.front.is_partial || self.going.contains(&(child, key.clone())) {
+            return false;
+        }
+        let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
+        let theirs = Side { claim: Claim::Row(Some(image(table, row))), stamp: Stamp::default(), actor: String::new() };
+        let conflict = self.link_conflict(table, &key, ours, theirs, rule, Choice::Theirs, parent);
+        self.out.conflicts.push(conflict);
+        true
+    }
+
     /// Ours deletes a row to which rows still point that theirs wrote: by policy it stays, or they go with it. So it
     /// stays where a row that points to it was itself kept for its children.
     pub(super) fn children_stand_against(&mut self, table: usize, change: &Change, row: &Row) -> Result<bool> {
@@ -301,15 +316,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             stays |= self.held.contains(&(child, key.clone()));
             let touches = touches(self.ground, self.front, &child_table.name, &key)?;
             let Some(at) = touches.iter().position(|t| self.is_foreign(t)) else {
-                // A row that was there all along, and that ours may not have seen.
-                if self.front.is_partial && touches.is_empty() && !self.going.contains(&(child, key.clone())) {
-                    let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
-                    let claim = Claim::Row(Some(image(child_table, &child_row)));
-                    let theirs = Side { claim, stamp: Stamp::default(), actor: String::new() };
-                    let conflict = self.link_conflict(child_table, &key, ours, theirs, rule, Choice::Theirs, name);
-                    self.out.conflicts.push(conflict);
-                    stays = true;
-                }
+                stays |= touches.is_empty() && self.unseen_child_stands_against(child, &child_row, stamp, rule, name);
                 continue;
             };
             let claimed = undone(&schema, child, &child_row, &touches[at + 1..]).flatten().unwrap_or_else(|| child_row.clone());

@@ -7,14 +7,15 @@ use super::view::View;
 use crate::error::{Error, Result};
 use crate::history::{Blame, Happening, RowHistory, RowPlace};
 use crate::ledger::Touch;
-use crate::primary::Deleted;
+use crate::primary::{Deleted, Primary};
 use crate::tombstones::{Tombstone, Wanted, Why};
 use mainstem_core::ErrorKind;
 use mainstem_core::conflict::Conflict;
 use mainstem_core::stamp::Time;
 use mainstem_core::value::{Key, Value};
+use std::ops::DerefMut;
 
-impl Scoped<'_> {
+impl<P: DerefMut<Target: Primary>> Scoped<P> {
     /// The place of a visible table's row under the name that the table had then.
     fn place(&mut self, view: &View, place: &RowPlace) -> Result<RowPlace> {
         let table = view.table(&place.table, place.version)?;

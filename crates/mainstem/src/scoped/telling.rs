@@ -6,6 +6,7 @@ use super::Scoped;
 use super::view::{Eye, View};
 use crate::error::{Error, Result};
 use crate::history::RowPlace;
+use crate::primary::Primary;
 use mainstem_core::change::{Change, Edit, Shape};
 use mainstem_core::chronicle::{Place, TableId};
 use mainstem_core::digest::{Body, RowDigester, Sum};
@@ -15,13 +16,16 @@ use mainstem_core::schema::SchemaChange;
 use mainstem_core::stamp::Time;
 use mainstem_core::value::{Key, Row, Value};
 use std::collections::{HashMap, HashSet};
+use std::ops::DerefMut;
 
 /// The digest of a table's visible rows at a version.
 #[derive(Clone)]
 pub(super) struct Tally {
-    pub version: u64,
-    pub rows: u64,
-    pub sum: Sum,
+    version: u64,
+    /// The version's hash: after a restore another may have its number.
+    hash: Digest,
+    rows: u64,
+    sum: Sum,
 }
 
 /// One of a version's shapes as it is told.
@@ -81,7 +85,7 @@ pub(super) struct Counted {
 /// A visible row's change, for the digest: the table's shape, the row before and after.
 type Effect<'a> = &'a mut dyn FnMut(TableId, &Shape, Option<&Row>, Option<&Row>);
 
-impl Scoped<'_> {
+impl<P: DerefMut<Target: Primary>> Scoped<P> {
     /// One page of a version as it is told.
     pub(super) fn tell_page(
         &mut self,
@@ -233,19 +237,14 @@ impl Scoped<'_> {
             body.add(&bytes);
         }
         counted.body = body.digest();
+        let hash = self.primary.version_hash(number)?.unwrap_or_default();
         for (tally, _, name) in moved.values_mut() {
-            tally.version = number;
+            (tally.version, tally.hash) = (number, hash);
             counted.tables.push(tally.named(name));
         }
         let touched: HashSet<TableId> = moved.keys().copied().collect();
         self.tallies.extend(moved.into_iter().map(|(table, (tally, ..))| (table, tally)));
-        for (_, tally) in self.tallies.iter_mut().filter(|(table, tally)| !touched.contains(table) && tally.version + 1 == number) {
-            tally.version = number;
-        }
-        // What a schema step does to rows is in no page.
-        if !version.schema.is_empty() {
-            self.tallies.clear();
-        }
+        self.go_along(version, &touched)?;
         counted.tables.sort_by_cached_key(|digest| digest.table.to_ascii_lowercase());
         Ok(counted)
     }
@@ -253,18 +252,36 @@ impl Scoped<'_> {
     /// What a version comes to, without reading it where that is clear.
     pub(super) fn counted(&mut self, view: &View, version: &Version, lenses: &Lenses<'_>) -> Result<Counted> {
         if lenses.shows_all() && !lenses.is_empty() {
-            self.tallies.values_mut().filter(|t| t.version + 1 == version.version).for_each(|t| t.version = version.version);
+            self.go_along(version, &HashSet::new())?;
             return Ok(Counted { count: version.count, body: version.body, tables: Vec::new() });
         }
         self.count(view, version, lenses)
     }
 
+    /// Tables that a version did not touch are after it what they were before.
+    fn go_along(&mut self, version: &Version, touched: &HashSet<TableId>) -> Result<()> {
+        let number = version.version;
+        let before = self.primary.version_hash(number - 1)?.unwrap_or_default();
+        let hash = self.primary.version_hash(number)?.unwrap_or_default();
+        for (table, tally) in &mut self.tallies {
+            if !touched.contains(table) && (tally.version, tally.hash) == (number - 1, before) {
+                (tally.version, tally.hash) = (number, hash);
+            }
+        }
+        // What a schema step does to rows is in no page.
+        if !version.schema.is_empty() {
+            self.tallies.clear();
+        }
+        Ok(())
+    }
+
     /// The digest of a table's visible rows at a version.
     pub(super) fn tally(&mut self, view: &View, table: TableId, version: u64) -> Result<Tally> {
-        if let Some(tally) = self.tallies.get(&table).filter(|tally| tally.version == version) {
+        let hash = self.primary.version_hash(version)?.unwrap_or_default();
+        if let Some(tally) = self.tallies.get(&table).filter(|tally| (tally.version, tally.hash) == (version, hash)) {
             return Ok(tally.clone());
         }
-        let mut tally = Tally { version, rows: 0, sum: Sum::default() };
+        let mut tally = Tally { version, hash, rows: 0, sum: Sum::default() };
         if let Some(then) = view.chronicle.at(version).find(table).filter(|_| version > 0)
             && let Some(eye) = view.eye_of(then)
         {

@@ -113,7 +113,7 @@ pub fn swap(db: &Connection, around: &Around, staged: &Staged, unseen: Unseen) -
     }
     // A row that is not in a part is not gone: whoever sees everything says what becomes of an edit of it.
     let is_part = is_partial(db)? || start.description.scope != Digest::default();
-    let conflicts = if is_part { 0 } else { keep_edits_of_gone_rows(db, start)? };
+    let conflicts = if is_part { stand_on(db, start)? } else { keep_edits_of_gone_rows(db, start)? };
     taking.give_up(&storage::changesets(db)?)?;
     mend_schema(db, &mut taking.ground, &start.schema)?;
     let rows = replace_rows(db, &mut taking.ground, start)?;
@@ -158,6 +158,15 @@ fn refuse_unseen(db: &Connection) -> Result<()> {
 fn hear(db: &Connection, conflict: &Conflict) -> Result<()> {
     let is_answered = storage::conflict(db, conflict.id)?.is_some_and(|c| !c.is_open());
     if conflict.is_open() && is_answered { Ok(()) } else { storage::put_conflict(db, conflict) }
+}
+
+/// Unsent changesets stand on a version that the primary can tell of. Nothing else becomes of them.
+fn stand_on(db: &Connection, start: &SnapshotStart) -> Result<u64> {
+    for mut front in storage::changesets(db)? {
+        front.header.base_version = front.header.base_version.max(start.description.horizon).min(start.head.version);
+        storage::set_front(db, &front)?;
+    }
+    Ok(0)
 }
 
 /// Unsent changesets stand on the oldest version the primary can tell of. Where they edit a row that is gone there, the

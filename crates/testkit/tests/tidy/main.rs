@@ -25,6 +25,7 @@ const FILE_OPENERS: &[(&str, &str)] = &[
     ("crates/cli/src/policy_edit.rs", "the text that the user's editor writes, a new file"),
     ("crates/cli/src/wiring.rs", "output files; a database is refused before"),
     ("crates/cli/src/watch/record.rs", "what a watch leaves for other terminals, in the user's runtime folder"),
+    ("crates/cli/src/serve_settings.rs", "a server's settings, which the user names or wrote into its folder"),
     ("crates/cli/src/changeset_source.rs", "changeset files and bundles; a database is refused before"),
 ];
 /// Files that start other programs, and why.

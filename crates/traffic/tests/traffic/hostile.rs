@@ -39,7 +39,12 @@ impl Stage {
         self.served.primary("notes").describe().expect("others are served");
     }
     fn post(&self, path: &str, headers: &str, body: &[u8]) -> Option<Came> {
-        ask(self.socket(), &[head("POST", path, headers, body.len()).as_bytes(), body].concat())
+        let headers = self.known() + headers;
+        ask(self.socket(), &[head("POST", path, &headers, body.len()).as_bytes(), body].concat())
+    }
+    /// The header of somebody who is let in.
+    fn known(&self) -> String {
+        format!("Authorization: Bearer {}\r\n", self.served.token().expect("a token"))
     }
 }
 
@@ -103,6 +108,7 @@ fn requests_that_are_not_well_formed_have_their_answers() {
     ];
     for (status, request) in table {
         let shown: String = request.chars().take(120).collect();
+        let request = request.replacen("Host: localhost\r\n", &format!("Host: localhost\r\n{}", stage.known()), 1);
         let came = ask(stage.socket(), request.as_bytes()).unwrap_or_else(|| panic!("no answer to {shown}"));
         assert_eq!(came.status, status, "{shown}");
         // Where it can be understood as a request at all, the answer says which request it was and why.
@@ -186,7 +192,7 @@ fn a_connection_that_is_not_used_any_more_is_closed() {
 fn a_body_that_comes_too_slowly_is_cut() {
     let stage = stage(|limits| limits.behind_ms_max = 200);
     let mut line = Plain::to(stage.socket());
-    line.send(head("POST", DESCRIBE, &typed(FRAMES), 1_000).as_bytes()).expect("it listens");
+    line.send(head("POST", DESCRIBE, &(stage.known() + &typed(FRAMES)), 1_000).as_bytes()).expect("it listens");
     line.send(b"MSW1").expect("it listens");
     let came = line.answer().expect("an answer");
     assert_eq!((came.status, came.code().as_str()), (408, "too_slow"));
