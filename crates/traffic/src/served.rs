@@ -39,8 +39,14 @@ impl Served {
         let datasets = FolderDatasets::new(folder.to_path_buf(), around).expect("the folder can be made");
         let registry = SqliteRegistry::open(folder).expect("accounts can be kept");
         let registrar = Registrar::open(Box::new(registry), Arc::new(RealSurroundings)).expect("a whole chain");
-        let setup = registrar.create_setup_token().expect("a token");
-        let (_, token) = registrar.set_up(&setup, ADMINISTRATOR, "test").expect("an administrator");
+        let known = registrar.accounts().named(ADMINISTRATOR).map(|actor| actor.id);
+        let (_, token) = match known {
+            Some(actor) => registrar.create_token(actor, actor, Wish::default()).expect("a token"),
+            None => {
+                let setup = registrar.create_setup_token().expect("a token");
+                registrar.set_up(&setup, ADMINISTRATOR, "test").expect("an administrator")
+            }
+        };
         let hall = Hall::new(Arc::new(datasets), &porter.limits);
         let shared = Arc::new(Shared { hall, registrar, porter, stop: Stop::default() });
         let acceptor = tls.map(|tls| tls.acceptor().expect("TLS can be set up"));

@@ -15,9 +15,10 @@ use super::refused::Refused;
 use crate::wire::shown::{Listed, ShownEvent};
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use mainstem::accounts::Identity;
 use mainstem::error::Result;
 use mainstem::feed::{self, Batch, Offset};
 use mainstem::ledger::Head;
@@ -70,6 +71,7 @@ impl From {
 /// The feed in the form that is asked for.
 pub async fn feed(
     State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
     Named(name): Named<String>,
     Asked(asked): Asked<FeedAsked>,
     headers: HeaderMap,
@@ -85,7 +87,7 @@ pub async fn feed(
             return Ok(if is_lines { (media(Style::Lines), Style::Lines.told(&batch)).into_response() } else { page(batch) });
         }
     };
-    let reader = Reader::begin(shared, name, from).await?;
+    let reader = Reader::begin(shared, name, identity, from).await?;
     let mut response = (media(style), Body::new(reader.into_body(style))).into_response();
     response.headers_mut().insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
     Ok(response)

@@ -1,4 +1,6 @@
 //! The feed of a dataset through real sockets: nothing lost, nothing twice, wherever a reader goes on.
+use mainstem::core::account::Fact;
+use mainstem::core::authority::Role;
 use mainstem::sync;
 use mainstem::wiring::Around;
 use mainstem_sqlite::SqliteReplica;
@@ -164,6 +166,26 @@ fn a_stream_ends_with_its_server() {
     assert!(stream.said().is_some_and(|data| data.contains("unavailable")), "it says why");
     assert_eq!(stream.line().as_deref(), Some(""));
     assert_eq!(stream.line(), None);
+}
+
+#[test]
+fn a_stream_ends_once_its_reader_may_not_read_any_more() {
+    let world = World::new();
+    let registrar = world.served.registrar();
+    let secret = world.served.token_of("bob", "t", Role::Viewer);
+    let bearer = format!("{EVENTS}Authorization: Bearer {}\r\n", secret.reveal());
+    let mut stream = Following::begin(world.served.socket(), &format!("{FEED}?from=now"), &bearer);
+    assert_eq!(stream.status, 200);
+    world.send("INSERT INTO t VALUES (1, 'seen')");
+    assert!(stream.event().expect("an event").1.contains("seen"));
+    let bob = registrar.accounts().named("bob").expect("bob").id;
+    let fact = Fact::RoleSet { actor: bob, dataset: "t".into(), table: None, role: None };
+    registrar.change(1, |_| Ok(vec![fact.clone()])).expect("a role");
+    let began = std::time::Instant::now();
+    assert_eq!(stream.said().as_deref(), Some("event: end"));
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+    let again = Following::begin(world.served.socket(), FEED, &bearer);
+    assert_eq!(again.status, 404, "and hears no more than whoever never had a role");
 }
 
 #[test]
