@@ -8,10 +8,12 @@ mod offset;
 mod rendered;
 #[cfg(test)]
 mod tests;
+mod webhook;
 
 pub use captured::{now_captured, read_captured};
 pub use offset::Offset;
 pub use rendered::to_json;
+pub use webhook::{DeadLetter, Deliveries, KEY_BYTES, SigningKey, Webhook, WebhookState, WebhookStore, Webhooks};
 
 use crate::error::{Error, Result};
 use crate::ledger::Head;

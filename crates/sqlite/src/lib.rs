@@ -24,6 +24,7 @@ pub mod sql;
 pub mod store;
 pub mod tables;
 mod unique;
+pub mod webhooks;
 
 pub use captured::Captured;
 pub use primary::open_primary;

@@ -5,6 +5,7 @@ use crate::server::Shared;
 use crate::server::counting::Caller;
 use crate::server::guard;
 use crate::server::hall::stopping;
+use crate::server::meters::Counted;
 use crate::server::routes::Right;
 use bytes::Bytes;
 use http_body::Frame;
@@ -15,6 +16,7 @@ use mainstem::ledger::Head;
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
 
@@ -35,13 +37,15 @@ pub struct Reader {
     ready: Option<(Batch, Head)>,
     from: From,
     head: Option<Head>,
+    _counted: Counted,
 }
 
 impl Reader {
     /// Begins to follow; an error here is still an answer of its own.
     pub async fn begin(shared: Arc<Shared>, name: String, identity: Identity, from: From) -> Result<Reader> {
         let (batch, head) = first(&shared, &name, from, PIECE_MAX).await?;
-        Ok(Reader { shared, name, identity, from: From::Offset(batch.next), head: None, ready: Some((batch, head)) })
+        let _counted = shared.porter.meters.streams.enter();
+        Ok(Reader { _counted, shared, name, identity, from: From::Offset(batch.next), head: None, ready: Some((batch, head)) })
     }
     /// Resolves when there is to be no more, whatever there would be: the server stops, or the reader may not read any longer.
     pub fn end(&self) -> impl Future<Output = Error> + Send + 'static {
@@ -68,6 +72,7 @@ impl Reader {
         let (batch, head) = self.ready.take().ok_or_else(|| Error::internal("a batch was lost"))?;
         self.from = From::Offset(batch.next);
         self.head = batch.is_last.then_some(head);
+        self.shared.porter.meters.events.fetch_add(batch.events.len() as u64, Relaxed);
         Ok(Next::Events(batch))
     }
 
