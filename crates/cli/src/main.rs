@@ -1,6 +1,7 @@
 //! The `mainstem` binary: reads what was typed, runs one command, says how it went.
 //!
 //! Invariant: results on standard output, everything else on standard error, one exit code from [`exit_codes`].
+mod access_view;
 mod arguments;
 mod audit_export;
 mod blame_view;

@@ -44,7 +44,7 @@ pub fn run(found: Found<'_>, known_as: KnownAs<'_>) {
     past::the_past_is_told(found, known_as);
     past::events_are_one_chain(found);
     feeding::the_feed_goes_on_from_any_place(found);
-    feeding::an_event_says_where_it_comes_from(found);
+    feeding::an_event_says_where_it_comes_from(found, known_as);
     feeding::a_feed_that_cannot_go_on_says_where_it_can(found);
     epochs::what_was_lost_is_taken_again_once(found, known_as);
     epochs::a_new_epoch_begins_on_evidence_alone(found, known_as);

@@ -6,9 +6,12 @@ use crate::wiring::Session;
 use mainstem::accounts::Registrar;
 use mainstem::token::Secret;
 use mainstem::{Error, Result};
+use mainstem_feed::target::Allowed;
+use mainstem_feed::{Office, Tempo};
 use mainstem_http::server::{self, Door, Hall, Porter, Record, Shared, Stop, Tls};
 use mainstem_sqlite::primary::FolderDatasets;
 use mainstem_sqlite::registry::SqliteRegistry;
+use mainstem_sqlite::webhooks::SqliteWebhooks;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -44,6 +47,9 @@ pub struct Serve {
     /// A proxy (or network of proxies) whose X-Forwarded-For is believed; repeat it for several
     #[arg(long = "trusted-proxy", value_name = "ADDRESS")]
     trusted_proxies: Vec<String>,
+    /// A network that webhooks may be sent to, beside public addresses; repeat it for several
+    #[arg(long = "webhook-network", value_name = "NETWORK")]
+    webhook_networks: Vec<String>,
     /// The certificate to show, with those that vouch for it (PEM); read again when it changes
     #[arg(long, value_name = "FILE")]
     tls_cert: Option<String>,
@@ -81,7 +87,7 @@ impl Serve {
             return Ok(Exit::Done);
         }
         only_for_us();
-        let datasets = FolderDatasets::new(settings.data(), session.around.clone())?;
+        let datasets = Arc::new(FolderDatasets::new(settings.data(), session.around.clone())?);
         let registry = SqliteRegistry::open(&settings.data())?;
         let registrar = Registrar::open(Box::new(registry), session.around.clone())?;
         let is_wanted = self.setup_token || !registrar.accounts().is_set_up();
@@ -90,9 +96,10 @@ impl Serve {
         let door = Door::new(&settings.hosts(), &settings.trusted_proxies())?;
         let record = Record::to(Box::new(std::io::stderr()), settings.style()?, session.around.clone());
         let shared = Arc::new(Shared {
-            hall: Hall::new(Arc::new(datasets), settings.limits()),
+            hall: Hall::new(datasets.clone(), settings.limits()),
             registrar,
             porter: Porter::new(settings.limits().clone(), door, record, session.around.clone()).keeping(spools),
+            webhooks: Some(webhooks(&settings, datasets, session)?),
             stop: Stop::default(),
         });
         log_panics(Arc::downgrade(&shared));
@@ -111,6 +118,7 @@ impl Serve {
             one("listen", self.listen.clone()),
             many("hosts", &self.hosts),
             many("trusted_proxies", &self.trusted_proxies),
+            many("webhook_networks", &self.webhook_networks),
             one("tls_cert", self.tls_cert.clone()),
             one("tls_key", self.tls_key.clone()),
             one("tls_own", self.tls_own.then(|| "true".to_string())),
@@ -120,6 +128,12 @@ impl Serve {
         .flatten()
         .collect()
     }
+}
+
+fn webhooks(settings: &Settings, datasets: Arc<FolderDatasets>, session: &Session) -> Result<Arc<Office>> {
+    let store = Arc::new(SqliteWebhooks::open(&settings.data())?);
+    let allowed = Allowed::parse(&settings.webhook_networks())?;
+    Office::open(datasets, store, allowed, Tempo::default(), session.around.clone()).map(Arc::new)
 }
 
 /// From here on, what is made is for its owner alone.

@@ -21,6 +21,7 @@ mod history;
 mod merging;
 mod northwind;
 mod partial;
+mod people;
 mod random;
 mod refusals;
 mod reseed;

@@ -1,5 +1,6 @@
 //! A server's accounts, as its people see them.
 use super::line::{Line, Patience};
+use super::trust::Trust;
 use crate::address::Address;
 use hyper::Method;
 use mainstem::error::{Error, Result};
@@ -14,6 +15,16 @@ impl HttpAccounts {
     /// Those of the server at an address, spoken to with a token. Nothing is sent yet.
     pub fn new(address: Address, token: Option<String>, patience: Patience) -> Result<HttpAccounts> {
         Ok(HttpAccounts { line: Line::new(address, token, patience)? })
+    }
+    /// The same, believing that.
+    pub fn trusting(mut self, trust: Trust) -> HttpAccounts {
+        self.line.trust = trust;
+        self
+    }
+    /// What happened to accounts after a position.
+    pub fn events(&mut self, after: u64) -> Result<Vec<Json>> {
+        let some = self.line.json(Method::GET, &format!("{}?after={after}", joined(&["access-events"])), None)?;
+        some.as_array().cloned().ok_or_else(|| Error::internal("the server gave no list"))
     }
     /// Asks for what is at a path, made of these parts.
     pub fn get(&mut self, path: &[&str]) -> Result<Json> {
