@@ -48,13 +48,14 @@ async fn tell(mut reader: Reader, mut socket: WebSocket) {
     let mut end = pin!(reader.end());
     loop {
         let next = tokio::select! {
-            next = reader.next() => next,
+            biased;
             why = &mut end => Err(why),
             heard = socket.recv() => match heard {
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
                 // Whatever else it says, it is not spoken to any more.
                 _ => return,
             },
+            next = reader.next() => next,
         };
         let is_sent = match next {
             Ok(Next::Events(batch)) => {

@@ -92,14 +92,17 @@ impl Reader {
         loop {
             // The place is taken first: nothing is read for a reader that has not taken what was.
             let place = tokio::select! {
+                // Where there is room, the end is still told.
+                biased;
                 place = pieces.reserve() => place,
                 _ = &mut end => return,
             };
             let Ok(place) = place else { return };
             let next = tokio::select! {
-                next = self.next() => next,
+                biased;
                 why = &mut end => Err(why),
                 () = pieces.closed() => return,
+                next = self.next() => next,
             };
             match next {
                 Ok(Next::Events(batch)) if batch.events.is_empty() => {}
