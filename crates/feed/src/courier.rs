@@ -153,14 +153,13 @@ impl Courier {
             rests.reset();
             self.standing.set_trouble(None);
             self.standing.is_behind(parcel.is_some() || !is_last, self.shared.around.now_ms());
-            match parcel {
-                Some(parcel) => {
-                    if !self.deliver(&parcel)? {
-                        return Ok(());
-                    }
-                }
-                None if through != self.webhook.offset => self.shared.store.told(self.webhook.id, &through)?,
-                None => {}
+            let goes_on = match &parcel {
+                Some(parcel) => self.deliver(parcel)?,
+                None if through != self.webhook.offset => self.shared.store.told(self.webhook.id, &through).map(|()| true)?,
+                None => true,
+            };
+            if !goes_on {
+                return Ok(());
             }
             self.webhook.offset = through;
             if is_last {

@@ -5,9 +5,10 @@ use super::people::{conflicts, datasets, rows, tombstones, versions};
 use super::refused::Refused;
 use super::{Shared, access, feed, gate, guard, meters, openapi, replica_calls, webhooks};
 use crate::wire::call::Call;
+use crate::wire::event::ShownEvent;
 use crate::wire::shown::{
-    Listed, ShownBlame, ShownChange, ShownConflict, ShownDataset, ShownEvent, ShownHappening, ShownPolicy, ShownReplica, ShownRows,
-    ShownTombstone, ShownVersion,
+    Listed, ShownBlame, ShownChange, ShownConflict, ShownDataset, ShownHappening, ShownPolicy, ShownReplica, ShownRows, ShownTombstone,
+    ShownVersion,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

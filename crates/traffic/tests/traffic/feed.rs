@@ -1,8 +1,10 @@
 //! The feed of a dataset through real sockets: nothing lost, nothing twice, wherever a reader goes on.
 use mainstem::core::account::Fact;
 use mainstem::core::authority::Role;
+use mainstem::datasets::Place;
 use mainstem::sync;
 use mainstem::wiring::Around;
+use mainstem_http::server::{Door, Limits, Porter, Record};
 use mainstem_sqlite::SqliteReplica;
 use mainstem_sqlite::replica::InitOptions;
 use mainstem_testkit::surroundings::Seeded;
@@ -29,6 +31,9 @@ impl World {
         let folder = tempfile::tempdir().expect("a folder");
         let around = Seeded::around(7);
         let served = Served::begin(&folder.path().join("data"), around.clone());
+        World::over(folder, around, served)
+    }
+    fn over(folder: TempDir, around: Around, served: Served) -> World {
         let world = World { folder, around, served };
         world.edit("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)");
         let options = InitOptions { actor: Some("ada".into()), ..InitOptions::default() };
@@ -334,4 +339,62 @@ fn a_server_tells_how_it_is() {
     let bob = world.served.token_of("bob", "t", Role::Owner);
     assert_eq!(world.request("GET", "/metrics", bob.reveal(), "").status, 403);
     drop(stream);
+}
+
+/// Whatever the order in which writers are done, a reader has everything in the order of the offsets (K1, I-24).
+#[test]
+fn nothing_is_passed_over_while_many_write() {
+    const WRITERS: i64 = 4;
+    const EACH: i64 = 6;
+    let world = World::new();
+    let mut stream = world.follow(&format!("{FEED}?from=0"), EVENTS);
+    let address = world.served.place("t").address().expect("an address");
+    for writer in 0..WRITERS {
+        let file = world.folder.path().join(format!("{writer}.db"));
+        let primary = &mut world.served.primary("t");
+        SqliteReplica::clone_from(primary, &address, &file, Some("bob"), world.around.clone(), &mut quiet).expect("cloned");
+    }
+    let write = |writer: i64| {
+        let file = world.folder.path().join(format!("{writer}.db"));
+        let mut replica = SqliteReplica::open(&file, world.around.clone()).expect("it opens");
+        let app = Connection::open(&file).expect("it opens");
+        for n in 0..EACH {
+            app.execute("INSERT INTO t VALUES (?1, 'new')", [1_000 * (writer + 1) + n]).expect("it runs");
+            sync::sync(&mut replica, &mut world.served.primary("t"), "bob", &mut quiet).expect("it is sent");
+        }
+    };
+    let mut told = Vec::new();
+    std::thread::scope(|scope| {
+        (0..WRITERS).for_each(|writer| drop(scope.spawn(move || write(writer))));
+        while told.len() < (WRITERS * EACH) as usize {
+            told.push(stream.event().expect("an event").0);
+        }
+    });
+    assert_eq!(told, world.all().iter().map(offset).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_reader_that_takes_nothing_is_cut() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let around = Seeded::around(7);
+    let limits = Limits { behind_ms_max: 300, ..Limits::default() };
+    let porter = Porter::new(limits, Door::default(), Record::nowhere(around.clone()), around.clone());
+    let served = Served::through(porter, None, &folder.path().join("data"), around.clone());
+    let world = World::over(folder, around, served);
+    world.send(
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 15000) INSERT INTO t SELECT x, hex(zeroblob(800)) FROM c",
+    );
+    let before = world.served.shared().porter.connections();
+    let stream = world.follow(&format!("{FEED}?from=0"), EVENTS);
+    let end = std::time::Instant::now() + Duration::from_secs(30);
+    while world.served.shared().porter.connections() > before {
+        assert!(std::time::Instant::now() < end, "it is kept for ever");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    drop(stream);
+    let owner = world.served.token().expect("a token");
+    let metrics = world.request("GET", "/api/v1/metrics", &owner, "").json();
+    assert_eq!(metrics["feed_streams"], 0, "and its stream has ended");
+    let told = metrics["feed_processed"].as_u64().expect("a number");
+    assert!(told < 15_000, "what it has not taken was not read: {told}");
 }

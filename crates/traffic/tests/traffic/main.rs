@@ -4,3 +4,4 @@ mod contract;
 mod feed;
 mod hostile;
 mod tls;
+mod webhooks;

@@ -1,8 +1,8 @@
 //! Webhooks against a receiver that fails, delays, redirects and talks nonsense: at least once, in order, or a dead letter.
+use mainstem::core::stamp::Time;
 use mainstem::feed::{Offset, SigningKey, Webhook, WebhookStore, Webhooks};
 use mainstem::sync;
 use mainstem::wiring::Around;
-use mainstem_core::stamp::Time;
 use mainstem_feed::target::Allowed;
 use mainstem_feed::{Office, Tempo, signing};
 use mainstem_sqlite::primary::{FolderDatasets, FolderPlace};
