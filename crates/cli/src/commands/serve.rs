@@ -4,11 +4,15 @@ use crate::output;
 use crate::serve_settings::{Flags, Settings};
 use crate::wiring::Session;
 use mainstem::accounts::Registrar;
+use mainstem::feed::Webhooks;
 use mainstem::token::Secret;
 use mainstem::{Error, Result};
+use mainstem_feed::target::Allowed;
+use mainstem_feed::{Office, Tempo};
 use mainstem_http::server::{self, Door, Hall, Porter, Record, Shared, Stop, Tls};
 use mainstem_sqlite::primary::FolderDatasets;
 use mainstem_sqlite::registry::SqliteRegistry;
+use mainstem_sqlite::webhooks::SqliteWebhooks;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -41,6 +45,9 @@ pub struct Serve {
     /// A proxy (or network of proxies) whose X-Forwarded-For is believed; repeat it for several
     #[arg(long = "trusted-proxy", value_name = "ADDRESS")]
     trusted_proxies: Vec<String>,
+    /// A network that webhooks may be sent to, beside public addresses; repeat it for several
+    #[arg(long = "webhook-network", value_name = "NETWORK")]
+    webhook_networks: Vec<String>,
     /// The certificate to show, with those that vouch for it (PEM); read again when it changes
     #[arg(long, value_name = "FILE")]
     tls_cert: Option<String>,
@@ -78,16 +85,17 @@ impl Serve {
         }
         only_for_us();
         let (around, limits) = (session.around.clone(), settings.limits());
-        let datasets = FolderDatasets::new(settings.data(), around.clone())?;
+        let datasets = Arc::new(FolderDatasets::new(settings.data(), around.clone())?);
         let registrar = Registrar::open(Box::new(SqliteRegistry::open(&settings.data())?), around.clone())?;
         let is_wanted = self.setup_token || !registrar.accounts().is_set_up();
         let setup = is_wanted.then(|| registrar.create_setup_token()).transpose()?;
         let (tls, spools) = (certificate(&settings)?, spools(&settings)?);
         let door = Door::new(&settings.hosts(), &settings.trusted_proxies())?;
         let record = Record::to(Box::new(std::io::stderr()), settings.style()?, around.clone());
-        let hall = Hall::new(Arc::new(datasets), limits);
+        let webhooks: Option<Arc<dyn Webhooks>> = Some(webhooks(&settings, datasets.clone(), session)?);
+        let hall = Hall::new(datasets, limits);
         let porter = Porter::new(limits.clone(), door, record, around).keeping(spools);
-        let shared = Arc::new(Shared { hall, registrar, porter, stop: Stop::default() });
+        let shared = Arc::new(Shared { hall, registrar, porter, webhooks, stop: Stop::default() });
         log_panics(Arc::downgrade(&shared));
         let fingerprint = tls.as_ref().map(|tls| tls.fingerprint().to_string());
         server::run(settings.listen(), shared, tls, &mut |address| {
@@ -105,6 +113,7 @@ impl Serve {
             one("listen", self.listen.clone()),
             many("hosts", &self.hosts),
             many("trusted_proxies", &self.trusted_proxies),
+            many("webhook_networks", &self.webhook_networks),
             one("tls_cert", self.tls_cert.clone()),
             one("tls_key", self.tls_key.clone()),
             one("tls_own", self.tls_own.then(|| "true".to_string())),
@@ -114,6 +123,12 @@ impl Serve {
         .flatten()
         .collect()
     }
+}
+
+fn webhooks(settings: &Settings, datasets: Arc<FolderDatasets>, session: &Session) -> Result<Arc<Office>> {
+    let store = Arc::new(SqliteWebhooks::open(&settings.data())?);
+    let allowed = Allowed::parse(&settings.webhook_networks())?;
+    Office::open(datasets, store, allowed, Tempo::default(), session.around.clone()).map(Arc::new)
 }
 
 /// From here on, what is made is for its owner alone.

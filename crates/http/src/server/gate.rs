@@ -125,6 +125,8 @@ impl Story {
     fn tell(&self, status: StatusCode, raised: Option<&Raised>, sent: u64, is_whole: bool) {
         let text = |text: Option<String>| text.map_or(Value::Null, Value::from);
         let received = *self.received.lock().unwrap_or_else(PoisonError::into_inner);
+        let porter = &self.shared.porter;
+        porter.meters.answered(self.route.as_deref(), status, (received, sent), porter.now_ms());
         let actor = self.actor.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.shared.porter.record.line(
             "request",

@@ -52,6 +52,7 @@ pub async fn handle(
         }
         Call::Wait => {
             let (known, at_most) = request.wait()?;
+            let _waiting = shared.porter.meters.waiting.enter();
             tokio::select! {
                 head = shared.hall.wait(&dataset, known, at_most) => one(&head?)?,
                 error = lost(&shared, &identity, right_of(call), &dataset) => return Err(error.into()),

@@ -8,3 +8,4 @@ mod matrix;
 mod parts;
 mod patience;
 mod tls;
+mod webhooks;
