@@ -49,12 +49,16 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         let schema = self.schema.clone();
         let table = &schema.tables[write.table];
         let Some(after) = &write.after else { return Err(Error::internal("a delete was refused")) };
-        // Each side as its author saw it, so that both orders of arrival tell the same two stories.
+        // Both orders of arrival tell the same two stories: of two rows, each as both sides leave it; of one row, each side as
+        // its author saw it.
         let former = match &write.before {
             Some(row) => undone(&schema, write.table, row, &write.tag.touches).unwrap_or_else(|| Some(row.clone())),
             None => None,
         };
-        let own = former.as_ref().map_or_else(|| after.clone(), |row| laid_on(row, &write.tag.change));
+        let own = match &former {
+            Some(row) if kind != ConflictKind::Unique => laid_on(row, &write.tag.change),
+            _ => after.clone(),
+        };
         let ours = Side { claim: Claim::Row(Some(image(table, &own))), stamp, actor };
         let (rival, rival_touches) = self.rival_of(write, after, kind)?;
         let claimed = match kind {
