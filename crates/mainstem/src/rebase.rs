@@ -351,7 +351,10 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                     Parents::There => {}
                     Parents::Refused => {
                         self.out.conflicts.extend(decision.conflicts);
-                        return Ok(());
+                        return match row {
+                            Some(_) => Ok(()),
+                            None => self.bring_back_as_found(table, &after, Tag { change, touches }),
+                        };
                     }
                     Parents::Awaited(_) if planted::is(Bug::E3) => {}
                     Parents::Awaited(parent) => {
@@ -364,7 +367,20 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             }
         };
         self.out.conflicts.extend(decision.conflicts);
-        let write = Write { table, before: row, after, tag: Tag { change, touches } };
+        self.write(Write { table, before: row, after, tag: Tag { change, touches } })
+    }
+
+    /// A row that an edit brings back, and that may not point where the edit lets it, points where the edit found it pointing.
+    fn bring_back_as_found(&mut self, table: usize, after: &Row, tag: Tag) -> Result<()> {
+        let Edit::Update(cells) = &tag.change.edit else { return Ok(()) };
+        let found = clash::as_found(after, cells);
+        match self.missing_parent(table, None, &found)? {
+            Some(_) => Ok(()),
+            None => self.write(Write { table, before: None, after: Some(found), tag }),
+        }
+    }
+
+    fn write(&mut self, write: Write<Tag>) -> Result<()> {
         match self.writer.write(self.ground, write)? {
             Tried::Done(write) => self.done(&write),
             Tried::Kept => Ok(()),
@@ -486,11 +502,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 }
             };
             let write = Write { table, before, after: Some(after), tag: Tag { change: orphan.change, touches: Vec::new() } };
-            match self.writer.write(self.ground, write)? {
-                Tried::Done(write) => self.done(&write)?,
-                Tried::Kept => {}
-                Tried::Refused(write, what) => self.refused(&write, ConflictKind::Constraint, what)?,
-            }
+            self.write(write)?;
         }
         self.orphans = outside;
         Ok(())
