@@ -1,5 +1,5 @@
 //! Nasty values and whole things made of them, for the tests of formats and digests.
-use crate::change::{Again, Cell, Change, Choice, Edit, Front, Header, Past, Resolution, Shape};
+use crate::change::{Again, Cell, Change, Choice, Edit, Front, Header, Past, RenumberedHere, Resolution, Shape};
 use crate::conflict::{Answer, Claim, Conflict, ConflictKind, Image, Side};
 use crate::event::{Collected, CollectedTombstones, Event, Genesis, PolicySet, Renumbered, Restored, TableDigest, Version, Waiting};
 use crate::schema::{Column, ForeignKey, Object, Schema, SchemaChange, Table};
@@ -234,9 +234,10 @@ fn resolution() -> BoxedStrategy<Resolution> {
 
 /// Any front.
 pub fn front() -> BoxedStrategy<Front> {
-    let brought = (many(conflict(), 0..2), proptest::option::of(again()));
+    let here = (any::<u128>(), renumbered()).prop_map(|(made_by, row)| RenumberedHere { made_by, row });
+    let brought = (many(conflict(), 0..2), proptest::option::of(again()), many(here, 0..2));
     (header(), many(step(), 0..3), many(shape(), 0..4), many(resolution(), 0..3), any::<u64>(), brought)
-        .prop_map(|(header, schema, shapes, resolutions, count, (conflicts, again))| Front {
+        .prop_map(|(header, schema, shapes, resolutions, count, (conflicts, again, renumbered_here))| Front {
             header,
             schema,
             shapes,
@@ -244,6 +245,7 @@ pub fn front() -> BoxedStrategy<Front> {
             count,
             conflicts,
             again,
+            renumbered_here,
             is_partial: false,
         })
         .boxed()
@@ -504,6 +506,12 @@ pub mod fixed {
         };
         let header = Header { made_on: was, ..header() };
         (Front { header, conflicts: conflicts(), again: Some(again), ..front() }, Event::Restored(restored))
+    }
+
+    /// A changeset that calls rows by other numbers than they had first.
+    pub fn renumbered_here() -> Front {
+        let row = Renumbered { table: "person".into(), from: 16, to: -19, row: vec![Value::Integer(16)], columns: vec!["id".into()] };
+        Front { renumbered_here: vec![RenumberedHere { made_by: u128::MAX, row }], ..front() }
     }
 
     pub fn conflicts() -> Vec<Conflict> {

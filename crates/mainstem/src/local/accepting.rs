@@ -73,6 +73,13 @@ pub(super) fn accept(
     let written = body.finish(tx)?;
     let now = Time::from_ms(around.now_ms()).max(stamped(tx)?);
     let mut version = version_of(place.version, front.header.clone(), now.max(front.header.at), written);
+    // Numbers are told as the author gave them: other changesets may have been made before the author changed them.
+    for here in front.renumbered_here.iter().filter(|here| here.made_by == front.header.write_id) {
+        match renumbered.iter_mut().find(|row| row.table.eq_ignore_ascii_case(&here.row.table) && row.from == here.row.to) {
+            Some(row) => row.from = here.row.from,
+            None => renumbered.push(here.row.clone()),
+        }
+    }
     if let Some(again) = &front.again {
         renumbered.extend(again.renumbered.iter().cloned());
         version.was.clone_from(&again.was);

@@ -222,6 +222,7 @@ impl Rewinding<'_> {
             count: event.count,
             conflicts: event.conflicts,
             again: Some(Again { was, stands_for: event.stands_for, renumbered: event.renumbered }),
+            renumbered_here: Vec::new(),
             is_partial: false,
         }
     }

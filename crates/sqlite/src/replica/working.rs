@@ -2,7 +2,7 @@
 use super::{base_version, bases, clock, replica_id, storage, tracked_schema};
 use crate::capture::{self, NetChange};
 use mainstem::body::{PAGE_CHANGES_MAX, cells, weight};
-use mainstem::core::change::{Change, Edit, Front, Header, Shape};
+use mainstem::core::change::{Change, Edit, Front, Header, RenumberedHere, Shape};
 use mainstem::core::format::page;
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Schema, Table};
@@ -215,6 +215,7 @@ pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Op
     let span = Span::until_now(db, around)?;
     let mut front = gather(db, around.random(), span, true)?;
     capture::clear(db, end)?;
+    front.renumbered_here = renumbered_here(db)?;
     front.schema = storage::steps(db)?;
     front.resolutions = if planted::is(Bug::X4) { Vec::new() } else { storage::resolutions(db)? };
     for answer in &mut front.resolutions {
@@ -247,6 +248,15 @@ pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Op
     clock::hear(db, at)?;
     storage::add_changeset(db, &front)?;
     Ok(Some(front))
+}
+
+/// Rows of unsent changesets that are called by another number here than they had first.
+fn renumbered_here(db: &Connection) -> Result<Vec<RenumberedHere>> {
+    let own = |front: Front| {
+        let write_id = front.header.write_id;
+        front.renumbered_here.into_iter().filter(move |here| here.made_by == write_id)
+    };
+    Ok(storage::changesets(db)?.into_iter().flat_map(own).collect())
 }
 
 /// Names the working changeset ahead of its commit, or takes the name away.
