@@ -50,7 +50,7 @@ impl Ground for dyn Transaction + '_ {
     }
     fn renumbered_of(&mut self, write_id: u128, after: u64) -> Result<Option<Vec<Renumbered>>> {
         match self.find_write(write_id)?.filter(|version| *version > after) {
-            Some(version) => Ok(Ledger::version(self, version)?.map(|version| version.renumbered)),
+            Some(version) => Ok(Ledger::version(self, version)?.map(|version| version.renumbered_in_all())),
             None => Ok(None),
         }
     }

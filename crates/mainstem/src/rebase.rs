@@ -39,7 +39,8 @@ pub trait Ground: Tables {
     fn touches(&mut self, table: &str, key: &Key, after: u64) -> Result<Vec<Touch>>;
     /// Rows of a replica that were renumbered after a version.
     fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<Renumbered>>;
-    /// Rows of one changeset that were renumbered, where it was accepted after a version; none where it was not.
+    /// Rows of one changeset by the number that each had first, and the one it has, where it was accepted after a version; none
+    /// where it was not.
     fn renumbered_of(&mut self, write_id: u128, after: u64) -> Result<Option<Vec<Renumbered>>>;
     /// Schema steps after a version, oldest first.
     fn steps(&mut self, after: u64) -> Result<Vec<SchemaChange>>;
@@ -209,11 +210,11 @@ fn renumbered_since<G: Ground + ?Sized>(ground: &mut G, front: &Front) -> Result
         if to != here.row.to {
             renumbering.add_earlier(Renumbered { from: here.row.to, to, ..here.row.clone() });
         }
-        known.insert((here.row.table.to_ascii_lowercase(), here.row.from));
+        known.insert((here.row.table.to_ascii_lowercase(), to));
     }
     for row in ground.renumbered(front.header.replica, base)? {
         // Whoever sees a part did not see whose the number was.
-        if !known.contains(&(row.table.to_ascii_lowercase(), row.from)) && (front.is_partial || !is_taken_at_base(ground, front, &row)?) {
+        if !known.contains(&(row.table.to_ascii_lowercase(), row.to)) && (front.is_partial || !is_taken_at_base(ground, front, &row)?) {
             renumbering.add_earlier(row);
         }
     }

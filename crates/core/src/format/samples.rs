@@ -295,9 +295,9 @@ fn version() -> BoxedStrategy<Version> {
         many((any::<u128>(), name(), key()), 0..3),
         many(digest, 0..3),
     );
-    let places = (many(past(), 0..3), many(any::<u128>(), 0..3));
+    let places = (many(past(), 0..3), many(any::<u128>(), 0..3), many(renumbered(), 0..2));
     (header(), any::<[u64; 3]>(), time(), many(step(), 0..3), page(), any::<[u8; 32]>(), lists, places)
-        .prop_map(|(header, numbers, accepted_at, schema, (shapes, changes), body, lists, (was, stands_for))| {
+        .prop_map(|(header, numbers, accepted_at, schema, (shapes, changes), body, lists, (was, stands_for, renumbered_here))| {
             let (renumbered, conflicts, resolved, waiting, released, tables) = lists;
             let waiting = waiting.into_iter().zip(changes).map(|((table, key, parent, parent_key), change)| Waiting {
                 table,
@@ -323,6 +323,7 @@ fn version() -> BoxedStrategy<Version> {
                 tables,
                 was,
                 stands_for,
+                renumbered_here,
             }
         })
         .boxed()
@@ -508,10 +509,11 @@ pub mod fixed {
         (Front { header, conflicts: conflicts(), again: Some(again), ..front() }, Event::Restored(restored))
     }
 
-    /// A changeset that calls rows by other numbers than they had first.
-    pub fn renumbered_here() -> Front {
+    /// A changeset that calls rows by other numbers than they had first, and the version it may become.
+    pub fn renumbered_here() -> (Front, Event) {
         let row = Renumbered { table: "person".into(), from: 16, to: -19, row: vec![Value::Integer(16)], columns: vec!["id".into()] };
-        Front { renumbered_here: vec![RenumberedHere { made_by: u128::MAX, row }], ..front() }
+        let version = Version { version: 43, renumbered_here: vec![row.clone()], ..Version::default() };
+        (Front { renumbered_here: vec![RenumberedHere { made_by: u128::MAX, row }], ..front() }, Event::Version(version))
     }
 
     pub fn conflicts() -> Vec<Conflict> {

@@ -341,12 +341,14 @@ fn the_bytes_of_what_is_offered_again_are_kept() {
     torture(&event::encode(&restored), |b| event::decode(b).map(drop));
 }
 
-/// What came to version 1 with numbers that changed before they were heard of. An earlier program skips this field.
+/// What came to version 1 with numbers that changed before they were heard of. An earlier program skips these fields.
 #[test]
 fn the_bytes_of_rows_renumbered_here_are_kept() {
-    let front = fixed::renumbered_here();
+    let (front, version) = fixed::renumbered_here();
     kept(include_str!("../../fixtures/format-1/renumbered-here.hex"), &front, front::encode(&front), front::decode);
+    kept(include_str!("../../fixtures/format-1/renumbered-version.hex"), &version, event::encode(&version), event::decode);
     torture(&front::encode(&front), |b| front::decode(b).map(drop));
+    torture(&event::encode(&version), |b| event::decode(b).map(drop));
 }
 
 #[test]

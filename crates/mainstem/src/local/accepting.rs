@@ -73,13 +73,6 @@ pub(super) fn accept(
     let written = body.finish(tx)?;
     let now = Time::from_ms(around.now_ms()).max(stamped(tx)?);
     let mut version = version_of(place.version, front.header.clone(), now.max(front.header.at), written);
-    // Numbers are told as the author gave them: other changesets may have been made before the author changed them.
-    for here in front.renumbered_here.iter().filter(|here| here.made_by == front.header.write_id) {
-        match renumbered.iter_mut().find(|row| row.table.eq_ignore_ascii_case(&here.row.table) && row.from == here.row.to) {
-            Some(row) => row.from = here.row.from,
-            None => renumbered.push(here.row.clone()),
-        }
-    }
     if let Some(again) = &front.again {
         renumbered.extend(again.renumbered.iter().cloned());
         version.was.clone_from(&again.was);
@@ -90,6 +83,8 @@ pub(super) fn accept(
     version.conflicts = conflicts;
     version.waiting = waiting;
     version.renumbered = renumbered;
+    let own = front.renumbered_here.iter().filter(|here| here.made_by == front.header.write_id);
+    version.renumbered_here = own.map(|here| here.row.clone()).collect();
     version.released = released;
     append(tx, &Event::Version(version.clone()))?;
     Ok(Some(version))
