@@ -213,10 +213,14 @@ pub fn gather(db: &Connection, write_id: u128, span: Span, keeps_bases: bool) ->
 pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Option<Front>> {
     let end = capture::end(db)?;
     let span = Span::until_now(db, around)?;
+    let steps = storage::steps(db)?;
+    if !steps.is_empty() {
+        bases::widen(db, &tracked_schema(db)?, &steps)?;
+    }
     let mut front = gather(db, around.random(), span, true)?;
     capture::clear(db, end)?;
     front.renumbered_here = renumbered_here(db)?;
-    front.schema = storage::steps(db)?;
+    front.schema = steps;
     front.resolutions = if planted::is(Bug::X4) { Vec::new() } else { storage::resolutions(db)? };
     for answer in &mut front.resolutions {
         answer.at = answer.at.min(span.until);
