@@ -39,6 +39,9 @@ pub trait Ground: Tables {
     fn touches(&mut self, table: &str, key: &Key, after: u64) -> Result<Vec<Touch>>;
     /// Rows of a replica that were renumbered after a version.
     fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<Renumbered>>;
+    /// Rows of one changeset by the number that each had first, and the one it has, where it was accepted after a version; none
+    /// where it was not.
+    fn renumbered_of(&mut self, write_id: u128, after: u64) -> Result<Option<Vec<Renumbered>>>;
     /// Schema steps after a version, oldest first.
     fn steps(&mut self, after: u64) -> Result<Vec<SchemaChange>>;
     /// What waits for a parent. None where such changes stand in their rows' place, as on the replica that made them.
@@ -162,15 +165,7 @@ pub fn rebase<G: Ground + ?Sized>(
     crate::schema_merge::merge(ground, front, &steps, place, effects, &mut out)?;
     let schema = ground.schema();
     let lanes = lanes(&schema, front, &steps);
-    let mut renumbering = Renumbering::default();
-    if place.head > front.header.base_version {
-        for row in ground.renumbered(front.header.replica, front.header.base_version)? {
-            // Whoever sees a part did not see whose the number was.
-            if front.is_partial || !is_taken_at_base(ground, front, &row)? {
-                renumbering.add_earlier(row);
-            }
-        }
-    }
+    let renumbering = if place.head > front.header.base_version { renumbered_since(ground, front)? } else { Renumbering::default() };
     let waits = waits::of(ground, &schema, front)?;
     let mut run = Rebase {
         ground,
@@ -200,6 +195,30 @@ pub fn rebase<G: Ground + ?Sized>(
     }
     run.finish()?;
     Ok(run.out)
+}
+
+/// What rows are called now that ours made before, and that were renumbered where ours had not heard of it.
+fn renumbered_since<G: Ground + ?Sized>(ground: &mut G, front: &Front) -> Result<Renumbering> {
+    let base = front.header.base_version;
+    let mut renumbering = Renumbering::default();
+    let told_here = |row: &Renumbered, here: &Renumbered| row.table.eq_ignore_ascii_case(&here.table) && row.from == here.from;
+    let mut known = HashSet::new();
+    for here in front.renumbered_here.iter().filter(|here| here.made_by != front.header.write_id) {
+        let Some(told) = ground.renumbered_of(here.made_by, base)? else { continue };
+        // What was accepted as it was made first kept its number where nothing is said of it.
+        let to = told.iter().find(|row| told_here(row, &here.row)).map_or(here.row.from, |row| row.to);
+        if to != here.row.to {
+            renumbering.add_earlier(Renumbered { from: here.row.to, to, ..here.row.clone() });
+        }
+        known.insert((here.row.table.to_ascii_lowercase(), to));
+    }
+    for row in ground.renumbered(front.header.replica, base)? {
+        // Whoever sees a part did not see whose the number was.
+        if !known.contains(&(row.table.to_ascii_lowercase(), row.to)) && (front.is_partial || !is_taken_at_base(ground, front, &row)?) {
+            renumbering.add_earlier(row);
+        }
+    }
+    Ok(renumbering)
 }
 
 /// True where the number that a row had to leave was another row's in the front's base version already: whoever held that
@@ -351,7 +370,10 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                     Parents::There => {}
                     Parents::Refused => {
                         self.out.conflicts.extend(decision.conflicts);
-                        return Ok(());
+                        return match row {
+                            Some(_) => Ok(()),
+                            None => self.bring_back_as_found(table, &after, Tag { change, touches }),
+                        };
                     }
                     Parents::Awaited(_) if planted::is(Bug::E3) => {}
                     Parents::Awaited(parent) => {
@@ -364,7 +386,20 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             }
         };
         self.out.conflicts.extend(decision.conflicts);
-        let write = Write { table, before: row, after, tag: Tag { change, touches } };
+        self.write(Write { table, before: row, after, tag: Tag { change, touches } })
+    }
+
+    /// A row that an edit brings back, and that may not point where the edit lets it, points where the edit found it pointing.
+    fn bring_back_as_found(&mut self, table: usize, after: &Row, tag: Tag) -> Result<()> {
+        let Edit::Update(cells) = &tag.change.edit else { return Ok(()) };
+        let found = clash::as_found(after, cells);
+        match self.missing_parent(table, None, &found)? {
+            Some(_) => Ok(()),
+            None => self.write(Write { table, before: None, after: Some(found), tag }),
+        }
+    }
+
+    fn write(&mut self, write: Write<Tag>) -> Result<()> {
         match self.writer.write(self.ground, write)? {
             Tried::Done(write) => self.done(&write),
             Tried::Kept => Ok(()),
@@ -486,11 +521,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 }
             };
             let write = Write { table, before, after: Some(after), tag: Tag { change: orphan.change, touches: Vec::new() } };
-            match self.writer.write(self.ground, write)? {
-                Tried::Done(write) => self.done(&write)?,
-                Tried::Kept => {}
-                Tried::Refused(write, what) => self.refused(&write, ConflictKind::Constraint, what)?,
-            }
+            self.write(write)?;
         }
         self.orphans = outside;
         Ok(())

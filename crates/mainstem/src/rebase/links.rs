@@ -313,9 +313,10 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         for (child, child_row) in self.children(table, row, usize::MAX)? {
             let child_table = &schema.tables[child];
             let key = child_table.key_of(&child_row);
-            stays |= self.held.contains(&(child, key.clone()));
+            let is_held = self.held.contains(&(child, key.clone()));
             let touches = touches(self.ground, self.front, &child_table.name, &key)?;
             let Some(at) = touches.iter().position(|t| self.is_foreign(t)) else {
+                stays |= is_held;
                 stays |= touches.is_empty() && self.unseen_child_stands_against(child, &child_row, stamp, rule, name);
                 continue;
             };
@@ -330,7 +331,8 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             let choice = if is_kept { Choice::Theirs } else { Choice::Ours };
             let conflict = self.link_conflict(child_table, &key, ours, theirs, rule, choice, name);
             self.out.conflicts.extend(Some(conflict).filter(|_| !planted::is(Bug::E4)));
-            stays |= is_kept;
+            // A row that stays for an edit of theirs lets go of this one; what stays for its own children does not.
+            stays |= is_kept || is_held && self.is_pointed_to(child, &child_row)?;
             if !is_kept {
                 leaving.push((child, claimed == child_row, child_row, touches[at..].to_vec()));
             }
