@@ -278,7 +278,7 @@ impl World {
             // A statement that its own tables refuse is part of the story.
             let _ = program::say(db, statement, &mut None);
         }
-        self.learn_links(first.place.db.as_ref().expect("it is open"))?;
+        learn(&mut self.model, self.keeps_links, first.place.db.as_ref().expect("it is open"))?;
         let image = first.place.read(self.keeps_links)?;
         self.model.note(&Image::new(), &image, &mut self.tally);
         if image.values().any(|held| held.columns.len() >= rarities::COLUMNS_MANY) {
@@ -300,23 +300,13 @@ impl World {
         self.set_policy(&policy)
     }
 
-    /// Notes which columns point to rows and which tables have row numbers, as SQLite says.
-    fn learn_links(&mut self, db: &Connection) -> Verdict {
-        let pairs = |sql: &str| -> rusqlite::Result<Vec<(String, String)>> {
-            db.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    /// A program made or altered tables: what they point to, and whether their rows have numbers, is noted.
+    fn learn_tables(&mut self, who: Option<usize>) -> Verdict {
+        let place = match who {
+            Some(who) => &mut self.copies[who].place,
+            None => &mut self.primary_place,
         };
-        let tables = "FROM sqlite_schema AS t, ";
-        let links = pairs(&format!("SELECT t.name, k.\"from\" {tables} pragma_foreign_key_list(t.name) AS k WHERE t.type = 'table'"));
-        for (table, column) in links.map_err(unreadable)? {
-            self.model.link(&table, &column);
-        }
-        let numbers = format!(
-            "SELECT t.name, c.name {tables} pragma_table_info(t.name) AS c WHERE t.type = 'table' AND c.pk = 1 AND c.type = 'INTEGER'"
-        );
-        self.model.numbered = pairs(&numbers).map_err(unreadable)?.into_iter().map(|(table, _)| table).collect();
-        self.model.traces.numbered = self.model.numbered.clone();
-        self.model.traces.is_still = self.model.is_still && self.keeps_links;
-        self.model.traces.learn_links(db).map_err(unreadable)
+        learn(&mut self.model, self.keeps_links, place.open(self.keeps_links, None)?)
     }
 
     /// Puts a policy in force.
@@ -461,6 +451,9 @@ impl World {
             self.unseen_gone.extend(before.iter().filter(is_gone).map(|(name, _)| name.to_lowercase()));
         }
         if is_noted {
+            if after.iter().any(|(name, now)| before.get(name).is_none_or(|was| was.columns != now.columns)) {
+                self.learn_tables(who)?;
+            }
             let noted = self.model.note(&before, &after, &mut self.tally);
             self.edits += noted.rows as u64;
             if noted.rows >= rarities::QUEUE {
@@ -511,4 +504,22 @@ impl World {
         self.record(format!("{} {} {}", standing.base_version, standing.unsent, standing.conflicts_open));
         Ok(())
     }
+}
+
+/// Notes which columns point to rows and which tables have row numbers, as SQLite says.
+fn learn(model: &mut Model, keeps_links: bool, db: &Connection) -> Verdict {
+    let pairs = |sql: &str| -> rusqlite::Result<Vec<(String, String)>> {
+        db.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    };
+    let tables = "FROM sqlite_schema AS t, ";
+    let links = pairs(&format!("SELECT t.name, k.\"from\" {tables} pragma_foreign_key_list(t.name) AS k WHERE t.type = 'table'"));
+    for (table, column) in links.map_err(unreadable)? {
+        model.link(&table, &column);
+    }
+    let numbers =
+        format!("SELECT t.name, c.name {tables} pragma_table_info(t.name) AS c WHERE t.type = 'table' AND c.pk = 1 AND c.type = 'INTEGER'");
+    model.numbered.extend(pairs(&numbers).map_err(unreadable)?.into_iter().map(|(table, _)| table));
+    model.traces.numbered = model.numbered.clone();
+    model.traces.is_still = model.is_still && keeps_links;
+    model.traces.learn_links(db).map_err(unreadable)
 }
