@@ -154,12 +154,19 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             for child_row in self.ground.find(child, &link.columns, &values, usize::MAX)? {
                 let key = schema.tables[child].key_of(&child_row);
                 let touches = touches(self.ground, self.front, &schema.tables[child].name, &key)?;
-                let Some(touch) = touches.iter().find(|t| self.is_foreign(t)) else { continue };
+                let touch = touches.into_iter().find(|t| self.is_foreign(t));
+                if touch.is_none() && !self.is_hidden(child, &key) {
+                    continue;
+                }
                 if !self.is_last_call {
                     return Ok(true);
                 }
+                let pointed = match touch {
+                    Some(touch) => Some(touch),
+                    None => self.last_written(child, &key)?,
+                };
                 for &column in columns.iter().filter(|&&c| row[c] != after[c]).collect::<Vec<_>>() {
-                    self.linked_conflict(table, change, column, (row, after), touch, &schema.tables[child].name);
+                    self.linked_conflict(table, change, column, (row, after), pointed.as_ref(), &schema.tables[child].name);
                     after[column] = row[column].clone();
                 }
                 break;
@@ -168,14 +175,27 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         Ok(false)
     }
 
-    fn linked_conflict(&mut self, table: usize, change: &Change, column: usize, rows: (&Row, &Row), touch: &Touch, child: &str) {
+    /// True where a row is another here than where ours was made, since a change of ours to it waits.
+    fn is_hidden(&self, table: usize, key: &Key) -> bool {
+        let waits = |orphan: &Orphan| self.lanes[orphan.lane].table == Some(table) && orphan.change.key == *key;
+        self.waiting.contains(&(table, key.clone())) || self.orphans.iter().any(waits)
+    }
+
+    /// The last that others did to a row, whenever that was.
+    fn last_written(&mut self, table: usize, key: &Key) -> Result<Option<Touch>> {
+        let name = self.schema.tables[table].name.clone();
+        let touches = self.ground.touches(&name, key, 0)?;
+        Ok(touches.into_iter().rfind(|touch| self.is_foreign(touch)))
+    }
+
+    fn linked_conflict(&mut self, table: usize, change: &Change, column: usize, rows: (&Row, &Row), by: Option<&Touch>, child: &str) {
         let table = &self.schema.clone().tables[table];
         let at = match &change.edit {
             Edit::Update(cells) => cells.iter().find(|c| c.column == column).map_or(change.at, |c| c.at),
             _ => change.at,
         };
         let ours = Side { claim: Claim::Cell(rows.1[column].clone()), stamp: self.stamp(at), actor: self.front.header.actor.clone() };
-        let theirs = Side { claim: Claim::Cell(rows.0[column].clone()), stamp: stamp_of(touch), actor: touch.actor.to_string() };
+        let theirs = side_of(by, Claim::Cell(rows.0[column].clone()));
         let (kind, name) = (ConflictKind::UpdateUpdate, table.columns[column].name.clone());
         self.out.conflicts.push(Conflict {
             id: conflict::id_of(&table.name, &change.key, Some(&name), kind, &ours, &theirs),
@@ -294,10 +314,12 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             let touches = touches(self.ground, self.front, &child_table.name, &key)?;
             let Some(at) = touches.iter().position(|t| self.is_foreign(t)) else {
                 // A row that was there all along, and that ours may not have seen.
-                if self.front.is_partial && touches.is_empty() && !self.going.contains(&(child, key.clone())) {
+                let is_hidden = self.is_hidden(child, &key);
+                let is_unseen = is_hidden || self.front.is_partial && touches.is_empty();
+                if is_unseen && !self.going.contains(&(child, key.clone())) {
                     let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
-                    let claim = Claim::Row(Some(image(child_table, &child_row)));
-                    let theirs = Side { claim, stamp: Stamp::default(), actor: String::new() };
+                    let last = if is_hidden { self.last_written(child, &key)? } else { None };
+                    let theirs = side_of(last.as_ref(), Claim::Row(Some(image(child_table, &child_row))));
                     let conflict = self.link_conflict(child_table, &key, ours, theirs, rule, Choice::Theirs, name);
                     self.out.conflicts.push(conflict);
                     stays = true;
@@ -397,15 +419,16 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         let key = table.key_of(row);
         let touches = self.ground.touches(&table.name, &key, self.front.header.base_version)?;
         let touch = touches.iter().rfind(|touch| self.is_foreign(touch));
-        let theirs = Side {
-            claim: Claim::Row(Some(image(table, row))),
-            stamp: touch.map(stamp_of).unwrap_or_default(),
-            actor: touch.map(|t| t.actor.to_string()).unwrap_or_default(),
-        };
+        let theirs = side_of(touch, Claim::Row(Some(image(table, row))));
         let conflict = self.link_conflict(table, &key, ours.clone(), theirs, *rule, Choice::Ours, parent);
         self.out.conflicts.push(conflict);
         Ok(())
     }
+}
+
+/// A side of a conflict by who wrote it; nobody where no touch says.
+fn side_of(by: Option<&Touch>, claim: Claim) -> Side {
+    Side { claim, stamp: by.map(stamp_of).unwrap_or_default(), actor: by.map(|touch| touch.actor.to_string()).unwrap_or_default() }
 }
 
 /// A row without its links to a parent that is gone, where each of them says ON DELETE SET NULL and can be NULL.

@@ -127,9 +127,8 @@ impl Run {
             9 => (None, format!("INSERT INTO note VALUES ('k{}', {owner}, '{word}')", random % 40)),
             _ => (None, format!("INSERT INTO safe(x) VALUES ('topsecret {word}')")),
         };
-        let taken = takes.map(|(column, table)| {
-            self.office.value(name, &format!("SELECT {column} FROM {table} WHERE rowid = {}", some(table)))
-        });
+        let taken =
+            takes.map(|(column, table)| self.office.value(name, &format!("SELECT {column} FROM {table} WHERE rowid = {}", some(table))));
         // A table that is not there, or a row that is not allowed, is an edit that did not happen.
         let changed = self.office.try_sql(name, &sql).unwrap_or(0);
         log(|| format!("{name}: {sql} ({changed})"));
