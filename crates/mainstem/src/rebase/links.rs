@@ -151,15 +151,18 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             if values.iter().any(Value::is_null) {
                 continue;
             }
+            let named: Vec<Value> = columns.iter().map(|&c| after[c].clone()).collect();
             for child_row in self.ground.find(child, &link.columns, &values, usize::MAX)? {
                 let key = schema.tables[child].key_of(&child_row);
                 let touches = touches(self.ground, self.front, &schema.tables[child].name, &key)?;
                 let touch = touches.into_iter().find(|t| self.is_foreign(t));
-                if touch.is_none() && !self.is_hidden(child, &key) {
-                    continue;
-                }
+                // Whether a change of ours to it gets in is known in the end.
                 if !self.is_last_call {
                     return Ok(true);
+                }
+                let awaits_this = |orphan: &Orphan| orphan.awaits(table, &named);
+                if touch.is_none() && !self.is_hidden(child, &key, awaits_this) {
+                    continue;
                 }
                 let pointed = match touch {
                     Some(touch) => Some(touch),
@@ -176,9 +179,12 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
     }
 
     /// True where a row is another here than where ours was made, since a change of ours to it waits.
-    fn is_hidden(&self, table: usize, key: &Key) -> bool {
-        let waits = |orphan: &Orphan| self.lanes[orphan.lane].table == Some(table) && orphan.change.key == *key;
-        self.waiting.contains(&(table, key.clone())) || self.orphans.iter().any(waits)
+    fn is_hidden(&self, table: usize, key: &Key, gets_in: impl Fn(&Orphan) -> bool) -> bool {
+        let waits = |orphan: &&Orphan| self.lanes[orphan.lane].table == Some(table) && orphan.change.key == *key;
+        match self.orphans.iter().find(waits) {
+            Some(orphan) => !gets_in(orphan),
+            None => self.waiting.contains(&(table, key.clone())),
+        }
     }
 
     /// The last that others did to a row, whenever that was.
@@ -314,7 +320,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             let touches = touches(self.ground, self.front, &child_table.name, &key)?;
             let Some(at) = touches.iter().position(|t| self.is_foreign(t)) else {
                 // A row that was there all along, and that ours may not have seen.
-                let is_hidden = self.is_hidden(child, &key);
+                let is_hidden = self.is_hidden(child, &key, |_| false);
                 let is_unseen = is_hidden || self.front.is_partial && touches.is_empty();
                 if is_unseen && !self.going.contains(&(child, key.clone())) {
                     let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
@@ -484,6 +490,13 @@ pub(super) fn links_to(schema: &Schema, table: usize) -> Vec<(usize, ForeignKey,
 fn deleted_row(schema: &Schema, table: usize, touch: &Touch) -> Option<Row> {
     let Edit::Delete(image) = &touch.change.edit else { return None };
     Some(Lane::between(schema, Some(table), &touch.shape, &[]).local_row(image))
+}
+
+impl Orphan {
+    /// True where it is a row with these values in that table that is awaited.
+    fn awaits(&self, table: usize, values: &[Value]) -> bool {
+        self.parent == table && self.parent_key == values
+    }
 }
 
 impl Missing {
