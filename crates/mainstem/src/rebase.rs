@@ -45,6 +45,10 @@ pub trait Ground: Tables {
     fn waiting(&mut self) -> Result<Vec<(Version, Waiting)>> {
         Ok(Vec::new())
     }
+    /// True for a version that let in what had waited: its author need not have had that in its place.
+    fn is_let_in(&mut self, _version: u64) -> Result<bool> {
+        Ok(false)
+    }
 }
 
 /// What happened to a row after the front's base. What the front was made on in an earlier epoch is its own side's doing,

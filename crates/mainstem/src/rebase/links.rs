@@ -155,7 +155,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             for child_row in self.ground.find(child, &link.columns, &values, usize::MAX)? {
                 let key = schema.tables[child].key_of(&child_row);
                 let touches = touches(self.ground, self.front, &schema.tables[child].name, &key)?;
-                let touch = touches.into_iter().find(|t| self.is_foreign(t));
+                let touch = self.first_unseen(&touches)?.map(|at| touches[at].clone());
                 // Whether a change of ours to it gets in is known in the end.
                 if !self.is_last_call {
                     return Ok(true);
@@ -221,6 +221,17 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
 
     fn is_foreign(&self, touch: &Touch) -> bool {
         touch.replica != self.front.header.replica && !matches!(touch.change.edit, Edit::Delete(_))
+    }
+
+    /// The first touch by which a row may be there that ours did not see: theirs, or ours that had waited and was let in.
+    fn first_unseen(&mut self, touches: &[Touch]) -> Result<Option<usize>> {
+        for (at, touch) in touches.iter().enumerate() {
+            let is_gone = matches!(touch.change.edit, Edit::Delete(_));
+            if self.is_foreign(touch) || !is_gone && self.ground.is_let_in(touch.version)? {
+                return Ok(Some(at));
+            }
+        }
+        Ok(None)
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one record")]
@@ -318,7 +329,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             let key = child_table.key_of(&child_row);
             stays |= self.held.contains(&(child, key.clone()));
             let touches = touches(self.ground, self.front, &child_table.name, &key)?;
-            let Some(at) = touches.iter().position(|t| self.is_foreign(t)) else {
+            let Some(at) = self.first_unseen(&touches)? else {
                 // A row that was there all along, and that ours may not have seen.
                 let is_hidden = self.is_hidden(child, &key, |_| false);
                 let is_unseen = is_hidden || self.front.is_partial && touches.is_empty();
