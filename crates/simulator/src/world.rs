@@ -4,6 +4,7 @@
 //! hash map, or on the real clock.
 use crate::image::{self, Image, Tables};
 use crate::lent::{Home, Lent};
+use crate::links::{self, Aim};
 use crate::machine::{MORNING, Machine};
 use crate::model::Model;
 use crate::tally::{Invariant, Situation, Tally, Verdict, Wrong};
@@ -78,6 +79,7 @@ pub struct Copy {
 pub struct Unread {
     who: Option<usize>,
     is_noted: bool,
+    is_blind: bool,
     before: Image,
 }
 
@@ -110,8 +112,11 @@ pub struct World {
     pub(crate) latest_ms: u64,
     /// The highest number that rows of each table ever had, by its lower-case name.
     pub(crate) highest: BTreeMap<String, i64>,
-    /// Tables, in lower case, from which a program took rows while triggers were off.
-    pub(crate) unseen_gone: BTreeSet<String>,
+    /// What programs took from under links: while triggers were off, or where SQLite counted one link that leads nowhere for
+    /// another.
+    pub(crate) cut: BTreeSet<Aim>,
+    /// True during a session with triggers off.
+    pub(crate) is_blind: bool,
     /// Row changes in accepted versions.
     pub(crate) changes_sent: u64,
     /// Write ids of accepted versions.
@@ -235,7 +240,8 @@ impl World {
             edits: 0,
             latest_ms: 0,
             highest: BTreeMap::new(),
-            unseen_gone: BTreeSet::new(),
+            cut: BTreeSet::new(),
+            is_blind: false,
             changes_sent: 0,
             accepted: BTreeSet::new(),
             sequences: BTreeMap::new(),
@@ -427,28 +433,26 @@ impl World {
             Some(who) => self.copies[who].place.known(keeps_links)?,
             None => self.primary_image()?,
         };
+        let unread = Unread { who, is_noted, is_blind: self.is_blind, before };
         if self.is_failing {
-            self.unread = Some(Unread { who, is_noted, before });
+            self.unread = Some(unread);
             return work(self);
         }
         let done = work(self)?;
-        self.read_after(Unread { who, is_noted, before })?;
+        self.read_after(unread)?;
         Ok(done)
     }
 
     /// The second reading.
     pub(crate) fn read_after(&mut self, unread: Unread) -> Verdict {
-        let Unread { who, is_noted, before } = unread;
+        let Unread { who, is_noted, is_blind, before } = unread;
         let after = match who {
             Some(who) => self.copies[who].place.read(self.keeps_links)?,
             None => self.primary_image()?,
         };
-        let is_blind = |place: &Place| place.manner.is_some_and(|manner| manner.is_blind);
-        if is_noted && who.is_some_and(|who| is_blind(&self.copies[who].place)) {
-            let is_gone = |(name, was): &(&String, &image::Held)| {
-                was.rows.keys().any(|key| after.get(*name).is_none_or(|now| !now.rows.contains_key(key)))
-            };
-            self.unseen_gone.extend(before.iter().filter(is_gone).map(|(name, _)| name.to_lowercase()));
+        if let (Some(who), true) = (who, is_blind) {
+            let db = self.copies[who].place.open(self.keeps_links, None)?;
+            self.cut.extend(links::gone(db, &before, &after).map_err(unreadable)?);
         }
         if is_noted {
             if after.iter().any(|(name, now)| before.get(name).is_none_or(|was| was.columns != now.columns)) {
