@@ -60,6 +60,9 @@ impl Ground for dyn Transaction + '_ {
     fn waiting(&mut self) -> Result<Vec<(Version, Waiting)>> {
         Ledger::waiting(self)
     }
+    fn is_let_in(&mut self, version: u64) -> Result<bool> {
+        Ok(Ledger::version(self, version)?.is_some_and(|version| version.header.sequence == 0 && !version.released.is_empty()))
+    }
 }
 
 /// A primary over a store in this process.

@@ -48,6 +48,10 @@ pub trait Ground: Tables {
     fn waiting(&mut self) -> Result<Vec<(Version, Waiting)>> {
         Ok(Vec::new())
     }
+    /// True for a version that let in what had waited: its author need not have had that in its place.
+    fn is_let_in(&mut self, _version: u64) -> Result<bool> {
+        Ok(false)
+    }
 }
 
 /// What happened to a row after the front's base. What the front was made on in an earlier epoch is its own side's doing,
@@ -148,6 +152,8 @@ struct Rebase<'a, G: Ground + ?Sized> {
     /// Parents that were brought back: table, columns, values, who deleted them.
     revived: Vec<(usize, Vec<usize>, Vec<Value>, Side)>,
     waits: Waits,
+    /// Rows of which changes of ours waited when it came.
+    waiting: HashSet<(usize, Key)>,
     out: Outcome,
 }
 
@@ -183,6 +189,7 @@ pub fn rebase<G: Ground + ?Sized>(
         going: HashSet::new(),
         held: HashSet::new(),
         revived: Vec::new(),
+        waiting: waits.keys().cloned().collect(),
         waits,
         out,
     };
@@ -229,9 +236,9 @@ fn is_taken_at_base<G: Ground + ?Sized>(ground: &mut G, front: &Front, row: &Ren
 }
 
 impl<G: Ground + ?Sized> Rebase<'_, G> {
-    /// True where rows may be there that ours did not know.
+    /// True where rows may be there that ours did not know: a row of which a change of ours waits is another where ours was made.
     fn is_moved_on(&self) -> bool {
-        self.place.head > self.front.header.base_version || self.front.is_partial
+        self.place.head > self.front.header.base_version || self.front.is_partial || !self.waiting.is_empty()
     }
 
     /// Finds rows whose number is taken before anything is written, so that references read earlier than the row
