@@ -82,14 +82,14 @@ fn open(
 }
 
 fn told(operation: &Operation) -> RowEvent {
-    let side = |pick: fn(&(String, Option<Value>, Option<Value>)) -> &Option<Value>| {
-        operation.cells.iter().filter_map(|cell| pick(cell).clone().map(|value| (cell.0.clone(), value))).collect::<Image>()
-    };
+    let known = |column: &String, value: &Option<Value>| value.clone().map(|value| (column.clone(), value));
+    let before = || operation.cells.iter().filter_map(|(column, before, _)| known(column, before)).collect::<Image>();
+    let after = || operation.cells.iter().filter_map(|(column, _, after)| known(column, after)).collect::<Image>();
     RowEvent {
         table: operation.table.clone(),
         key: operation.key_columns.iter().cloned().zip(operation.key.iter().cloned()).collect(),
-        before: (operation.kind != "insert").then(|| side(|cell| &cell.1)),
-        after: matches!(operation.kind, "insert" | "update").then(|| side(|cell| &cell.2)),
+        before: (operation.kind != "insert").then(before),
+        after: matches!(operation.kind, "insert" | "update").then(after),
         at: Time::from_ms(operation.at_ms),
         moved_from: None,
         conflicts: Vec::new(),
