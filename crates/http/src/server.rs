@@ -2,11 +2,15 @@
 //!
 //! Invariant: a request is whole before a primary is asked, and the answer before its first byte is sent.
 pub mod accept;
+mod access;
 pub mod answer;
 mod asked;
+mod author;
 mod counting;
 mod door;
+mod feed;
 mod gate;
+mod guard;
 mod hall;
 mod keeper;
 mod limits;
@@ -36,10 +40,14 @@ pub use run::run;
 pub use stop::Stop;
 pub use tls::Tls;
 
+use mainstem::accounts::Registrar;
+
 /// What every handler shares.
 pub struct Shared {
     /// The datasets.
     pub hall: Hall,
+    /// The accounts.
+    pub registrar: Registrar,
     /// Who lets requests in.
     pub porter: Porter,
     /// Whether the server was asked to stop.

@@ -179,6 +179,7 @@ fn rows_are_found_by_table_and_key() {
 #[test]
 fn a_version_tells_each_row_from_its_first_number() {
     let row = |from, to| Renumbered { table: "Item".into(), from, to, row: Row::new(), columns: Vec::new() };
-    let version = Version { renumbered_here: vec![row(16, 20), row(17, 21)], renumbered: vec![row(20, 30), row(5, 6)], ..Version::default() };
+    let version =
+        Version { renumbered_here: vec![row(16, 20), row(17, 21)], renumbered: vec![row(20, 30), row(5, 6)], ..Version::default() };
     assert_eq!(version.renumbered_in_all(), [row(16, 30), row(17, 21), row(5, 6)]);
 }

@@ -7,6 +7,7 @@ use super::door::Door;
 use super::limits::Limits;
 use super::rate::Rates;
 use super::record::Record;
+use crate::spool::SpoolPlace;
 use crate::wire::frame::MEDIA_TYPE;
 use hyper::header::{self, HeaderMap};
 use hyper::{Method, Uri};
@@ -14,6 +15,7 @@ use mainstem::core::ErrorKind;
 use mainstem::error::{Error, Result};
 use mainstem::wiring::Around;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -23,6 +25,8 @@ pub struct Porter {
     pub limits: Limits,
     /// The log.
     pub record: Record,
+    /// Where requests and answers are kept that memory is too small for.
+    pub spools: SpoolPlace,
     door: Door,
     callers: Callers,
     connections: Counts,
@@ -50,6 +54,7 @@ impl Porter {
         Porter {
             of_addresses: Rates::new(limits.address_rate_max, limits.address_burst_max),
             of_tokens: Rates::new(limits.token_rate_max, limits.token_burst_max),
+            spools: SpoolPlace::new(std::env::temp_dir(), limits.disk_free_bytes_min),
             limits,
             record,
             door,
@@ -59,6 +64,11 @@ impl Porter {
             around,
             began: Instant::now(),
         }
+    }
+    /// The same, with requests and answers kept in that folder.
+    pub fn keeping(mut self, folder: PathBuf) -> Porter {
+        self.spools = SpoolPlace::new(folder, self.limits.disk_free_bytes_min);
+        self
     }
     /// A name for one request.
     pub fn request_id(&self) -> String {

@@ -33,6 +33,14 @@ pub(super) enum Parents {
     Awaited(Missing),
 }
 
+/// A deletion that wins, by a rule.
+struct Deletion<'a> {
+    side: Side,
+    rule: Deletes,
+    /// The table and key of the row that it is of.
+    of: (usize, &'a Key),
+}
+
 enum Parent {
     Back,
     Refused,
@@ -278,6 +286,21 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         Ok(found)
     }
 
+    /// A child that was there all along and that ours may not have seen keeps its parent.
+    fn unseen_child_stands_against(&mut self, child: usize, row: &Row, stamp: Stamp, rule: Deletes, parent: &str) -> bool {
+        let schema = self.schema.clone();
+        let table = &schema.tables[child];
+        let key = table.key_of(row);
+        if !self.front.is_partial || self.going.contains(&(child, key.clone())) {
+            return false;
+        }
+        let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
+        let theirs = Side { claim: Claim::Row(Some(image(table, row))), stamp: Stamp::default(), actor: String::new() };
+        let conflict = self.link_conflict(table, &key, ours, theirs, rule, Choice::Theirs, parent);
+        self.out.conflicts.push(conflict);
+        true
+    }
+
     /// Ours deletes a row to which rows still point that theirs wrote: by policy it stays, or they go with it. So it
     /// stays where a row that points to it was itself kept for its children.
     pub(super) fn children_stand_against(&mut self, table: usize, change: &Change, row: &Row) -> Result<bool> {
@@ -293,16 +316,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             let is_held = self.held.contains(&(child, key.clone()));
             let touches = touches(self.ground, self.front, &child_table.name, &key)?;
             let Some(at) = touches.iter().position(|t| self.is_foreign(t)) else {
-                stays |= is_held;
-                // A row that was there all along, and that ours may not have seen.
-                if self.front.is_partial && touches.is_empty() && !self.going.contains(&(child, key.clone())) {
-                    let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
-                    let claim = Claim::Row(Some(image(child_table, &child_row)));
-                    let theirs = Side { claim, stamp: Stamp::default(), actor: String::new() };
-                    let conflict = self.link_conflict(child_table, &key, ours, theirs, rule, Choice::Theirs, name);
-                    self.out.conflicts.push(conflict);
-                    stays = true;
-                }
+                stays |= is_held || touches.is_empty() && self.unseen_child_stands_against(child, &child_row, stamp, rule, name);
                 continue;
             };
             let claimed = undone(&schema, child, &child_row, &touches[at + 1..]).flatten().unwrap_or_else(|| child_row.clone());
@@ -323,6 +337,10 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             }
         }
         for (child, is_told, child_row, touches) in leaving {
+            // Another that left may have taken it along.
+            if self.ground.get(child, &schema.tables[child].key_of(&child_row))?.as_ref() != Some(&child_row) {
+                continue;
+            }
             let names = |link: &ForeignKey, columns: &[usize]| link.columns.iter().zip(columns).all(|(&c, &p)| child_row[c] == row[p]);
             if let Some(freed) = let_go(&schema, child, &child_row, table, names)
                 && self.ground.update(child, &child_row, &freed)? == Wrote::Done
@@ -344,7 +362,8 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 self.out.conflicts.push(conflict);
             }
             if !self.points_elsewhere_again((table, row), child, &child_row, &touches, change.at)? {
-                self.remove_with_children(child, child_row, &(ours, rule), change.at, REVIVE_DEPTH_MAX)?;
+                let deletion = Deletion { side: ours, rule, of: (table, &change.key) };
+                self.remove_with_children(child, child_row, &deletion, change.at, REVIVE_DEPTH_MAX)?;
             }
         }
         Ok(stays)
@@ -369,13 +388,15 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
     }
 
     /// Removes a row and all that hangs on it. What theirs wrote of that is kept in conflicts.
-    fn remove_with_children(&mut self, table: usize, row: Row, deletion: &(Side, Deletes), at: Time, depth: usize) -> Result<()> {
+    fn remove_with_children(&mut self, table: usize, row: Row, deletion: &Deletion<'_>, at: Time, depth: usize) -> Result<()> {
         let schema = self.schema.clone();
         if depth > 0 {
             for (child, link, columns) in links_to(&schema, table) {
                 let values: Vec<Value> = columns.iter().map(|&c| row[c].clone()).collect();
                 for child_row in self.ground.find(child, &link.columns, &values, usize::MAX)? {
-                    if child != table || child_row != row {
+                    // In a circle of links the way leads back to the row that is being deleted.
+                    let is_origin = deletion.of == (child, &schema.tables[child].key_of(&child_row));
+                    if !is_origin && (child != table || child_row != row) {
                         self.keep_in_conflict(child, &child_row, deletion, &schema.tables[table].name)?;
                         self.remove_with_children(child, child_row, deletion, at, depth - 1)?;
                     }
@@ -393,7 +414,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
 
     /// A row that goes with its parent's parent is one side of a conflict, whether theirs wrote it or nobody lately: its own
     /// deletion was not asked for.
-    fn keep_in_conflict(&mut self, child: usize, row: &Row, (ours, rule): &(Side, Deletes), parent: &str) -> Result<()> {
+    fn keep_in_conflict(&mut self, child: usize, row: &Row, deletion: &Deletion<'_>, parent: &str) -> Result<()> {
         let schema = self.schema.clone();
         let table = &schema.tables[child];
         let key = table.key_of(row);
@@ -404,7 +425,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             stamp: touch.map(stamp_of).unwrap_or_default(),
             actor: touch.map(|t| t.actor.to_string()).unwrap_or_default(),
         };
-        let conflict = self.link_conflict(table, &key, ours.clone(), theirs, *rule, Choice::Ours, parent);
+        let conflict = self.link_conflict(table, &key, deletion.side.clone(), theirs, deletion.rule, Choice::Ours, parent);
         self.out.conflicts.push(conflict);
         Ok(())
     }

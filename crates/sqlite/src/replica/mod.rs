@@ -223,6 +223,7 @@ impl SqliteReplica {
             let healed = capture::heal(db)?;
             for step in &healed.steps {
                 storage::add_step(db, step)?;
+                bases::follow(db, step)?;
             }
             for table in &healed.gap {
                 storage::add_gap(db, table)?;

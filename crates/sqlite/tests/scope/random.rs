@@ -4,6 +4,7 @@
 //!
 //! Set MAINSTEM_SEEDS to the number of seeds, MAINSTEM_SEED_FIRST to the first, MAINSTEM_SEED to run one.
 use crate::office::{Office, scope};
+use mainstem_testkit::between::Moment;
 use std::collections::BTreeSet;
 
 /// Seeds by default.
@@ -98,6 +99,13 @@ impl Run {
                 self.office.permit("cem", part);
             }
             4..=12 => self.edit(name),
+            13 | 14 => {
+                let at = 1 + self.dice.below(12);
+                log(|| format!("sync {name}, and break at {at}"));
+                let before = |moment| matches!(moment, Moment::Before(_));
+                let after = |moment| matches!(moment, Moment::After(_));
+                self.office.sync_and_break(name, at, if at % 2 == 0 { before } else { after });
+            }
             _ => {
                 log(|| format!("sync {name}"));
                 self.office.sync(name);
@@ -127,9 +135,8 @@ impl Run {
             9 => (None, format!("INSERT INTO note VALUES ('k{}', {owner}, '{word}')", random % 40)),
             _ => (None, format!("INSERT INTO safe(x) VALUES ('topsecret {word}')")),
         };
-        let taken = takes.map(|(column, table)| {
-            self.office.value(name, &format!("SELECT {column} FROM {table} WHERE rowid = {}", some(table)))
-        });
+        let taken =
+            takes.map(|(column, table)| self.office.value(name, &format!("SELECT {column} FROM {table} WHERE rowid = {}", some(table))));
         // A table that is not there, or a row that is not allowed, is an edit that did not happen.
         let changed = self.office.try_sql(name, &sql).unwrap_or(0);
         log(|| format!("{name}: {sql} ({changed})"));
