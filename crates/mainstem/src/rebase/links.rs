@@ -364,8 +364,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             let is_held = self.held.contains(&(child, key.clone()));
             let touches = touches(self.ground, self.front, &child_table.name, &key)?;
             let Some(at) = self.first_unseen(&touches)? else {
-                stays |= is_held;
-                stays |= self.unseen_child_stands_against(child, &child_row, touches.is_empty(), (stamp, rule), name)?;
+                stays |= is_held || self.unseen_child_stands_against(child, &child_row, touches.is_empty(), (stamp, rule), name)?;
                 continue;
             };
             let claimed = undone(&schema, child, &child_row, &touches[at + 1..]).flatten().unwrap_or_else(|| child_row.clone());
