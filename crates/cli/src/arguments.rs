@@ -27,6 +27,12 @@ pub struct Global {
     /// Who acts [default: what `mainstem config actor` says, or the operating system's user]
     #[arg(long = "as", global = true, help_heading = "Everywhere", env = "MAINSTEM_ACTOR", value_name = "NAME", hide_env_values = true)]
     pub actor: Option<String>,
+    /// Who vouches for servers (PEM) [default: the system's authorities]
+    #[arg(long, global = true, help_heading = "Everywhere", env = "MAINSTEM_CA", value_name = "FILE", hide_env_values = true)]
+    pub ca: Option<PathBuf>,
+    /// Let a token go over a line that anybody can read
+    #[arg(long, global = true, help_heading = "Everywhere", env = "MAINSTEM_INSECURE_HTTP")]
+    pub insecure_http: bool,
     /// Answer in JSON
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub json: bool,
@@ -54,7 +60,13 @@ pub enum Command {
     Pull(commands::pull::Pull),
     Sync(commands::sync::Sync),
     Watch(commands::watch::Watch),
+    Access(commands::access::Access),
+    Login(commands::login::Login),
+    Logout(commands::logout::Logout),
     Serve(commands::serve::Serve),
+    Trust(commands::trust::Trust),
+    Feed(commands::feed::Feed),
+    Webhook(commands::webhook::Webhook),
     Conflicts(commands::conflicts::Conflicts),
     Resolve(commands::resolve::Resolve),
     Pending(commands::pending::Pending),

@@ -1,6 +1,7 @@
 //! The `mainstem` binary: reads what was typed, runs one command, says how it went.
 //!
 //! Invariant: results on standard output, everything else on standard error, one exit code from [`exit_codes`].
+mod access_view;
 mod arguments;
 mod audit_export;
 mod blame_view;
@@ -11,21 +12,25 @@ mod changeset_view;
 mod cleanup_report;
 mod commands;
 mod conflict_choice;
+mod credentials;
 mod demo_stage;
 mod diff;
 mod exit_codes;
 mod health;
 mod json;
 mod key_argument;
+mod known_servers;
 mod output;
 mod past_rows;
 mod plain_text;
 mod policy_edit;
 mod progress;
 mod row_history;
+mod serve_settings;
 mod suggestion;
 mod sync_report;
 mod sync_state;
+mod terminal;
 mod tombstone_view;
 mod usage;
 mod watch;

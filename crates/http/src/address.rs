@@ -15,25 +15,39 @@ pub struct Address {
     pub port: u16,
     /// What comes before the dataset, without a slash at its end; for servers behind a proxy.
     pub prefix: String,
-    /// The dataset's name.
+    /// The dataset's name; empty for the server itself.
     pub dataset: String,
 }
 
 /// The longest name of a dataset.
 pub const NAME_BYTES_MAX: usize = 100;
 
-/// True for a name that a dataset on a server may have: letters, digits, `-`, `_` and `.`, beginning with a letter or digit.
+/// The server's own file beside its datasets.
+const SERVER_FILE: &str = "server.db";
+
+/// True for a name that a dataset on a server may have: letters, digits, `-`, `_` and `.`, beginning with a letter or digit,
+/// and not with the name of the server's own file.
 pub fn is_dataset_name(name: &str) -> bool {
     name.len() <= NAME_BYTES_MAX
+        && !name.to_ascii_lowercase().starts_with(SERVER_FILE)
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }
 
 impl Address {
-    /// Reads an address as typed.
+    /// Reads the address of a dataset, as typed.
     pub fn parse(typed: &str) -> Result<Address> {
-        let wrong =
-            |why: &str| Error::new(ErrorKind::Invalid, "invalid", format!("the address {typed} {why}")).hint("https://HOST[:PORT]/DATASET");
+        let server = Address::parse_server(typed)?;
+        let wrong = || wrong(typed, "names no dataset").hint("https://HOST[:PORT]/DATASET");
+        let (prefix, dataset) = server.prefix.rsplit_once('/').ok_or_else(wrong)?;
+        if !is_dataset_name(dataset) {
+            return Err(wrong());
+        }
+        Ok(Address { prefix: prefix.to_string(), dataset: dataset.to_string(), ..server })
+    }
+    /// Reads the address of a server, as typed: `http(s)://HOST[:PORT][/PREFIX]`.
+    pub fn parse_server(typed: &str) -> Result<Address> {
+        let wrong = |why: &str| wrong(typed, why);
         let uri: Uri = typed.parse().map_err(|_| wrong("cannot be read"))?;
         let is_secret = match uri.scheme_str() {
             Some("http") => false,
@@ -47,13 +61,9 @@ impl Address {
         if uri.query().is_some() {
             return Err(wrong("has a question mark"));
         }
-        let path = uri.path().trim_end_matches('/');
-        let (prefix, dataset) = path.rsplit_once('/').ok_or_else(|| wrong("names no dataset"))?;
-        if !is_dataset_name(dataset) {
-            return Err(wrong("names no dataset"));
-        }
         let port = authority.port_u16().unwrap_or(if is_secret { 443 } else { 80 });
-        Ok(Address { is_secret, host: authority.host().to_string(), port, prefix: prefix.to_string(), dataset: dataset.to_string() })
+        let prefix = uri.path().trim_end_matches('/').to_string();
+        Ok(Address { is_secret, host: authority.host().to_string(), port, prefix, dataset: String::new() })
     }
     /// The server, without the dataset: what a token belongs to.
     pub fn server(&self) -> String {
@@ -68,6 +78,10 @@ impl Address {
         let usual = if self.is_secret { 443 } else { 80 };
         if self.port == usual { String::new() } else { format!(":{}", self.port) }
     }
+}
+
+fn wrong(typed: &str, why: &str) -> Error {
+    Error::new(ErrorKind::Invalid, "invalid", format!("the address {typed} {why}")).hint("https://HOST[:PORT][/PREFIX]")
 }
 
 impl fmt::Display for Address {
@@ -96,7 +110,17 @@ mod tests {
 
     #[test]
     fn others_are_refused_by_name() {
-        for typed in ["http://host", "http://host/", "ftp://host/x", "https://u:p@host/x", "http://host/x?y", "http://host/.x", "x", ""] {
+        for typed in [
+            "http://host",
+            "http://host/",
+            "ftp://host/x",
+            "https://u:p@host/x",
+            "http://host/x?y",
+            "http://host/.x",
+            "http://host/server.db",
+            "x",
+            "",
+        ] {
             let error = Address::parse(typed).expect_err(typed);
             assert!(error.message.contains(typed), "{error}");
         }

@@ -1,9 +1,11 @@
 //! A primary on a server, as its replica sees it.
 //!
 //! Invariant: every call may be repeated, so one that got no whole answer is an error of kind Unavailable and no more.
+mod account;
 mod line;
 mod trust;
 
+pub use account::HttpAccounts;
 pub use line::Patience;
 pub use trust::{Trust, shown_by};
 
@@ -11,9 +13,9 @@ use crate::address::Address;
 use crate::spool::Spool;
 use crate::wire::call::Call;
 use crate::wire::frame::{FrameReader, FrameWriter, broken};
-use crate::wire::{Bytes, Wire};
+use crate::wire::{Bytes, Wire, scope};
 use line::Line;
-use mainstem::audit::{Finding, Findings, Link};
+use mainstem::audit::{Findings, Link};
 use mainstem::cleanup::{Cleanup, Rehearsal};
 use mainstem::core::change::Front;
 use mainstem::core::chronicle::Chronicle;
@@ -21,6 +23,7 @@ use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Version};
 use mainstem::core::format::page;
 use mainstem::core::schema::Schema;
+use mainstem::core::scope::Scope;
 use mainstem::core::value::{Key, Row};
 use mainstem::datasets::Place;
 use mainstem::error::Result;
@@ -28,12 +31,18 @@ use mainstem::history::{Blame, RowHistory, RowPlace};
 use mainstem::ledger::{Head, Touch};
 use mainstem::local::{Fill, Founding};
 use mainstem::primary::{
-    Acquaintance, Cursor, Deleted, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink, SnapshotStart,
+    Acquaintance, Cursor, Deleted, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink,
 };
 use mainstem::tombstones::{Tombstone, Wanted};
 
 /// How long one request waits for news.
 pub const WAIT_MS_MAX: u64 = 25_000;
+
+/// An answer, or a part of one. What cannot be read as such is somebody else's, or an answer to something else: that is the
+/// line's fault, and no damage of a primary.
+fn heard<T: Wire>(bytes: &[u8]) -> Result<T> {
+    T::from_bytes("an answer", bytes).map_err(|e| broken(e.to_string()))
+}
 
 /// Rows sent at once when a dataset is published.
 const ROWS_AT_ONCE: usize = 1_000;
@@ -54,6 +63,12 @@ impl HttpPrimary {
         self
     }
 
+    /// The same, asking for a part of the dataset; the server shows no more.
+    pub fn asking(mut self, scope: &Scope) -> HttpPrimary {
+        self.line.scope = (!scope.is_everything()).then(|| scope::put(scope));
+        self
+    }
+
     /// Asks something, hands each frame of the answer before the last to `part`, and gives back the last.
     fn ask_in_parts<A: Wire, T: Wire>(&mut self, call: Call, ask: &A, part: &mut dyn FnMut(Vec<u8>) -> Result<()>) -> Result<T> {
         let mut request = FrameWriter::new(Spool::new(u64::MAX))?;
@@ -67,14 +82,14 @@ impl HttpPrimary {
             part(std::mem::replace(&mut last, next))?;
         }
         drop(answer);
-        Ok(T::from_bytes("an answer", &last)?)
+        heard(&last)
     }
     fn ask<A: Wire, T: Wire>(&mut self, call: Call, ask: &A) -> Result<T> {
         self.ask_in_parts(call, ask, &mut |_| Err(broken("it has more in it than the answer")))
     }
     /// Asks for many things, each in a frame of its own.
     fn ask_each<A: Wire, T: Wire>(&mut self, call: Call, ask: &A, visit: &mut dyn FnMut(T) -> Result<()>) -> Result<()> {
-        self.ask_in_parts(call, ask, &mut |frame| visit(T::from_bytes("an answer", &frame)?))
+        self.ask_in_parts(call, ask, &mut |frame| visit(heard(&frame)?))
     }
     fn ask_all<A: Wire, T: Wire>(&mut self, call: Call, ask: &A) -> Result<Vec<T>> {
         let mut all = Vec::new();
@@ -118,9 +133,9 @@ impl Primary for HttpPrimary {
         let () = self.ask_in_parts(Call::Snapshot, &(), &mut |frame| {
             if !is_begun {
                 is_begun = true;
-                return sink.begin(&SnapshotStart::from_bytes("a snapshot", &frame)?);
+                return sink.begin(&heard(&frame)?);
             }
-            let (table, rows): (usize, Vec<Row>) = Wire::from_bytes("a snapshot", &frame)?;
+            let (table, rows): (usize, Vec<Row>) = heard(&frame)?;
             sink.rows(table, &rows)
         })?;
         if is_begun { Ok(()) } else { Err(broken("a snapshot has no beginning")) }
@@ -162,7 +177,7 @@ impl Primary for HttpPrimary {
         self.ask_all(Call::Events, &(after, bytes_max))
     }
     fn examine(&mut self, findings: Findings<'_>) -> Result<u64> {
-        self.ask_in_parts(Call::Examine, &(), &mut |frame| findings(Finding::from_bytes("a finding", &frame)?))
+        self.ask_in_parts(Call::Examine, &(), &mut |frame| findings(heard(&frame)?))
     }
     fn chronicle(&mut self) -> Result<Chronicle> {
         self.ask(Call::Chronicle, &())

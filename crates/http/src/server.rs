@@ -2,14 +2,19 @@
 //!
 //! Invariant: a request is whole before a primary is asked, and the answer before its first byte is sent.
 pub mod accept;
+mod access;
 pub mod answer;
 mod asked;
+mod author;
 mod counting;
 mod door;
+mod feed;
 mod gate;
+mod guard;
 mod hall;
 mod keeper;
 mod limits;
+mod meters;
 pub mod openapi;
 mod pace;
 mod people;
@@ -22,6 +27,7 @@ pub mod routes;
 mod run;
 mod stop;
 mod tls;
+mod webhooks;
 
 pub use counting::Caller;
 pub use door::Door;
@@ -36,12 +42,20 @@ pub use run::run;
 pub use stop::Stop;
 pub use tls::Tls;
 
+use mainstem::accounts::Registrar;
+use mainstem::feed::Webhooks;
+use std::sync::Arc;
+
 /// What every handler shares.
 pub struct Shared {
     /// The datasets.
     pub hall: Hall,
+    /// The accounts.
+    pub registrar: Registrar,
     /// Who lets requests in.
     pub porter: Porter,
+    /// Whom events are sent to; none where this server sends none.
+    pub webhooks: Option<Arc<dyn Webhooks>>,
     /// Whether the server was asked to stop.
     pub stop: Stop,
 }

@@ -3,10 +3,13 @@
 //! A record is its length and its fields in order; a reader skips fields that it does not know, so a later writer may add
 //! some at the end. Pages, events, conflicts and schemas travel in the formats of the core, unchanged.
 //! Invariant: decoders are total: any bytes give a value or an error, in time and memory proportional to their length.
+pub mod access;
 pub mod call;
+pub mod event;
 pub mod failure;
 mod fields;
 pub mod frame;
+pub mod scope;
 pub mod shown;
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Whom a token stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
+pub struct Identity {
     /// The actor.
     pub actor: ActorId,
     /// Its name.
@@ -82,14 +82,14 @@ impl Registrar {
     }
 
     /// Whom a token stands for. None where nobody, for whatever reason.
-    pub fn caller(&self, secret: &Secret) -> Option<Caller> {
+    pub fn identity(&self, secret: &Secret) -> Option<Identity> {
         let state = self.state();
-        caller_of(&state.accounts, state.accounts.token_of(&secret.digest())?, self.now())
+        identity_of(&state.accounts, state.accounts.token_of(&secret.digest())?, self.now())
     }
-    /// The same caller as of now: its roles may have changed since it came, or its token may have ended.
-    pub fn renewed(&self, caller: &Caller) -> Option<Caller> {
+    /// The same identity as of now: its roles may have changed since it came, or its token may have ended.
+    pub fn renewed(&self, identity: &Identity) -> Option<Identity> {
         let state = self.state();
-        caller_of(&state.accounts, state.accounts.token(caller.token)?, self.now())
+        identity_of(&state.accounts, state.accounts.token(identity.token)?, self.now())
     }
 
     /// Creates the token by which the first administrator is made, in place of those of before.
@@ -144,10 +144,10 @@ impl Registrar {
     }
     /// Makes sure that a replica is an actor's: registers it where it comes for the first time. `Denied` with the code
     /// `others_replica` where it is another's, and with `replica_revoked` where it was shut out.
-    pub fn admit(&self, caller: &Caller, replica: ReplicaId, dataset: &str) -> Result<()> {
+    pub fn admit(&self, identity: &Identity, replica: ReplicaId, dataset: &str) -> Result<()> {
         let standing = |accounts: &Accounts| match accounts.device(replica) {
             None => Ok(false),
-            Some(device) if device.actor != caller.actor => Err(refused(&Refusal::OthersReplica(replica))),
+            Some(device) if device.actor != identity.actor => Err(refused(&Refusal::OthersReplica(replica))),
             Some(device) if device.revoked_at.is_some() => {
                 Err(Error::new(ErrorKind::Denied, "replica_revoked", "this replica was shut out")
                     .hint("mainstem clone makes another; mainstem bundle create FILE keeps unsent work for it"))
@@ -157,8 +157,8 @@ impl Registrar {
         if standing(&self.state().accounts)? {
             return Ok(());
         }
-        self.change(caller.actor, |accounts| {
-            let device = Device { replica, actor: caller.actor, dataset: dataset.to_string(), ..Device::default() };
+        self.change(identity.actor, |accounts| {
+            let device = Device { replica, actor: identity.actor, dataset: dataset.to_string(), ..Device::default() };
             Ok(if standing(accounts)? { Vec::new() } else { vec![Fact::ReplicaRegistered(device)] })
         })
     }
@@ -228,10 +228,10 @@ impl State {
     }
 }
 
-fn caller_of(accounts: &Accounts, token: &Token, now: Time) -> Option<Caller> {
+fn identity_of(accounts: &Accounts, token: &Token, now: Time) -> Option<Identity> {
     let authority = accounts.authority(token).filter(|_| token.is_good(now))?;
     let actor = accounts.actor(token.actor)?;
-    Some(Caller { actor: actor.id, name: actor.name.clone(), token: token.id, authority })
+    Some(Identity { actor: actor.id, name: actor.name.clone(), token: token.id, authority })
 }
 
 /// Nobody is known by what was presented, for whatever reason.
@@ -246,7 +246,7 @@ fn refused(refusal: &Refusal) -> Error {
         Refusal::LastAdministrator => (ErrorKind::Conflict, "last_administrator"),
         Refusal::Disabled(_) => (ErrorKind::Conflict, "disabled"),
         Refusal::OthersReplica(_) => (ErrorKind::Denied, "others_replica"),
-        Refusal::TooManyReplicas => (ErrorKind::Denied, "too_many_replicas"),
+        Refusal::TooMany(_) => (ErrorKind::Conflict, "too_many"),
         Refusal::NameUnfit(_) => (ErrorKind::Invalid, "invalid"),
         Refusal::OutOfOrder => (ErrorKind::Internal, "internal"),
     };

@@ -12,6 +12,7 @@ pub mod changeset_session;
 pub mod cleanup;
 pub mod datasets;
 pub mod error;
+pub mod feed;
 pub mod history;
 pub mod lane;
 pub mod ledger;

@@ -101,8 +101,8 @@ pub trait Effects<G: ?Sized> {
 /// What a rebase found beyond its effects.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// Schema steps that were applied.
-    pub schema: Vec<SchemaChange>,
+    /// Schema steps that were applied, each with its place in the changeset.
+    pub schema: Vec<(usize, SchemaChange)>,
     /// Conflicts.
     pub conflicts: Vec<Conflict>,
     /// Changes that wait. Their `change.table` is a position in the ground's schema.

@@ -9,10 +9,11 @@ use crate::tables::Tables;
 use mainstem_core::ErrorKind;
 use mainstem_core::change::{Edit, Front};
 use mainstem_core::conflict::{self, Claim, Conflict, ConflictKind, Side};
-use mainstem_core::schema::{Column, Object, SchemaChange, Table};
+use mainstem_core::schema::{Column, Object, Schema, SchemaChange, Table};
 use mainstem_core::stamp::Stamp;
 use mainstem_core::three_way::Touch;
 use mainstem_core::value::{Key, Row, Value};
+use std::sync::Arc;
 
 /// What stands against a step.
 enum Stand {
@@ -33,7 +34,7 @@ pub fn merge<G: Ground + ?Sized>(
     effects: &mut dyn Effects<G>,
     out: &mut Outcome,
 ) -> Result<()> {
-    for step in &front.schema {
+    for (at, step) in front.schema.iter().enumerate() {
         let step = &followed(step, theirs);
         match stand(&ground.schema().tables, &ground.schema().objects, step, theirs) {
             Stand::Same => continue,
@@ -43,10 +44,11 @@ pub fn merge<G: Ground + ?Sized>(
             }
             Stand::Free => {}
         }
-        keep_what_goes(ground, front, step, place, effects, out)?;
+        let going = Going::with(ground, front, step, place)?;
         match ground.alter(step) {
             Ok(()) => {
-                out.schema.push(step.clone());
+                going.keep(ground, front, effects, out)?;
+                out.schema.push((at, step.clone()));
                 effects.altered(ground, &table_of(step).into_iter().collect::<Vec<_>>())?;
             }
             Err(e) if matches!(e.kind, ErrorKind::Conflict | ErrorKind::Invalid) => {
@@ -56,6 +58,11 @@ pub fn merge<G: Ground + ?Sized>(
         }
     }
     Ok(())
+}
+
+/// True for the conflict of a step that did not go through.
+pub fn is_step_refused(conflict: &Conflict) -> bool {
+    conflict.kind == ConflictKind::Schema && conflict.key.is_empty()
 }
 
 /// Applies steps that were accepted already, leaving out those that are done. Returns the tables they are about.
@@ -95,31 +102,6 @@ pub fn inverse(step: &SchemaChange) -> Option<SchemaChange> {
         | SchemaChange::DropColumn { .. }
         | SchemaChange::Rebuild { .. }
         | SchemaChange::DropObject { .. } => None,
-    }
-}
-
-/// True where accepted steps made what a step of ours makes: then it is not ours to take back, whoever was first.
-pub fn is_made_by(accepted: &[SchemaChange], ours: &SchemaChange) -> bool {
-    let made: Vec<String> = things(ours).into_iter().filter(|(_, is_there)| *is_there).map(|(thing, _)| thing).collect();
-    let after = |thing: &String| accepted.iter().rev().flat_map(things).find(|(other, _)| other == thing);
-    made.iter().filter_map(after).any(|(_, is_there)| is_there)
-}
-
-/// The tables, columns and objects that are there after a step and were not before, or the other way round.
-fn things(step: &SchemaChange) -> Vec<(String, bool)> {
-    let table_thing = |name: &str| format!("table {}", name.to_ascii_lowercase());
-    let column_thing = |table: &str, name: &str| format!("column {}.{}", table.to_ascii_lowercase(), name.to_ascii_lowercase());
-    let object_thing = |kind: &str, name: &str| format!("{kind} {}", name.to_ascii_lowercase());
-    match step {
-        SchemaChange::CreateTable { table } => vec![(table_thing(&table.name), true)],
-        SchemaChange::DropTable { name } => vec![(table_thing(name), false)],
-        SchemaChange::RenameTable { from, to } => vec![(table_thing(from), false), (table_thing(to), true)],
-        SchemaChange::AddColumn { table, column, .. } => vec![(column_thing(table, &column.name), true)],
-        SchemaChange::DropColumn { table, column } => vec![(column_thing(table, column), false)],
-        SchemaChange::RenameColumn { table, from, to } => vec![(column_thing(table, from), false), (column_thing(table, to), true)],
-        SchemaChange::Rebuild { table, .. } => table.columns.iter().map(|c| (column_thing(&table.name, &c.name), true)).collect(),
-        SchemaChange::PutObject { object } => vec![(object_thing(&object.kind, &object.name), true)],
-        SchemaChange::DropObject { kind, name } => vec![(object_thing(kind, name), false)],
     }
 }
 
@@ -241,47 +223,58 @@ pub fn table_of(step: &SchemaChange) -> Option<String> {
     }
 }
 
-/// Writes what a drop takes away as row changes, and keeps theirs' edits of it as conflicts.
-fn keep_what_goes<G: Ground + ?Sized>(
-    ground: &mut G,
-    front: &Front,
-    step: &SchemaChange,
-    place: Place,
-    effects: &mut dyn Effects<G>,
-    out: &mut Outcome,
-) -> Result<()> {
-    let (name, column) = match step {
-        SchemaChange::DropTable { name } => (name, None),
-        SchemaChange::DropColumn { table, column } => (table, Some(column)),
-        _ => return Ok(()),
-    };
-    let schema = ground.schema();
-    let Some(table) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
-    let position = column.and_then(|c| schema.tables[table].column(c));
-    let mut rows: Vec<Row> = Vec::new();
-    ground.scan(table, &mut |row| {
-        if position.is_none_or(|p| !row[p].is_null()) {
-            rows.push(row.clone());
+/// What a drop takes away.
+#[derive(Default)]
+struct Going {
+    schema: Arc<Schema>,
+    table: usize,
+    /// The column, where it is not the whole table.
+    column: Option<usize>,
+    rows: Vec<Row>,
+    /// Theirs' edits of it.
+    conflicts: Vec<Conflict>,
+}
+
+impl Going {
+    /// What goes with a step, before it does.
+    fn with<G: Ground + ?Sized>(ground: &mut G, front: &Front, step: &SchemaChange, place: Place) -> Result<Going> {
+        let (name, column) = match step {
+            SchemaChange::DropTable { name } => (name, None),
+            SchemaChange::DropColumn { table, column } => (table, Some(column)),
+            _ => return Ok(Going::default()),
+        };
+        let schema = ground.schema();
+        let Some(table) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(Going::default()) };
+        let declared = &schema.tables[table];
+        let column = column.and_then(|c| declared.column(c));
+        let (mut rows, mut conflicts): (Vec<Row>, Vec<Conflict>) = Default::default();
+        ground.scan(table, &mut |row| {
+            rows.extend(Some(row).filter(|row| column.is_none_or(|c| !row[c].is_null())).cloned());
+            Ok(())
+        })?;
+        for row in rows.iter().filter(|_| place.head > front.header.base_version) {
+            let key = declared.key_of(row);
+            let touches = crate::rebase::touches(ground, front, &declared.name, &key)?;
+            conflicts.extend(edit_of_dropped(declared, &key, row, column, &touches, front, place.version));
+        }
+        Ok(Going { schema, table, column, rows, conflicts })
+    }
+
+    /// Writes it as row changes, now that it is gone, and keeps theirs' edits of it as conflicts.
+    fn keep<G: Ground + ?Sized>(self, ground: &mut G, front: &Front, effects: &mut dyn Effects<G>, out: &mut Outcome) -> Result<()> {
+        out.conflicts.extend(self.conflicts);
+        for row in &self.rows {
+            let after = self.column.map(|column| {
+                let mut after = row.clone();
+                after[column] = Value::Null;
+                after
+            });
+            let (before, after) = (Some(row), after.as_ref());
+            let effect = Effect { table: self.table, before, after, at: front.header.at, cell_at: &[], moved_from: None };
+            effects.effect(ground, &self.schema, &effect)?;
         }
         Ok(())
-    })?;
-    for row in rows {
-        let key = schema.tables[table].key_of(&row);
-        if place.head > front.header.base_version {
-            let touches = crate::rebase::touches(ground, front, &schema.tables[table].name, &key)?;
-            if let Some(conflict) = edit_of_dropped(&schema.tables[table], &key, &row, position, &touches, front, place.version) {
-                out.conflicts.push(conflict);
-            }
-        }
-        let mut after = Some(row.clone());
-        match (position, &mut after) {
-            (Some(p), Some(after)) => after[p] = Value::Null,
-            _ => after = None,
-        }
-        let effect = Effect { table, before: Some(&row), after: after.as_ref(), at: front.header.at, cell_at: &[], moved_from: None };
-        effects.effect(ground, &schema, &effect)?;
     }
-    Ok(())
 }
 
 fn edit_of_dropped(

@@ -30,7 +30,8 @@ use mainstem_core::schema::Schema;
 use mainstem_core::scope::Scope;
 use mainstem_core::value::{Key, Row};
 use reducing::Digests;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::DerefMut;
 use std::sync::Arc;
 use telling::{Lenses, Tally, concerns};
 use view::View;
@@ -40,21 +41,45 @@ const SNAPSHOT_TRIES_MAX: usize = 32;
 /// What ends a snapshot that began at another version than was counted.
 const MOVED_ON: &str = "moved_on";
 
-/// A primary as a replica of a part sees it.
-pub struct Scoped<'p> {
-    primary: Box<dyn Primary + 'p>,
+/// A primary as a replica of a part sees it, over any pointer to the whole.
+pub struct Scoped<P> {
+    primary: P,
     asked: Scope,
     permitted: Scope,
     view: Option<Arc<View>>,
     tallies: HashMap<TableId, Tally>,
+    /// The rows that one version, by number and hash, writes more than once.
+    repeated: Option<((u64, Digest), Arc<HashSet<u64>>)>,
 }
 
-impl<'p> Scoped<'p> {
+/// What was worked out of a scope, to be used again by whoever opens the same primary for each request anew.
+#[derive(Default)]
+pub struct Memory {
+    of: Option<(Scope, Scope)>,
+    view: Option<Arc<View>>,
+    tallies: HashMap<TableId, Tally>,
+}
+
+impl<P> Scoped<P> {
     /// Shows what was asked for, as far as it is permitted.
-    pub fn new(primary: Box<dyn Primary + 'p>, asked: Scope, permitted: Scope) -> Self {
-        Scoped { primary, asked, permitted, view: None, tallies: HashMap::new() }
+    pub fn new(primary: P, asked: Scope, permitted: Scope) -> Self {
+        Self::remembering(primary, asked, permitted, Memory::default())
     }
 
+    /// The same with what was worked out before, as far as it was of these scopes. It must be of the same primary.
+    pub fn remembering(primary: P, asked: Scope, permitted: Scope, memory: Memory) -> Self {
+        let is_of_these = memory.of.as_ref().is_some_and(|of| of.0 == asked && of.1 == permitted);
+        let Memory { view, tallies, .. } = if is_of_these { memory } else { Memory::default() };
+        Scoped { primary, asked, permitted, view, tallies, repeated: None }
+    }
+
+    /// What was worked out.
+    pub fn into_memory(self) -> Memory {
+        Memory { of: Some((self.asked, self.permitted)), view: self.view, tallies: self.tallies }
+    }
+}
+
+impl<P: DerefMut<Target: Primary>> Scoped<P> {
     /// The scope in terms of the dataset as it is now.
     fn view(&mut self) -> Result<Arc<View>> {
         let chronicle = self.primary.chronicle()?;
@@ -64,6 +89,7 @@ impl<'p> Scoped<'p> {
         let schema = self.primary.schema()?;
         let view = Arc::new(View::new(&self.asked, &self.permitted, chronicle, &schema)?);
         self.tallies.clear();
+        self.repeated = None;
         self.view = Some(view.clone());
         Ok(view)
     }
@@ -194,7 +220,7 @@ impl SnapshotSink for Part<'_> {
     }
 }
 
-impl Primary for Scoped<'_> {
+impl<P: DerefMut<Target: Primary>> Primary for Scoped<P> {
     fn describe(&mut self) -> Result<Description> {
         let view = self.view()?;
         let mut described = self.primary.describe()?;

@@ -3,7 +3,7 @@
 //! Invariant: an acknowledgement only ever arrives by pull, in the same transaction as the rows it stands for, so that any
 //! step may be repeated, lost or cut short.
 use crate::error::{Error, Result};
-use crate::primary::{Acquaintance, Primary, Pushed, Seen};
+use crate::primary::{Acquaintance, Description, Primary, Pushed, Seen};
 use crate::replica::{Progress, Replica, Rewind, Unseen};
 use mainstem_core::ErrorKind;
 use mainstem_core::event::Digest;
@@ -14,7 +14,7 @@ const PULL_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How often push and pull take turns before a sync leaves the rest to the next one.
 const ROUNDS_MAX: usize = 8;
 /// How often in one push or pull the replica finds its way back to a history shared with its primary: once after a
-/// restore, once from behind the horizon, and once more for what happens in between.
+/// restore, once from behind the horizon, and once more for what happens in between, such as schema steps on both sides.
 const MENDS_MAX: usize = 3;
 
 /// What a push, pull or sync did.
@@ -89,6 +89,8 @@ pub fn reseed(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str,
     let known = known(replica)?;
     let from = replica.cursor()?;
     match primary.pull(&known, from, 1) {
+        // A part brings nothing back, so that there is nothing to go back for.
+        Err(e) if e.code == "other_epoch" && known.scope != Digest::default() => succeed(replica, primary, actor, e)?,
         Err(e) if e.code == "other_epoch" => follow(replica, primary, actor, progress, &mut report, e)?,
         Err(e) if e.code != "behind_horizon" && e.code != "other_scope" => return Err(e),
         _ => {}
@@ -117,6 +119,16 @@ fn mending(
             Err(e) if e.code == "other_epoch" => follow(replica, primary, actor, progress, report, e)?,
             Err(e) if e.code == "behind_horizon" || e.code == "other_scope" => {
                 begin_again(replica, primary, Unseen::Refused, progress, report)?
+            }
+            // A schema step made here, which cannot be taken back, stands against an accepted one: with the primary's rows in
+            // its place it is laid on top again, as the primary would do it.
+            Err(e) if e.code == "schema_conflict" => {
+                // Writes that capture did not see are edits first: where columns differ, no digest tells of them.
+                if replica.needs_reconcile()? {
+                    report.reconciled += replica.reconcile(primary, progress)?;
+                }
+                report.reconciled += replica.reconcile(primary, progress)?;
+                begin_again(replica, primary, Unseen::Refused, progress, report)?;
             }
             done => return done,
         }
@@ -153,11 +165,7 @@ fn follow(
     if there.lineage != known.lineage {
         return Err(refused);
     }
-    if replica.epochs_left()?.contains(&there.epoch) {
-        let message = "this primary was replaced by a restored one, which this replica has followed";
-        return Err(Error::new(ErrorKind::Conflict, "other_epoch", message)
-            .hint("mainstem config remote FOLDER, with the restored primary's folder"));
-    }
+    check_not_left(replica, &there)?;
     let line = replica.line()?;
     let common = match last_common(&line, primary)? {
         Some(version) => version,
@@ -175,6 +183,26 @@ fn follow(
     report.offered_again += replica.rewind(&Rewind { epoch, version, hash }, primary, progress)?;
     report.is_restored = true;
     Ok(())
+}
+
+/// Refuses a primary whose epoch this replica has left for a later one.
+fn check_not_left(replica: &mut dyn Replica, there: &Description) -> Result<()> {
+    if !replica.epochs_left()?.contains(&there.epoch) {
+        return Ok(());
+    }
+    let message = "this primary was replaced by a restored one, which this replica has followed";
+    Err(Error::new(ErrorKind::Conflict, "other_epoch", message).hint("mainstem config remote FOLDER, with the restored primary's folder"))
+}
+
+/// Makes sure that the primary which refused this replica is a later life of the one it knows.
+fn succeed(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, refused: Error) -> Result<()> {
+    let known = known(replica)?;
+    let there = primary.describe()?;
+    if there.lineage != known.lineage {
+        return Err(refused);
+    }
+    check_not_left(replica, &there)?;
+    if there.epoch == known.epoch { primary.begin_epoch(&known, actor).map(drop) } else { Ok(()) }
 }
 
 fn no_common(refused: Error) -> Error {
@@ -207,13 +235,23 @@ fn finish(replica: &mut dyn Replica, mut report: Report) -> Result<Report> {
     Ok(report)
 }
 
+/// The code by which a primary says that it knows a replica as another actor's.
+const OTHERS_REPLICA: &str = "others_replica";
+
 /// Tells the primary where this replica stands, so that what it still needs is kept. Whoever cannot be heard now is heard
 /// the next time: until then the primary keeps more than it must.
 pub fn tell(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str) -> Result<()> {
     let (known, standing) = (known(replica)?, replica.standing()?);
     let oldest = replica.unsent()?.iter().map(|front| front.header.base_version).min();
     let version = oldest.map_or(known.version, |base| base.min(known.version));
-    match primary.seen(&known, &Seen { replica: standing.replica, actor: actor.to_owned(), version }) {
+    let mut seen = Seen { replica: standing.replica, actor: actor.to_owned(), version };
+    let mut heard = primary.seen(&known, &seen);
+    if heard.as_ref().is_err_and(|e| e.code == OTHERS_REPLICA) {
+        replica.reidentify()?;
+        seen.replica = replica.standing()?.replica;
+        heard = primary.seen(&known, &seen);
+    }
+    match heard {
         Err(e) if e.kind == ErrorKind::Unavailable => Ok(()),
         heard => heard,
     }
@@ -244,7 +282,12 @@ fn push_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, p
         let answer = {
             let mut pages = replica.pages(front.header.write_id)?;
             let answer = primary.push(&known, &front, &mut *pages);
-            if planted::is(Bug::I2) { answer.unwrap_or(Pushed::Already { version: known.version }) } else { answer? }
+            match answer {
+                // The primary knows this replica as somebody else's: this is a copy of theirs, or was handed over.
+                Err(e) if e.code == OTHERS_REPLICA => Pushed::Reused,
+                Err(_) if planted::is(Bug::I2) => Pushed::Already { version: known.version },
+                answer => answer?,
+            }
         };
         match answer {
             Pushed::Accepted { conflicts, renumbered, .. } => {
@@ -309,7 +352,8 @@ fn pull_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, p
             }
             // Rows differ from what capture believes: find out which, keep them as local edits, and go on.
             Err(e) if e.code == "drift" && !has_reconciled => {
-                has_reconciled = true;
+                // Where capture knows of a gap, that alone is compared; the second time all is.
+                has_reconciled = !replica.needs_reconcile()?;
                 report.reconciled += replica.reconcile(primary, progress)?;
             }
             Err(e) => return Err(e),

@@ -19,10 +19,11 @@ use mainstem_core::event::Digest;
 const SETTLE_MS: u64 = 60;
 /// Within which time after news of the primary the sync begins: not all its replicas come at once.
 const SPREAD_MS: u64 = 50;
-/// The least and the longest rest between two syncs; it grows while they follow one another.
-const REST_MS: (u64, u64) = (50, 1_000);
-/// How often a rest must fit into a silence for the next one to be short again.
-const SILENCE_RESTS: u64 = 4;
+/// The least and the longest rest after a sync.
+const REST_MS: (u64, u64) = (50, 3_000);
+/// How many times as long as the sync it is: whoever is busy is left alone, and syncs that follow one another take their
+/// share of a machine and no more.
+const REST_SYNCS: u64 = 4;
 /// How soon a sync is tried again that another program's sync stood against.
 const TAKEN_MS: u64 = 1_000;
 
@@ -118,8 +119,8 @@ pub struct Keeper {
     is_syncing: bool,
     has_work: bool,
     due_ms: Option<u64>,
-    ended_ms: u64,
-    rest_ms: u64,
+    begun_ms: u64,
+    rested_ms: u64,
     patience: Patience,
     held: Option<Digest>,
     heard: Option<Head>,
@@ -138,8 +139,8 @@ impl Keeper {
             is_syncing: false,
             has_work: true,
             due_ms: Some(now_ms),
-            ended_ms: now_ms,
-            rest_ms: REST_MS.0,
+            begun_ms: now_ms,
+            rested_ms: now_ms,
             patience: Patience::default(),
             held: None,
             heard: None,
@@ -182,7 +183,7 @@ impl Keeper {
             self.has_work = false;
             self.due_ms = None;
             self.heard_before = self.heard;
-            self.rest_ms = (self.rest_ms * 2).min(REST_MS.1);
+            self.begun_ms = now_ms;
         }
         let state = self.state();
         let report = (state != self.reported).then(|| state.clone());
@@ -207,10 +208,7 @@ impl Keeper {
         if self.is_syncing || self.due_ms.is_some() && self.trouble.is_some() {
             return;
         }
-        if now_ms.saturating_sub(self.ended_ms) >= self.rest_ms * SILENCE_RESTS {
-            self.rest_ms = REST_MS.0;
-        }
-        let due_ms = (now_ms + in_ms).max(self.ended_ms + self.rest_ms);
+        let due_ms = (now_ms + in_ms).max(self.rested_ms);
         self.due_ms = Some(self.due_ms.map_or(due_ms, |before| before.min(due_ms)));
     }
 
@@ -241,9 +239,13 @@ impl Keeper {
         Some(head.hash) != self.held && Some(head) != self.settled
     }
 
-    fn succeed(&mut self, now_ms: u64, synced: Synced, random: u64) {
+    fn end(&mut self, now_ms: u64) {
         self.is_syncing = false;
-        self.ended_ms = now_ms;
+        self.rested_ms = now_ms + (now_ms.saturating_sub(self.begun_ms) * REST_SYNCS).clamp(REST_MS.0, REST_MS.1);
+    }
+
+    fn succeed(&mut self, now_ms: u64, synced: Synced, random: u64) {
+        self.end(now_ms);
         self.held = Some(synced.held);
         self.settled = self.heard_before;
         self.trouble = None;
@@ -262,8 +264,7 @@ impl Keeper {
     }
 
     fn fail(&mut self, now_ms: u64, trouble: Trouble, random: u64) {
-        self.is_syncing = false;
-        self.ended_ms = now_ms;
+        self.end(now_ms);
         self.has_work = true;
         if trouble.code == "sync_locked" {
             // Somebody syncs by hand. Whether that leaves anything to do is seen when it is over.

@@ -261,12 +261,17 @@ impl World {
         standing.known.ok_or_else(|| Wrong::new(Invariant::Calm, "no primary: a replica has forgotten it"))
     }
 
-    /// Receives an answer. False where it met rows that nobody knew of: they are compared, and it is asked for again.
+    /// Receives an answer. False where it met rows that nobody knew of: they are compared, and it is asked for again; or a
+    /// schema step that a pull mends.
     fn take(&mut self, replica: &mut SqliteReplica, pull: &Pull) -> Verdict<bool> {
         match replica.receive(pull) {
             Err(e) if e.code == "drift" => {
                 let primary = self.serve()?;
                 replica.reconcile(primary, &mut quiet).map(|_| false).map_err(|e| unexpected("a small pull", &e))
+            }
+            Err(e) if e.code == "schema_conflict" => {
+                let done = sync::pull(replica, self.serve()?, "a0", &mut quiet);
+                self.met(done).map(|_| false)
             }
             received => received.map(|_| true).map_err(|e| unexpected("a small pull", &e)),
         }

@@ -8,6 +8,7 @@ use crate::tally::{Invariant, Tally, Verdict, Wrong};
 use mainstem::core::conflict::{Claim, Conflict, ConflictKind};
 use mainstem::core::event::Waiting;
 use mainstem::core::value::{Key, Row, Value};
+use mainstem::schema_merge;
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -83,6 +84,13 @@ fn words_in(row: &Row) -> BTreeSet<u64> {
     let mut found = BTreeSet::new();
     row.iter().for_each(|value| words(value, &mut found));
     found
+}
+
+/// True for the conflict of a step that would have taken columns or the whole of a table away: it is all there still.
+fn is_taking_refused(conflict: &Conflict, table: &str) -> bool {
+    let Claim::Row(Some(said)) = &conflict.ours.claim else { return false };
+    let takes = |value: &Value| value.as_text().is_some_and(|step| step.starts_with("drop") || step.starts_with("declare"));
+    schema_merge::is_step_refused(conflict) && conflict.table.eq_ignore_ascii_case(table) && said.iter().any(|(_, value)| takes(value))
 }
 
 impl Traces {
@@ -203,7 +211,7 @@ impl Traces {
         let has_parents_back = conflicts.iter().any(|c| c.kind == ConflictKind::MissingParent) || !waiting.is_empty();
         for (name, held) in rows {
             // A parent that is brought back is in no conflict itself; its child is.
-            let may_come_back = has_parents_back && self.parents.contains(name);
+            let may_come_back = has_parents_back && self.parents.contains(name) || conflicts.iter().any(|c| is_taking_refused(c, name));
             for (key, row) in &held.rows {
                 let found = words_in(row);
                 tally.check(Invariant::Causal);

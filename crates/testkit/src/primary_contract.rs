@@ -4,6 +4,7 @@
 //! told, strangers are refused, a push that breaks off leaves nothing, pulls come in order and in pages of any size, and
 //! what a replica would compute from them is what the primary says it holds.
 mod epochs;
+mod feeding;
 mod forgetting;
 mod past;
 
@@ -22,8 +23,12 @@ use std::collections::BTreeMap;
 /// Founds a primary with this schema and these rows of its first table as version 1.
 pub type Found<'a> = &'a mut dyn FnMut(&Schema, &[Row]) -> Box<dyn Primary>;
 
+/// Whom a primary takes for the author of what is pushed: the changeset's own word where none, for a primary that nobody
+/// is known to; otherwise the one it knows, whatever the changeset says.
+pub type KnownAs<'a> = Option<&'a str>;
+
 /// Runs the whole contract. Panics with what is broken.
-pub fn run(found: Found<'_>) {
+pub fn run(found: Found<'_>, known_as: KnownAs<'_>) {
     a_new_primary_says_what_it_holds(found);
     whoever_waits_hears_of_a_version(found);
     a_repeated_push_is_recognised(found);
@@ -33,13 +38,16 @@ pub fn run(found: Found<'_>) {
     pulls_come_in_order_and_in_any_size(found);
     both_orders_give_the_same(found);
     a_policy_is_heard_of(found);
-    forgetting::a_deletion_leaves_a_tombstone(found);
+    forgetting::a_deletion_leaves_a_tombstone(found, known_as);
     forgetting::a_cleanup_waits_for_every_replica(found);
     forgetting::what_is_behind_the_horizon_is_told_so(found);
-    past::the_past_is_told(found);
+    past::the_past_is_told(found, known_as);
     past::events_are_one_chain(found);
-    epochs::what_was_lost_is_taken_again_once(found);
-    epochs::a_new_epoch_begins_on_evidence_alone(found);
+    feeding::the_feed_goes_on_from_any_place(found);
+    feeding::an_event_says_where_it_comes_from(found, known_as);
+    feeding::a_feed_that_cannot_go_on_says_where_it_can(found);
+    epochs::what_was_lost_is_taken_again_once(found, known_as);
+    epochs::a_new_epoch_begins_on_evidence_alone(found, known_as);
 }
 
 /// Wall-clock milliseconds at which the contract's changesets were made.

@@ -1,20 +1,35 @@
 //! A server of this process, on a free port, over datasets in a folder.
-use mainstem::wiring::Around;
+use mainstem::accounts::{Registrar, Wish};
+use mainstem::core::account::Fact;
+use mainstem::core::authority::Role;
+use mainstem::token::Secret;
+use mainstem::wiring::{Around, RealSurroundings};
+use mainstem_feed::target::Allowed;
+use mainstem_feed::{Office, Tempo};
 use mainstem_http::address::Address;
-use mainstem_http::client::{HttpPlace, HttpPrimary, Patience};
+use mainstem_http::client::{HttpAccounts, HttpPlace, HttpPrimary, Patience};
 use mainstem_http::server::accept::serve;
 use mainstem_http::server::{Door, Hall, Limits, Porter, Record, Shared, Stop, Tls};
 use mainstem_sqlite::primary::FolderDatasets;
+use mainstem_sqlite::registry::SqliteRegistry;
+use mainstem_sqlite::webhooks::SqliteWebhooks;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
+
+/// Deliveries that are given up soon.
+const TEMPO: Tempo = Tempo { first_ms: 10, longest_ms: 40, attempts_max: 4, attempt_ms_max: 1_000 };
+
+/// The administrator that every server begins with.
+pub const ADMINISTRATOR: &str = "owner";
 
 /// A running server; dropped, it is gone.
 pub struct Served {
     address: SocketAddr,
     is_secret: bool,
     shared: Arc<Shared>,
+    token: String,
     _runtime: Runtime,
 }
 
@@ -27,13 +42,20 @@ impl Served {
     /// Serves the datasets in a folder to those whom a porter lets in.
     pub fn through(porter: Porter, tls: Option<&Tls>, folder: &Path, around: Around) -> Served {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("threads can be made");
-        let datasets = FolderDatasets::new(folder.to_path_buf(), around).expect("the folder can be made");
-        let shared = Arc::new(Shared { hall: Hall::new(Arc::new(datasets), &porter.limits), porter, stop: Stop::default() });
+        let datasets = Arc::new(FolderDatasets::new(folder.to_path_buf(), around.clone()).expect("the folder can be made"));
+        let registry = SqliteRegistry::open(folder).expect("accounts can be kept");
+        let registrar = Registrar::open(Box::new(registry), Arc::new(RealSurroundings)).expect("a whole chain");
+        let token = administrator(&registrar);
+        let store = SqliteWebhooks::open(folder).expect("webhooks can be kept");
+        let near = Allowed::parse(&["127.0.0.0/8".to_string()]).expect("a network");
+        let office = Office::open(datasets.clone(), Arc::new(store), near, TEMPO, around).expect("webhooks can be sent");
+        let hall = Hall::new(datasets, &porter.limits);
+        let shared = Arc::new(Shared { hall, registrar, porter, webhooks: Some(Arc::new(office)), stop: Stop::default() });
         let acceptor = tls.map(|tls| tls.acceptor().expect("TLS can be set up"));
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         runtime.spawn(serve(listener, shared.clone(), acceptor));
-        Served { address, is_secret: tls.is_some(), shared, _runtime: runtime }
+        Served { address, is_secret: tls.is_some(), shared, token: token.reveal().to_string(), _runtime: runtime }
     }
     /// What its handlers share.
     pub fn shared(&self) -> &Shared {
@@ -43,21 +65,52 @@ impl Served {
     pub fn socket(&self) -> SocketAddr {
         self.address
     }
-    /// A token that may do everything; none where the server asks for none.
-    pub fn token(&self) -> Option<String> {
-        None
-    }
     /// Where a dataset is.
     pub fn address(&self, dataset: &str) -> Address {
         let scheme = if self.is_secret { "https" } else { "http" };
         Address::parse(&format!("{scheme}://{}/{dataset}", self.address)).expect("a good name")
     }
-    /// A dataset's primary, over a line of its own.
+    /// The accounts behind it.
+    pub fn registrar(&self) -> &Registrar {
+        &self.shared.registrar
+    }
+    /// The administrator's token, which may do everything.
+    pub fn token(&self) -> Option<String> {
+        Some(self.token.clone())
+    }
+    /// A token of an actor that is added where it is not there, with a role on a dataset.
+    pub fn token_of(&self, name: &str, dataset: &str, role: Role) -> Secret {
+        let registrar = self.registrar();
+        let known = registrar.accounts().named(name).map(|actor| actor.id);
+        let actor = known.unwrap_or_else(|| registrar.add_actor(1, name).expect("a new name"));
+        let fact = Fact::RoleSet { actor, dataset: dataset.to_string(), table: None, role: Some(role) };
+        registrar.change(1, |_| Ok(vec![fact.clone()])).expect("a role");
+        registrar.create_token(1, actor, Wish::default()).expect("a token").1
+    }
+    /// A dataset's primary, over a line of its own, as the administrator.
     pub fn primary(&self, dataset: &str) -> HttpPrimary {
-        HttpPrimary::new(self.address(dataset), None, Patience::default()).expect("a line")
+        self.primary_as(dataset, self.token())
     }
-    /// Where a dataset is or will be.
+    /// The same with a token, or none.
+    pub fn primary_as(&self, dataset: &str, token: Option<String>) -> HttpPrimary {
+        HttpPrimary::new(self.address(dataset), token, Patience::default()).expect("a line")
+    }
+    /// Where a dataset is or will be, as the administrator.
     pub fn place(&self, dataset: &str) -> HttpPlace {
-        HttpPlace::new(self.address(dataset), None, Patience::default())
+        HttpPlace::new(self.address(dataset), self.token(), Patience::default())
     }
+    /// The accounts as somebody with a token sees them.
+    pub fn accounts_as(&self, token: Option<String>) -> HttpAccounts {
+        let server = Address::parse_server(&self.address("x").server()).expect("a good address");
+        HttpAccounts::new(server, token, Patience::default()).expect("a line")
+    }
+}
+
+/// A token of the administrator, who is there already where the folder was served before.
+fn administrator(registrar: &Registrar) -> Secret {
+    if let Some(known) = registrar.accounts().named(ADMINISTRATOR).map(|actor| actor.id) {
+        return registrar.create_token(known, known, Wish::default()).expect("a token").1;
+    }
+    let setup = registrar.create_setup_token().expect("a token");
+    registrar.set_up(&setup, ADMINISTRATOR, "test").expect("an administrator").1
 }

@@ -4,11 +4,13 @@ use crate::commands::scope::check_names;
 use crate::exit_codes::Exit;
 use crate::json;
 use crate::plain_text::{count, name};
-use crate::wiring::{Address, Session, asking, warn_of_place};
+use crate::wiring::{Address, Session, open_part, warn_of_place};
+use mainstem::primary::Primary;
 use mainstem::{Error, Result};
 use mainstem_core::ErrorKind;
 use mainstem_core::schema::Schema;
 use mainstem_core::scope::{Part, Scope};
+use mainstem_http::client::Patience;
 use mainstem_sqlite::SqliteReplica;
 use mainstem_sqlite::replica::CloneOptions;
 use serde_json::json;
@@ -35,6 +37,14 @@ pub struct Clone {
 }
 
 impl Clone {
+    /// What is asked for, and the primary as it shows that.
+    fn asked(&self, session: &Session, remembered: &str) -> Result<(Scope, Box<dyn Primary>)> {
+        let scope = if self.only.is_empty() { Scope::everything() } else { Scope::of(self.only.clone()) };
+        let mut primary = open_part(remembered, &scope, session.around.clone(), Patience::default())?;
+        check_names(&scope, primary.as_mut(), &Schema::default())?;
+        Ok((scope, primary))
+    }
+
     /// Runs the command.
     pub fn run(&self, session: &mut Session) -> Result<Exit> {
         let remembered = Address::parse(&self.address)?.remembered()?;
@@ -43,9 +53,7 @@ impl Clone {
             return Err(Error::new(ErrorKind::Conflict, "exists", message).hint("name a file that does not exist"));
         }
         let actor = session.named_actor()?;
-        let scope = if self.only.is_empty() { Scope::everything() } else { Scope::of(self.only.clone()) };
-        let mut primary = asking(session.primary_at(&remembered)?, scope.clone());
-        check_names(&scope, primary.as_mut(), &Schema::default())?;
+        let (scope, mut primary) = self.asked(session, &remembered)?;
         let mut bar = session.bar();
         let (around, opening) = (session.around.clone(), session.around.clone());
         let mut report = |what: &str, done: u64, of: u64| bar.report(what, done, of);

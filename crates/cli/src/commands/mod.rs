@@ -1,4 +1,5 @@
 //! One file per command: it reads what was typed, calls one use case, shows the outcome.
+pub mod access;
 pub mod audit;
 pub mod backup;
 pub mod begin;
@@ -14,8 +15,11 @@ pub mod deinit;
 pub mod demo;
 pub mod diff;
 pub mod doctor;
+pub mod feed;
 pub mod init;
 pub mod log;
+pub mod login;
+pub mod logout;
 pub mod overview;
 pub mod pending;
 pub mod policy;
@@ -33,8 +37,10 @@ pub mod stash;
 pub mod status;
 pub mod sync;
 pub mod tombstones;
+pub mod trust;
 pub mod verify;
 pub mod watch;
+pub mod webhook;
 
 use crate::arguments::Command;
 use crate::exit_codes::Exit;
@@ -43,44 +49,17 @@ use mainstem::Result;
 
 /// Runs the command that was typed.
 pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
-    let Some(command) = command else {
-        return overview::run(session);
-    };
-    match command {
-        Command::Init(c) => c.run(session),
-        Command::Deinit(c) => c.run(session),
-        Command::Status(c) => c.run(session),
-        Command::Diff(c) => c.run(session),
-        Command::Log(c) => c.run(session),
-        Command::Serve(c) => c.run(session),
-        Command::Show(c) => c.run(session),
-        Command::Blame(c) => c.run(session),
-        Command::Commit(c) => c.run(session),
-        Command::Begin(c) => c.run(session),
-        Command::Restore(c) => c.run(session),
-        Command::Revert(c) => c.run(session),
-        Command::Stash(c) => c.run(session),
-        Command::Publish(c) => c.run(session),
-        Command::Clone(c) => c.run(session),
-        Command::Push(c) => c.run(session),
-        Command::Pull(c) => c.run(session),
-        Command::Sync(c) => c.run(session),
-        Command::Watch(c) => c.run(session),
-        Command::Conflicts(c) => c.run(session),
-        Command::Resolve(c) => c.run(session),
-        Command::Pending(c) => c.run(session),
-        Command::Tombstones(c) => c.run(session),
-        Command::Verify(c) => c.run(session),
-        Command::Audit(c) => c.run(session),
-        Command::Rebuild(c) => c.run(session),
-        Command::Policy(c) => c.run(session),
-        Command::Backup(c) => c.run(session),
-        Command::Bundle(c) => c.run(session),
-        Command::Changeset(c) => c.run(session),
-        Command::Config(c) => c.run(session),
-        Command::Scope(c) => c.run(session),
-        Command::Doctor(c) => c.run(session),
-        Command::Demo(c) => c.run(session),
-        Command::Completions(c) => c.run(session),
+    macro_rules! each {
+        ($($name:ident)*) => {
+            match command {
+                None => overview::run(session),
+                $(Some(Command::$name(c)) => c.run(session),)*
+            }
+        };
+    }
+    each! {
+        Init Deinit Status Diff Log Access Login Logout Serve Trust Feed Webhook Show Blame Commit Begin Restore Revert Stash Publish Clone Push Pull Sync
+        Watch Conflicts Resolve Pending Tombstones Verify Audit Rebuild Policy Backup Bundle Changeset Config Scope
+        Doctor Demo Completions
     }
 }

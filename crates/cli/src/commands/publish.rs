@@ -31,10 +31,10 @@ impl Publish {
         let actor = session.actor(&opened.standing)?;
         let mut bar = session.bar();
         let dataset = self.dataset.as_deref();
-        let description =
-            opened.replica.publish_at(&mut *address.place(session.around.clone()), dataset, &actor, &mut |what, done, of| {
-                bar.report(what, done, of);
-            })?;
+        let mut place = address.place(session.around.clone())?;
+        let description = opened.replica.publish_at(&mut *place, dataset, &actor, &mut |what, done, of| {
+            bar.report(what, done, of);
+        })?;
         drop(bar);
         if let Address::Folder(folder) = &address {
             warn_of_place(&folder.join(mainstem_sqlite::primary::PRIMARY_FILE));

@@ -74,14 +74,11 @@ impl Watch {
         let program = std::env::current_exe().map_err(|e| cannot("this program", e))?;
         let mut paths = Vec::new();
         for path in self.named(session)? {
-            let opened = session.replica_at(&path)?;
-            wiring::remote_of(&opened.standing)?;
-            let actor = session.actor(&opened.standing)?;
-            paths.push((path.canonicalize().map_err(|e| cannot(&path.display().to_string(), e))?, actor));
+            wiring::remote_of(&session.replica_at(&path)?.standing)?;
+            paths.push(path.canonicalize().map_err(|e| cannot(&path.display().to_string(), e))?);
         }
-        let actor = paths.first().map(|(_, actor)| actor.clone()).unwrap_or_default();
-        let paths: Vec<PathBuf> = paths.into_iter().map(|(path, _)| path).collect();
-        session.out.write(format_args!("{}", unit::text(&program, &actor, &paths)))?;
+        let actor = session.named_actor()?;
+        session.out.write(format_args!("{}", unit::text(&program, actor.as_deref(), &paths)))?;
         output::note(format_args!("save it as ~/.config/systemd/user/{}.service, then:", unit::NAME));
         output::note("systemctl --user daemon-reload");
         output::note(format_args!("systemctl --user enable --now {}", unit::NAME));

@@ -6,6 +6,7 @@ use crate::plain_text::{count, moment, moment_ms};
 use crate::{json, suggestion, sync_report};
 use mainstem::Result;
 use mainstem::core::stamp::Time;
+use mainstem::sync::Report;
 use mainstem::watch::{State, Trouble};
 use serde_json::{Value as Json, json};
 use std::path::{Path, PathBuf};
@@ -36,7 +37,7 @@ impl Telling {
         if ended.has_moved() {
             let mut shown = json!({ "event": "synced" });
             extend(&mut shown, sync_report::shown(&ended.report));
-            self.say(out, at_ms, &summary(ended), shown)?;
+            self.say(out, at_ms, &summary(&self.path, &ended.report), shown)?;
         }
         for conflict in ended.conflicts.iter().take(CONFLICTS_NAMED) {
             let id = json::conflict_id(conflict.id);
@@ -71,7 +72,9 @@ impl Telling {
         let Some(trouble) = trouble(state) else {
             return self.say(out, at_ms, &format!("{what} {primary}"), shown);
         };
-        let hint = trouble.hint.as_ref().map_or(String::new(), |h| format!("; hint: {}", suggestion::naming(h, Some(&self.path))));
+        // What passes by itself needs nobody's hand.
+        let hint = trouble.hint.as_ref().filter(|_| !matches!(state, State::Offline(_)));
+        let hint = hint.map_or(String::new(), |h| format!("; hint: {}", suggestion::naming(h, Some(&self.path))));
         self.say(out, at_ms, &format!("{what} {}{hint}", trouble.message), shown)
     }
 
@@ -119,27 +122,21 @@ pub fn trouble_json(trouble: Option<&Trouble>) -> Json {
     })
 }
 
-fn summary(ended: &Ended) -> String {
-    let report = &ended.report;
-    let mut parts = Vec::new();
-    if report.is_restored {
-        parts.push(format!("the primary was restored, {} offered again", count(report.offered_again, "version", "versions")));
-    }
-    if report.is_reseeded {
-        parts.push("began again from the primary's rows".into());
-    }
-    if report.reconciled > 0 {
-        parts.push(format!("found {} written past capture", count(report.reconciled, "row", "rows")));
-    }
-    if report.pushed > 0 {
-        parts.push(format!("sent {}", count(report.pushed_changes, "row", "rows")));
-    }
-    if report.pulled > 0 {
-        parts.push(format!("received {}", count(report.pulled, "version", "versions")));
-    }
-    if report.renumbered > 0 {
-        parts.push(format!("{} renumbered", count(report.renumbered, "row", "rows")));
-    }
-    parts.push(format!("now at version {}", report.version));
-    parts.join(", ")
+/// What a sync did, in one line.
+fn summary(path: &Path, report: &Report) -> String {
+    let (rows, versions) = (|n| count(n, "row", "rows"), |n| count(n, "version", "versions"));
+    let look = |command: &str| suggestion::naming(command, Some(path));
+    let parts = [
+        (report.is_restored, format!("the primary was restored, {} offered again", versions(report.offered_again))),
+        (report.is_reseeded, "began again from the primary's rows".into()),
+        (report.set_aside > 0, format!("{} put aside that may not be seen here ({})", rows(report.set_aside), look("mainstem stash list"))),
+        (report.edits_of_gone_rows > 0, format!("edits of {} that are gone kept as conflicts", rows(report.edits_of_gone_rows))),
+        (report.reconciled > 0, format!("found {} written past capture", rows(report.reconciled))),
+        (report.pushed > 0, format!("sent {}", rows(report.pushed_changes))),
+        (report.pulled > 0, format!("received {}", versions(report.pulled))),
+        (report.renumbered > 0, format!("{} renumbered", rows(report.renumbered))),
+        (report.pending > 0, format!("{} waiting for a parent ({})", rows(report.pending), look("mainstem pending"))),
+        (true, format!("now at version {}", report.version)),
+    ];
+    parts.into_iter().filter(|(is_so, _)| *is_so).map(|(_, what)| what).collect::<Vec<_>>().join(", ")
 }

@@ -12,6 +12,7 @@ use mainstem::sync::Report;
 use mainstem::watch::Trouble;
 use mainstem::wiring::Around;
 use mainstem::{Error, sync};
+use mainstem_http::client::Patience;
 use mainstem_sqlite::SqliteReplica;
 use mainstem_sqlite::notice::replica::{Happened, ReplicaNotice};
 use std::collections::BTreeSet;
@@ -53,7 +54,7 @@ impl Ended {
     /// True where the sync changed anything here or there.
     pub fn has_moved(&self) -> bool {
         let r = &self.report;
-        r.pushed + r.pulled + r.reconciled + r.offered_again > 0 || r.is_restored || r.is_reseeded
+        r.pushed + r.pulled + r.reconciled + r.offered_again + r.set_aside > 0 || r.is_restored || r.is_reseeded
     }
 }
 
@@ -138,7 +139,8 @@ impl Inside {
 
     fn sync(&mut self) -> Result<Ended> {
         let mut ended = self.exchange()?;
-        ended.has_work = self.notice.look()?;
+        // Where it cannot be looked at the next sync says why.
+        ended.has_work = self.notice.look().unwrap_or(true);
         Ok(ended)
     }
 
@@ -147,7 +149,7 @@ impl Inside {
         replica.lock(&self.actor)?;
         let standing = replica.standing()?;
         let before: BTreeSet<u64> = replica.conflicts(true)?.iter().map(|c| c.id).collect();
-        let mut primary = wiring::primary_of(&standing, self.around.clone())?;
+        let mut primary = wiring::primary_of(&standing, self.around.clone(), Patience::brisk())?;
         let report = sync::sync(&mut replica, primary.as_mut(), &self.actor, &mut |_, _, _| {})?;
         let mut conflicts = replica.conflicts(true)?;
         conflicts.retain(|c| !before.contains(&c.id));

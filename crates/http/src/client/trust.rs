@@ -21,6 +21,9 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{self, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
+/// Stored for a server to which tokens may go over lines that anybody can read.
+const OPEN: &str = "open";
+
 /// What a client believes.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
@@ -34,7 +37,10 @@ pub struct Trust {
 
 impl Trust {
     /// The fingerprint by which a server is recognised, where one was stored.
-    pub fn pinned(&self, server: &str) -> Result<Option<Fingerprint>> {
+    pub fn pinned(&self, origin: &str) -> Result<Option<Fingerprint>> {
+        self.stored(origin)?.filter(|word| word != OPEN).map(|word| Fingerprint::parse(&word)).transpose()
+    }
+    fn stored(&self, origin: &str) -> Result<Option<String>> {
         let Some(path) = &self.known_servers else { return Ok(None) };
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
@@ -42,26 +48,23 @@ impl Trust {
             Err(e) => return Err(unusable(path, e)),
         };
         let mut lines = text.lines().filter_map(|line| line.split_once(' '));
-        lines.find(|(known, _)| *known == server).map(|(_, fingerprint)| Fingerprint::parse(fingerprint)).transpose()
+        Ok(lines.find(|(known, _)| *known == origin).map(|(_, word)| word.trim().to_string()))
     }
     /// Stores the fingerprint by which a server is recognised from now on.
-    pub fn pin(&self, server: &str, fingerprint: Fingerprint) -> Result<()> {
-        let path = self.known_servers.as_deref().ok_or_else(|| Error::invalid("no file is named that known servers are kept in"))?;
-        self.store(path, server, fingerprint).map_err(|e| unusable(path, e))
+    pub fn pin(&self, origin: &str, fingerprint: Fingerprint) -> Result<()> {
+        self.keep(origin, &fingerprint.to_string())
     }
-    fn store(&self, path: &Path, server: &str, fingerprint: Fingerprint) -> std::io::Result<()> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder)?;
-        let old = fs::read_to_string(path).unwrap_or_default();
-        let others = old.lines().filter(|line| line.split_once(' ').is_some_and(|(known, _)| known != server));
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        others.map(String::from).chain([format!("{server} {fingerprint}")]).try_for_each(|line| writeln!(file, "{line}"))?;
-        file.as_file().sync_all()?;
-        file.persist(path).map(drop).map_err(|e| e.error)
+    /// Stores that tokens may go to a server over lines that anybody can read.
+    pub fn allow_open(&self, origin: &str) -> Result<()> {
+        self.keep(origin, OPEN)
+    }
+    fn keep(&self, origin: &str, word: &str) -> Result<()> {
+        let path = self.known_servers.as_deref().ok_or_else(|| Error::invalid("no file is named that known servers are kept in"))?;
+        store(path, origin, word).map_err(|e| unusable(path, e))
     }
     /// Refuses to send a token over a line that anybody can read.
     pub(super) fn allow_token(&self, address: &Address) -> Result<()> {
-        if address.is_secret || self.is_open_http_allowed || address.is_loopback() {
+        if address.is_secret || self.is_open_http_allowed || address.is_loopback() || self.stored(&address.origin())?.is_some() {
             return Ok(());
         }
         let message = format!("the token for {} would go over a line that anybody can read", address.server());
@@ -71,7 +74,7 @@ impl Trust {
         let provider = Arc::new(ring::default_provider());
         let versions = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
         let versions = versions.map_err(|e| Error::internal("TLS cannot be set up").because(e))?;
-        let mut config = match self.pinned(&address.server())? {
+        let mut config = match self.pinned(&address.origin())? {
             Some(pinned) => {
                 let recognised = Recognised { provider, pinned: Some(pinned), seen: Mutex::default() };
                 versions.dangerous().with_custom_certificate_verifier(Arc::new(recognised)).with_no_client_auth()
@@ -99,6 +102,17 @@ impl Trust {
         }
         Ok(roots)
     }
+}
+
+fn store(path: &Path, origin: &str, word: &str) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let old = fs::read_to_string(path).unwrap_or_default();
+    let others = old.lines().filter(|line| line.split_once(' ').is_some_and(|(known, _)| known != origin));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    others.map(String::from).chain([format!("{origin} {word}")]).try_for_each(|line| writeln!(file, "{line}"))?;
+    file.as_file().sync_all()?;
+    file.persist(path).map(drop).map_err(|e| e.error)
 }
 
 fn unusable(path: &Path, e: impl std::error::Error + Send + Sync + 'static) -> Error {
@@ -202,6 +216,10 @@ impl ServerCertVerifier for Recognised {
 }
 
 impl Address {
+    /// The server's address without what comes behind it: what a certificate is for.
+    pub fn origin(&self) -> String {
+        Address { prefix: String::new(), ..self.clone() }.server()
+    }
     /// True where it is this machine, so that nobody else hears what is said.
     pub fn is_loopback(&self) -> bool {
         let host = self.host.trim_start_matches('[').trim_end_matches(']');

@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::Value;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -106,9 +107,13 @@ where
         .max_headers(usize::try_from(limits.headers_max).unwrap_or(100))
         .max_buf_size(READ_BYTES_MAX);
     let mut connection = pin!(protocol.serve_connection(TokioIo::new(paced), service).with_upgrades());
-    // What goes wrong on a connection was told to its other side or cannot be; requests have their own lines in the log.
     tokio::select! {
-        _ = connection.as_mut() => {}
+        ended = connection.as_mut() => {
+            // Requests have their own lines; this is what could not be read as one. The rest is other sides that go away.
+            if ended.is_err_and(|e| e.is_parse()) {
+                shared.porter.record.line("unreadable", vec![("remote", Value::from(ends.remote.ip().to_canonical().to_string()))]);
+            }
+        }
         () = shared.stop.asked() => {
             connection.as_mut().graceful_shutdown();
             let _ = timeout(Duration::from_millis(limits.stop_ms_max), connection).await;

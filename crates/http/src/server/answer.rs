@@ -1,8 +1,9 @@
 //! Answers one call of the replica protocol: reads its arguments, asks the primary, writes what it says.
 //!
 //! Deliberately absent: sockets, and who may ask. By then the request is whole and was allowed.
+use super::author::Author;
 use crate::client::WAIT_MS_MAX;
-use crate::spool::Spool;
+use crate::spool::{Spool, SpoolPlace};
 use crate::wire::call::Call;
 use crate::wire::frame::{Bounds, FrameReader, FrameWriter};
 use crate::wire::{Bytes, Wire};
@@ -35,15 +36,17 @@ pub struct Request {
     pub body: Spool,
     /// What it may unfold to.
     pub bounds: Bounds,
+    /// Where its answer is kept until it is sent.
+    pub place: SpoolPlace,
 }
 
 impl Request {
     /// Asks the primary and gives back the whole answer.
-    pub fn answer(mut self, primary: &mut dyn Primary) -> Result<Spool> {
+    pub fn answer(mut self, primary: &mut dyn Primary, author: &Author<'_>) -> Result<Spool> {
         self.body.rewind()?;
         let asked = FrameReader::within(self.body, self.bounds);
-        let mut reply = FrameWriter::new(Spool::new(u64::MAX))?;
-        answer(self.call, asked, primary, &mut reply)?;
+        let mut reply = FrameWriter::new(Spool::at(&self.place, u64::MAX))?;
+        answer(self.call, asked, primary, author, &mut reply)?;
         reply.end()
     }
 
@@ -54,19 +57,19 @@ impl Request {
         Ok((known, Duration::from_millis(timeout_ms.min(WAIT_MS_MAX))))
     }
 
-    /// Founds the dataset that it holds.
-    pub fn found(mut self, datasets: &dyn Datasets, name: &str, datasets_max: u64) -> Result<Spool> {
+    /// Founds the dataset that it holds, in an actor's name.
+    pub fn found(mut self, datasets: &dyn Datasets, name: &str, actor: &str, datasets_max: u64) -> Result<Spool> {
         if datasets.names()?.len() as u64 >= datasets_max {
             return Err(Error::new(ErrorKind::Conflict, "too_many", format!("the server has {datasets_max} datasets and takes no more")));
         }
         self.body.rewind()?;
         let mut asked = FrameReader::within(self.body, self.bounds);
-        let ((_, actor, policy), schema, lineage): ((String, String, String), Schema, u128) =
-            Wire::from_bytes("a dataset", &asked.wanted()?)?;
-        let founding = Founding { dataset: name, actor: &actor, schema: &schema, policy: &policy, lineage };
+        let ((_, _, policy), schema, lineage): ((String, String, String), Schema, u128) =
+            understood(Wire::from_bytes("a dataset", &asked.wanted()?))?;
+        let founding = Founding { dataset: name, actor, schema: &schema, policy: &policy, lineage };
         datasets.found(name, &founding, &mut |take| {
             while let Some(frame) = asked.frame()? {
-                let (table, rows): (usize, Vec<Row>) = Wire::from_bytes("rows", &frame)?;
+                let (table, rows): (usize, Vec<Row>) = understood(Wire::from_bytes("rows", &frame))?;
                 let columns = schema.tables.get(table).map(|table| table.columns.len());
                 if rows.iter().any(|row| Some(row.len()) != columns) {
                     return Err(Error::invalid("a row has other columns than its table"));
@@ -86,19 +89,24 @@ pub fn one(result: &impl Wire) -> Result<Spool> {
     reply.end()
 }
 
+/// What a request holds that nobody can read is its sender's mistake, not damage here.
+fn understood<T>(read: std::result::Result<T, mainstem::core::Error>) -> Result<T> {
+    read.map_err(|e| Error::invalid(e.to_string()))
+}
+
 fn arguments<A: Wire>(mut asked: Asked) -> Result<A> {
-    let arguments = A::from_bytes("a request", &asked.wanted()?)?;
+    let arguments = understood(A::from_bytes("a request", &asked.wanted()?))?;
     asked.finish()?;
     Ok(arguments)
 }
 
-fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, reply: &mut Reply) -> Result<()> {
+fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author: &Author<'_>, reply: &mut Reply) -> Result<()> {
     match call {
         Call::Describe | Call::Snapshot | Call::Examine | Call::Chronicle | Call::Replicas | Call::Schema => {
             arguments::<()>(asked)?;
             tell(call, primary, reply)
         }
-        Call::Push => push(asked, primary, reply),
+        Call::Push => push(asked, primary, author, reply),
         Call::Pull => {
             let (known, from, bytes_max) = arguments(asked)?;
             last(reply, &primary.pull(&known, from, ANSWER_BYTES_MAX.min(bytes_max))?)
@@ -133,15 +141,16 @@ fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, reply: &mut Reply
         }
         Call::Conflicts => all(reply, &primary.conflicts(arguments(asked)?)?),
         Call::BeginEpoch => {
-            let (known, actor): (_, String) = arguments(asked)?;
-            last(reply, &primary.begin_epoch(&known, &actor)?)
+            let (known, _): (_, String) = arguments(asked)?;
+            last(reply, &primary.begin_epoch(&known, author.name())?)
         }
         Call::SetPolicy => {
-            let (text, actor): (String, String) = arguments(asked)?;
-            last(reply, &primary.set_policy(&text, &actor)?)
+            let (text, _): (String, String) = arguments(asked)?;
+            last(reply, &primary.set_policy(&text, author.name())?)
         }
         Call::Seen => {
             let (known, seen) = arguments(asked)?;
+            let seen = author.seen(&known, seen)?;
             last(reply, &primary.seen(&known, &seen)?)
         }
         Call::Tombstones => {
@@ -154,8 +163,8 @@ fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, reply: &mut Reply
             all(reply, &primary.deleted_since(&table, &keys, after)?)
         }
         Call::Cleanup => {
-            let (actor, rehearsal): (String, _) = arguments(asked)?;
-            last(reply, &primary.cleanup(&actor, rehearsal)?)
+            let (_, rehearsal): (String, _) = arguments(asked)?;
+            last(reply, &primary.cleanup(author.name(), rehearsal)?)
         }
         Call::Found | Call::Wait => Err(Error::internal("this call is answered by the hall")),
     }
@@ -216,8 +225,9 @@ fn rows(table: &str, version: u64, primary: &mut dyn Primary, reply: &mut Reply)
     last(reply, &())
 }
 
-fn push(mut asked: Asked, primary: &mut dyn Primary, reply: &mut Reply) -> Result<()> {
-    let (known, front): (Acquaintance, Front) = Wire::from_bytes("a push", &asked.wanted()?)?;
+fn push(mut asked: Asked, primary: &mut dyn Primary, author: &Author<'_>, reply: &mut Reply) -> Result<()> {
+    let (known, front): (Acquaintance, Front) = understood(Wire::from_bytes("a push", &asked.wanted()?))?;
+    let front = author.front(&known, front, primary)?;
     let mut pages = Pushing { asked: Some(asked), shapes: front.shapes.clone(), rows: 0 };
     last(reply, &primary.push(&known, &front, &mut pages)?)
 }
@@ -234,7 +244,7 @@ impl Pages for Pushing {
         let asked = self.asked.as_mut().ok_or_else(|| Error::internal("a push was lost"))?;
         let rows_max = asked.bounds().rows_max;
         let Some(bytes) = asked.frame()? else { return Ok(None) };
-        let changes = page::decode(&bytes, &self.shapes)?;
+        let changes = understood(page::decode(&bytes, &self.shapes))?;
         self.rows += changes.len() as u64;
         if self.rows > rows_max {
             return Err(Error::new(ErrorKind::Invalid, "too_large", format!("one push changes at most {rows_max} rows"))

@@ -7,6 +7,7 @@ use super::counting::Entered;
 use super::pace::{Allowance, too_slow};
 use super::refused::{Raised, Refused};
 use crate::wire::failure::Failure;
+use crate::wire::frame::QUESTION;
 use axum::Json;
 use axum::RequestExt;
 use axum::body::{Body, Bytes};
@@ -26,6 +27,8 @@ use tokio::time::Instant;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Seconds after which something that is not possible now may be.
 const LATER_S: u64 = 5;
+/// The same of a server that stops: where it begins again, it does so soon.
+const SOON_S: u64 = 1;
 /// The longest text of an error that is not ours.
 const FOREIGN_BYTES_MAX: usize = 1_024;
 
@@ -44,6 +47,8 @@ impl Actor {
 struct Story {
     shared: Arc<Shared>,
     id: String,
+    /// What whoever asks calls the question.
+    question: Option<HeaderValue>,
     method: Method,
     route: Option<String>,
     dataset: Option<String>,
@@ -87,6 +92,7 @@ impl Story {
         Story {
             shared: shared.clone(),
             id: shared.porter.request_id(),
+            question: request.headers().get(QUESTION).cloned(),
             method: request.method().clone(),
             route,
             dataset,
@@ -101,11 +107,15 @@ impl Story {
         let mut response = as_failure(response, &self.id).await;
         let status = response.status();
         let raised = response.extensions_mut().remove::<Raised>();
+        let after_s = if self.shared.stop.is_asked() { SOON_S } else { LATER_S };
         if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            response.headers_mut().entry(header::RETRY_AFTER).or_insert(HeaderValue::from(LATER_S));
+            response.headers_mut().entry(header::RETRY_AFTER).or_insert(HeaderValue::from(after_s));
         }
         if let Ok(id) = HeaderValue::from_str(&self.id) {
             response.headers_mut().insert(REQUEST_ID, id);
+        }
+        if let Some(question) = self.question.clone() {
+            response.headers_mut().insert(QUESTION, question);
         }
         response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
@@ -115,6 +125,8 @@ impl Story {
     fn tell(&self, status: StatusCode, raised: Option<&Raised>, sent: u64, is_whole: bool) {
         let text = |text: Option<String>| text.map_or(Value::Null, Value::from);
         let received = *self.received.lock().unwrap_or_else(PoisonError::into_inner);
+        let porter = &self.shared.porter;
+        porter.meters.answered(self.route.as_deref(), status, (received, sent), porter.now_ms());
         let actor = self.actor.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.shared.porter.record.line(
             "request",

@@ -2,6 +2,7 @@
 //!
 //! Invariant: one writer at a time for each dataset, in the order of arrival; readers do not wait.
 use super::counting::Caller;
+use super::guard::absent;
 use super::keeper::Keeper;
 use super::limits::Limits;
 use mainstem::core::ErrorKind;
@@ -120,8 +121,9 @@ impl Hall {
         let end = Instant::now() + at_most;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let told = self.room(name).keeper.wait(self.datasets.clone(), name, known, left).await?;
-            if let Some(head) = told.filter(|head| *head == known || head.events > known.events) {
+            // A keeper that cannot listen does not say why; the dataset, asked below, does.
+            let told = self.room(name).keeper.wait(self.datasets.clone(), name, known, left).await;
+            if let Some(head) = told.ok().flatten().filter(|head| *head == known || head.events > known.events) {
                 return Ok(head);
             }
             // The keeper has not heard yet of what whoever asks knows; or the primary was put back to an older copy.
@@ -149,7 +151,7 @@ impl Hall {
             let kept = room.handles.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut handle = match kept {
                 Some(handle) => handle,
-                None => datasets.open(&name)?,
+                None => datasets.open(&name).map_err(|e| if e.code == "no_primary" { absent(&name) } else { e })?,
             };
             let done = work(&mut handle);
             room.keep(handle);

@@ -45,7 +45,8 @@ pub fn described() -> Tree {
 
 fn operation(route: &Route, schemas: &mut SchemaGenerator, failure: &Tree) -> Tree {
     let mut responses = Map::new();
-    responses.insert("200".into(), body(route.gives, "What was asked for.", schemas));
+    let success = if matches!(route.gives, Media::Socket) { "101" } else { "200" };
+    responses.insert(success.into(), body(route.gives, "What was asked for.", schemas));
     for (status, why) in refusals(route) {
         responses.insert(status.into(), json!({ "description": why, "content": { "application/json": { "schema": failure } } }));
     }
@@ -74,9 +75,18 @@ fn operation_id(route: &Route) -> String {
 
 fn body(media: Media, description: &str, schemas: &mut SchemaGenerator) -> Tree {
     let (media, schema) = match media {
-        Media::Nothing => return json!({ "description": description }),
+        Media::Nothing | Media::Socket => return json!({ "description": description }),
+        Media::Feed(describe) => {
+            let text = json!({ "schema": { "type": "string" } });
+            let content = json!({
+                "application/json": { "schema": describe(schemas).to_value() },
+                "application/x-ndjson": text, "text/event-stream": text,
+            });
+            return json!({ "description": description, "content": content });
+        }
         Media::Frames => (MEDIA_TYPE, json!({ "type": "string", "format": "binary" })),
         Media::Json(describe) => ("application/json", describe(schemas).to_value()),
+        Media::Text => ("text/plain; version=0.0.4", json!({ "type": "string" })),
         Media::Page => ("text/html; charset=utf-8", json!({ "type": "string" })),
     };
     json!({ "description": description, "content": { media: { "schema": schema } } })
@@ -89,10 +99,11 @@ fn refusals(route: &Route) -> Vec<(&'static str, &'static str)> {
     if route.needs != Needs::Nothing {
         refusals.extend([("401", "Nobody is known by this token."), ("403", "That is not allowed to you.")]);
     }
-    if route.path.contains('{') {
+    let takes_json = matches!(route.takes, Media::Json(_));
+    if route.path.contains('{') || takes_json {
         refusals.extend([("404", "There is no such thing."), ("409", "The state of the data stands against it.")]);
     }
-    if route.query.is_some() || route.path.contains('{') {
+    if route.query.is_some() || route.path.contains('{') || takes_json {
         refusals.push(("400", "What was asked makes no sense."));
     }
     if !matches!(route.takes, Media::Nothing) {
@@ -127,7 +138,9 @@ fn as_page(routes: &[Route]) -> String {
     for route in routes {
         let needs = match route.needs {
             Needs::Nothing => "nothing".to_string(),
+            Needs::Setup => "the setup token".to_string(),
             Needs::Identity => "a token".to_string(),
+            Needs::Account => "a token without a limit".to_string(),
             Needs::Dataset(right) => format!("the right to {right:?}").to_lowercase(),
             Needs::Server => "to administer the server".to_string(),
         };

@@ -20,7 +20,8 @@ const ITEMS_MAX: usize = 1_000;
 /// Those of one where nobody says how many.
 const ITEMS: usize = 100;
 
-fn limit(asked: Option<usize>) -> Result<usize> {
+/// How many items an answer has at most.
+pub(super) fn limit(asked: Option<usize>) -> Result<usize> {
     match asked {
         None => Ok(ITEMS),
         Some(limit) if (1..=ITEMS_MAX).contains(&limit) => Ok(limit),

@@ -5,8 +5,10 @@ use super::accept::Ends;
 use super::counting::{Caller, Callers, Counts, Crowded, Entered};
 use super::door::Door;
 use super::limits::Limits;
+use super::meters::Meters;
 use super::rate::Rates;
 use super::record::Record;
+use crate::spool::SpoolPlace;
 use crate::wire::frame::MEDIA_TYPE;
 use hyper::header::{self, HeaderMap};
 use hyper::{Method, Uri};
@@ -14,6 +16,7 @@ use mainstem::core::ErrorKind;
 use mainstem::error::{Error, Result};
 use mainstem::wiring::Around;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -23,6 +26,10 @@ pub struct Porter {
     pub limits: Limits,
     /// The log.
     pub record: Record,
+    /// What is counted.
+    pub meters: Meters,
+    /// Where requests and answers are kept that memory is too small for.
+    pub spools: SpoolPlace,
     door: Door,
     callers: Callers,
     connections: Counts,
@@ -50,7 +57,9 @@ impl Porter {
         Porter {
             of_addresses: Rates::new(limits.address_rate_max, limits.address_burst_max),
             of_tokens: Rates::new(limits.token_rate_max, limits.token_burst_max),
+            spools: SpoolPlace::new(std::env::temp_dir(), limits.disk_free_bytes_min),
             limits,
+            meters: Meters::default(),
             record,
             door,
             callers: Callers::default(),
@@ -60,6 +69,11 @@ impl Porter {
             began: Instant::now(),
         }
     }
+    /// The same, with requests and answers kept in that folder.
+    pub fn keeping(mut self, folder: PathBuf) -> Porter {
+        self.spools = SpoolPlace::new(folder, self.limits.disk_free_bytes_min);
+        self
+    }
     /// A name for one request.
     pub fn request_id(&self) -> String {
         format!("{:016x}", self.around.random() as u64)
@@ -67,6 +81,10 @@ impl Porter {
     /// Where a request comes from.
     pub fn origin(&self, ends: &Ends, headers: &HeaderMap) -> IpAddr {
         self.door.origin(ends, headers)
+    }
+    /// Wall-clock milliseconds since 1970.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.around.now_ms()
     }
     /// Connections that are open.
     pub fn connections(&self) -> u64 {

@@ -1,20 +1,27 @@
 //! The routes of the replica protocol.
 use super::Shared;
 use super::answer::{Request, one};
-use super::hall::stopping;
+use super::author::Author;
+use super::guard::{lost, still};
+use super::hall::{Handle, stopping};
 use super::limits::Limits;
 use super::refused::Refused;
-use crate::spool::{Spool, SpoolBody, too_large};
+use super::routes::right_of;
+use crate::spool::{Spool, SpoolBody, SpoolPlace, too_large};
 use crate::wire::call::Call;
 use crate::wire::frame::{Bounds, MEDIA_TYPE};
+use crate::wire::scope;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use hyper::header::{self, HeaderMap};
+use mainstem::accounts::Identity;
 use mainstem::core::ErrorKind;
+use mainstem::core::scope::Scope;
 use mainstem::datasets::Datasets;
 use mainstem::error::{Error, Result};
+use mainstem::scoped::Scoped;
 use std::sync::Arc;
 
 fn is_write(call: Call) -> bool {
@@ -26,33 +33,47 @@ pub async fn handle(
     call: Call,
     State(shared): State<Arc<Shared>>,
     Path(dataset): Path<String>,
+    Extension(identity): Extension<Identity>,
     headers: HeaderMap,
     body: Body,
 ) -> std::result::Result<Response, Refused> {
-    if !crate::address::is_dataset_name(&dataset) {
-        return Err(Error::new(ErrorKind::NotFound, "no_primary", format!("there is no dataset {dataset}")).into());
-    }
     if headers.get(header::CONTENT_TYPE).is_none_or(|media| media != MEDIA_TYPE) {
         return Err(Error::new(ErrorKind::Invalid, "unsupported_media_type", format!("a call is of the media type {MEDIA_TYPE}")).into());
     }
     let limits = &shared.porter.limits;
-    let request = Request { call, body: received(body, body_bytes_max(call, limits)).await?, bounds: bounds(limits) };
+    let place = shared.porter.spools.clone();
+    let request = Request { call, body: received(body, &place, body_bytes_max(call, limits)).await?, bounds: bounds(limits), place };
+    let name = dataset.clone();
     let answer = match call {
         Call::Found => {
             let datasets_max = limits.datasets_max;
-            let found = move |datasets: &dyn Datasets| request.found(datasets, &dataset, datasets_max);
+            let found = move |datasets: &dyn Datasets| request.found(datasets, &name, &identity.name, datasets_max);
             shared.hall.over_all(found).await?
         }
         Call::Wait => {
             let (known, at_most) = request.wait()?;
+            let _waiting = shared.porter.meters.waiting.enter();
             tokio::select! {
                 head = shared.hall.wait(&dataset, known, at_most) => one(&head?)?,
+                error = lost(&shared, &identity, right_of(call), &dataset) => return Err(error.into()),
                 () = shared.stop.asked() => return Err(stopping().into()),
             }
         }
-        _ => shared.hall.with(&dataset, is_write(call), move |primary| request.answer(&mut **primary)).await?,
+        _ => {
+            let asked = scope::get(&headers)?;
+            let accounts = shared.clone();
+            let answering = move |primary: &mut Handle| {
+                let identity = &still(&accounts, &identity, right_of(call), &name)?;
+                let author = Author { registrar: &accounts.registrar, identity, dataset: &name };
+                if asked.is_everything() {
+                    return request.answer(&mut **primary, &author);
+                }
+                request.answer(&mut Scoped::new(&mut **primary, asked, Scope::everything()), &author)
+            };
+            shared.hall.with(&dataset, is_write(call), answering).await?
+        }
     };
-    let body: SpoolBody = answer.into_body()?;
+    let body: SpoolBody = answer.into_body();
     Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], Body::new(body)).into_response())
 }
 
@@ -70,8 +91,8 @@ fn bounds(limits: &Limits) -> Bounds {
     }
 }
 
-async fn received(mut body: Body, bytes_max: u64) -> Result<Spool> {
-    let mut spool = Spool::new(bytes_max);
+async fn received(mut body: Body, place: &SpoolPlace, bytes_max: u64) -> Result<Spool> {
+    let mut spool = Spool::at(place, bytes_max);
     if http_body::Body::size_hint(&body).lower() > bytes_max {
         return Err(too_large(bytes_max));
     }

@@ -3,18 +3,20 @@
 //! Invariant: a request reaches its handler only through [`router`], after what its row needs was granted.
 use super::people::{conflicts, datasets, rows, tombstones, versions};
 use super::refused::Refused;
-use super::{Shared, gate, openapi, replica_calls};
+use super::{Shared, access, feed, gate, guard, meters, openapi, replica_calls, webhooks};
 use crate::wire::call::Call;
+use crate::wire::event::ShownEvent;
 use crate::wire::shown::{
     Listed, ShownBlame, ShownChange, ShownConflict, ShownDataset, ShownHappening, ShownPolicy, ShownReplica, ShownRows, ShownTombstone,
     ShownVersion,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get, post};
 use hyper::Method;
 use mainstem::core::ErrorKind;
+pub use mainstem::core::authority::Right;
 use mainstem::error::Error;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::sync::Arc;
@@ -24,23 +26,16 @@ use std::sync::Arc;
 pub enum Needs {
     /// Nothing: anybody may.
     Nothing,
+    /// The token by which the first administrator is made.
+    Setup,
     /// To be somebody.
     Identity,
+    /// To be somebody, by a token that is not limited: what changes one's own account.
+    Account,
     /// A right on the dataset that the path names.
     Dataset(Right),
     /// To administer the server.
     Server,
-}
-
-/// A right on a dataset, each including those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Right {
-    /// To read rows and history.
-    Read,
-    /// To offer changes.
-    Write,
-    /// To say how the dataset is run: its policy, what it forgets.
-    Own,
 }
 
 /// Describes a type.
@@ -57,6 +52,12 @@ pub enum Media {
     Json(Describe),
     /// A page for a browser.
     Page,
+    /// A part of the feed as JSON of a type, or a stream of it.
+    Feed(Describe),
+    /// A WebSocket.
+    Socket,
+    /// Text.
+    Text,
 }
 
 /// One route.
@@ -92,10 +93,16 @@ impl Route {
             handler,
         }
     }
-    fn asked<Q: JsonSchema>(self) -> Route {
+    pub(super) fn asked<Q: JsonSchema>(self) -> Route {
         Route { query: Some(SchemaGenerator::subschema_for::<Q>), ..self }
     }
-    fn of_server(path: &str, needs: Needs, gives: Media, summary: &str, handler: MethodRouter<Arc<Shared>>) -> Route {
+    pub(super) fn by(self, method: Method) -> Route {
+        Route { method, ..self }
+    }
+    pub(super) fn takes<B: JsonSchema>(self, method: Method) -> Route {
+        Route { method, takes: Media::Json(SchemaGenerator::subschema_for::<B>), ..self }
+    }
+    pub(super) fn of_server(path: &str, needs: Needs, gives: Media, summary: &str, handler: MethodRouter<Arc<Shared>>) -> Route {
         Route { path: path.to_string(), needs, gives, ..Route::reads::<()>("", summary, handler) }
     }
 }
@@ -103,7 +110,10 @@ impl Route {
 /// Every route.
 pub fn routes() -> Vec<Route> {
     let mut all = of_server();
+    all.extend(access::routes());
     all.extend(of_dataset());
+    all.extend(webhooks::routes());
+    all.extend(meters::routes());
     all.extend(Call::ALL.iter().map(|&call| of_call(call)));
     all
 }
@@ -137,6 +147,16 @@ fn of_dataset() -> Vec<Route> {
             .asked::<conflicts::ConflictsAsked>(),
         Route::reads::<Listed<ShownTombstone>>("/tombstones", "Tombstones, oldest first.", get(tombstones::tombstones))
             .asked::<tombstones::TombstonesAsked>(),
+        Route {
+            gives: Media::Feed(SchemaGenerator::subschema_for::<Listed<ShownEvent>>),
+            ..Route::reads::<()>("/feed", "Accepted changes as events, oldest first: a page, lines, or a stream.", get(feed::feed))
+        }
+        .asked::<feed::FeedAsked>(),
+        Route {
+            gives: Media::Socket,
+            ..Route::reads::<()>("/feed/socket", "Accepted changes as events over a WebSocket.", get(feed::socket))
+        }
+        .asked::<feed::FeedAsked>(),
     ]
 }
 
@@ -144,25 +164,35 @@ fn of_call(call: Call) -> Route {
     Route {
         method: Method::POST,
         path: format!("/api/v1/datasets/{{dataset}}/primary/{}", call.name()),
-        needs: match call {
-            Call::Push | Call::Seen => Needs::Dataset(Right::Write),
-            Call::SetPolicy | Call::Cleanup | Call::BeginEpoch => Needs::Dataset(Right::Own),
-            Call::Found => Needs::Server,
-            _ => Needs::Dataset(Right::Read),
-        },
+        needs: if call == Call::Found { Needs::Server } else { Needs::Dataset(right_of(call)) },
         summary: format!("The replica protocol: {}.", call.name()),
         query: None,
         takes: Media::Frames,
         gives: Media::Frames,
-        handler: post(move |shared, dataset, headers, body| replica_calls::handle(call, shared, dataset, headers, body)),
+        handler: post(move |shared, dataset, identity, headers, body| {
+            replica_calls::handle(call, shared, dataset, identity, headers, body)
+        }),
     }
 }
 
-/// The routes of a server, with the gate around them.
+/// The right that a call needs on its dataset. Where a replica stands is told by those who only read as well: history is kept
+/// for them, too.
+pub(super) fn right_of(call: Call) -> Right {
+    match call {
+        Call::Push => Right::Write,
+        Call::SetPolicy | Call::Cleanup | Call::BeginEpoch | Call::Found => Right::Own,
+        _ => Right::Read,
+    }
+}
+
+/// The routes of a server, each behind what it needs, with the gate around them.
 pub fn router(shared: Arc<Shared>) -> Router {
     let json_bytes_max = usize::try_from(shared.porter.limits.json_bytes_max).unwrap_or(usize::MAX);
-    let all = routes().into_iter();
-    let router = all.fold(Router::new(), |router, route| router.route(&route.path, route.handler));
+    let router = routes().into_iter().fold(Router::new(), |router, route| {
+        let (guarded, needs) = (shared.clone(), route.needs);
+        let guard = from_fn(move |request, next| guard::pass(guarded.clone(), needs, request, next));
+        router.route(&route.path, route.handler.route_layer(guard))
+    });
     let router = router.fallback(nothing_there).method_not_allowed_fallback(not_so);
     router.layer(DefaultBodyLimit::max(json_bytes_max)).layer(from_fn_with_state(shared.clone(), gate::pass)).with_state(shared)
 }

@@ -11,11 +11,14 @@ use tokio::net::TcpListener;
 
 /// The code of a process that was ended while it was ending.
 const ENDED_AT_ONCE: i32 = 130;
+/// Open files beside connections: databases and what travels.
+const FILES_BESIDE: u64 = 2_000;
 
 /// Listens and answers until the process is asked to stop; a second time, and it ends at once. `ready` hears where, once
 /// connections are taken.
 pub fn run(listen: &str, shared: Arc<Shared>, tls: Option<Tls>, ready: &mut dyn FnMut(SocketAddr) -> Result<()>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| cannot(listen, e))?;
+    bound_files(&shared);
     runtime.block_on(async {
         let mut signals = Signals::new();
         let listener = TcpListener::bind(listen).await.map_err(|e| cannot(listen, e))?;
@@ -42,6 +45,19 @@ pub fn run(listen: &str, shared: Arc<Shared>, tls: Option<Tls>, ready: &mut dyn 
     runtime.shutdown_timeout(std::time::Duration::from_millis(shared.porter.limits.stop_ms_max));
     shared.porter.record.line("stopped", Vec::new());
     Ok(())
+}
+
+/// Takes as many open files as the system lets us have, and says where they are fewer than connections may be.
+fn bound_files(shared: &Shared) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Where it may not be raised, what is there has to do.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let wanted = shared.porter.limits.connections_max.saturating_add(FILES_BESIDE);
+    if files < wanted {
+        shared.porter.record.line("few_files", vec![("open_files_max", Value::from(files)), ("wanted", Value::from(wanted))]);
+    }
 }
 
 fn cannot(listen: &str, e: std::io::Error) -> Error {

@@ -152,5 +152,7 @@ fn put(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 fn cannot(path: &Path, what: &str, e: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::new(ErrorKind::Invalid, "certificate", format!("{} cannot {what}: {e}", path.display())).because(e)
+    Error::new(ErrorKind::Invalid, "certificate", format!("{} cannot {what}: {e}", path.display()))
+        .because(e)
+        .hint("PEM files that the server may read, or --tls-own")
 }

@@ -31,10 +31,10 @@ fn opened(registry: &Arc<MemoryRegistry>) -> Registrar {
     Registrar::open(Box::new(Shared(registry.clone())), Arc::new(Clock(AtomicU64::new(1_000)))).expect("a whole chain")
 }
 
-fn set_up(registrar: &Registrar) -> Caller {
+fn set_up(registrar: &Registrar) -> Identity {
     let setup = registrar.create_setup_token().expect("a token");
     let (_, secret) = registrar.set_up(&setup, "ann", "first").expect("an administrator");
-    registrar.caller(&secret).expect("her token")
+    registrar.identity(&secret).expect("her token")
 }
 
 #[test]
@@ -44,12 +44,12 @@ fn the_setup_token_makes_one_administrator() {
     let earlier = registrar.create_setup_token().expect("a token");
     let setup = registrar.create_setup_token().expect("another");
     assert_eq!(registrar.set_up(&earlier, "eve", "").expect_err("replaced").code, "unauthenticated");
-    assert!(registrar.caller(&setup).is_none(), "it lets nobody in");
+    assert!(registrar.identity(&setup).is_none(), "it lets nobody in");
     let (_, secret) = registrar.set_up(&setup, "ann", "first").expect("an administrator");
     assert_eq!(registrar.set_up(&setup, "eve", "").expect_err("used").code, "unauthenticated");
-    let caller = registrar.caller(&secret).expect("her token");
+    let caller = registrar.identity(&secret).expect("her token");
     assert!(caller.name == "ann" && caller.authority.is_administrator);
-    assert_eq!(opened(&registry).caller(&secret), Some(caller), "after a restart");
+    assert_eq!(opened(&registry).identity(&secret), Some(caller), "after a restart");
 }
 
 #[test]
@@ -58,9 +58,9 @@ fn a_token_ends_at_once() {
     let ann = set_up(&registrar);
     let wish = Wish { expires_at: Some(Time::from_ms(2_000)), ..Wish::default() };
     let (id, secret) = registrar.create_token(ann.actor, ann.actor, wish).expect("a token");
-    let caller = registrar.caller(&secret).expect("it is good");
+    let caller = registrar.identity(&secret).expect("it is good");
     registrar.change(ann.actor, |_| Ok(vec![Fact::TokenRevoked(id)])).expect("revoked");
-    assert!(registrar.caller(&secret).is_none() && registrar.renewed(&caller).is_none());
+    assert!(registrar.identity(&secret).is_none() && registrar.renewed(&caller).is_none());
 
     let clock = Arc::new(Clock(AtomicU64::new(1_000)));
     let registrar = Registrar::open(Box::new(MemoryRegistry::default()), clock.clone()).expect("new");
@@ -68,9 +68,9 @@ fn a_token_ends_at_once() {
     let wish = Wish { expires_at: Some(Time::from_ms(2_000)), ..Wish::default() };
     let (_, secret) = registrar.create_token(ann.actor, ann.actor, wish).expect("a token");
     clock.0.store(1_999, Ordering::SeqCst);
-    assert!(registrar.caller(&secret).is_some());
+    assert!(registrar.identity(&secret).is_some());
     clock.0.store(2_000, Ordering::SeqCst);
-    assert!(registrar.caller(&secret).is_none());
+    assert!(registrar.identity(&secret).is_none());
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_replica_is_whose_it_was_first() {
     let ann = set_up(&registrar);
     let ben = registrar.add_actor(ann.actor, "ben").expect("added");
     let (_, secret) = registrar.create_token(ann.actor, ben, Wish::default()).expect("a token");
-    let ben = registrar.caller(&secret).expect("his token");
+    let ben = registrar.identity(&secret).expect("his token");
     registrar.admit(&ann, ReplicaId(5), "recipes").expect("hers");
     let events = registrar.events(0).expect("events").len();
     registrar.admit(&ann, ReplicaId(5), "recipes").expect("still hers");

@@ -79,7 +79,7 @@ pub(super) fn accept(
         version.stands_for.clone_from(&again.stands_for);
     }
     version.resolved = answered(tx, front)?;
-    version.schema = schema;
+    version.schema = schema.into_iter().map(|(_, step)| step).collect();
     version.conflicts = conflicts;
     version.waiting = waiting;
     version.renumbered = renumbered;

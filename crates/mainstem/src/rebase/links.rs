@@ -33,6 +33,14 @@ pub(super) enum Parents {
     Awaited(Missing),
 }
 
+/// A deletion that wins, by a rule.
+struct Deletion<'a> {
+    side: Side,
+    rule: Deletes,
+    /// The table and key of the row that it is of.
+    of: (usize, &'a Key),
+}
+
 enum Parent {
     Back,
     Refused,
@@ -315,6 +323,30 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         Ok(found)
     }
 
+    /// A child that nobody else touched, and that ours may not have seen as it is, keeps its parent.
+    fn unseen_child_stands_against(
+        &mut self,
+        child: (usize, &Row),
+        is_untouched: bool,
+        ours: Side,
+        rule: Deletes,
+        of: &str,
+    ) -> Result<bool> {
+        let schema = self.schema.clone();
+        let table = &schema.tables[child.0];
+        let key = table.key_of(child.1);
+        let is_hidden = self.is_hidden(child.0, &key, |_| false);
+        let is_unseen = is_hidden || self.front.is_partial && is_untouched;
+        if !is_unseen || self.going.contains(&(child.0, key.clone())) {
+            return Ok(false);
+        }
+        let last = if is_hidden { self.last_written(child.0, &key)? } else { None };
+        let theirs = side_of(last.as_ref(), Claim::Row(Some(image(table, child.1))));
+        let conflict = self.link_conflict(table, &key, ours, theirs, rule, Choice::Theirs, of);
+        self.out.conflicts.push(conflict);
+        Ok(true)
+    }
+
     /// Ours deletes a row to which rows still point that theirs wrote: by policy it stays, or they go with it. So it
     /// stays where a row that points to it was itself kept for its children.
     pub(super) fn children_stand_against(&mut self, table: usize, change: &Change, row: &Row) -> Result<bool> {
@@ -330,17 +362,8 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             stays |= self.held.contains(&(child, key.clone()));
             let touches = touches(self.ground, self.front, &child_table.name, &key)?;
             let Some(at) = self.first_unseen(&touches)? else {
-                // A row that was there all along, and that ours may not have seen.
-                let is_hidden = self.is_hidden(child, &key, |_| false);
-                let is_unseen = is_hidden || self.front.is_partial && touches.is_empty();
-                if is_unseen && !self.going.contains(&(child, key.clone())) {
-                    let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
-                    let last = if is_hidden { self.last_written(child, &key)? } else { None };
-                    let theirs = side_of(last.as_ref(), Claim::Row(Some(image(child_table, &child_row))));
-                    let conflict = self.link_conflict(child_table, &key, ours, theirs, rule, Choice::Theirs, name);
-                    self.out.conflicts.push(conflict);
-                    stays = true;
-                }
+                let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
+                stays |= self.unseen_child_stands_against((child, &child_row), touches.is_empty(), ours, rule, name)?;
                 continue;
             };
             let claimed = undone(&schema, child, &child_row, &touches[at + 1..]).flatten().unwrap_or_else(|| child_row.clone());
@@ -360,6 +383,10 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             }
         }
         for (child, is_told, child_row, touches) in leaving {
+            // Another that left may have taken it along.
+            if self.ground.get(child, &schema.tables[child].key_of(&child_row))?.as_ref() != Some(&child_row) {
+                continue;
+            }
             let names = |link: &ForeignKey, columns: &[usize]| link.columns.iter().zip(columns).all(|(&c, &p)| child_row[c] == row[p]);
             if let Some(freed) = let_go(&schema, child, &child_row, table, names)
                 && self.ground.update(child, &child_row, &freed)? == Wrote::Done
@@ -381,7 +408,8 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 self.out.conflicts.push(conflict);
             }
             if !self.points_elsewhere_again((table, row), child, &child_row, &touches, change.at)? {
-                self.remove_with_children(child, child_row, &(ours, rule), change.at, REVIVE_DEPTH_MAX)?;
+                let deletion = Deletion { side: ours, rule, of: (table, &change.key) };
+                self.remove_with_children(child, child_row, &deletion, change.at, REVIVE_DEPTH_MAX)?;
             }
         }
         Ok(stays)
@@ -406,13 +434,15 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
     }
 
     /// Removes a row and all that hangs on it. What theirs wrote of that is kept in conflicts.
-    fn remove_with_children(&mut self, table: usize, row: Row, deletion: &(Side, Deletes), at: Time, depth: usize) -> Result<()> {
+    fn remove_with_children(&mut self, table: usize, row: Row, deletion: &Deletion<'_>, at: Time, depth: usize) -> Result<()> {
         let schema = self.schema.clone();
         if depth > 0 {
             for (child, link, columns) in links_to(&schema, table) {
                 let values: Vec<Value> = columns.iter().map(|&c| row[c].clone()).collect();
                 for child_row in self.ground.find(child, &link.columns, &values, usize::MAX)? {
-                    if child != table || child_row != row {
+                    // In a circle of links the way leads back to the row that is being deleted.
+                    let is_origin = deletion.of == (child, &schema.tables[child].key_of(&child_row));
+                    if !is_origin && (child != table || child_row != row) {
                         self.keep_in_conflict(child, &child_row, deletion, &schema.tables[table].name)?;
                         self.remove_with_children(child, child_row, deletion, at, depth - 1)?;
                     }
@@ -430,14 +460,14 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
 
     /// A row that goes with its parent's parent is one side of a conflict, whether theirs wrote it or nobody lately: its own
     /// deletion was not asked for.
-    fn keep_in_conflict(&mut self, child: usize, row: &Row, (ours, rule): &(Side, Deletes), parent: &str) -> Result<()> {
+    fn keep_in_conflict(&mut self, child: usize, row: &Row, deletion: &Deletion<'_>, parent: &str) -> Result<()> {
         let schema = self.schema.clone();
         let table = &schema.tables[child];
         let key = table.key_of(row);
         let touches = self.ground.touches(&table.name, &key, self.front.header.base_version)?;
         let touch = touches.iter().rfind(|touch| self.is_foreign(touch));
         let theirs = side_of(touch, Claim::Row(Some(image(table, row))));
-        let conflict = self.link_conflict(table, &key, ours.clone(), theirs, *rule, Choice::Ours, parent);
+        let conflict = self.link_conflict(table, &key, deletion.side.clone(), theirs, deletion.rule, Choice::Ours, parent);
         self.out.conflicts.push(conflict);
         Ok(())
     }

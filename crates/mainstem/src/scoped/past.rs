@@ -7,14 +7,14 @@ use super::view::View;
 use crate::error::{Error, Result};
 use crate::history::{Blame, Happening, RowHistory, RowPlace};
 use crate::ledger::Touch;
-use crate::primary::Deleted;
+use crate::primary::{Deleted, Primary};
 use crate::tombstones::{Tombstone, Wanted, Why};
 use mainstem_core::ErrorKind;
 use mainstem_core::conflict::Conflict;
-use mainstem_core::stamp::Time;
 use mainstem_core::value::{Key, Value};
+use std::ops::DerefMut;
 
-impl Scoped<'_> {
+impl<P: DerefMut<Target: Primary>> Scoped<P> {
     /// The place of a visible table's row under the name that the table had then.
     fn place(&mut self, view: &View, place: &RowPlace) -> Result<RowPlace> {
         let table = view.table(&place.table, place.version)?;
@@ -54,7 +54,7 @@ impl Scoped<'_> {
     fn told_happening(&mut self, view: &View, mut happening: Happening) -> Result<Option<Happening>> {
         let Some(change) = self.tell_alone(view, happening.version, &happening.shape, &happening.change)? else { return Ok(None) };
         // Nobody did anything to a row that came into the scope or left it.
-        if change.at == Time::default() {
+        if change.is_by_scope() {
             happening.header = nameless(&happening.header);
         }
         happening.change = change;
@@ -82,7 +82,7 @@ impl Scoped<'_> {
         let mut told = Vec::new();
         for touch in self.primary.touches(&place, after)? {
             let change = self.tell_alone(view, touch.version, &touch.shape, &touch.change)?;
-            told.extend(change.filter(|change| change.at != Time::default()).map(|change| Touch { change, ..touch }));
+            told.extend(change.filter(|change| !change.is_by_scope()).map(|change| Touch { change, ..touch }));
         }
         Ok(told)
     }

@@ -5,16 +5,19 @@
 use super::Scoped;
 use super::view::{Eye, View};
 use crate::error::{Error, Result};
-use crate::primary::Pages;
+use crate::primary::{Pages, Primary};
 use mainstem_core::ErrorKind;
 use mainstem_core::change::{Change, Edit, Front, Shape};
+use mainstem_core::chronicle::TableId;
 use mainstem_core::schema::SchemaChange;
-use mainstem_core::value::{Key, Row};
+use mainstem_core::value::{Key, Row, Value};
+use std::collections::HashMap;
+use std::ops::DerefMut;
 
 /// Rows that are named in one answer.
 const NAMED_MAX: usize = 1_000;
 
-impl Scoped<'_> {
+impl<P: DerefMut<Target: Primary>> Scoped<P> {
     /// The rows of a changeset that are outside what its replica may see, some of them where there are many.
     pub(super) fn outside(&mut self, view: &View, front: &Front, pages: &mut dyn Pages) -> Result<Vec<(String, Key)>> {
         let mut outside = Vec::new();
@@ -25,13 +28,14 @@ impl Scoped<'_> {
         if !view.is_restricted && !hidden.contains(&true) {
             return Ok(outside);
         }
+        let moved = self.moved_numbers(view, front)?;
         while let Some(page) = pages.next()? {
             for (index, shape) in front.shapes.iter().enumerate() {
                 let changes: Vec<&Change> = page.iter().filter(|change| change.table == index).collect();
                 let refused = match &eyes[index] {
                     None if hidden[index] => changes,
                     None => Vec::new(),
-                    Some(eye) => self.not_permitted(view, eye, shape, changes, base)?,
+                    Some(eye) => self.not_permitted(view, eye, shape, changes, base, &moved)?,
                 };
                 outside.extend(refused.into_iter().map(|change| (shape.table.clone(), change.key.clone())));
             }
@@ -42,6 +46,30 @@ impl Scoped<'_> {
         pages.rewind()?;
         outside.truncate(NAMED_MAX);
         Ok(outside)
+    }
+
+    /// The numbers that rows of this replica have since the changeset's base version, where their own were taken. Whoever
+    /// has not heard of it means the row by its former number.
+    fn moved_numbers(&mut self, view: &View, front: &Front) -> Result<HashMap<(TableId, i64), i64>> {
+        let mut moved: HashMap<(TableId, i64), i64> = HashMap::new();
+        if !view.is_restricted || front.shapes.iter().all(|shape| !shape.is_numbered) {
+            return Ok(moved);
+        }
+        let head = self.primary.describe()?.head.version;
+        for number in front.header.base_version + 1..=head {
+            let version = self.whole(number)?;
+            if version.header.replica != front.header.replica {
+                continue;
+            }
+            for row in &version.renumbered {
+                if let Some(table) = view.chronicle.at(number).table(&row.table) {
+                    let earlier = moved.iter_mut().filter(|((of, _), to)| *of == table.id && **to == row.from);
+                    earlier.for_each(|(_, to)| *to = row.to);
+                    moved.insert((table.id, row.from), row.to);
+                }
+            }
+        }
+        Ok(moved)
     }
 
     /// True for a table that the changeset itself makes, and that its replica asks for.
@@ -59,11 +87,12 @@ impl Scoped<'_> {
         shape: &Shape,
         changes: Vec<&'c Change>,
         base: u64,
+        moved: &HashMap<(TableId, i64), i64>,
     ) -> Result<Vec<&'c Change>> {
         if eye.sight.permitted.is_everything() || changes.is_empty() {
             return Ok(Vec::new());
         }
-        let keys: Vec<Key> = changes.iter().map(|change| change.key.clone()).collect();
+        let keys: Vec<Key> = changes.iter().map(|change| number_now(eye.table, change, moved)).collect();
         let head = self.primary.describe()?.head.version;
         let (now, then) = (self.permitted(view, eye, &keys, head)?, self.permitted(view, eye, &keys, base)?);
         let may = |(at, change): (usize, &&Change)| match &change.edit {
@@ -97,6 +126,16 @@ impl Scoped<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The key that the row of a change has now.
+fn number_now(table: TableId, change: &Change, moved: &HashMap<(TableId, i64), i64>) -> Key {
+    match change.key.as_slice() {
+        [Value::Integer(number)] if !matches!(change.edit, Edit::Insert(_)) => {
+            vec![Value::Integer(moved.get(&(table, *number)).copied().unwrap_or(*number))]
+        }
+        _ => change.key.clone(),
     }
 }
 

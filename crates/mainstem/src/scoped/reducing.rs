@@ -5,10 +5,12 @@ use super::Scoped;
 use super::telling::{Lenses, concerns};
 use super::view::View;
 use crate::error::Result;
+use crate::primary::Primary;
 use mainstem_core::change::{Change, Edit, Header, Shape};
 use mainstem_core::conflict::{Claim, Conflict, Image};
 use mainstem_core::event::{Event, Genesis, Renumbered, Version, Waiting};
 use mainstem_core::value::{Key, Row};
+use std::ops::DerefMut;
 
 /// Which digests a version is told with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +21,7 @@ pub(super) enum Digests {
     Known,
 }
 
-impl Scoped<'_> {
+impl<P: DerefMut<Target: Primary>> Scoped<P> {
     /// A version as it is told.
     pub(super) fn reduce(&mut self, view: &View, version: Version, digests: Digests) -> Result<Version> {
         let lenses = Lenses::new(view, &version);

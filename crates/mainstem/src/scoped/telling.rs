@@ -6,6 +6,7 @@ use super::Scoped;
 use super::view::{Eye, View};
 use crate::error::{Error, Result};
 use crate::history::RowPlace;
+use crate::primary::Primary;
 use mainstem_core::change::{Change, Edit, Shape};
 use mainstem_core::chronicle::{Place, TableId};
 use mainstem_core::digest::{Body, RowDigester, Sum};
@@ -15,13 +16,18 @@ use mainstem_core::schema::SchemaChange;
 use mainstem_core::stamp::Time;
 use mainstem_core::value::{Key, Row, Value};
 use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
+use std::ops::DerefMut;
+use std::sync::Arc;
 
 /// The digest of a table's visible rows at a version.
 #[derive(Clone)]
 pub(super) struct Tally {
-    pub version: u64,
-    pub rows: u64,
-    pub sum: Sum,
+    version: u64,
+    /// The version's hash: after a restore another may have its number.
+    hash: Digest,
+    rows: u64,
+    sum: Sum,
 }
 
 /// One of a version's shapes as it is told.
@@ -81,7 +87,7 @@ pub(super) struct Counted {
 /// A visible row's change, for the digest: the table's shape, the row before and after.
 type Effect<'a> = &'a mut dyn FnMut(TableId, &Shape, Option<&Row>, Option<&Row>);
 
-impl Scoped<'_> {
+impl<P: DerefMut<Target: Primary>> Scoped<P> {
     /// One page of a version as it is told.
     pub(super) fn tell_page(
         &mut self,
@@ -94,7 +100,7 @@ impl Scoped<'_> {
         let mut told = Vec::new();
         if !lenses.is_empty() {
             let changes = page::decode(bytes, &version.shapes)?;
-            let befores = self.rows_before(view, version.version, lenses, &changes)?;
+            let befores = self.rows_before(view, version, lenses, &changes)?;
             for (change, before) in changes.into_iter().zip(befores) {
                 let Some(lens) = lenses.get(&change)? else { continue };
                 let shape = &version.shapes[change.table];
@@ -109,20 +115,59 @@ impl Scoped<'_> {
         Ok((page::encode(&lenses.shapes, &told), told.len() as u64))
     }
 
-    /// For each update of a table that is shown in part, the row before it, in the change's own columns.
-    fn rows_before(&mut self, view: &View, version: u64, lenses: &Lenses<'_>, changes: &[Change]) -> Result<Vec<Option<Row>>> {
+    /// For each update of a table that is shown in part, the row before it, in the change's own columns. Where a version
+    /// writes a row once, as nearly always, that is the row after it, taken back.
+    fn rows_before(&mut self, view: &View, version: &Version, lenses: &Lenses<'_>, changes: &[Change]) -> Result<Vec<Option<Row>>> {
         let mut befores: Vec<Option<Row>> = vec![None; changes.len()];
+        let number = version.version;
         for (index, lens) in lenses.lenses.iter().enumerate() {
             let Some(lens) = lens.as_ref().filter(|lens| !lens.eye.sees_all()) else { continue };
             let is_update = |change: &&Change| change.table == index && matches!(change.edit, Edit::Update(_));
             let keys: Vec<Key> = changes.iter().filter(is_update).map(|change| change.key.clone()).collect();
-            let rows = self.rows_then(view, lens, &keys, version - 1)?;
+            if keys.is_empty() {
+                continue;
+            }
+            let repeated = self.repeated(version, lenses)?;
+            let afters = self.rows_then(view, lens, &keys, number)?;
             let places = changes.iter().enumerate().filter(|(_, change)| is_update(change));
-            for ((at, change), row) in places.zip(rows) {
-                befores[at] = self.row_before(view, version, lens, change, row)?;
+            for ((at, change), after) in places.zip(afters) {
+                befores[at] = match (&change.edit, after) {
+                    (Edit::Update(cells), Some(after)) if !repeated.contains(&row_mark(lens.eye.table, &change.key)) => {
+                        Some(cells.iter().fold(after, |mut row, cell| {
+                            row[cell.column].clone_from(&cell.before);
+                            row
+                        }))
+                    }
+                    _ => self.row_before(view, number, lens, change)?,
+                };
             }
         }
         Ok(befores)
+    }
+
+    /// Marks of the rows that a version writes more than once, of tables that are shown in part.
+    fn repeated(&mut self, version: &Version, lenses: &Lenses<'_>) -> Result<Arc<HashSet<u64>>> {
+        let number = version.version;
+        let hash = self.primary.version_hash(number)?.unwrap_or_default();
+        if let Some((_, repeated)) = self.repeated.as_ref().filter(|(of, _)| *of == (number, hash)) {
+            return Ok(repeated.clone());
+        }
+        let (mut once, mut more) = (HashSet::new(), HashSet::new());
+        for at in 0..version.pages {
+            let lost = || Error::corrupt(format!("page {at} of version {number} is missing"));
+            let bytes = self.primary.page(number, at)?.ok_or_else(lost)?;
+            for change in page::decode(&bytes, &version.shapes)? {
+                if let Some(lens) = lenses.get(&change)?.filter(|lens| !lens.eye.sees_all()) {
+                    let mark = row_mark(lens.eye.table, &change.key);
+                    if !once.insert(mark) {
+                        more.insert(mark);
+                    }
+                }
+            }
+        }
+        let repeated = Arc::new(more);
+        self.repeated = Some(((number, hash), repeated.clone()));
+        Ok(repeated)
     }
 
     /// Rows as they were after a version, in a shape's columns.
@@ -137,7 +182,8 @@ impl Scoped<'_> {
     }
 
     /// The row that an update of a version found: a version may write one row more than once.
-    fn row_before(&mut self, view: &View, version: u64, lens: &Lens<'_>, change: &Change, first: Option<Row>) -> Result<Option<Row>> {
+    fn row_before(&mut self, view: &View, version: u64, lens: &Lens<'_>, change: &Change) -> Result<Option<Row>> {
+        let first = self.rows_then(view, lens, std::slice::from_ref(&change.key), version - 1)?.pop().flatten();
         let Some(now) = view.chronicle.at(version).find(lens.eye.table) else { return Ok(first) };
         let place = RowPlace { table: now.name.clone(), key: change.key.clone(), version };
         let mut row = first;
@@ -192,8 +238,7 @@ impl Scoped<'_> {
         let lens = Lens { eye, place, position: change.table };
         let mut before = None;
         if matches!(change.edit, Edit::Update(_)) && !lens.eye.sees_all() {
-            let first = self.rows_then(view, &lens, std::slice::from_ref(&change.key), version - 1)?.pop().flatten();
-            before = self.row_before(view, version, &lens, change, first)?;
+            before = self.row_before(view, version, &lens, change)?;
         }
         Ok(self.tell(view, version, &lens, change.clone(), before)?.map(|(change, ..)| change))
     }
@@ -233,19 +278,14 @@ impl Scoped<'_> {
             body.add(&bytes);
         }
         counted.body = body.digest();
+        let hash = self.primary.version_hash(number)?.unwrap_or_default();
         for (tally, _, name) in moved.values_mut() {
-            tally.version = number;
+            (tally.version, tally.hash) = (number, hash);
             counted.tables.push(tally.named(name));
         }
         let touched: HashSet<TableId> = moved.keys().copied().collect();
         self.tallies.extend(moved.into_iter().map(|(table, (tally, ..))| (table, tally)));
-        for (_, tally) in self.tallies.iter_mut().filter(|(table, tally)| !touched.contains(table) && tally.version + 1 == number) {
-            tally.version = number;
-        }
-        // What a schema step does to rows is in no page.
-        if !version.schema.is_empty() {
-            self.tallies.clear();
-        }
+        self.go_along(version, &touched)?;
         counted.tables.sort_by_cached_key(|digest| digest.table.to_ascii_lowercase());
         Ok(counted)
     }
@@ -253,18 +293,36 @@ impl Scoped<'_> {
     /// What a version comes to, without reading it where that is clear.
     pub(super) fn counted(&mut self, view: &View, version: &Version, lenses: &Lenses<'_>) -> Result<Counted> {
         if lenses.shows_all() && !lenses.is_empty() {
-            self.tallies.values_mut().filter(|t| t.version + 1 == version.version).for_each(|t| t.version = version.version);
+            self.go_along(version, &HashSet::new())?;
             return Ok(Counted { count: version.count, body: version.body, tables: Vec::new() });
         }
         self.count(view, version, lenses)
     }
 
+    /// Tables that a version did not touch are after it what they were before.
+    fn go_along(&mut self, version: &Version, touched: &HashSet<TableId>) -> Result<()> {
+        let number = version.version;
+        let before = self.primary.version_hash(number - 1)?.unwrap_or_default();
+        let hash = self.primary.version_hash(number)?.unwrap_or_default();
+        for (table, tally) in &mut self.tallies {
+            if !touched.contains(table) && (tally.version, tally.hash) == (number - 1, before) {
+                (tally.version, tally.hash) = (number, hash);
+            }
+        }
+        // What a schema step does to rows is in no page.
+        if !version.schema.is_empty() {
+            self.tallies.clear();
+        }
+        Ok(())
+    }
+
     /// The digest of a table's visible rows at a version.
     pub(super) fn tally(&mut self, view: &View, table: TableId, version: u64) -> Result<Tally> {
-        if let Some(tally) = self.tallies.get(&table).filter(|tally| tally.version == version) {
+        let hash = self.primary.version_hash(version)?.unwrap_or_default();
+        if let Some(tally) = self.tallies.get(&table).filter(|tally| (tally.version, tally.hash) == (version, hash)) {
             return Ok(tally.clone());
         }
-        let mut tally = Tally { version, rows: 0, sum: Sum::default() };
+        let mut tally = Tally { version, hash, rows: 0, sum: Sum::default() };
         if let Some(then) = view.chronicle.at(version).find(table).filter(|_| version > 0)
             && let Some(eye) = view.eye_of(then)
         {
@@ -313,6 +371,13 @@ impl Tally {
     fn named(&self, table: &str) -> TableDigest {
         TableDigest { table: table.to_owned(), rows: self.rows, sum: self.sum.0 }
     }
+}
+
+/// Names a row briefly. Two rows may have one mark: then more is looked up than must be.
+fn row_mark(table: TableId, key: &Key) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    (table, key).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn updated(mut row: Row, cells: &[mainstem_core::change::Cell]) -> Row {

@@ -67,8 +67,8 @@ fn what_is_written_during_a_sync_goes_with_the_next() {
                 (20_000, Event::Committed, false, Some(20_060)),
                 (20_060, Event::Tick, true, None),
                 (20_070, if is_seen_by_the_sync { Event::Tick } else { Event::Committed }, false, None),
-                (20_100, synced(2, true, is_seen_by_the_sync), false, Some(20_200)),
-                (20_200, Event::Tick, true, None),
+                (20_100, synced(2, true, is_seen_by_the_sync), false, Some(20_260)),
+                (20_260, Event::Tick, true, None),
                 (20_300, synced(3, true, false), false, None),
             ],
         );

@@ -15,6 +15,8 @@ use rusqlite::Connection;
 use rustix::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
+/// The longest pause between looks for a file that is gone.
+const PAUSE_MS_MAX: u64 = 20_000;
 /// How long a look waits for a program that holds the file.
 const BUSY_MS: u64 = 500;
 
@@ -39,6 +41,7 @@ pub struct ReplicaNotice {
     who: ReplicaId,
     open: Option<Open>,
     gone: Option<String>,
+    pause_ms: u64,
 }
 
 struct Open {
@@ -53,14 +56,17 @@ impl ReplicaNotice {
         let (mut open, who) = Open::of(path)?;
         // No counter of SQLite's is negative.
         open.seen = -1;
-        Ok(ReplicaNotice { path: path.to_owned(), who, open: Some(open), gone: None })
+        Ok(ReplicaNotice { path: path.to_owned(), who, open: Some(open), gone: None, pause_ms: LOOK_UNTOLD_MS })
     }
 
     /// Waits for something to happen, at most so long. A call is something that can be read from `call`.
     pub fn wait(&mut self, timeout_ms: u64, call: BorrowedFd<'_>) -> Happened {
         let Some(open) = &mut self.open else { return self.wait_for_return(timeout_ms, call) };
         match open.wait(timeout_ms, call, &mut self.who) {
-            Ok(happened) => happened,
+            Ok(happened) => {
+                self.pause_ms = LOOK_UNTOLD_MS;
+                happened
+            }
             Err(e) => self.lose(e),
         }
     }
@@ -84,25 +90,25 @@ impl ReplicaNotice {
     }
 
     fn wait_for_return(&mut self, timeout_ms: u64, call: BorrowedFd<'_>) -> Happened {
+        if FolderEvents::none().wait(timeout_ms.min(self.pause_ms), Some(call), false) == Heard::Call {
+            return Happened::Call;
+        }
         match Open::of(&self.path) {
             Ok((open, who)) if who == self.who => {
                 self.open = Some(open);
                 self.gone = None;
-                return Happened::Back;
+                // A file that is found and lost again and again is looked for ever less often.
+                self.pause_ms = (self.pause_ms * 2).min(PAUSE_MS_MAX);
+                Happened::Back
             }
             Ok(_) => {
                 let message = format!("another database is in the place of {}", display_name(&self.path));
                 let e = Error::new(ErrorKind::Conflict, "replaced", message);
+                let is_told = self.gone.as_ref() == Some(&e.message);
                 let e = e.hint("put the file back as it was, or start again with the new one");
-                if self.gone.as_ref() != Some(&e.message) {
-                    return self.lose(e);
-                }
+                if is_told { Happened::Nothing } else { self.lose(e) }
             }
-            Err(_) => {}
-        }
-        match FolderEvents::none().wait(timeout_ms.min(LOOK_UNTOLD_MS), Some(call), false) {
-            Heard::Call => Happened::Call,
-            _ => Happened::Nothing,
+            Err(_) => Happened::Nothing,
         }
     }
 }

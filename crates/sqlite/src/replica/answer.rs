@@ -12,6 +12,7 @@ use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
 use mainstem::rebase::parent_of;
 use mainstem::replica::Answering;
+use mainstem::schema_merge;
 use mainstem::tables::Tables;
 use mainstem::wiring::Around;
 use rusqlite::Connection;
@@ -46,6 +47,9 @@ fn choose_another(refused: Error, conflict: &Conflict) -> Error {
 
 /// The rows to write so that the answer holds.
 fn edits(ground: &mut ReplicaGround<'_>, conflict: &Conflict, answering: &Answering) -> Result<Vec<LocalEdit>> {
+    if schema_merge::is_step_refused(conflict) {
+        return no_step(conflict, answering);
+    }
     let schema = ground.schema();
     // A conflict about a schema step names no row, though the table is there.
     let table = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&conflict.table) && !conflict.key.is_empty());
@@ -69,6 +73,15 @@ fn no_row(conflict: &Conflict, answering: &Answering) -> Result<Vec<LocalEdit>> 
     }
     Err(Error::new(ErrorKind::Conflict, "schema_conflict", format!("{}: there is no place for that value", conflict.detail))
         .hint(format!("mainstem resolve {:016x} with the side that dropped it, or add the column or table again first", conflict.id)))
+}
+
+/// A schema step that was refused is about no row: whoever wants it takes it again.
+fn no_step(conflict: &Conflict, answering: &Answering) -> Result<Vec<LocalEdit>> {
+    match chosen(conflict, answering.choice) {
+        Some(Claim::Row(None)) => Ok(Vec::new()),
+        _ => Err(Error::new(ErrorKind::Conflict, "schema_conflict", format!("a schema step is no answer: {}", conflict.detail))
+            .hint(format!("change the table here as it should be, then: mainstem resolve {:016x} --theirs", conflict.id))),
+    }
 }
 
 fn chosen(conflict: &Conflict, choice: Choice) -> Option<&Claim> {

@@ -10,7 +10,7 @@ use mainstem::core::change::Edit;
 use mainstem::core::event::Digest;
 use mainstem::core::format::row as row_format;
 use mainstem::core::planted::{self, Bug};
-use mainstem::core::schema::{Schema, Table};
+use mainstem::core::schema::{Schema, SchemaChange, Table};
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
 use mainstem::lane::Lane;
@@ -77,6 +77,11 @@ impl<'c> Keeper<'c> {
         self.write(sql, table, key, base, now)
     }
 
+    /// Tables have other columns from now on.
+    pub fn look_again(&mut self) {
+        (self.last, self.digests) = (None, Digests::default());
+    }
+
     /// Corrects a kept row's base image, and says that it was just that at the last commit: what it became since is in
     /// capture's log.
     pub fn correct(&mut self, table: &Table, key: &Key, base: Option<&Row>) -> Result<()> {
@@ -105,11 +110,7 @@ impl<'c> Keeper<'c> {
             return Ok(*id);
         }
         let names = table.column_names();
-        let columns = row_format::encode_row(&names.iter().map(Value::text).collect::<Vec<_>>());
-        let sql = "INSERT INTO mainstem_shape(columns) VALUES(?1) ON CONFLICT DO NOTHING";
-        self.db.prepare_cached(sql).on(self.db)?.execute([&columns]).on(self.db)?;
-        let sql = "SELECT id FROM mainstem_shape WHERE columns = ?1";
-        let id = self.db.prepare_cached(sql).on(self.db)?.query_row([&columns], |r| r.get(0)).on(self.db)?;
+        let id = shape_of(self.db, &names)?;
         self.last = Some((id, names));
         Ok(id)
     }
@@ -209,6 +210,44 @@ pub fn each(db: &Connection, visit: Visit<'_>) -> Result<()> {
         visit(table, Kept { key, image, now: row.get(4).on(db)? })?;
     }
     Ok(())
+}
+
+/// Follows a schema step: images go by the names that tables and columns have now. Those of a dropped table have no place
+/// to be put back to.
+pub fn follow(db: &Connection, step: &SchemaChange) -> Result<()> {
+    match step {
+        SchemaChange::RenameTable { from, to } => {
+            db.execute("DELETE FROM mainstem_base WHERE tbl = ?2 AND ?1 <> ?2 COLLATE NOCASE", [from, to]).on(db)?;
+            db.execute("UPDATE mainstem_base SET tbl = ?2 WHERE tbl = ?1", [from, to]).on(db).map(drop)
+        }
+        SchemaChange::RenameColumn { table, from, to } => rename_column(db, table, from, to),
+        SchemaChange::DropTable { name } => db.execute("DELETE FROM mainstem_base WHERE tbl = ?1", [name]).on(db).map(drop),
+        _ => Ok(()),
+    }
+}
+
+fn rename_column(db: &Connection, table: &str, from: &str, to: &str) -> Result<()> {
+    for (id, names) in Shapes::read(db)?.0 {
+        let Some(at) = names.iter().position(|name| name.eq_ignore_ascii_case(from)) else { continue };
+        // One of that name was dropped before, or this could not have it.
+        let mut names: Vec<String> = names.iter().map(|name| if name.eq_ignore_ascii_case(to) { "" } else { name }.to_owned()).collect();
+        to.clone_into(&mut names[at]);
+        let renamed = shape_of(db, &names)?;
+        db.prepare_cached("UPDATE mainstem_base SET shape = ?3 WHERE tbl = ?1 AND shape = ?2")
+            .on(db)?
+            .execute(params![table, id, renamed])
+            .on(db)?;
+    }
+    Ok(())
+}
+
+/// The number of a shape, which is kept where it is new.
+fn shape_of(db: &Connection, names: &[String]) -> Result<i64> {
+    let columns = row_format::encode_row(&names.iter().map(Value::text).collect::<Vec<_>>());
+    let sql = "INSERT INTO mainstem_shape(columns) VALUES(?1) ON CONFLICT DO NOTHING";
+    db.prepare_cached(sql).on(db)?.execute([&columns]).on(db)?;
+    let sql = "SELECT id FROM mainstem_shape WHERE columns = ?1";
+    db.prepare_cached(sql).on(db)?.query_row([&columns], |r| r.get(0)).on(db)
 }
 
 /// Forgets every image.

@@ -7,7 +7,7 @@ use crate::capture::{self, Done};
 use crate::errors::Explain;
 use mainstem::body::Digests;
 use mainstem::core::ErrorKind;
-use mainstem::core::change::{Front, Shape};
+use mainstem::core::change::Shape;
 use mainstem::core::digest::{RowDigester, Sum, state_digest};
 use mainstem::core::event::{Digest, TableDigest};
 use mainstem::core::format::row as row_format;
@@ -38,15 +38,12 @@ DELETE FROM temp.mainstem_logged;
 
 /// Schema steps made here that the base version does not have.
 pub fn local_steps(db: &Connection) -> Result<Vec<SchemaChange>> {
-    let mut steps: Vec<SchemaChange> = storage::changesets(db)?.into_iter().flat_map(|f| f.schema).collect();
+    let mut steps = Vec::new();
+    for front in storage::changesets(db)? {
+        steps.extend(storage::standing(db, &front)?.into_iter().flatten());
+    }
     steps.extend(storage::steps(db)?);
     Ok(steps)
-}
-
-/// Renames in changesets other than this one, which it does not know: its rows come under the old names.
-pub fn renames_ahead(unsent: &[Front], write_id: u128) -> Vec<SchemaChange> {
-    let steps = unsent.iter().filter(|front| front.header.write_id != write_id).flat_map(|front| front.schema.clone());
-    steps.filter(|step| matches!(step, SchemaChange::RenameTable { .. } | SchemaChange::RenameColumn { .. })).collect()
 }
 
 /// Every row's digest as it is stored now.

@@ -186,7 +186,7 @@ pub fn import(db: &Connection, around: &Around, front: &Front, pages: &mut dyn P
         .hint("apply the changeset that makes the parent row first"));
     }
     links::refuse_dangling(db, &ground.schema(), &dangling)?;
-    for step in &outcome.schema {
+    for (_, step) in &outcome.schema {
         storage::add_step(db, step)?;
     }
     ground.renew_indexes()?;

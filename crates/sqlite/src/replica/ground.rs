@@ -156,7 +156,8 @@ impl Tables for ReplicaGround<'_> {
     }
     fn alter(&mut self, step: &SchemaChange) -> Result<()> {
         self.is_altered = true;
-        self.tables.alter(step)
+        self.tables.alter(step)?;
+        bases::follow(self.db, step)
     }
 }
 
@@ -234,7 +235,9 @@ impl Effects<ReplicaGround<'_>> for Laid<'_> {
     fn effect(&mut self, ground: &mut ReplicaGround<'_>, schema: &Schema, effect: &Effect<'_>) -> Result<()> {
         let table = &schema.tables[effect.table];
         let Some(row) = effect.before.or(effect.after) else { return Ok(()) };
-        self.keeper.keep(table, &table.key_of(row), effect.before, effect.after)?;
+        if ground.schema().table(&table.name).is_some() {
+            self.keeper.keep(table, &table.key_of(row), effect.before, effect.after)?;
+        }
         if self.is_last {
             return Ok(());
         }
@@ -242,6 +245,7 @@ impl Effects<ReplicaGround<'_>> for Laid<'_> {
         ground.note_laid(self, table, effect)
     }
     fn altered(&mut self, _ground: &mut ReplicaGround<'_>, _tables: &[String]) -> Result<()> {
+        self.keeper.look_again();
         Ok(())
     }
 }

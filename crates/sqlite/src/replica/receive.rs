@@ -4,7 +4,6 @@
 //! Invariant: a row that is not what the base version says is never overwritten; that is drift, and nothing is applied.
 mod unaccepted;
 
-use super::compare::renames_ahead;
 use super::ground::ReplicaGround;
 use super::{base_version, bases, clock, is_partial, known, past, storage, working};
 use crate::capture;
@@ -17,12 +16,11 @@ use mainstem::core::event::{Digest, Version};
 use mainstem::core::format::page;
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Schema, SchemaChange};
-use mainstem::core::stamp::Time;
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
-use mainstem::lane::{Lane, makes, redeclares, reform, reform_key, table_after};
+use mainstem::lane::{Lane, redeclares, reform, reform_key, table_after};
 use mainstem::primary::{Cursor, Item, Pull};
-use mainstem::replica::{Received, Unseen};
+use mainstem::replica::Received;
 use mainstem::schema_merge;
 use mainstem::tables::Tables;
 use mainstem::wiring::Around;
@@ -30,7 +28,7 @@ use mainstem::writer::{Tried, Write, Writer};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{HashSet, VecDeque};
 pub(super) use unaccepted::laid_again;
-use unaccepted::our_waiting;
+use unaccepted::{Lasting, our_waiting};
 
 /// Where the next pull starts: after what is held and after what is kept until its version is complete.
 pub fn cursor(db: &Connection) -> Result<Cursor> {
@@ -176,10 +174,12 @@ pub(super) struct Taking<'c> {
     pub(super) ground: ReplicaGround<'c>,
     pub(super) digests: Digests,
     pub(super) version: u64,
-    /// True once local rows were put back to the base version.
+    /// True once local rows were put back to the base version, and the schema as far as that can be.
     is_undone: bool,
-    /// True once our own schema steps were taken back as well.
-    are_steps_undone: bool,
+    /// True where rows alone are laid again, on the tables as they are.
+    are_steps_kept: bool,
+    /// Our own schema steps that could not be taken back.
+    lasting: Vec<Lasting>,
     ordinal: u64,
     /// Changesets that the versions of this pull accept: nothing of them is left to be laid on top.
     accepted: HashSet<u128>,
@@ -198,7 +198,17 @@ impl<'c> Taking<'c> {
     fn over(db: &'c Connection, accepted: HashSet<u128>) -> Result<Self> {
         let ground = ReplicaGround::new(db)?;
         let digests = Digests::new(&ground.schema(), &storage::digests(db)?);
-        Ok(Taking { db, ground, digests, version: base_version(db)?, is_undone: false, are_steps_undone: false, ordinal: 0, accepted })
+        Ok(Taking {
+            db,
+            ground,
+            digests,
+            version: base_version(db)?,
+            is_undone: false,
+            are_steps_kept: false,
+            lasting: Vec::new(),
+            ordinal: 0,
+            accepted,
+        })
     }
 
     fn take(&mut self, version: &Version, body: &[u8], hash: &Digest, incoming: &mut Incoming<'_>, received: &mut Received) -> Result<()> {
@@ -210,18 +220,15 @@ impl<'c> Taking<'c> {
             }
             self.adopt_local_state()?;
         } else {
-            self.undo(Unseen::Refused)?;
-            // A table of ours must not be taken for the one of that name that the version is about.
-            let is_namesake = |step: &SchemaChange| version.shapes.iter().any(|shape| makes(step, &shape.table));
-            if !version.schema.is_empty() || unsent.iter().flat_map(|f| &f.schema).any(is_namesake) {
-                self.undo_steps(&unsent)?;
-            }
+            self.undo(&unsent)?;
             // Work of ours that stays unaccepted will be laid on top and must know what it meets.
             let is_noted = unsent.iter().any(|f| !self.accepted.contains(&f.header.write_id)) || !our_waiting(self.db)?.is_empty();
-            let renames = if self.are_steps_undone { Vec::new() } else { renames_ahead(&unsent, version.header.write_id) };
-            self.apply(version, incoming, &renames, is_noted)?;
+            self.apply(version, incoming, is_noted).map_err(|e| self.in_the_way(version, e))?;
         }
-        self.check_digests(version, &unsent)?;
+        self.check_digests(version).map_err(|e| self.in_the_way(version, e))?;
+        if let Some(refused) = self.refused(version) {
+            return Err(refused.in_the_way("the primary refused it"));
+        }
         connection::begin_another(Bug::E8, self.db)?;
         self.fold(version, is_ours)?;
         storage::add_version(self.db, version.version, hash, body)?;
@@ -266,17 +273,18 @@ impl<'c> Taking<'c> {
     }
 
     /// Applies a version's rows, each only where the row is what the version says it was.
-    fn apply(&mut self, version: &Version, incoming: &mut Incoming<'_>, renames: &[SchemaChange], is_noted: bool) -> Result<()> {
+    fn apply(&mut self, version: &Version, incoming: &mut Incoming<'_>, is_noted: bool) -> Result<()> {
         let altered = schema_merge::apply(&mut self.ground, &version.schema)?;
         if !altered.is_empty() {
             self.digests.recount(&mut self.ground, &altered)?;
         }
         let schema = self.ground.schema();
-        let ahead = super::compare::local_steps(self.db)?;
+        let lasting: Vec<SchemaChange> = self.lasting_of_others(version).cloned().collect();
+        let steps = [&version.schema[..], &lasting].concat();
         let lane = |shape: &Shape| {
-            let table = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&table_after(&shape.table, renames)));
-            let mut lane = Lane::between(&schema, table, shape, &[&version.schema, renames].concat());
-            lane.is_redeclared = ahead.iter().any(|step| redeclares(step, &shape.table));
+            let table = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&table_after(&shape.table, &lasting)));
+            let mut lane = Lane::between(&schema, table, shape, &steps);
+            lane.is_redeclared = self.lasting.iter().any(|l| redeclares(&l.step, &shape.table));
             lane
         };
         let lanes: Vec<Lane> = version.shapes.iter().map(lane).collect();
@@ -286,7 +294,7 @@ impl<'c> Taking<'c> {
             past::keep(self.db, version.version, number, &body)?;
             for change in page::decode(&body, &version.shapes)? {
                 // A row that came into the scope or left it was touched by nobody.
-                if is_noted && change.at != Time::default() {
+                if is_noted && !change.is_by_scope() {
                     self.ordinal += 1;
                     self.ground.note_touch(version, self.ordinal, &change)?;
                 }
@@ -336,13 +344,11 @@ impl<'c> Taking<'c> {
     }
 
     /// The digests of the rows as they are here must be the primary's (SYN-9). Tables whose columns differ here,
-    /// because of schema steps that were not sent yet, are left out.
-    pub(super) fn check_digests(&mut self, version: &Version, unsent: &[Front]) -> Result<()> {
-        let mut steps = storage::steps(self.db)?;
-        steps.extend(unsent.iter().filter(|f| f.header.write_id != version.header.write_id).flat_map(|f| f.schema.clone()));
+    /// because of schema steps that were not sent yet and cannot be taken back, are left out.
+    pub(super) fn check_digests(&mut self, version: &Version) -> Result<()> {
         let ours = self.digests.list();
         for theirs in version.tables.iter().filter(|_| !planted::is(Bug::X6)) {
-            if steps.iter().any(|s| mentions(s, &theirs.table)) {
+            if self.lasting_of_others(version).any(|step| mentions(step, &theirs.table)) {
                 continue;
             }
             let Some(here) = ours.iter().find(|d| d.table.eq_ignore_ascii_case(&theirs.table)) else { continue };
@@ -359,6 +365,27 @@ impl<'c> Taking<'c> {
             }
         }
         Ok(())
+    }
+
+    fn lasting_of_others<'a>(&'a self, version: &Version) -> impl Iterator<Item = &'a SchemaChange> + use<'a, 'c> {
+        let write_id = version.header.write_id;
+        self.lasting.iter().filter(move |l| l.write_id != write_id).map(|l| &l.step)
+    }
+
+    /// A step of ours that the primary refused, and that cannot be taken back here.
+    fn refused(&self, version: &Version) -> Option<&Lasting> {
+        let is_refused = version.conflicts.iter().any(schema_merge::is_step_refused);
+        self.lasting.iter().find(|l| is_refused && l.write_id == version.header.write_id)
+    }
+
+    /// Says of what failed that a step of ours which cannot be taken back may stand in its way: only the primary knows what
+    /// the step took.
+    fn in_the_way(&self, version: &Version, failed: Error) -> Error {
+        let lasting = self.lasting.iter().find(|l| l.write_id != version.header.write_id).or_else(|| self.refused(version));
+        match lasting.filter(|_| failed.kind == ErrorKind::Conflict) {
+            Some(lasting) => lasting.in_the_way(&failed.message),
+            None => failed,
+        }
     }
 
     /// Conflicts, answers and acknowledgements of one version.
@@ -389,6 +416,7 @@ impl<'c> Taking<'c> {
         for write_id in &version.stands_for {
             storage::drop_changeset(db, *write_id)?;
         }
+        self.lasting.retain(|l| l.write_id != version.header.write_id && !version.stands_for.contains(&l.write_id));
         Ok(())
     }
 }

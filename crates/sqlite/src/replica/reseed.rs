@@ -24,7 +24,6 @@ use mainstem::policy_text;
 use mainstem::primary::{Primary, SnapshotSink, SnapshotStart};
 use mainstem::rebase::image;
 use mainstem::replica::{Progress, Reseeded, Unseen};
-use mainstem::schema_merge::table_of;
 use mainstem::tables::Tables;
 use mainstem::wiring::Around;
 use mainstem::writer::{Tried, Write, Writer};
@@ -106,7 +105,6 @@ pub fn swap(db: &Connection, around: &Around, staged: &Staged, unseen: Unseen) -
     let start = &staged.start;
     let head = &start.head;
     let mut taking = Taking::begin(db, around, HashSet::new())?;
-    let own: Vec<SchemaChange> = storage::changesets(db)?.into_iter().flat_map(|f| f.schema).chain(storage::steps(db)?).collect();
     if unseen == Unseen::Refused {
         refuse_unseen(db)?;
     }
@@ -115,14 +113,14 @@ pub fn swap(db: &Connection, around: &Around, staged: &Staged, unseen: Unseen) -
     }
     // A row that is not in a part is not gone: whoever sees everything says what becomes of an edit of it.
     let is_part = is_partial(db)? || start.description.scope != Digest::default();
-    let conflicts = if is_part { 0 } else { keep_edits_of_gone_rows(db, start)? };
-    taking.undo(unseen)?;
-    mend_schema(&mut taking.ground, &start.schema, &own)?;
+    let conflicts = if is_part { stand_on(db, start)? } else { keep_edits_of_gone_rows(db, start)? };
+    taking.give_up(&storage::changesets(db)?)?;
+    mend_schema(db, &mut taking.ground, &start.schema)?;
     let rows = replace_rows(db, &mut taking.ground, start)?;
-    put_objects(&mut taking.ground, &start.schema, &own)?;
+    put_objects(&mut taking.ground, &start.schema)?;
     let all: Vec<String> = taking.ground.schema().tables.iter().map(|t| t.name.clone()).collect();
     taking.digests.recount(&mut taking.ground, &all)?;
-    taking.check_digests(head, &storage::changesets(db)?)?;
+    taking.check_digests(head)?;
     db.execute_batch("DELETE FROM mainstem_touch; DELETE FROM mainstem_waiting; DELETE FROM mainstem_gap;").on(db)?;
     storage::drop_versions(db, 0)?;
     past::forget(db, 0)?;
@@ -162,6 +160,15 @@ fn hear(db: &Connection, conflict: &Conflict) -> Result<()> {
     if conflict.is_open() && is_answered { Ok(()) } else { storage::put_conflict(db, conflict) }
 }
 
+/// Unsent changesets stand on a version that the primary can tell of. Nothing else becomes of them.
+fn stand_on(db: &Connection, start: &SnapshotStart) -> Result<u64> {
+    for mut front in storage::changesets(db)? {
+        front.header.base_version = front.header.base_version.max(start.description.horizon).min(start.head.version);
+        storage::set_front(db, &front)?;
+    }
+    Ok(0)
+}
+
 /// Unsent changesets stand on the oldest version the primary can tell of. Where they edit a row that is gone there, the
 /// edit becomes a conflict that has the whole row; the primary itself could no longer say what the row was.
 fn keep_edits_of_gone_rows(db: &Connection, start: &SnapshotStart) -> Result<u64> {
@@ -171,7 +178,8 @@ fn keep_edits_of_gone_rows(db: &Connection, start: &SnapshotStart) -> Result<u64
     let mut seen: HashSet<(usize, Key)> = HashSet::new();
     let fronts = storage::changesets(db)?;
     let mut found = 0;
-    for (at, mut front) in fronts.clone().into_iter().enumerate() {
+    // Of what happened since the horizon the primary itself knows more.
+    for (at, mut front) in fronts.clone().into_iter().enumerate().filter(|(_, f)| f.header.base_version < start.description.horizon) {
         let later: Vec<SchemaChange> = fronts[at..].iter().flat_map(|f| f.schema.clone()).collect();
         let lanes = lanes(&schema, &front, &later);
         front.header.base_version = front.header.base_version.max(start.description.horizon);
@@ -260,47 +268,34 @@ fn edit_of_gone(
     }
 }
 
-/// Makes the tables what the snapshot's are. Tables that unsent schema steps are about stay as they are here, where the
-/// snapshot's rows fit into them.
-fn mend_schema(ground: &mut ReplicaGround<'_>, wanted: &Schema, own: &[SchemaChange]) -> Result<()> {
-    let is_own = |name: &str| own.iter().filter_map(table_of).any(|t| t.eq_ignore_ascii_case(name));
+/// Makes the tables what the snapshot's are.
+fn mend_schema(db: &Connection, ground: &mut ReplicaGround<'_>, wanted: &Schema) -> Result<()> {
     let here = ground.schema();
-    for object in here.objects.iter().filter(|o| !wanted.objects.contains(o) && !own.iter().any(|s| is_put(s, &o.name))) {
+    for object in here.objects.iter().filter(|o| !wanted.objects.contains(o)) {
         ground.alter(&SchemaChange::DropObject { kind: object.kind.clone(), name: object.name.clone() })?;
     }
-    for table in here.tables.iter().filter(|t| wanted.table(&t.name).is_none() && !is_own(&t.name)) {
+    for table in here.tables.iter().filter(|t| wanted.table(&t.name).is_none()) {
         ground.alter(&SchemaChange::DropTable { name: table.name.clone() })?;
     }
     for table in &wanted.tables {
-        match here.table(&table.name) {
-            None if is_own(&table.name) => {}
+        match ground.schema().tables.iter().position(|t| t.name.eq_ignore_ascii_case(&table.name)) {
             None => ground.alter(&SchemaChange::CreateTable { table: table.clone() })?,
-            Some(there) if there.sql == table.sql => {}
-            Some(there) if is_own(&table.name) => {
-                if let Some(column) = table.columns.iter().find(|c| there.column(&c.name).is_none()) {
-                    let message =
-                        format!("column {} came to table {} at the primary, and the table was changed here too", column.name, table.name);
-                    return Err(Error::new(ErrorKind::Conflict, "schema_conflict", message)
-                        .hint("mainstem bundle create FILE keeps your unsent work; then mainstem clone ADDRESS NEW.db"));
-                }
+            Some(at) if ground.schema().tables[at].sql == table.sql => {}
+            Some(at) => {
+                let before_sql = ground.schema().tables[at].sql.clone();
+                // The rows here need not fit the snapshot's columns, and its own come in any case.
+                remove(db, ground, at, None)?;
+                ground.alter(&SchemaChange::Rebuild { before_sql, table: table.clone() })?;
             }
-            Some(there) => ground.alter(&SchemaChange::Rebuild { before_sql: there.sql.clone(), table: table.clone() })?,
         }
     }
     Ok(())
 }
 
-fn is_put(step: &SchemaChange, name: &str) -> bool {
-    matches!(step, SchemaChange::PutObject { object } if object.name.eq_ignore_ascii_case(name))
-}
-
-fn put_objects(ground: &mut ReplicaGround<'_>, wanted: &Schema, own: &[SchemaChange]) -> Result<()> {
+fn put_objects(ground: &mut ReplicaGround<'_>, wanted: &Schema) -> Result<()> {
     let here = ground.schema();
-    let is_dropped = |name: &str| own.iter().any(|s| matches!(s, SchemaChange::DropObject { name: n, .. } if n.eq_ignore_ascii_case(name)));
-    for object in wanted.objects.iter().filter(|o| !here.objects.contains(o) && !is_dropped(&o.name)) {
-        ground.alter(&SchemaChange::PutObject { object: object.clone() })?;
-    }
-    Ok(())
+    let mut missing = wanted.objects.iter().filter(|o| !here.objects.contains(o));
+    missing.try_for_each(|object| ground.alter(&SchemaChange::PutObject { object: object.clone() }))
 }
 
 /// Writes the rows that differ, removes those that the snapshot does not have. Returns how many.
@@ -310,7 +305,7 @@ fn replace_rows(db: &Connection, ground: &mut ReplicaGround<'_>, start: &Snapsho
     let mut rows = 0;
     for (staged, table) in start.schema.tables.iter().enumerate() {
         let Some(at) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&table.name)) else { continue };
-        rows += remove_gone(db, ground, at, staged)?;
+        rows += remove(db, ground, at, Some(staged))?;
         let lane = Lane::between(&schema, Some(at), &shape_of(table), &[]);
         let mut last: Option<Vec<u8>> = None;
         loop {
@@ -350,12 +345,13 @@ fn staged_rows(db: &Connection, table: usize, after: Option<&[u8]>) -> Result<Ve
     Ok(page)
 }
 
-fn remove_gone(db: &Connection, ground: &mut ReplicaGround<'_>, at: usize, staged: usize) -> Result<u64> {
+/// Removes the rows of a table that are not among the staged ones of another; all rows where there is none.
+fn remove(db: &Connection, ground: &mut ReplicaGround<'_>, at: usize, staged: Option<usize>) -> Result<u64> {
     let schema = ground.schema();
     db.execute("DELETE FROM temp.mainstem_gone", []).on(db)?;
     capture::scan(db, &schema.tables[at], &mut |row| {
         let key = schema.tables[at].key_of(&row);
-        if !is_staged(db, staged, &key)? {
+        if !staged.map_or(Ok(false), |staged| is_staged(db, staged, &key))? {
             let sql = "INSERT INTO temp.mainstem_gone(key) VALUES(?1)";
             db.prepare_cached(sql).on(db)?.execute([row_format::encode_key(&key)]).on(db)?;
         }

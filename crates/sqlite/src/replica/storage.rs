@@ -154,8 +154,45 @@ fn fronts(db: &Connection, sql: &str) -> Result<Vec<Front>> {
 pub fn drop_changeset(db: &Connection, write_id: u128) -> Result<bool> {
     let id = write_id.to_be_bytes();
     db.prepare_cached("DELETE FROM mainstem_page WHERE write_id = ?1").on(db)?.execute([id]).on(db)?;
+    db.prepare_cached("DELETE FROM mainstem_meta WHERE name = ?1").on(db)?.execute([standing_name(write_id)]).on(db)?;
     let gone = db.prepare_cached("DELETE FROM mainstem_changeset WHERE write_id = ?1").on(db)?.execute([id]).on(db)?;
     Ok(gone > 0)
+}
+
+/// Remembers how each of a changeset's schema steps stands in the file; none for one that does not, since the other side did
+/// the same or something against it.
+pub fn set_standing(db: &Connection, front: &Front, standing: &[Option<SchemaChange>]) -> Result<()> {
+    let name = standing_name(front.header.write_id);
+    let is_as_told = front.schema.iter().map(Some).eq(standing.iter().map(Option::as_ref));
+    if is_as_told {
+        return db.execute("DELETE FROM mainstem_meta WHERE name = ?1", [name]).on(db).map(drop);
+    }
+    let mut bytes = Vec::new();
+    for step in standing {
+        let step = step.as_ref().map(format::schema::encode_change).unwrap_or_default();
+        bytes.extend_from_slice(&(step.len() as u32).to_be_bytes());
+        bytes.extend_from_slice(&step);
+    }
+    put(db, &name, bytes)
+}
+
+/// How each of a changeset's schema steps stands in the file.
+pub fn standing(db: &Connection, front: &Front) -> Result<Vec<Option<SchemaChange>>> {
+    let Some(bytes) = get::<Vec<u8>>(db, &standing_name(front.header.write_id))? else {
+        return Ok(front.schema.iter().cloned().map(Some).collect());
+    };
+    let damaged = || Error::corrupt("a schema step in the replica's own tables is damaged");
+    let (mut standing, mut rest) = (Vec::new(), &bytes[..]);
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let (step, after) = after.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(damaged)?;
+        standing.push((!step.is_empty()).then(|| format::schema::decode_change(step)).transpose()?);
+        rest = after;
+    }
+    if standing.len() == front.schema.len() { Ok(standing) } else { Err(damaged()) }
+}
+
+fn standing_name(write_id: u128) -> String {
+    format!("standing:{write_id:032x}")
 }
 
 /// Stores or replaces one page of a changeset.

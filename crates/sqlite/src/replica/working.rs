@@ -9,7 +9,7 @@ use mainstem::core::schema::{Schema, Table};
 use mainstem::core::stamp::Time;
 use mainstem::error::Result;
 use mainstem::lane::shape_of;
-use mainstem::replica::Since;
+use mainstem::replica::{Since, Working};
 use mainstem::tables::Tables;
 use mainstem::wiring::Around;
 use rusqlite::Connection;
@@ -247,6 +247,16 @@ pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Op
     clock::hear(db, at)?;
     storage::add_changeset(db, &front)?;
     Ok(Some(front))
+}
+
+/// The changeset that is being worked on.
+pub fn standing(db: &Connection) -> Result<Working> {
+    Ok(Working {
+        replica: replica_id(db)?,
+        sequence: storage::get::<i64>(db, "sequence")?.unwrap_or_default() as u64 + 1,
+        began: capture::beginning(db)?,
+        end: capture::end(db)?,
+    })
 }
 
 /// Names the working changeset ahead of its commit, or takes the name away.

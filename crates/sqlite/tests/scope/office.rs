@@ -1,18 +1,21 @@
 //! Some replicas of one primary, each with what it asks for and what it may see.
+use mainstem::core::ErrorKind;
 use mainstem::core::conflict::Conflict;
 use mainstem::core::scope::Scope;
 use mainstem::core::value::Row;
-use mainstem::primary::{Pages, Primary};
+use mainstem::error::Error;
+use mainstem::primary::Primary;
 use mainstem::replica::Replica;
 use mainstem::scoped::Scoped;
 use mainstem::sync::{self, Report};
 use mainstem::wiring::Around;
 use mainstem_sqlite::replica::{CloneOptions, InitOptions};
 use mainstem_sqlite::{SqliteReplica, open_primary};
+use mainstem_testkit::between::{Between, Moment, Turn};
 use mainstem_testkit::surroundings::Seeded;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// What every office begins with.
@@ -108,6 +111,20 @@ impl Office {
     pub fn try_sync(&self, name: &str) -> mainstem::Result<Report> {
         sync::sync(&mut self.open(name), &mut *self.primary_of(name), name, &mut quiet)
     }
+    /// A sync that breaks off before call number `at`, or after it, when its answer is on the way.
+    pub fn sync_and_break(&self, name: &str, at: u64, when: fn(Moment) -> bool) {
+        let mut calls = 0;
+        let mut primary = self.primary_of(name);
+        let mut between = Between::new(&mut *primary, |moment| {
+            calls += u64::from(when(moment));
+            match calls >= at {
+                true => Err(Error::new(ErrorKind::Unavailable, "line", "the line went dead")),
+                false => Ok(Turn::Once),
+            }
+        });
+        let broken = sync::sync(&mut self.open(name), &mut between, name, &mut quiet);
+        assert!(broken.is_ok() || broken.as_ref().is_err_and(|e| e.code == "line"), "{broken:?}");
+    }
     pub fn sync(&self, name: &str) -> Report {
         self.try_sync(name).unwrap_or_else(|e| panic!("sync of {name}: {e:?}"))
     }
@@ -129,6 +146,23 @@ impl Office {
     }
     pub fn conflicts(&self) -> Vec<Conflict> {
         self.whole().conflicts(false).unwrap()
+    }
+    fn primary_db(&self) -> PathBuf {
+        self.address().join("primary.db")
+    }
+    /// Keeps a copy of the primary as it is now, made through SQLite.
+    pub fn copy_primary(&self, copy: &Path) {
+        Connection::open(self.primary_db()).unwrap().execute("VACUUM INTO ?1", [copy.to_string_lossy()]).unwrap();
+    }
+    /// Puts the copy in the primary's place, as its owner does: a new epoch begins.
+    pub fn restore(&self, copy: &Path) {
+        for ending in ["", "-wal", "-shm"] {
+            let mut name = self.primary_db().into_os_string();
+            name.push(ending);
+            let _ = std::fs::remove_file(name);
+        }
+        std::fs::copy(copy, self.primary_db()).unwrap();
+        mainstem_sqlite::primary::open_local(&self.address(), self.around.clone()).unwrap().restored("a copy", "admin").unwrap();
     }
     /// What a replica has put aside, as text.
     pub fn aside(&self, name: &str) -> String {

@@ -4,6 +4,7 @@
 //!
 //! Set MAINSTEM_SEEDS to the number of seeds, MAINSTEM_SEED_FIRST to the first, MAINSTEM_SEED to run one.
 use crate::office::{Office, scope};
+use mainstem_testkit::between::Moment;
 use std::collections::BTreeSet;
 
 /// Seeds by default.
@@ -98,6 +99,13 @@ impl Run {
                 self.office.permit("cem", part);
             }
             4..=12 => self.edit(name),
+            13 | 14 => {
+                let at = 1 + self.dice.below(12);
+                log(|| format!("sync {name}, and break at {at}"));
+                let before = |moment| matches!(moment, Moment::Before(_));
+                let after = |moment| matches!(moment, Moment::After(_));
+                self.office.sync_and_break(name, at, if at % 2 == 0 { before } else { after });
+            }
             _ => {
                 log(|| format!("sync {name}"));
                 self.office.sync(name);

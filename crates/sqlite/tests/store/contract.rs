@@ -20,7 +20,7 @@ fn run(shown: impl Fn(Box<dyn Primary>) -> Box<dyn Primary>) {
         found_primary(&place, around.clone(), &founding, &mut |take| rows.iter().try_for_each(|row| take(0, row))).expect("a new primary");
         shown(open_primary(&place, around).expect("it opens"))
     };
-    primary_contract::run(&mut found);
+    primary_contract::run(&mut found, None);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What a primary must do about versions that it lost, and epochs.
-use super::{Found, Offer, delete, fresh, insert, known, rename, row, snapshot, version_of};
+use super::{Found, KnownAs, Offer, delete, fresh, insert, known, rename, row, snapshot, version_of};
 use mainstem::core::change::{Again, Past};
 use mainstem::core::value::Value;
-use mainstem::primary::{Acquaintance, Cursor, Pushed};
+use mainstem::primary::{Acquaintance, Cursor, Primary, Pushed};
 
 /// The offer as a replica makes it that saw it accepted as `version` of an epoch that is over.
 fn again(offer: &Offer, version: u64, stands_for: Vec<u128>) -> Offer {
@@ -13,9 +13,16 @@ fn again(offer: &Offer, version: u64, stands_for: Vec<u128>) -> Offer {
     Offer { front, pages: offer.pages.clone() }
 }
 
-pub(super) fn what_was_lost_is_taken_again_once(found: Found<'_>) {
+/// Has a primary go on in a new epoch, as after an older copy was put in its place.
+fn begun_anew(primary: &mut dyn Primary) -> Acquaintance {
+    let known = known(primary);
+    let epoch = primary.begin_epoch(&Acquaintance { version: 50, hash: [9; 32], ..known }, "ann").expect("an answer");
+    Acquaintance { epoch, ..known }
+}
+
+pub(super) fn what_was_lost_is_taken_again_once(found: Found<'_>, known_as: KnownAs<'_>) {
     let mut primary = fresh(found);
-    let known = known(primary.as_mut());
+    let known = begun_anew(primary.as_mut());
     let described = primary.describe().expect("a description");
     // Three people's edits that followed each other: the row goes, comes again, and is edited.
     let made = [
@@ -31,7 +38,9 @@ pub(super) fn what_was_lost_is_taken_again_once(found: Found<'_>) {
         assert_eq!(primary.find_write(offer.front.header.write_id).expect("an answer"), Some(version));
         let event = primary.version(version).expect("an answer").expect("a version");
         assert_eq!(event.was, [Past { epoch: 99, version }]);
-        assert_eq!(event.header.actor, offer.front.header.actor);
+        let said = &offer.front.header.actor;
+        let author = known_as.map_or(said.clone(), |known| format!("{known}, for {said}"));
+        assert_eq!(event.header.actor, author, "whose it is, and who says so");
     }
     assert_eq!(primary.conflicts(false).expect("a list"), [], "what followed each other is no conflict");
     assert_eq!(snapshot(primary.as_mut()).rows[&vec![Value::text("c")]], row("c", "celery", 4));
@@ -45,7 +54,7 @@ pub(super) fn what_was_lost_is_taken_again_once(found: Found<'_>) {
     assert_eq!(primary.find_write(12_345).expect("an answer"), None);
 }
 
-pub(super) fn a_new_epoch_begins_on_evidence_alone(found: Found<'_>) {
+pub(super) fn a_new_epoch_begins_on_evidence_alone(found: Found<'_>, known_as: KnownAs<'_>) {
     let mut primary = fresh(found);
     let known = known(primary.as_mut());
     assert_eq!(primary.begin_epoch(&known, "ann").expect("an answer"), known.epoch, "the version is known");
@@ -58,7 +67,7 @@ pub(super) fn a_new_epoch_begins_on_evidence_alone(found: Found<'_>) {
     let described = primary.describe().expect("a description");
     assert_eq!((described.epoch, described.head.version), (epoch, 1));
     let restored = described.restored.expect("a restore");
-    assert_eq!((restored.before, restored.version, restored.actor.as_str()), (known.epoch, 1, "ann"));
+    assert_eq!((restored.before, restored.version, restored.actor.as_str()), (known.epoch, 1, known_as.unwrap_or("ann")));
     let from = Cursor { version: 2, page: 0 };
     assert!(primary.pull(&known, from, 1_000).is_err(), "the old epoch is over");
     let now = Acquaintance { epoch, ..known };

@@ -1,5 +1,5 @@
 //! What a primary remembers of deletions, what it may forget, and what it says to who comes too late.
-use super::{Found, Offer, at, delete, fresh, known, pull_all, rename, row, version_of};
+use super::{Found, KnownAs, Offer, at, delete, fresh, known, pull_all, rename, row, version_of};
 use mainstem::cleanup::Rehearsal;
 use mainstem::core::stamp::ReplicaId;
 use mainstem::core::value::{Row, Value};
@@ -17,7 +17,7 @@ fn tombstones(primary: &mut dyn Primary, wanted: &Wanted) -> Vec<Tombstone> {
     found
 }
 
-pub(super) fn a_deletion_leaves_a_tombstone(found: Found<'_>) {
+pub(super) fn a_deletion_leaves_a_tombstone(found: Found<'_>, known_as: KnownAs<'_>) {
     let mut primary = fresh(found);
     let known = known(primary.as_mut());
     let described = primary.describe().expect("a description");
@@ -28,7 +28,7 @@ pub(super) fn a_deletion_leaves_a_tombstone(found: Found<'_>) {
     let ids: Vec<String> = all.iter().filter_map(|t| Some(t.id?.to_string())).collect();
     assert_eq!(ids, ["2.1", "2.2"]);
     let first = &all[0];
-    assert_eq!((first.table.as_str(), &first.key, first.actor.as_str()), ("item", &vec![Value::text("b")], "actor 7"));
+    assert_eq!((first.table.as_str(), &first.key, first.actor.as_str()), ("item", &vec![Value::text("b")], known_as.unwrap_or("actor 7")));
     assert_eq!(first.image.iter().map(|(_, value)| value.clone()).collect::<Row>(), row("b", "bean", 2), "its last image");
     assert_eq!(first.why, Why::Changeset { title: Some("out of season".into()), description: String::new() });
     assert_eq!((first.at, first.state, first.is_there), (at(1), State::Living, false));
@@ -39,7 +39,7 @@ pub(super) fn a_deletion_leaves_a_tombstone(found: Found<'_>) {
 }
 
 /// Every life is over at once: what is kept is kept for a replica.
-const NOTHING_IS_KEPT: &str = "tombstones = 0\nhistory = 0\nreplicas = \"forever\"\n";
+pub(super) const NOTHING_IS_KEPT: &str = "tombstones = 0\nhistory = 0\nreplicas = \"forever\"\n";
 
 pub(super) fn a_cleanup_waits_for_every_replica(found: Found<'_>) {
     let mut primary = fresh(found);

@@ -1,5 +1,5 @@
 //! What a primary tells of the past: rows at a version, what happened to a row, who wrote each cell, and its events as one chain.
-use super::{Found, Offer, delete, first_rows, fresh, insert, known, rename, row, update};
+use super::{Found, KnownAs, Offer, delete, first_rows, fresh, insert, known, rename, row, update};
 use mainstem::audit::{self, Remembered};
 use mainstem::core::ErrorKind;
 use mainstem::core::value::Value;
@@ -7,7 +7,7 @@ use mainstem::error::Error;
 use mainstem::history::RowPlace;
 use mainstem::primary::Primary;
 
-pub(super) fn the_past_is_told(found: Found<'_>) {
+pub(super) fn the_past_is_told(found: Found<'_>, known_as: KnownAs<'_>) {
     let mut primary = fresh(found);
     let start = primary.describe().expect("an answer");
     let known = known(&mut *primary);
@@ -40,7 +40,8 @@ pub(super) fn the_past_is_told(found: Found<'_>) {
         assert_eq!(part.next.is_none(), part.published.is_some());
         next = part.next;
     }
-    assert_eq!(told, [(3, "actor 8".to_string()), (2, "actor 7".to_string())]);
+    let named = |said: &str| known_as.unwrap_or(said).to_string();
+    assert_eq!(told, [(3, named("actor 8")), (2, named("actor 7"))]);
     assert_eq!(primary.touches(&place("a", 3), 1).expect("an answer").iter().map(|t| t.version).collect::<Vec<_>>(), [2, 3]);
     assert_eq!(primary.touches(&place("a", 2), 2).expect("an answer"), []);
     let blame = primary.blame(&place("a", 3)).expect("an answer");

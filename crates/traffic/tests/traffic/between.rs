@@ -18,9 +18,14 @@ use tempfile::TempDir;
 
 fn quiet(_: &str, _: u64, _: u64) {}
 
-const IMPATIENT: Patience =
-    Patience { connect: Duration::from_secs(5), answer: Duration::from_millis(200), idle: Duration::from_millis(200) };
-const CALM: Patience = Patience { connect: Duration::from_secs(30), answer: Duration::from_secs(60), idle: Duration::from_secs(60) };
+const IMPATIENT: Patience = Patience {
+    connect: Duration::from_secs(5),
+    answer: Duration::from_millis(200),
+    idle: Duration::from_millis(200),
+    put_off: Duration::ZERO,
+};
+const CALM: Patience =
+    Patience { connect: Duration::from_secs(30), answer: Duration::from_secs(60), idle: Duration::from_secs(60), put_off: Duration::ZERO };
 
 /// Two replicas, a server, and what is between them.
 struct World {
@@ -126,7 +131,7 @@ fn every_fault_at_every_request() {
     world.work();
     let requests = world.proxy.count();
     world.judge();
-    assert!(requests > 10, "{requests} requests");
+    assert!(requests >= 10, "{requests} requests");
     // In short runs each request suffers a few of the faults, and each fault befalls a few of the requests.
     let is_long = std::env::var_os("MAINSTEM_LONG").is_some();
     for at in 0..requests {

@@ -6,7 +6,7 @@ use mainstem::local::Founding;
 use mainstem::primary::Primary;
 use mainstem_testkit::primary_contract;
 use mainstem_testkit::surroundings::Seeded;
-use mainstem_traffic::Served;
+use mainstem_traffic::{ADMINISTRATOR, Served};
 
 #[test]
 fn a_primary_on_a_server_keeps_the_contract() {
@@ -22,5 +22,5 @@ fn a_primary_on_a_server_keeps_the_contract() {
         servers.push(served);
         place.open().expect("it opens")
     };
-    primary_contract::run(&mut found);
+    primary_contract::run(&mut found, Some(ADMINISTRATOR));
 }

@@ -23,7 +23,7 @@ fn found(served: &Served, trust: &Trust) {
 }
 
 fn describe(served: &Served, trust: &Trust) -> mainstem::Result<()> {
-    let primary = HttpPrimary::new(served.address("notes"), None, Patience::default())?;
+    let primary = HttpPrimary::new(served.address("notes"), served.token(), Patience::default())?;
     primary.trusting(trust.clone()).describe().map(drop)
 }
 
@@ -40,7 +40,7 @@ fn a_server_with_a_certificate_of_its_own_is_recognised_by_it_and_by_nothing_els
 
     let seen = shown_by(&served.address("notes"), Patience::default()).expect("it shows one");
     assert_eq!(seen, tls.fingerprint());
-    let server = served.address("notes").server();
+    let server = served.address("notes").origin();
     trust.pin(&server, seen).expect("stored");
     trust.pin("https://other.example", Fingerprint::of(b"other")).expect("stored");
     found(&served, &trust);

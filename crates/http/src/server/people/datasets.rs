@@ -2,15 +2,20 @@
 use super::Answer;
 use crate::server::Shared;
 use crate::server::asked::Named;
+use crate::server::guard::permit;
 use crate::wire::shown::{Listed, ShownDataset, ShownPolicy, ShownReplica};
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
+use mainstem::accounts::Identity;
+use mainstem::core::authority::{Object, Right};
 use std::sync::Arc;
 
 /// Every dataset that whoever asks may read.
-pub async fn datasets(State(shared): State<Arc<Shared>>) -> Answer<Listed<ShownDataset>> {
+pub async fn datasets(State(shared): State<Arc<Shared>>, Extension(identity): Extension<Identity>) -> Answer<Listed<ShownDataset>> {
     let mut items = Vec::new();
-    for name in shared.hall.datasets().names()? {
+    let mut names = shared.hall.datasets().names()?;
+    names.retain(|name| permit(&identity, Right::Read, Object::Dataset(name)).is_ok());
+    for name in names {
         let description = shared.hall.with(&name, false, |primary| primary.describe()).await?;
         items.push(ShownDataset::new(&name, &description));
     }

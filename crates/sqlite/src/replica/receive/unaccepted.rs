@@ -10,14 +10,14 @@ use mainstem::core::change::{Change, Edit, Front};
 use mainstem::core::event::{Renumbered, Version, Waiting};
 use mainstem::core::format::page;
 use mainstem::core::renumber::Renumbering;
-use mainstem::core::schema::{Schema, Table};
+use mainstem::core::schema::{Schema, SchemaChange, Table};
 use mainstem::core::stamp::ReplicaId;
 use mainstem::core::value::{Key, Row};
 use mainstem::error::{Error, Result};
 use mainstem::lane::Lane;
 use mainstem::policy_text;
 use mainstem::primary::Pages;
-use mainstem::rebase::{Ground, Place, rebase};
+use mainstem::rebase::{Place, rebase};
 use mainstem::replica::Unseen;
 use mainstem::schema_merge;
 use mainstem::tables::Tables;
@@ -25,13 +25,47 @@ use mainstem::writer::{Tried, Write, Writer};
 use rusqlite::Connection;
 use std::collections::{HashMap, HashSet};
 
+/// A schema step of ours that could not be taken back.
+pub(super) struct Lasting {
+    /// The changeset it is in.
+    pub write_id: u128,
+    /// Its place there.
+    place: usize,
+    /// The step as it stands.
+    pub step: SchemaChange,
+}
+
+impl Lasting {
+    /// It stands against what the primary says.
+    pub fn in_the_way(&self, why: &str) -> Error {
+        let message = format!("{} stands against what was accepted: {why}", schema_merge::describe(&self.step));
+        Error::new(ErrorKind::Conflict, "schema_conflict", message).hint("mainstem sync, which takes it back")
+    }
+}
+
 impl Taking<'_> {
-    /// Puts every row that local work changed back to what it is in the base version.
-    pub(in crate::replica) fn undo(&mut self, missed: Unseen) -> Result<()> {
-        if self.is_undone {
+    /// Takes local work back before accepted versions are applied: they come first, and ours is laid on top again. Objects
+    /// go before rows, since what the base version has may not fit a new unique index; tables and columns go after.
+    pub(super) fn undo(&mut self, unsent: &[Front]) -> Result<()> {
+        if std::mem::replace(&mut self.is_undone, true) {
             return Ok(());
         }
+        let is_object = |step: &SchemaChange| matches!(step, SchemaChange::PutObject { .. } | SchemaChange::DropObject { .. });
+        self.undo_steps(unsent, &is_object)?;
+        self.undo_rows(Unseen::Refused)?;
+        self.undo_steps(unsent, &|step| !is_object(step))
+    }
+
+    /// Gives local work up until it is laid on top again: whoever calls puts every row and table in its place.
+    pub(in crate::replica) fn give_up(&mut self, unsent: &[Front]) -> Result<()> {
         self.is_undone = true;
+        self.undo_steps(unsent, &|_| true)?;
+        self.lasting.clear();
+        bases::clear(self.db)
+    }
+
+    /// Puts every row that local work changed back to what it is in the base version.
+    fn undo_rows(&mut self, missed: Unseen) -> Result<()> {
         let schema = self.ground.schema();
         let mut writer = Writer::default();
         let (ground, digests) = (&mut self.ground, &mut self.digests);
@@ -55,22 +89,25 @@ impl Taking<'_> {
         bases::clear(self.db)
     }
 
-    /// Takes our own schema steps back before accepted ones are applied, as the rows were: what was accepted comes first,
-    /// and ours are laid on top again with their changesets. What cannot be taken back stays, and so does what accepted
-    /// steps have made as well by now.
-    pub(super) fn undo_steps(&mut self, unsent: &[Front]) -> Result<()> {
-        if std::mem::replace(&mut self.are_steps_undone, true) {
-            return Ok(());
-        }
+    /// Takes our own schema steps back, latest first. What cannot be taken back stays.
+    fn undo_steps(&mut self, unsent: &[Front], is_meant: &dyn Fn(&SchemaChange) -> bool) -> Result<()> {
         let mut altered = Vec::new();
-        let oldest = unsent.iter().map(|f| f.header.base_version).min().unwrap_or(self.version);
-        let accepted = self.ground.steps(oldest)?;
-        for step in unsent.iter().flat_map(|f| &f.schema).rev() {
-            let Some(inverse) = schema_merge::inverse(step).filter(|_| !schema_merge::is_made_by(&accepted, step)) else { continue };
-            match self.ground.alter(&inverse) {
-                Ok(()) => altered.extend(schema_merge::table_of(&inverse)),
-                Err(e) if matches!(e.kind, ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::NotFound) => {}
-                Err(e) => return Err(e),
+        for front in unsent.iter().rev() {
+            let standing = storage::standing(self.db, front)?.into_iter().enumerate();
+            for (place, step) in standing.rev().filter_map(|(place, step)| Some((place, step?))).filter(|(_, step)| is_meant(step)) {
+                let lasting = Lasting { write_id: front.header.write_id, place, step };
+                let Some(inverse) = schema_merge::inverse(&lasting.step) else {
+                    // An object that is gone here stands against nothing.
+                    self.lasting.extend(Some(lasting).filter(|l| schema_merge::table_of(&l.step).is_some()));
+                    continue;
+                };
+                match self.ground.alter(&inverse) {
+                    Ok(()) => altered.extend(schema_merge::table_of(&inverse)),
+                    Err(e) if matches!(e.kind, ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::NotFound) => {
+                        self.lasting.push(lasting)
+                    }
+                    Err(e) => return Err(e),
+                }
             }
         }
         self.digests.recount(&mut self.ground, &altered)
@@ -114,7 +151,7 @@ impl Taking<'_> {
         let primary = ReplicaId(front.header.lineage);
         let place = Place { head, version: head + 1, primary };
         let mut laid = front.clone();
-        if !self.are_steps_undone {
+        if self.are_steps_kept {
             laid.schema.clear();
         }
         for shape in laid.shapes.iter_mut().filter(|shape| shape.highest.is_some()) {
@@ -125,6 +162,14 @@ impl Taking<'_> {
         let keeper = bases::Keeper::new(self.db);
         let mut effects = Laid { keeper, front, version: place.version, ordinal: 0, is_last: later.is_empty() };
         let outcome = rebase(&mut self.ground, &policy, &laid, &mut pages, place, &mut effects)?;
+        let standing: Vec<Option<SchemaChange>> = (0..front.schema.len())
+            .map(|place| {
+                let done = outcome.schema.iter().find(|(at, _)| *at == place).map(|(_, step)| step);
+                let lasting = || self.lasting.iter().find(|l| l.write_id == front.header.write_id && l.place == place).map(|l| &l.step);
+                done.or_else(lasting).cloned()
+            })
+            .collect();
+        storage::set_standing(self.db, front, &standing)?;
         let schema = self.ground.schema();
         let columns = |w: &Waiting| schema.tables[w.change.table].column_names();
         let absent = refused::without_parent(&schema, &outcome.conflicts, &outcome.waiting, &columns);
@@ -208,7 +253,9 @@ pub(in crate::replica) fn laid_again(db: &Connection, table: &Table, key: &Key) 
 
 fn lay_again(db: &Connection, table: &Table, key: &Key) -> Result<Option<Row>> {
     let mut taking = Taking::over(db, HashSet::new())?;
-    taking.undo(Unseen::Overwritten)?;
+    // Tables stay as they are: somebody may be reading them.
+    (taking.is_undone, taking.are_steps_kept) = (true, true);
+    taking.undo_rows(Unseen::Overwritten)?;
     taking.end()?;
     working::rows_now(db, &Schema { tables: vec![table.clone()], objects: Vec::new() }).get(0, key)
 }
