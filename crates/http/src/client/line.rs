@@ -6,6 +6,7 @@ use crate::address::Address;
 use crate::spool::{Spool, SpoolBody};
 use crate::wire::failure::Failure;
 use crate::wire::frame::{MEDIA_TYPE, QUESTION, broken};
+use crate::wire::scope::SCOPE;
 use bytes::{Buf, Bytes};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -28,6 +29,8 @@ use tokio::time::timeout;
 const FAILURE_BYTES_MAX: usize = 64 * 1024;
 /// The longest answer in JSON that is read.
 const JSON_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// How fast a changeset is sent and merged at least, in bytes a second.
+const BYTES_A_SECOND_MIN: u64 = 32 * 1024;
 const JSON: &str = "application/json";
 
 /// How long each step of a request may take.
@@ -35,7 +38,7 @@ const JSON: &str = "application/json";
 pub struct Patience {
     /// To be connected.
     pub connect: Duration,
-    /// Until an answer begins, once the request is sent. A merge of a large changeset takes its time.
+    /// Until an answer begins. To this comes what it takes to send a large changeset, and to merge it.
     pub answer: Duration,
     /// Between two pieces of an answer.
     pub idle: Duration,
@@ -47,10 +50,20 @@ impl Default for Patience {
     }
 }
 
+impl Patience {
+    /// For whoever syncs by itself and asks again: a line that went dead without a word is given up soon. Longer than the
+    /// longest wait for a version.
+    pub fn brisk() -> Patience {
+        Patience { answer: Duration::from_secs(28), idle: Duration::from_secs(28), ..Patience::default() }
+    }
+}
+
 /// One line to a server.
 pub(super) struct Line {
     address: Address,
     token: Option<String>,
+    /// What is asked for of the dataset, as a header says it; everything where none.
+    pub scope: Option<String>,
     /// Whom it believes to be that server.
     pub trust: Trust,
     patience: Patience,
@@ -66,13 +79,14 @@ impl Line {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(|e| Error::new(ErrorKind::Unavailable, "line", format!("no line can be opened: {e}")).because(e))?;
         let name = RealSurroundings.random();
-        Ok(Line { address, token, trust: Trust::default(), patience, runtime, connection: None, name, questions: 0 })
+        Ok(Line { address, token, scope: None, trust: Trust::default(), patience, runtime, connection: None, name, questions: 0 })
     }
 
     /// Sends a call and gives back the body of its answer, to be read to its end.
     pub fn post(&mut self, call: &str, request: Spool) -> Result<Answer<'_>> {
         let path = format!("/api/v1/datasets/{}/primary/{call}", self.address.dataset);
-        self.send(Question { method: Method::POST, path, media: MEDIA_TYPE, body: request })
+        let scope = self.scope.clone();
+        self.send(Question { method: Method::POST, path, media: MEDIA_TYPE, body: request, scope })
     }
 
     /// Asks for something as JSON, by its path on the server.
@@ -82,7 +96,7 @@ impl Line {
             request.append(body.to_string().as_bytes())?;
         }
         let mut text = Vec::new();
-        let answer = self.send(Question { method, path: path.to_string(), media: JSON, body: request })?;
+        let answer = self.send(Question { method, path: path.to_string(), media: JSON, body: request, scope: None })?;
         answer.take(JSON_BYTES_MAX).read_to_end(&mut text).map_err(|e| broken(e.to_string()))?;
         serde_json::from_slice(&text).map_err(|e| broken(format!("it is no JSON ({e})")))
     }
@@ -116,6 +130,8 @@ struct Question {
     /// What is sent and wanted back.
     media: &'static str,
     body: Spool,
+    /// What is asked for.
+    scope: Option<String>,
 }
 
 async fn exchange(
@@ -137,10 +153,13 @@ async fn exchange(
         *kept = Some(connect(address, trust, patience).await?);
     }
     let connection = kept.as_mut().expect("it was just made");
-    let Question { method, path, media, body } = question;
+    let Question { method, path, media, body, scope } = question;
     let mut head = Request::builder().method(method).uri(format!("{}{path}", address.prefix)).header(header::HOST, address.authority());
     head = head.header(header::USER_AGENT, concat!("mainstem/", env!("CARGO_PKG_VERSION"))).header(header::ACCEPT, media);
     head = head.header(QUESTION, name);
+    if let Some(scope) = scope {
+        head = head.header(SCOPE, scope);
+    }
     if !body.is_empty() {
         head = head.header(header::CONTENT_TYPE, media);
     }
@@ -150,8 +169,9 @@ async fn exchange(
         shown.set_sensitive(true);
         head = head.header(header::AUTHORIZATION, shown);
     }
+    let answer = patience.answer + Duration::from_secs(body.len() / BYTES_A_SECOND_MIN);
     let request = head.body(body.into_body()?).map_err(|e| Error::invalid(format!("the address cannot be used: {e}")))?;
-    match timeout(patience.answer, connection.send_request(request)).await {
+    match timeout(answer, connection.send_request(request)).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(e)) => Err(unreachable(address, &e)),
         Err(_) => Err(unreachable(address, &"it does not answer")),

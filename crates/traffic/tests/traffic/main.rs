@@ -2,5 +2,8 @@
 mod between;
 mod contract;
 mod feed;
+mod forgery;
 mod hostile;
+mod matrix;
+mod parts;
 mod tls;
