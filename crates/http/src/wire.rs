@@ -8,6 +8,7 @@ pub mod call;
 pub mod failure;
 mod fields;
 pub mod frame;
+pub mod keeping;
 pub mod scope;
 pub mod shown;
 #[cfg(test)]

@@ -203,7 +203,8 @@ impl Server {
     }
 }
 
-fn accounts(address: Address) -> Result<HttpAccounts> {
+/// What is said to a server as JSON, by whoever has a token for it.
+pub(super) fn accounts(address: Address) -> Result<HttpAccounts> {
     let server = address.server();
     let token =
         credentials::token_for(&server)?.ok_or_else(|| mainstem::accounts::unauthenticated().hint(format!("mainstem login {server}")))?;

@@ -11,6 +11,7 @@ mod bad_files;
 mod chinook;
 mod copies;
 mod crash;
+mod datasets;
 mod demo;
 mod derived;
 mod desk;

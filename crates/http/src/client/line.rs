@@ -101,6 +101,11 @@ impl Line {
         serde_json::from_slice(&text).map_err(|e| broken(format!("it is no JSON ({e})")))
     }
 
+    /// Asks for something of another media type, to be read to its end.
+    pub fn file(&mut self, path: &str, media: &'static str) -> Result<Answer<'_>> {
+        self.send(Question { method: Method::GET, path: path.to_string(), media, body: Spool::new(0), scope: None })
+    }
+
     fn send(&mut self, question: Question) -> Result<Answer<'_>> {
         let wanted = question.media;
         self.questions += 1;

@@ -24,8 +24,9 @@ use mainstem::error::{Error, Result};
 use mainstem::scoped::Scoped;
 use std::sync::Arc;
 
+/// What an archived dataset takes no more.
 fn is_write(call: Call) -> bool {
-    matches!(call, Call::Push | Call::BeginEpoch | Call::SetPolicy | Call::Seen | Call::Cleanup | Call::Found)
+    matches!(call, Call::Push | Call::BeginEpoch | Call::SetPolicy | Call::Cleanup)
 }
 
 /// Answers a call.
@@ -69,7 +70,12 @@ pub async fn handle(
                 }
                 request.answer(&mut Scoped::new(&mut **primary, asked, Scope::everything()), &author)
             };
-            shared.hall.with(&dataset, is_write(call), answering).await?
+            match call {
+                // Whoever reads says where they stand, also of what nobody writes to any more.
+                Call::Seen => shared.hall.with(&dataset, true, answering).await?,
+                _ if is_write(call) => shared.hall.change(&dataset, answering).await?,
+                _ => shared.hall.with(&dataset, false, answering).await?,
+            }
         }
     };
     let body: SpoolBody = answer.into_body()?;

@@ -110,12 +110,14 @@ fn general(status: u16) -> (ErrorKind, &'static str) {
 
 /// Codes that callers act on, as they are raised on the other side.
 const KNOWN: &[(ErrorKind, &str)] = &[
+    (ErrorKind::Conflict, "archived"),
     (ErrorKind::Conflict, "behind"),
     (ErrorKind::Conflict, "behind_horizon"),
     (ErrorKind::Conflict, "collected"),
     (ErrorKind::Conflict, "constraint"),
     (ErrorKind::Conflict, "drift"),
     (ErrorKind::Conflict, "missing_parent"),
+    (ErrorKind::Conflict, "not_archived"),
     (ErrorKind::Conflict, "numbers_exhausted"),
     (ErrorKind::Conflict, "occupied"),
     (ErrorKind::Conflict, "other_epoch"),
