@@ -24,6 +24,7 @@ pub struct Failure {
 
 /// Codes that have a status of their own, whatever their kind.
 const STATUSES: &[(&str, u16)] = &[
+    ("cut_short", 400),
     ("unauthenticated", 401),
     ("forbidden", 403),
     ("forbidden_host", 403),
@@ -153,6 +154,7 @@ const KNOWN: &[(ErrorKind, &str)] = &[
     (ErrorKind::NotFound, "no_row"),
     (ErrorKind::NotFound, "not_found"),
     (ErrorKind::Unavailable, "busy"),
+    (ErrorKind::Unavailable, "cut_short"),
     (ErrorKind::Unavailable, "disk_failed"),
     (ErrorKind::Unavailable, "disk_full"),
     (ErrorKind::Unavailable, "line"),
