@@ -19,6 +19,7 @@ mod direct;
 mod geodiff;
 mod hazards;
 mod history;
+mod killed;
 mod merging;
 mod northwind;
 mod partial;
