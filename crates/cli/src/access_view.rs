@@ -67,6 +67,22 @@ pub fn created(out: &mut Output, created: &Json, server: &str) -> Result<()> {
     out.line(format_args!("to be used with: mainstem login {server}"))
 }
 
+/// Shows datasets.
+pub fn datasets(out: &mut Output, datasets: &Json) -> Result<()> {
+    table(out, datasets, &["name", "version", "tables", ""], |dataset| {
+        let tables = dataset["tables"].as_array().map_or(0, Vec::len);
+        let state = if dataset["is_archived"] == true { "archived" } else { "" };
+        vec![text(&dataset["name"]), text(&dataset["version"]), tables.to_string(), state.to_string()]
+    })
+}
+
+/// Shows backups that a server keeps.
+pub fn backups(out: &mut Output, backups: &Json) -> Result<()> {
+    table(out, backups, &["backup", "version", "bytes"], |backup| {
+        vec![text(&backup["backup"]), text(&backup["version"]), text(&backup["bytes"])]
+    })
+}
+
 /// Shows replicas.
 pub fn replicas(out: &mut Output, replicas: &Json) -> Result<()> {
     table(out, replicas, &["replica", "actor", "dataset", "registered"], |replica| {

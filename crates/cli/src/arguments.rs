@@ -61,6 +61,7 @@ pub enum Command {
     Sync(commands::sync::Sync),
     Watch(commands::watch::Watch),
     Access(commands::access::Access),
+    Datasets(commands::datasets::Datasets),
     Login(commands::login::Login),
     Logout(commands::logout::Logout),
     Serve(commands::serve::Serve),

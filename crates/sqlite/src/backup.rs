@@ -97,24 +97,47 @@ pub fn source(path: &Path) -> (Kind, PathBuf) {
 pub fn create(path: &Path, name: &dyn Fn(&Manifest) -> PathBuf, around: &Around, progress: Progress<'_>) -> Result<(PathBuf, Manifest)> {
     let (kind, file) = source(path);
     let db = connection::open_user(&file)?;
-    let mut manifest = describe(&db, kind, path, around)?;
+    let manifest = describe(&db, kind, path, around)?;
     let target = name(&manifest);
     if std::fs::symlink_metadata(&target).is_ok() {
         return Err(exists(&target));
     }
     let part = Part::make(&target, true)?;
+    let manifest = fill(&part, &target, (db, manifest, path), around, progress)?;
+    part.put_in_place(&target)?;
+    Ok((target, manifest))
+}
+
+/// Writes a backup of the primary in a folder. `scratch` is a file that may be made and is gone afterwards.
+pub fn write_out(folder: &Path, scratch: &Path, around: &Around, into: &mut dyn std::io::Write) -> Result<()> {
+    let db = connection::open_user(&folder.join(PRIMARY_FILE))?;
+    let manifest = describe(&db, Kind::Primary, folder, around)?;
+    let part = Part::make(scratch, true)?;
+    fill(&part, scratch, (db, manifest, folder), around, &mut |_, _, _| {})?;
+    // It is whole and nobody has it open: from here on it is a file like others.
+    let sent = std::fs::File::open(part.path()).and_then(|mut file| std::io::copy(&mut file, into));
+    sent.map(drop).map_err(|e| Error::new(ErrorKind::Unavailable, "disk_full", format!("the copy cannot be written: {e}")).because(e))
+}
+
+/// Makes a part the backup of a database that says this of itself.
+fn fill(
+    part: &Part,
+    target: &Path,
+    (db, manifest, path): (Connection, Manifest, &Path),
+    around: &Around,
+    progress: Progress<'_>,
+) -> Result<Manifest> {
     let mut copy = part.open()?;
     copy_pages(&db, &mut copy, manifest.journal_mode == "wal", progress)?;
     drop(db);
     leave_wal(&copy)?;
     // Others may have written since the file was looked at; what counts is what was copied.
-    manifest = Manifest { journal_mode: manifest.journal_mode.clone(), at_ms: manifest.at_ms, ..describe(&copy, kind, path, around)? };
-    sound(&copy, &target)?;
+    let copied = describe(&copy, manifest.kind, path, around)?;
+    let mut manifest = Manifest { journal_mode: manifest.journal_mode, at_ms: manifest.at_ms, ..copied };
+    sound(&copy, target)?;
     manifest.digest = contents(&copy)?;
     write(&copy, &manifest)?;
-    drop(copy);
-    part.put_in_place(&target)?;
-    Ok((target, manifest))
+    Ok(manifest)
 }
 
 /// What a backup says of itself; nothing in it is checked.

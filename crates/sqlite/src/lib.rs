@@ -20,6 +20,7 @@ pub mod registry;
 pub mod replica;
 pub mod schema;
 mod seen;
+mod shelf;
 pub mod sql;
 pub mod store;
 pub mod tables;

@@ -7,19 +7,21 @@ use crate::errors::{Explain, shell_word};
 use crate::kept;
 use crate::ledger;
 use crate::seen;
+use crate::shelf::Shelf;
 use crate::store::{SqliteStore, VisitWatched, Watcher};
 use mainstem::audit::{self, Differing, Findings, Remembered};
 use mainstem::core::ErrorKind;
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Schema, SchemaChange};
 use mainstem::core::stamp::Time;
-use mainstem::datasets::{Datasets, Place};
+use mainstem::datasets::{Datasets, Kept, Place};
 use mainstem::error::{Error, Result};
 use mainstem::local::{Fill, Founding, LocalPrimary};
 use mainstem::primary::Primary;
 use mainstem::store::DirectWrite;
 use mainstem::wiring::Around;
 use rusqlite::Connection;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The file in a primary's folder.
@@ -114,7 +116,12 @@ impl FolderDatasets {
                 .hint("choose a folder that you may write to")
                 .because(e)
         })?;
-        Ok(FolderDatasets { folder, around })
+        let datasets = FolderDatasets { folder, around };
+        datasets.shelf().sweep();
+        Ok(datasets)
+    }
+    fn shelf(&self) -> Shelf<'_> {
+        Shelf { datasets: &self.folder, around: &self.around }
     }
 }
 
@@ -149,6 +156,27 @@ impl Datasets for FolderDatasets {
             Ok(_) => Err(Error::new(ErrorKind::Conflict, "occupied", format!("there is a dataset {name} already"))
                 .hint("choose another name, or mainstem clone that one")),
         }
+    }
+    fn is_archived(&self, name: &str) -> Result<bool> {
+        self.shelf().is_archived(name)
+    }
+    fn archive(&self, name: &str, is_archived: bool) -> Result<()> {
+        self.shelf().archive(name, is_archived)
+    }
+    fn delete(&self, name: &str) -> Result<()> {
+        self.shelf().delete(name)
+    }
+    fn export(&self, name: &str, into: &mut dyn Write) -> Result<()> {
+        self.shelf().export(name, into)
+    }
+    fn back_up(&self, name: &str) -> Result<Kept> {
+        self.shelf().back_up(name)
+    }
+    fn backups(&self, name: &str) -> Result<Vec<Kept>> {
+        self.shelf().backups(name)
+    }
+    fn restore(&self, name: &str, backup: &str, actor: &str) -> Result<Kept> {
+        self.shelf().restore(name, backup, actor)
     }
 }
 

@@ -11,6 +11,7 @@ pub mod commit;
 pub mod completions;
 pub mod config;
 pub mod conflicts;
+pub mod datasets;
 pub mod deinit;
 pub mod demo;
 pub mod diff;
@@ -58,7 +59,8 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         };
     }
     each! {
-        Init Deinit Status Diff Log Access Login Logout Serve Trust Feed Webhook Show Blame Commit Begin Restore Revert Stash Publish Clone Push Pull Sync
+        Init Deinit Status Diff Log Access Datasets Login Logout Serve Trust Feed Webhook Show Blame Commit Begin Restore Revert Stash
+        Publish Clone Push Pull Sync
         Watch Conflicts Resolve Pending Tombstones Verify Audit Rebuild Policy Backup Bundle Changeset Config Scope
         Doctor Demo Completions
     }

@@ -14,7 +14,7 @@ const START: &str = "
 ";
 
 /// Bytes written and system calls for input and output made so far by a process; none when it has ended.
-fn progress(pid: u32) -> Option<u64> {
+pub fn progress(pid: u32) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
     let field = |name: &str| -> u64 { text.lines().find_map(|l| l.strip_prefix(name)).and_then(|v| v.trim().parse().ok()).unwrap_or(0) };
     Some(field("wchar:") / 512 + field("syscr:") + field("syscw:"))

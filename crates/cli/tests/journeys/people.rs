@@ -13,16 +13,24 @@ const START: &str = "
 ";
 
 /// A server that ends with its value. What it logs is in a file of the desk.
-struct Serving {
-    child: Child,
-    address: String,
-    setup: Option<String>,
+pub struct Serving {
+    /// The program.
+    pub child: Child,
+    /// The server's.
+    pub address: String,
+    /// What the first administrator is made by.
+    pub setup: Option<String>,
 }
 
 impl Serving {
-    fn begin(desk: &Desk, more: &[&str]) -> Serving {
+    /// Begins on a free port.
+    pub fn begin(desk: &Desk, more: &[&str]) -> Serving {
+        Serving::begin_at(desk, "127.0.0.1:0", more)
+    }
+    /// Begins on that port.
+    pub fn begin_at(desk: &Desk, listen: &str, more: &[&str]) -> Serving {
         let log = std::fs::File::options().create(true).append(true).open(desk.path("server.log")).expect("a file");
-        let args = [&["serve", "--data", "data", "--listen", "127.0.0.1:0", "--json"], more].concat();
+        let args = [&["serve", "--data", "data", "--listen", listen, "--json"], more].concat();
         let mut child = desk.program(&args).stdout(Stdio::piped()).stderr(log).spawn().expect("it starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
@@ -30,7 +38,8 @@ impl Serving {
         let address = format!("http://{}", said["listening"].as_str().expect("where it listens"));
         Serving { child, address, setup: said["setup_token"].as_str().map(str::to_string) }
     }
-    fn dataset(&self) -> String {
+    /// The address of its dataset.
+    pub fn dataset(&self) -> String {
         format!("{}/recipes", self.address)
     }
 }
@@ -43,34 +52,42 @@ impl Drop for Serving {
 }
 
 /// Somebody with a configuration of their own.
-struct Person<'d> {
-    desk: &'d Desk,
-    name: &'static str,
+pub struct Person<'d> {
+    /// Where they work.
+    pub desk: &'d Desk,
+    /// What they are called.
+    pub name: &'static str,
 }
 
 impl Person<'_> {
-    fn config(&self) -> PathBuf {
+    /// Where their settings are.
+    pub fn config(&self) -> PathBuf {
         self.desk.path(&format!("{}-config", self.name))
     }
-    fn run(&self, args: &[&str]) -> Said {
+    /// Runs a command.
+    pub fn run(&self, args: &[&str]) -> Said {
         finish(self.desk.program(args).env("XDG_CONFIG_HOME", self.config()))
     }
-    fn ok(&self, args: &[&str]) -> String {
+    /// Runs a command that must succeed.
+    pub fn ok(&self, args: &[&str]) -> String {
         let said = self.run(args);
         assert_eq!(said.code, 0, "{}: mainstem {}: {said:?}", self.name, args.join(" "));
         said.out
     }
-    fn json(&self, args: &[&str]) -> Json {
+    /// The same, for its JSON.
+    pub fn json(&self, args: &[&str]) -> Json {
         let out = self.ok(&[args, &["--json"]].concat());
         serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}"))
     }
-    fn login(&self, server: &Serving, token: &str) -> Said {
+    /// Logs in.
+    pub fn login(&self, server: &Serving, token: &str) -> Said {
         let mut command = self.desk.program(&["login", &server.address, "--as", self.name]);
         feed(command.env("XDG_CONFIG_HOME", self.config()), format!("{token}\n").as_bytes())
     }
 }
 
-fn token_in(created: &Json) -> String {
+/// The token that was created.
+pub fn token_in(created: &Json) -> String {
     created["token"].as_str().expect("a token").to_string()
 }
 

@@ -113,6 +113,12 @@ impl Line {
         serde_json::from_slice(&text).map_err(|e| broken(format!("it is no JSON ({e})")))
     }
 
+    /// Asks for something of another media type, to be read to its end.
+    pub fn file(&mut self, path: &str, media: &'static str) -> Result<Answer<'_>> {
+        let body = Spool::new(0).into_body();
+        self.send(Question { method: Method::GET, path: path.to_string(), media, body, name: String::new(), scope: None })
+    }
+
     fn send(&mut self, mut question: Question) -> Result<Answer<'_>> {
         self.questions += 1;
         question.name = format!("{:032x}-{}", self.name, self.questions);

@@ -85,7 +85,7 @@ fn gives<T: JsonSchema>(path: &str, needs: Needs, summary: &str, handler: Method
 }
 
 /// A request's body, parsed once and into what it is to be: unknown, doubled and foreign fields are refused.
-fn body_of<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T> {
+pub(super) fn body_of<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T> {
     let media = headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok()).and_then(|media| media.split(';').next());
     if media.is_none_or(|media| !media.trim().eq_ignore_ascii_case("application/json")) {
         return Err(Error::new(ErrorKind::Invalid, "unsupported_media_type", "the body is application/json"));

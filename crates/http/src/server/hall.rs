@@ -13,7 +13,7 @@ use mainstem::primary::Primary;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedMutexGuard, OwnedRwLockReadGuard, OwnedSemaphorePermit, RwLock, Semaphore};
 use tokio::time::Instant;
 
 /// Handles of one dataset that are kept open while nobody asks.
@@ -31,6 +31,8 @@ pub type Handle = Box<dyn Primary + Send>;
 
 #[derive(Default)]
 struct Room {
+    /// Held by whoever has the dataset open; whole by whoever wants nobody to.
+    open: Arc<RwLock<()>>,
     handles: Mutex<Vec<Handle>>,
     writing: Arc<tokio::sync::Mutex<()>>,
     keeper: Arc<Keeper>,
@@ -51,6 +53,7 @@ type Rooms = Mutex<HashMap<String, Arc<Room>>>;
 
 /// The right to run, until it is dropped.
 struct Running {
+    _open: Option<OwnedRwLockReadGuard<()>>,
     _share: Option<OwnedSemaphorePermit>,
     _turn: Option<OwnedMutexGuard<()>>,
     _running: OwnedSemaphorePermit,
@@ -87,7 +90,12 @@ impl Hall {
 
     /// Waits for the right to run: first among the caller's own calls, so that nobody's many keep another waiting, then
     /// for a writer's turn, then among all.
-    async fn turn(&self, room: Option<&Room>) -> Result<Running> {
+    async fn turn(&self, open: Option<&Room>, room: Option<&Room>) -> Result<Running> {
+        // First of all, so that whoever waits for it holds nothing that others need to end.
+        let open = match open {
+            Some(room) => Some(room.open.clone().read_owned().await),
+            None => None,
+        };
         let share = match Caller::current() {
             Some(caller) => Some(self.share(caller).acquire_owned().await.map_err(|_| stopping())?),
             None => None,
@@ -97,12 +105,12 @@ impl Hall {
             None => None,
         };
         let running = self.running.clone().acquire_owned().await.map_err(|_| stopping())?;
-        Ok(Running { _share: share, _turn: turn, _running: running })
+        Ok(Running { _open: open, _share: share, _turn: turn, _running: running })
     }
 
     /// Runs `work` with all datasets, on a thread where it may take its time.
     pub async fn over_all<T: Send + 'static>(&self, work: impl FnOnce(&dyn Datasets) -> Result<T> + Send + 'static) -> Result<T> {
-        let (running, datasets) = (self.turn(None).await?, self.datasets.clone());
+        let (running, datasets) = (self.turn(None, None).await?, self.datasets.clone());
         ended(tokio::task::spawn_blocking(move || {
             let _running = running;
             work(&*datasets)
@@ -121,8 +129,10 @@ impl Hall {
         let end = Instant::now() + at_most;
         loop {
             let left = end.saturating_duration_since(Instant::now());
+            let room = self.room(name);
+            let open = room.open.clone().read_owned().await;
             // A keeper that cannot listen does not say why; the dataset, asked below, does.
-            let told = self.room(name).keeper.wait(self.datasets.clone(), name, known, left).await;
+            let told = room.keeper.wait((self.datasets.clone(), open), name, known, left).await;
             if let Some(head) = told.ok().flatten().filter(|head| *head == known || head.events > known.events) {
                 return Ok(head);
             }
@@ -135,6 +145,40 @@ impl Hall {
         }
     }
 
+    /// Runs `work` on a dataset that is there, on a thread where it may take its time, while others have it open.
+    pub async fn beside<T: Send + 'static>(&self, name: &str, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        let room = self.room(name);
+        let (running, datasets, name) = (self.turn(Some(&room), None).await?, self.datasets.clone(), name.to_string());
+        ended(tokio::task::spawn_blocking(move || {
+            let _running = running;
+            datasets.is_archived(&name).map_err(|e| if e.code == "no_primary" { absent(&name) } else { e })?;
+            work()
+        }))
+        .await
+    }
+
+    /// The same while nobody of this server has it open.
+    pub async fn alone<T: Send + 'static>(&self, name: &str, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        let room = self.room(name);
+        let alone = room.open.clone().write_owned().await;
+        room.keeper.rest().await;
+        let (running, datasets, name) = (self.turn(None, None).await?, self.datasets.clone(), name.to_string());
+        ended(tokio::task::spawn_blocking(move || {
+            let _held = (alone, running);
+            room.handles.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            datasets.is_archived(&name).map_err(|e| if e.code == "no_primary" { absent(&name) } else { e })?;
+            work()
+        }))
+        .await
+    }
+
+    /// Runs `work` that writes to a dataset's primary. `Conflict` with the code `archived` where it is archived.
+    pub async fn change<T: Send + 'static>(&self, name: &str, work: impl FnOnce(&mut Handle) -> Result<T> + Send + 'static) -> Result<T> {
+        let (datasets, dataset) = (self.datasets.clone(), name.to_string());
+        let work = move |primary: &mut Handle| unless_archived(&*datasets, &dataset).and_then(|()| work(primary));
+        self.with(name, true, work).await
+    }
+
     /// Runs `work` with a dataset's primary, on a thread where it may take its time. A writer waits for those before it.
     pub async fn with<T: Send + 'static>(
         &self,
@@ -144,7 +188,7 @@ impl Hall {
     ) -> Result<T> {
         let room = self.room(name);
         // It goes to the thread: whoever asks may go away, the work does not.
-        let running = self.turn(is_write.then_some(&*room)).await?;
+        let running = self.turn(Some(&room), is_write.then_some(&*room)).await?;
         let (datasets, rooms, name) = (self.datasets.clone(), self.rooms.clone(), name.to_string());
         ended(tokio::task::spawn_blocking(move || {
             let _running = running;
@@ -187,6 +231,15 @@ fn spare(rooms: &Rooms, used: &Arc<Room>) {
             too_many -= 1;
         }
     }
+}
+
+/// Refuses to write to what is archived.
+pub(super) fn unless_archived(datasets: &dyn Datasets, name: &str) -> Result<()> {
+    if !datasets.is_archived(name)? {
+        return Ok(());
+    }
+    let message = format!("dataset {name} is archived: it can be read, and not changed");
+    Err(Error::new(ErrorKind::Conflict, "archived", message).hint("mainstem datasets unarchive ADDRESS, by one of its owners"))
 }
 
 async fn ended<T>(work: tokio::task::JoinHandle<Result<T>>) -> Result<T> {

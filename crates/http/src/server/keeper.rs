@@ -7,7 +7,7 @@ use mainstem::error::{Error, Result};
 use mainstem::ledger::Head;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{OwnedRwLockReadGuard, watch};
 
 /// How long the thread sleeps before it looks whether anybody still waits.
 const LOOK_MS: u64 = 500;
@@ -23,8 +23,15 @@ pub struct Keeper {
 
 impl Keeper {
     /// Waits until the ledger ends elsewhere than `known`, at most so long; answers where it ended when it was last heard of.
-    pub async fn wait(self: &Arc<Self>, datasets: Arc<dyn Datasets>, name: &str, known: Head, at_most: Duration) -> Result<Told> {
-        let mut told = self.listen(datasets, name)?;
+    /// It is listened to for as long as somebody waits; `open` is let go once the dataset is open for that.
+    pub async fn wait(
+        self: &Arc<Self>,
+        (datasets, open): (Arc<dyn Datasets>, OwnedRwLockReadGuard<()>),
+        name: &str,
+        known: Head,
+        at_most: Duration,
+    ) -> Result<Told> {
+        let mut told = self.listen(datasets, open, name)?;
         let is_news = |told: &Told| told.is_some_and(|head| head != known);
         let waited = tokio::time::timeout(at_most, told.wait_for(is_news)).await.map(|news| news.map(|head| *head));
         match waited {
@@ -33,7 +40,16 @@ impl Keeper {
         }
     }
 
-    fn listen(self: &Arc<Self>, datasets: Arc<dyn Datasets>, name: &str) -> Result<watch::Receiver<Told>> {
+    /// Closes the dataset. Whoever waits hears that it cannot be listened to just now. Nobody may be let in meanwhile.
+    pub async fn rest(&self) {
+        let told = self.telling.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut told) = told {
+            // The thread has closed it before its teller goes.
+            while told.changed().await.is_ok() {}
+        }
+    }
+
+    fn listen(self: &Arc<Self>, datasets: Arc<dyn Datasets>, open: OwnedRwLockReadGuard<()>, name: &str) -> Result<watch::Receiver<Told>> {
         let mut telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(told) = telling.as_ref() {
             return Ok(told.clone());
@@ -44,7 +60,9 @@ impl Keeper {
         std::thread::Builder::new()
             .name(format!("keeper of {name}"))
             .spawn(move || {
-                if datasets.open(&name).and_then(|handle| keeper.tell(handle, &teller)).is_err() {
+                let opened = datasets.open(&name);
+                drop(open);
+                if opened.and_then(|handle| keeper.tell(handle, &teller)).is_err() {
                     // Whoever waits hears of it when the teller goes, and the next begins anew.
                     keeper.telling.lock().unwrap_or_else(PoisonError::into_inner).take();
                 }
@@ -60,7 +78,7 @@ impl Keeper {
             head = primary.wait(&head, LOOK_MS)?;
             let mut telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
             // The one receiver left is our own.
-            if teller.receiver_count() <= 1 {
+            if telling.is_none() || teller.receiver_count() <= 1 {
                 telling.take();
                 return Ok(());
             }

@@ -2,6 +2,7 @@
 use super::routes::{Describe, Media, Needs, Route, routes};
 use crate::wire::failure::Failure;
 use crate::wire::frame::MEDIA_TYPE;
+use crate::wire::keeping::FILE_TYPE;
 use axum::Json;
 use axum::response::Html;
 use schemars::SchemaGenerator;
@@ -84,6 +85,7 @@ fn body(media: Media, description: &str, schemas: &mut SchemaGenerator) -> Tree 
             });
             return json!({ "description": description, "content": content });
         }
+        Media::File => (FILE_TYPE, json!({ "type": "string", "format": "binary" })),
         Media::Frames => (MEDIA_TYPE, json!({ "type": "string", "format": "binary" })),
         Media::Json(describe) => ("application/json", describe(schemas).to_value()),
         Media::Text => ("text/plain; version=0.0.4", json!({ "type": "string" })),
@@ -94,20 +96,24 @@ fn body(media: Media, description: &str, schemas: &mut SchemaGenerator) -> Tree 
 
 /// The statuses of what a route may refuse with.
 fn refusals(route: &Route) -> Vec<(&'static str, &'static str)> {
-    let mut refusals =
-        vec![("405", "The path takes another method."), ("429", "Too much was asked at once."), ("503", "It may work later.")];
+    // What the porter and the gate refuse, they refuse on every route.
+    let mut refusals = vec![
+        ("400", "What was asked makes no sense."),
+        ("403", "That is not allowed to you, or by that name."),
+        ("405", "The path takes another method."),
+        ("414", "The path is too long."),
+        ("415", "What was sent is of another media type."),
+        ("429", "Too much was asked at once."),
+        ("503", "It may work later."),
+    ];
     if route.needs != Needs::Nothing {
-        refusals.extend([("401", "Nobody is known by this token."), ("403", "That is not allowed to you.")]);
+        refusals.push(("401", "Nobody is known by this token."));
     }
-    let takes_json = matches!(route.takes, Media::Json(_));
-    if route.path.contains('{') || takes_json {
+    if route.path.contains('{') || matches!(route.takes, Media::Json(_)) {
         refusals.extend([("404", "There is no such thing."), ("409", "The state of the data stands against it.")]);
     }
-    if route.query.is_some() || route.path.contains('{') || takes_json {
-        refusals.push(("400", "What was asked makes no sense."));
-    }
     if !matches!(route.takes, Media::Nothing) {
-        refusals.extend([("413", "It is too large."), ("415", "It is of another media type.")]);
+        refusals.extend([("408", "It came too slowly."), ("413", "It is too large.")]);
     }
     refusals.push(("500", "The server failed."));
     refusals.sort_unstable();

@@ -24,8 +24,17 @@ use mainstem::error::{Error, Result};
 use mainstem::scoped::Scoped;
 use std::sync::Arc;
 
+/// What is cut short on its way here is no failure of ours, and may be sent again. With a source, it is a spool's.
+fn not_whole(e: Error) -> Error {
+    if e.code != "line" || e.source.is_some() {
+        return e;
+    }
+    Error::new(ErrorKind::Unavailable, "cut_short", "what came is no whole request").hint("send it again")
+}
+
+/// What an archived dataset takes no more.
 fn is_write(call: Call) -> bool {
-    matches!(call, Call::Push | Call::BeginEpoch | Call::SetPolicy | Call::Seen | Call::Cleanup | Call::Found)
+    matches!(call, Call::Push | Call::BeginEpoch | Call::SetPolicy | Call::Cleanup)
 }
 
 /// Answers a call.
@@ -47,11 +56,11 @@ pub async fn handle(
     let answer = match call {
         Call::Found => {
             let datasets_max = limits.datasets_max;
-            let found = move |datasets: &dyn Datasets| request.found(datasets, &name, &identity.name, datasets_max);
+            let found = move |datasets: &dyn Datasets| request.found(datasets, &name, &identity.name, datasets_max).map_err(not_whole);
             shared.hall.over_all(found).await?
         }
         Call::Wait => {
-            let (known, at_most) = request.wait()?;
+            let (known, at_most) = request.wait().map_err(not_whole)?;
             let _waiting = shared.porter.meters.waiting.enter();
             tokio::select! {
                 head = shared.hall.wait(&dataset, known, at_most) => one(&head?)?,
@@ -66,11 +75,16 @@ pub async fn handle(
                 let identity = &still(&accounts, &identity, right_of(call), &name)?;
                 let author = Author { registrar: &accounts.registrar, identity, dataset: &name };
                 if asked.is_everything() {
-                    return request.answer(&mut **primary, &author);
+                    return request.answer(&mut **primary, &author).map_err(not_whole);
                 }
-                request.answer(&mut Scoped::new(&mut **primary, asked, Scope::everything()), &author)
+                request.answer(&mut Scoped::new(&mut **primary, asked, Scope::everything()), &author).map_err(not_whole)
             };
-            shared.hall.with(&dataset, is_write(call), answering).await?
+            match call {
+                // Whoever reads says where they stand, also of what nobody writes to any more.
+                Call::Seen => shared.hall.with(&dataset, true, answering).await?,
+                _ if is_write(call) => shared.hall.change(&dataset, answering).await?,
+                _ => shared.hall.with(&dataset, false, answering).await?,
+            }
         }
     };
     let body: SpoolBody = answer.into_body();

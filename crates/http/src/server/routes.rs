@@ -1,11 +1,12 @@
 //! Every route of the server, in one table: what it answers, what it needs, and who handles it.
 //!
 //! Invariant: a request reaches its handler only through [`router`], after what its row needs was granted.
-use super::people::{conflicts, datasets, rows, tombstones, versions};
+use super::people::{backups, conflicts, datasets, rows, tombstones, versions};
 use super::refused::Refused;
 use super::{Shared, access, feed, gate, guard, meters, openapi, replica_calls, webhooks};
 use crate::wire::call::Call;
 use crate::wire::event::ShownEvent;
+use crate::wire::keeping::{CleanupWish, Confirmed, DatasetChange, DatasetsAsked, PolicyWish, ShownBackup, ShownCleanup, ShownRestored};
 use crate::wire::shown::{
     Listed, ShownBlame, ShownChange, ShownConflict, ShownDataset, ShownHappening, ShownPolicy, ShownReplica, ShownRows, ShownTombstone,
     ShownVersion,
@@ -13,7 +14,7 @@ use crate::wire::shown::{
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use hyper::Method;
 use mainstem::core::ErrorKind;
 pub use mainstem::core::authority::Right;
@@ -50,6 +51,8 @@ pub enum Media {
     Frames,
     /// JSON of a type.
     Json(Describe),
+    /// A SQLite file.
+    File,
     /// A page for a browser.
     Page,
     /// A part of the feed as JSON of a type, or a stream of it.
@@ -114,6 +117,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(of_dataset());
     all.extend(webhooks::routes());
     all.extend(meters::routes());
+    all.extend(of_keeping());
     all.extend(Call::ALL.iter().map(|&call| of_call(call)));
     all
 }
@@ -124,7 +128,8 @@ fn of_server() -> Vec<Route> {
     vec![
         Route::of_server("/api/v1/openapi.json", Needs::Nothing, document_given, "This description.", get(openapi::document)),
         Route::of_server("/api", Needs::Nothing, Media::Page, "This description, to be read.", get(openapi::page)),
-        Route::of_server("/api/v1/datasets", Needs::Identity, datasets_given, "The datasets you may read.", get(datasets::datasets)),
+        Route::of_server("/api/v1/datasets", Needs::Identity, datasets_given, "The datasets you may read.", get(datasets::datasets))
+            .asked::<DatasetsAsked>(),
     ]
 }
 
@@ -158,6 +163,32 @@ fn of_dataset() -> Vec<Route> {
         }
         .asked::<feed::FeedAsked>(),
     ]
+}
+
+/// What whoever runs a dataset does to it as a whole.
+fn of_keeping() -> Vec<Route> {
+    vec![
+        Route::reads::<ShownDataset>("", "Archives a dataset, or takes it out of the archive.", patch(datasets::change))
+            .takes::<DatasetChange>(Method::PATCH),
+        Route::reads::<()>("", "Deletes an archived dataset; its name is said once more.", delete(datasets::delete))
+            .asked::<Confirmed>()
+            .by(Method::DELETE),
+        Route::reads::<ShownPolicy>("/policy", "Replaces the policy.", put(datasets::set_policy)).takes::<PolicyWish>(Method::PUT),
+        Route::reads::<ShownCleanup>("/cleanup", "Forgets tombstones and row changes that have expired.", post(tombstones::cleanup))
+            .takes::<CleanupWish>(Method::POST),
+        Route { gives: Media::File, ..Route::reads::<()>("/export", "The whole dataset as it is now, as a backup.", get(backups::export)) },
+        Route::reads::<Listed<ShownBackup>>("/backups", "The backups that the server keeps, oldest first.", get(backups::backups)),
+        Route::reads::<ShownBackup>("/backups", "Keeps a backup of the dataset as it is now.", post(backups::back_up)).by(Method::POST),
+        Route::reads::<ShownRestored>(
+            "/backups/{backup}/restore",
+            "Puts a backup in the dataset's place, as another life of it; what was there becomes a backup.",
+            post(backups::restore),
+        )
+        .by(Method::POST),
+    ]
+    .into_iter()
+    .map(|route| Route { needs: Needs::Dataset(Right::Own), ..route })
+    .collect()
 }
 
 fn of_call(call: Call) -> Route {

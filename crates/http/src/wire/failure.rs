@@ -24,6 +24,7 @@ pub struct Failure {
 
 /// Codes that have a status of their own, whatever their kind.
 const STATUSES: &[(&str, u16)] = &[
+    ("cut_short", 400),
     ("unauthenticated", 401),
     ("forbidden", 403),
     ("forbidden_host", 403),
@@ -110,12 +111,14 @@ fn general(status: u16) -> (ErrorKind, &'static str) {
 
 /// Codes that callers act on, as they are raised on the other side.
 const KNOWN: &[(ErrorKind, &str)] = &[
+    (ErrorKind::Conflict, "archived"),
     (ErrorKind::Conflict, "behind"),
     (ErrorKind::Conflict, "behind_horizon"),
     (ErrorKind::Conflict, "collected"),
     (ErrorKind::Conflict, "constraint"),
     (ErrorKind::Conflict, "drift"),
     (ErrorKind::Conflict, "missing_parent"),
+    (ErrorKind::Conflict, "not_archived"),
     (ErrorKind::Conflict, "numbers_exhausted"),
     (ErrorKind::Conflict, "occupied"),
     (ErrorKind::Conflict, "other_epoch"),
@@ -151,6 +154,7 @@ const KNOWN: &[(ErrorKind, &str)] = &[
     (ErrorKind::NotFound, "no_row"),
     (ErrorKind::NotFound, "not_found"),
     (ErrorKind::Unavailable, "busy"),
+    (ErrorKind::Unavailable, "cut_short"),
     (ErrorKind::Unavailable, "disk_failed"),
     (ErrorKind::Unavailable, "disk_full"),
     (ErrorKind::Unavailable, "line"),

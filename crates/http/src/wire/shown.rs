@@ -70,6 +70,8 @@ pub struct ShownDataset {
     pub head: String,
     /// The oldest version a replica may hold.
     pub horizon: u64,
+    /// Whether it is read, and not written.
+    pub is_archived: bool,
     /// Its tables.
     pub tables: Vec<ShownTable>,
 }
@@ -93,7 +95,7 @@ impl From<&TableDigest> for ShownTable {
 
 impl ShownDataset {
     /// A dataset under its name on the server.
-    pub fn new(name: &str, description: &Description) -> Self {
+    pub fn new(name: &str, description: &Description, is_archived: bool) -> Self {
         ShownDataset {
             name: name.to_string(),
             lineage: bits(description.lineage),
@@ -102,6 +104,7 @@ impl ShownDataset {
             events: description.head.events,
             head: hex(&description.head.hash),
             horizon: description.horizon,
+            is_archived,
             tables: description.tables.iter().map(ShownTable::from).collect(),
         }
     }

@@ -1,6 +1,7 @@
 //! The replica protocol through a real socket.
 mod between;
 mod contract;
+mod documented;
 mod feed;
 mod forgery;
 mod hostile;

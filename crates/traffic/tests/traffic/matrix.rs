@@ -63,7 +63,15 @@ const SAMPLES: &[(&str, &str, Sample)] = &[
     ("GET", "/api/v1/datasets/{dataset}/roles", Sample::Asked("")),
     ("POST", "/api/v1/datasets/{dataset}/roles", Sample::Json(r#"{"actor": "nobody", "role": "owner"}"#)),
     ("GET", "/api/v1/datasets/{dataset}", Sample::Asked("")),
+    ("PATCH", "/api/v1/datasets/{dataset}", Sample::Json(r#"{"is_archived": false}"#)),
+    ("DELETE", "/api/v1/datasets/{dataset}", Sample::Asked("?name=another")),
     ("GET", "/api/v1/datasets/{dataset}/policy", Sample::Asked("")),
+    ("PUT", "/api/v1/datasets/{dataset}/policy", Sample::Json(r#"{"policy": ""}"#)),
+    ("POST", "/api/v1/datasets/{dataset}/cleanup", Sample::Json(r#"{"dry_run": true}"#)),
+    ("GET", "/api/v1/datasets/{dataset}/export", Sample::Asked("")),
+    ("GET", "/api/v1/datasets/{dataset}/backups", Sample::Asked("")),
+    ("POST", "/api/v1/datasets/{dataset}/backups", Sample::Asked("")),
+    ("POST", "/api/v1/datasets/{dataset}/backups/{backup}/restore", Sample::Asked("")),
     ("GET", "/api/v1/datasets/{dataset}/replicas", Sample::Asked("")),
     ("GET", "/api/v1/datasets/{dataset}/versions", Sample::Asked("")),
     ("GET", "/api/v1/datasets/{dataset}/versions/{version}", Sample::Asked("")),
@@ -187,7 +195,11 @@ impl Stage {
 
     fn ask(&self, route: &Route, sample: Sample, dataset: &str, shown: Option<&str>) -> Came {
         let path = route.path.replace("{dataset}", dataset).replace("{version}", "1").replace("{table}", "item");
-        let path = path.replace("{actor}", "nobody").replace("{token}", "999999").replace("{replica}", &"0".repeat(32));
+        let path = path
+            .replace("{actor}", "nobody")
+            .replace("{token}", "999999")
+            .replace("{replica}", &"0".repeat(32))
+            .replace("{backup}", "none");
         assert!(!path.contains('{'), "what does {path} stand for?");
         let frames = |payload: &[u8]| {
             let mut writer = FrameWriter::new(Vec::new()).expect("in memory");

@@ -1,37 +1,128 @@
 //! Datasets, their replicas and policies.
 use super::Answer;
 use crate::server::Shared;
-use crate::server::asked::Named;
-use crate::server::guard::permit;
+use crate::server::access::body_of;
+use crate::server::asked::{Asked, Named};
+use crate::server::guard::{permit, still};
+use crate::server::hall::Handle;
+use crate::wire::keeping::{Confirmed, DatasetChange, DatasetsAsked, PolicyWish};
 use crate::wire::shown::{Listed, ShownDataset, ShownPolicy, ShownReplica};
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Extension, State};
+use hyper::HeaderMap;
 use mainstem::accounts::Identity;
+use mainstem::core::account::{Accounts, Fact};
 use mainstem::core::authority::{Object, Right};
+use mainstem::error::{Error, Result};
 use std::sync::Arc;
 
 /// Every dataset that whoever asks may read.
-pub async fn datasets(State(shared): State<Arc<Shared>>, Extension(identity): Extension<Identity>) -> Answer<Listed<ShownDataset>> {
+pub async fn datasets(
+    State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
+    Asked(asked): Asked<DatasetsAsked>,
+) -> Answer<Listed<ShownDataset>> {
     let mut items = Vec::new();
     let mut names = shared.hall.datasets().names()?;
     names.retain(|name| permit(&identity, Right::Read, Object::Dataset(name)).is_ok());
     for name in names {
-        let description = shared.hall.with(&name, false, |primary| primary.describe()).await?;
-        items.push(ShownDataset::new(&name, &description));
+        match described(&shared, &name).await {
+            Ok(shown) if asked.all || !shown.is_archived => items.push(shown),
+            Ok(_) => {}
+            // It was deleted since.
+            Err(e) if e.code == "no_primary" => {}
+            Err(e) => return Err(e.into()),
+        }
     }
     Ok(Json(Listed { items, next: None }))
 }
 
+async fn described(shared: &Arc<Shared>, name: &str) -> Result<ShownDataset> {
+    let (datasets, named) = (shared.hall.datasets(), name.to_string());
+    let look = move |primary: &mut Handle| Ok(ShownDataset::new(&named, &primary.describe()?, datasets.is_archived(&named)?));
+    shared.hall.with(name, false, look).await
+}
+
 /// One dataset.
 pub async fn dataset(State(shared): State<Arc<Shared>>, Named(name): Named<String>) -> Answer<ShownDataset> {
-    let description = shared.hall.with(&name, false, |primary| primary.describe()).await?;
-    Ok(Json(ShownDataset::new(&name, &description)))
+    Ok(Json(described(&shared, &name).await?))
+}
+
+/// Archives a dataset, or takes it out of the archive.
+pub async fn change(
+    State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
+    Named(name): Named<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer<ShownDataset> {
+    let wish: DatasetChange = body_of(&headers, &body)?;
+    let (accounts, dataset) = (shared.clone(), name.clone());
+    let work = move |_: &mut Handle| {
+        still(&accounts, &identity, Right::Own, &dataset)?;
+        accounts.hall.datasets().archive(&dataset, wish.is_archived)
+    };
+    // After the writers before it: whoever hears of it hears of a dataset that stands still.
+    shared.hall.with(&name, true, work).await?;
+    Ok(Json(described(&shared, &name).await?))
+}
+
+/// Deletes an archived dataset, and every role on it.
+pub async fn delete(
+    State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
+    Named(name): Named<String>,
+    Asked(confirmed): Asked<Confirmed>,
+) -> Answer<()> {
+    shared.hall.with(&name, false, |_| Ok(())).await?;
+    if confirmed.name != name {
+        let message = format!("{} is not the name of what would be deleted, which is {name}", confirmed.name);
+        return Err(Error::invalid(message).hint(format!("mainstem datasets delete ADDRESS --confirm {name}")).into());
+    }
+    let (accounts, dataset) = (shared.clone(), name.clone());
+    let work = move || {
+        still(&accounts, &identity, Right::Own, &dataset)?;
+        let datasets = accounts.hall.datasets();
+        if datasets.is_archived(&dataset)? {
+            // First, so that whoever makes a dataset of that name never has anybody's roles on it.
+            accounts.registrar.change(identity.actor, |known| Ok(without_roles(known, &dataset)))?;
+        }
+        datasets.delete(&dataset)
+    };
+    shared.hall.alone(&name, work).await?;
+    Ok(Json(()))
+}
+
+/// The end of every role on a dataset.
+fn without_roles(accounts: &Accounts, dataset: &str) -> Vec<Fact> {
+    let grants = accounts.actors().flat_map(|actor| actor.grants.iter().map(move |grant| (actor.id, grant)));
+    let here = grants.filter(|(_, grant)| grant.dataset == dataset);
+    here.map(|(actor, of)| Fact::RoleSet { actor, dataset: of.dataset.clone(), table: of.table.clone(), role: None }).collect()
 }
 
 /// The policy in force.
 pub async fn policy(State(shared): State<Arc<Shared>>, Named(name): Named<String>) -> Answer<ShownPolicy> {
     let policy = shared.hall.with(&name, false, |primary| Ok(primary.describe()?.policy)).await?;
     Ok(Json(ShownPolicy { policy }))
+}
+
+/// Replaces the policy.
+pub async fn set_policy(
+    State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
+    Named(name): Named<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer<ShownPolicy> {
+    let wish: PolicyWish = body_of(&headers, &body)?;
+    let (accounts, dataset) = (shared.clone(), name.clone());
+    let set = move |primary: &mut Handle| {
+        let identity = still(&accounts, &identity, Right::Own, &dataset)?;
+        primary.set_policy(&wish.policy, &identity.name)?;
+        Ok(primary.describe()?.policy)
+    };
+    Ok(Json(ShownPolicy { policy: shared.hall.change(&name, set).await? }))
 }
 
 /// The replicas that were heard of, those heard of last first.

@@ -1,11 +1,20 @@
-//! Tombstones.
+//! Tombstones, and their end.
 use super::{Answer, enough, limit, unless_enough};
 use crate::server::Shared;
+use crate::server::access::body_of;
 use crate::server::asked::{Asked, Named};
+use crate::server::guard::still;
+use crate::server::hall::Handle;
+use crate::wire::keeping::{CleanupWish, ShownCleanup};
 use crate::wire::shown::{Listed, ShownTombstone};
 use axum::Json;
-use axum::extract::State;
+use axum::body::Bytes;
+use axum::extract::{Extension, State};
+use hyper::HeaderMap;
+use mainstem::accounts::Identity;
 use mainstem::changeset_json::parse_time;
+use mainstem::cleanup::Rehearsal;
+use mainstem::core::authority::Right;
 use mainstem::error::Error;
 use mainstem::tombstones::Wanted;
 use schemars::JsonSchema;
@@ -56,4 +65,22 @@ pub async fn tombstones(
         Ok(Listed { items, next: is_more.then(|| seen.to_string()) })
     });
     Ok(Json(listed.await?))
+}
+
+/// Forgets what has expired, or says what that would be.
+pub async fn cleanup(
+    State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
+    Named(name): Named<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer<ShownCleanup> {
+    let wish: CleanupWish = body_of(&headers, &body)?;
+    let rehearsal = if wish.dry_run { Rehearsal::DryRun } else { Rehearsal::Real };
+    let (accounts, dataset) = (shared.clone(), name.clone());
+    let clean = move |primary: &mut Handle| {
+        let identity = still(&accounts, &identity, Right::Own, &dataset)?;
+        primary.cleanup(&identity.name, rehearsal)
+    };
+    Ok(Json(ShownCleanup::new(&shared.hall.change(&name, clean).await?, rehearsal)))
 }

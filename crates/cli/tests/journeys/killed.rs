@@ -1,0 +1,95 @@
+//! kill -9 of a server and of its clients while they work: what was acknowledged is there, chains verify, copies meet.
+//!
+//! `MAINSTEM_KILLS=200` runs more rounds than every day.
+use crate::crash::progress;
+use crate::desk::{Desk, Dice, finish, volume};
+use crate::people::{Person, Serving};
+use std::process::{Child, Stdio};
+
+const START: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, round INTEGER, who TEXT, v TEXT);
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) INSERT INTO t SELECT i, -1, 'start', hex(randomblob(40)) FROM n;";
+const FILES: [&str; 2] = ["ann.db", "bob.db"];
+const PRIMARY: &str = "data/recipes/primary.db";
+
+fn syncing(ann: &Person<'_>, db: &str) -> Child {
+    let mut command = ann.desk.program(&["sync", "--db", db]);
+    command.env("XDG_CONFIG_HOME", ann.config()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("it starts")
+}
+
+/// Waits until a process has made so much more progress, or nobody has anything left to do. Returns the progress it made.
+fn until(pid: u32, more: u64, clients: &mut [Child]) -> u64 {
+    let begin = progress(pid).unwrap_or(0);
+    loop {
+        let now = progress(pid).unwrap_or(0).saturating_sub(begin);
+        let are_done = clients.iter_mut().all(|client| client.try_wait().expect("it can be asked").is_some());
+        if now >= more || are_done {
+            return now;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost() {
+    let rounds = volume("MAINSTEM_KILLS", 9);
+    let (desk, mut dice) = (Desk::new(), Dice::new(4));
+    let ann = Person { desk: &desk, name: "ann" };
+    let mut server = Serving::begin(&desk, &[]);
+    let listen = server.address.trim_start_matches("http://").to_string();
+    desk.sql(FILES[0], START);
+    ann.ok(&["init", FILES[0]]);
+    assert_eq!(ann.login(&server, server.setup.as_deref().expect("a setup token")).code, 0);
+    ann.ok(&["publish", &server.dataset(), "--db", FILES[0], "--dataset", "recipes"]);
+    ann.ok(&["clone", &server.dataset(), FILES[1]]);
+    // How far the server and a client get in a round; the first rounds measure it.
+    let mut most = [1, 1];
+    for round in 0..rounds {
+        for db in FILES {
+            desk.sql(
+                db,
+                &format!(
+                    "BEGIN; WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50)
+                 INSERT INTO t (round, who, v) SELECT {round}, '{db}', hex(randomblob(40)) FROM n;
+                 UPDATE t SET v = 'round {round}' WHERE who = 'start' AND id % 7 = {round} % 7; COMMIT;"
+                ),
+            );
+        }
+        let mut clients = FILES.map(|db| syncing(&ann, db));
+        let is_server = round % 3 != 1;
+        let victim = if is_server { server.child.id() } else { clients[dice.below(2) as usize].id() };
+        let most = &mut most[usize::from(!is_server)];
+        let moment = if round < 2 { u64::MAX } else { dice.below(*most + *most / 8) };
+        *most = (*most).max(until(victim, moment, &mut clients));
+        if is_server {
+            server.child.kill().expect("it runs");
+            server.child.wait().expect("it ends");
+        } else {
+            let _ = clients.iter_mut().find(|client| client.id() == victim).expect("one of them").kill();
+        }
+        let acknowledged = clients.map(|mut client| client.wait().expect("it ends").success());
+        if is_server {
+            server = Serving::begin_at(&desk, &listen, &[]);
+        }
+        for (db, _) in FILES.iter().zip(acknowledged).filter(|(_, is)| *is) {
+            let count = desk.sql(PRIMARY, &format!("SELECT count(*) FROM t WHERE round = {round} AND who = '{db}';"));
+            assert_eq!(count.trim(), "50", "round {round} of {db} was acknowledged");
+        }
+        assert_eq!(desk.sql(PRIMARY, "PRAGMA integrity_check;").trim(), "ok", "the primary after round {round}");
+        if round % 10 == 8 {
+            ann.ok(&["audit", "verify", "data/recipes"]);
+        }
+    }
+    for db in [FILES[0], FILES[1], FILES[0], FILES[1]] {
+        // Where both changed a row of the start, that is a conflict, which is told by the exit code.
+        let said = finish(desk.program(&["sync", "--db", db]).env("XDG_CONFIG_HOME", ann.config()));
+        assert!(said.code == 0 || said.code == 5 && said.err.is_empty(), "{db}: {said:?}");
+    }
+    ann.ok(&["audit", "verify", "data/recipes"]);
+    assert_eq!(desk.rows(FILES[0]), desk.rows(FILES[1]));
+    for db in FILES {
+        let count = desk.sql(FILES[0], &format!("SELECT count(*), count(DISTINCT v) FROM t WHERE who = '{db}';"));
+        assert_eq!(count.trim(), format!("{0}|{0}", rounds * 50), "each row of {db} once");
+        desk.assert_sound(db);
+    }
+}
