@@ -15,8 +15,9 @@ pub type Exchange = fn(&mut dyn Replica, &mut dyn Primary, &str, Progress<'_>) -
 pub fn run(session: &mut Session, exchange: Exchange, may_delete_many: bool) -> Result<Report> {
     let mut opened = session.replica()?;
     let actor = session.actor(&opened.standing)?;
-    let mut primary = session.primary_of(&opened.standing)?;
     opened.replica.lock(&actor)?;
+    // Another process may have set the scope or the address until now.
+    let mut primary = session.primary_of(&opened.replica.standing()?)?;
     if may_delete_many {
         opened.replica.accept_deletions();
     }

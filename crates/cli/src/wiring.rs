@@ -84,15 +84,15 @@ impl Session {
     }
     /// Opens the primary at an address.
     pub fn primary_at(&self, address: &str) -> Result<Box<dyn Primary>> {
-        open_primary(address, self.around.clone())
+        open_primary(address, self.around.clone(), Patience::default())
     }
     /// Opens the primary that the replica belongs to, as far as the replica asks for it.
     pub fn primary_of(&self, standing: &Standing) -> Result<Box<dyn Primary>> {
-        primary_of(standing, self.around.clone())
+        primary_of(standing, self.around.clone(), Patience::default())
     }
     /// Opens all of the primary that the replica belongs to.
     pub fn whole_primary_of(&self, standing: &Standing) -> Result<Box<dyn Primary>> {
-        whole_primary_of(standing, self.around.clone())
+        whole_primary_of(standing, self.around.clone(), Patience::default())
     }
     /// Who acts on that replica.
     pub fn actor(&self, standing: &Standing) -> Result<String> {
@@ -191,15 +191,11 @@ impl Address {
             Address::Folder(path) => Box::new(FolderPlace::new(path, around)),
             Address::Server(address) => {
                 let token = credentials::token_for(&address.server())?;
-                Box::new(HttpPlace::new(address.clone(), token, Patience::default()).trusting(known_servers::trust()))
+                let trust = known_servers::trust_with(address, token.as_deref());
+                Box::new(HttpPlace::new(address.clone(), token, Patience::default()).trusting(trust))
             }
         })
     }
-}
-
-/// A primary as somebody sees it who asks for a part.
-pub fn asking(primary: Box<dyn Primary>, scope: Scope) -> Box<dyn Primary> {
-    if scope.is_everything() { primary } else { Box::new(Scoped::new(primary, scope, Scope::everything())) }
 }
 
 /// Where the primary is that a replica belongs to.
@@ -209,13 +205,17 @@ pub fn remote_of(standing: &Standing) -> Result<&str> {
 }
 
 /// Opens the primary that a replica belongs to, as far as the replica asks for it.
-pub fn primary_of(standing: &Standing, around: Around) -> Result<Box<dyn Primary>> {
-    Ok(asking(whole_primary_of(standing, around)?, standing.scope.clone()))
+pub fn primary_of(standing: &Standing, around: Around, patience: Patience) -> Result<Box<dyn Primary>> {
+    open_remote(standing, &standing.scope, around, patience)
 }
 
 /// Opens all of the primary that a replica belongs to.
-pub fn whole_primary_of(standing: &Standing, around: Around) -> Result<Box<dyn Primary>> {
-    open_primary(remote_of(standing)?, around).map_err(|e| match e.code {
+pub fn whole_primary_of(standing: &Standing, around: Around, patience: Patience) -> Result<Box<dyn Primary>> {
+    open_remote(standing, &Scope::everything(), around, patience)
+}
+
+fn open_remote(standing: &Standing, scope: &Scope, around: Around, patience: Patience) -> Result<Box<dyn Primary>> {
+    open_part(remote_of(standing)?, scope, around, patience).map_err(|e| match e.code {
         "no_primary" => e.hint("mainstem config remote FOLDER, where it was moved"),
         _ => e,
     })
@@ -229,13 +229,23 @@ pub fn patience(address: &str) -> watch::Patience {
     }
 }
 
-/// Opens the primary at an address.
-pub fn open_primary(address: &str, around: Around) -> Result<Box<dyn Primary>> {
+/// Opens the primary at an address; `patience` is for a server's answers.
+pub fn open_primary(address: &str, around: Around, patience: Patience) -> Result<Box<dyn Primary>> {
+    open_part(address, &Scope::everything(), around, patience)
+}
+
+/// Opens the primary at an address as somebody sees it who asks for a part.
+pub fn open_part(address: &str, scope: &Scope, around: Around, patience: Patience) -> Result<Box<dyn Primary>> {
     match Address::parse(address)? {
-        Address::Folder(folder) => mainstem_sqlite::open_primary(&folder, around),
+        Address::Folder(folder) => {
+            let primary = mainstem_sqlite::open_primary(&folder, around)?;
+            let is_whole = scope.is_everything();
+            Ok(if is_whole { primary } else { Box::new(Scoped::new(primary, scope.clone(), Scope::everything())) })
+        }
         Address::Server(address) => {
             let token = credentials::token_for(&address.server())?;
-            Ok(Box::new(HttpPrimary::new(address, token, Patience::default())?.trusting(known_servers::trust())))
+            let trust = known_servers::trust_with(&address, token.as_deref());
+            Ok(Box::new(HttpPrimary::new(address, token, patience)?.trusting(trust).asking(scope)))
         }
     }
 }

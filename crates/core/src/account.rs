@@ -19,8 +19,12 @@ pub const SERVER: ActorId = 0;
 pub type TokenId = u64;
 /// The longest name of an actor, in bytes.
 pub const NAME_BYTES_MAX: usize = 256;
-/// The most replicas that one actor registers.
-pub const REPLICAS_MAX: usize = 10_000;
+/// The most replicas that one actor registers, and tokens that are made for it, over all time.
+pub const EACH_MAX: usize = 10_000;
+/// The most roles of one actor.
+pub const GRANTS_MAX: usize = 1_000;
+/// The longest name of a dataset or table in a role or limit, in bytes.
+const PLACE_BYTES_MAX: usize = 1_024;
 
 /// One fact about accounts: who did what, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,8 +170,8 @@ pub enum Refusal {
     Disabled(ActorId),
     /// The replica is registered to another actor.
     OthersReplica(ReplicaId),
-    /// The actor has as many replicas as one may have.
-    TooManyReplicas,
+    /// The actor has as many of these as one may have.
+    TooMany(&'static str),
     /// It does not follow what was before it.
     OutOfOrder,
 }
@@ -183,7 +187,7 @@ impl fmt::Display for Refusal {
             Refusal::LastAdministrator => f.write_str("nobody would be left to administer the server"),
             Refusal::Disabled(actor) => write!(f, "actor {actor} is disabled"),
             Refusal::OthersReplica(_) => f.write_str("the replica is registered to another actor"),
-            Refusal::TooManyReplicas => write!(f, "an actor has at most {REPLICAS_MAX} replicas"),
+            Refusal::TooMany(what) => write!(f, "the actor has as many {what} as one may have"),
             Refusal::OutOfOrder => f.write_str("it does not follow what was before it"),
         }
     }
@@ -281,7 +285,7 @@ impl Accounts {
                 Some(_) => Ok(()),
                 None => Err(Refusal::NoToken(*id)),
             },
-            Fact::RoleSet { actor, .. } => self.must(*actor).map(drop),
+            Fact::RoleSet { actor, dataset, table, role } => self.check_role(*actor, dataset, table.as_deref(), role.is_some()),
             Fact::ReplicaRegistered(device) => self.check_device(device),
             Fact::ReplicaRevoked(replica) => match self.devices.get(replica).filter(|device| device.revoked_at.is_none()) {
                 Some(_) => Ok(()),
@@ -356,6 +360,13 @@ impl Accounts {
         if token.id != self.next_token() || self.digests.contains_key(&token.digest) {
             return Err(Refusal::OutOfOrder);
         }
+        if token.label.len() > NAME_BYTES_MAX || token.label.chars().any(|c| c.is_control() || is_invisible(c)) {
+            return Err(Refusal::NameUnfit("of the token is too long, or has something invisible in it".to_string()));
+        }
+        check_place(token.limit.dataset.as_deref().unwrap_or_default())?;
+        if token.actor != SERVER && self.tokens.values().filter(|t| t.actor == token.actor).count() >= EACH_MAX {
+            return Err(Refusal::TooMany("tokens"));
+        }
         match self.actors.get(&token.actor) {
             Some(actor) if actor.is_disabled => Err(Refusal::Disabled(actor.id)),
             None if token.actor != SERVER => Err(Refusal::NoActor(token.actor)),
@@ -367,10 +378,16 @@ impl Accounts {
         if self.devices.contains_key(&device.replica) {
             return Err(Refusal::OthersReplica(device.replica));
         }
-        if self.devices.values().filter(|d| d.actor == actor.id).count() >= REPLICAS_MAX {
-            return Err(Refusal::TooManyReplicas);
+        if self.devices.values().filter(|d| d.actor == actor.id).count() >= EACH_MAX {
+            return Err(Refusal::TooMany("replicas"));
         }
-        Ok(())
+        check_place(&device.dataset)
+    }
+    fn check_role(&self, actor: ActorId, dataset: &str, table: Option<&str>, is_given: bool) -> Result<(), Refusal> {
+        check_place(dataset)?;
+        check_place(table.unwrap_or_default())?;
+        let is_full = self.must(actor)?.grants.len() >= GRANTS_MAX;
+        if is_given && is_full { Err(Refusal::TooMany("roles")) } else { Ok(()) }
     }
 }
 
@@ -384,6 +401,10 @@ fn set_role(actor: &mut Actor, dataset: &str, table: Option<&str>, role: Option<
         actor.grants.push(Grant { dataset: dataset.to_string(), table: table.map(ToString::to_string), role });
         actor.grants.sort();
     }
+}
+
+fn check_place(name: &str) -> Result<(), Refusal> {
+    if name.len() > PLACE_BYTES_MAX { Err(Refusal::NameUnfit("of a dataset or table is too long".to_string())) } else { Ok(()) }
 }
 
 /// A name as it is compared: two that differ in letter case only are one.

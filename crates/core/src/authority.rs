@@ -154,27 +154,36 @@ pub enum Verdict {
 /// | within | that, or a role on one of its tables does |
 /// | table | that of the dataset, or a role on this table does |
 pub fn decide(authority: &Authority, right: Right, object: Object<'_>) -> Verdict {
-    let (dataset, is_enough): (&str, &dyn Fn(Option<&str>) -> bool) = match &object {
+    let dataset = match object {
         Object::Account => return unlimited(authority),
         Object::Server if authority.is_administrator => return unlimited(authority),
         Object::Server => return Verdict::Denied,
-        Object::Dataset(dataset) => (dataset, &|table| table.is_none()),
-        Object::Within(dataset) => (dataset, &|_| true),
-        Object::Table(dataset, name) => (dataset, &|table| table.is_none_or(|table| table.eq_ignore_ascii_case(name))),
-    };
-    let holds = |right: Right, is_enough: &dyn Fn(Option<&str>) -> bool| {
-        authority.is_administrator
-            || authority.grants.iter().any(|g| g.dataset == dataset && is_enough(g.table.as_deref()) && g.role.right() >= right)
+        Object::Dataset(dataset) | Object::Within(dataset) | Object::Table(dataset, _) => dataset,
     };
     let is_outside = authority.limit.dataset.as_deref().is_some_and(|only| only != dataset);
-    if is_outside || !holds(Right::Read, &|table| table.is_none()) {
+    if is_outside || !holds(authority, Right::Read, Object::Dataset(dataset)) {
         Verdict::Hidden
-    } else if !holds(right, is_enough) {
+    } else if !holds(authority, right, object) {
         Verdict::Denied
     } else if authority.limit.right.is_some_and(|most| most < right) {
         Verdict::Limited
     } else {
         Verdict::Allowed
+    }
+}
+
+fn holds(authority: &Authority, right: Right, object: Object<'_>) -> bool {
+    authority.is_administrator || authority.grants.iter().any(|grant| grant.role.right() >= right && covers(grant, object))
+}
+
+fn covers(grant: &Grant, object: Object<'_>) -> bool {
+    match object {
+        Object::Account | Object::Server => false,
+        Object::Dataset(dataset) => grant.dataset == dataset && grant.table.is_none(),
+        Object::Within(dataset) => grant.dataset == dataset,
+        Object::Table(dataset, name) => {
+            grant.dataset == dataset && grant.table.as_deref().is_none_or(|table| table.eq_ignore_ascii_case(name))
+        }
     }
 }
 

@@ -84,6 +84,13 @@ pub struct Change {
     pub moved_from: Option<Key>,
 }
 
+impl Change {
+    /// True for a row that came into what a replica sees, or left it: told as an insert or a delete that was never written.
+    pub fn is_by_scope(&self) -> bool {
+        self.at == Time::default()
+    }
+}
+
 /// Who made a changeset, where, when, and on which version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Header {

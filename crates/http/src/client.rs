@@ -13,7 +13,7 @@ use crate::address::Address;
 use crate::spool::Spool;
 use crate::wire::call::Call;
 use crate::wire::frame::{FrameReader, FrameWriter, broken};
-use crate::wire::{Bytes, Wire};
+use crate::wire::{Bytes, Wire, scope};
 use line::Line;
 use mainstem::audit::{Findings, Link};
 use mainstem::cleanup::{Cleanup, Rehearsal};
@@ -23,6 +23,7 @@ use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Version};
 use mainstem::core::format::page;
 use mainstem::core::schema::Schema;
+use mainstem::core::scope::Scope;
 use mainstem::core::value::{Key, Row};
 use mainstem::datasets::Place;
 use mainstem::error::Result;
@@ -59,6 +60,12 @@ impl HttpPrimary {
     /// The same, believing that.
     pub fn trusting(mut self, trust: Trust) -> HttpPrimary {
         self.line.trust = trust;
+        self
+    }
+
+    /// The same, asking for a part of the dataset; the server shows no more.
+    pub fn asking(mut self, scope: &Scope) -> HttpPrimary {
+        self.line.scope = (!scope.is_everything()).then(|| scope::put(scope));
         self
     }
 

@@ -9,6 +9,7 @@ pub mod event;
 pub mod failure;
 mod fields;
 pub mod frame;
+pub mod scope;
 pub mod shown;
 #[cfg(test)]
 mod tests;

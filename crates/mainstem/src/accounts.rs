@@ -246,7 +246,7 @@ fn refused(refusal: &Refusal) -> Error {
         Refusal::LastAdministrator => (ErrorKind::Conflict, "last_administrator"),
         Refusal::Disabled(_) => (ErrorKind::Conflict, "disabled"),
         Refusal::OthersReplica(_) => (ErrorKind::Denied, "others_replica"),
-        Refusal::TooManyReplicas => (ErrorKind::Denied, "too_many_replicas"),
+        Refusal::TooMany(_) => (ErrorKind::Conflict, "too_many"),
         Refusal::NameUnfit(_) => (ErrorKind::Invalid, "invalid"),
         Refusal::OutOfOrder => (ErrorKind::Internal, "internal"),
     };

@@ -30,7 +30,7 @@ use mainstem_core::schema::Schema;
 use mainstem_core::scope::Scope;
 use mainstem_core::value::{Key, Row};
 use reducing::Digests;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::DerefMut;
 use std::sync::Arc;
 use telling::{Lenses, Tally, concerns};
@@ -48,6 +48,8 @@ pub struct Scoped<P> {
     permitted: Scope,
     view: Option<Arc<View>>,
     tallies: HashMap<TableId, Tally>,
+    /// The rows that one version, by number and hash, writes more than once.
+    repeated: Option<((u64, Digest), Arc<HashSet<u64>>)>,
 }
 
 /// What was worked out of a scope, to be used again by whoever opens the same primary for each request anew.
@@ -61,14 +63,14 @@ pub struct Memory {
 impl<P> Scoped<P> {
     /// Shows what was asked for, as far as it is permitted.
     pub fn new(primary: P, asked: Scope, permitted: Scope) -> Self {
-        Scoped { primary, asked, permitted, view: None, tallies: HashMap::new() }
+        Self::remembering(primary, asked, permitted, Memory::default())
     }
 
     /// The same with what was worked out before, as far as it was of these scopes. It must be of the same primary.
     pub fn remembering(primary: P, asked: Scope, permitted: Scope, memory: Memory) -> Self {
         let is_of_these = memory.of.as_ref().is_some_and(|of| of.0 == asked && of.1 == permitted);
         let Memory { view, tallies, .. } = if is_of_these { memory } else { Memory::default() };
-        Scoped { primary, asked, permitted, view, tallies }
+        Scoped { primary, asked, permitted, view, tallies, repeated: None }
     }
 
     /// What was worked out.
@@ -87,6 +89,7 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
         let schema = self.primary.schema()?;
         let view = Arc::new(View::new(&self.asked, &self.permitted, chronicle, &schema)?);
         self.tallies.clear();
+        self.repeated = None;
         self.view = Some(view.clone());
         Ok(view)
     }

@@ -2,8 +2,10 @@
 //!
 //! Never shipped. Every server has a folder and a free port of its own, and ends with its value.
 mod following;
+pub mod load;
 pub mod plain;
 mod proxy;
+pub mod report;
 mod served;
 
 pub use following::Following;

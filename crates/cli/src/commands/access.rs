@@ -2,6 +2,7 @@
 use crate::access_view as view;
 use crate::credentials;
 use crate::exit_codes::Exit;
+use crate::known_servers;
 use crate::wiring::Session;
 use mainstem::Result;
 use mainstem_core::authority::Role;
@@ -207,7 +208,8 @@ pub(super) fn accounts(address: Address) -> Result<HttpAccounts> {
     let server = address.server();
     let token =
         credentials::token_for(&server)?.ok_or_else(|| mainstem::accounts::unauthenticated().hint(format!("mainstem login {server}")))?;
-    HttpAccounts::new(Address { dataset: String::new(), ..address }, Some(token), Patience::default())
+    let accounts = HttpAccounts::new(Address { dataset: String::new(), ..address }, Some(token), Patience::default())?;
+    Ok(accounts.trusting(known_servers::trust()))
 }
 
 impl Named {

@@ -4,12 +4,13 @@ use crate::commands::scope::check_names;
 use crate::exit_codes::Exit;
 use crate::json;
 use crate::plain_text::{count, name};
-use crate::wiring::{Address, Session, asking, warn_of_place};
+use crate::wiring::{Address, Session, open_part, warn_of_place};
 use mainstem::primary::Primary;
 use mainstem::{Error, Result};
 use mainstem_core::ErrorKind;
 use mainstem_core::schema::Schema;
 use mainstem_core::scope::{Part, Scope};
+use mainstem_http::client::Patience;
 use mainstem_sqlite::SqliteReplica;
 use mainstem_sqlite::replica::CloneOptions;
 use serde_json::json;
@@ -39,7 +40,7 @@ impl Clone {
     /// What is asked for, and the primary as it shows that.
     fn asked(&self, session: &Session, remembered: &str) -> Result<(Scope, Box<dyn Primary>)> {
         let scope = if self.only.is_empty() { Scope::everything() } else { Scope::of(self.only.clone()) };
-        let mut primary = asking(session.primary_at(remembered)?, scope.clone());
+        let mut primary = open_part(remembered, &scope, session.around.clone(), Patience::default())?;
         check_names(&scope, primary.as_mut(), &Schema::default())?;
         Ok((scope, primary))
     }

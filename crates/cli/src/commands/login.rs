@@ -1,9 +1,11 @@
 //! `mainstem login`.
 use crate::credentials::{self, Store};
 use crate::exit_codes::Exit;
+use crate::known_servers;
 use crate::plain_text::name;
 use crate::terminal;
 use crate::wiring::{Session, actor_name};
+use mainstem::token::Secret;
 use mainstem::{Error, Result};
 use mainstem_core::ErrorKind;
 use mainstem_http::address::Address;
@@ -40,11 +42,9 @@ impl Login {
                 Some(actor) => actor,
                 None => actor_name(Some(terminal::line("your name: ")?))?,
             };
-            let mut accounts = HttpAccounts::new(address.clone(), Some(secret.reveal().to_string()), Patience::default())?;
-            secret = credentials::read(&accounts.set_up(&actor, "login")?)?;
+            secret = credentials::read(&accounts(&address, &secret)?.set_up(&actor, "login")?)?;
         }
-        let mut accounts = HttpAccounts::new(address.clone(), Some(secret.reveal().to_string()), Patience::default())?;
-        let me = accounts.get(&["me"]).map_err(|e| named(e, &self.address))?;
+        let me = accounts(&address, &secret)?.get(&["me"]).map_err(|e| named(e, &self.address))?;
         store.put(&address.server(), &secret)?;
         let actor = me["actor"].as_str().unwrap_or("nobody").to_string();
         if session.out.is_json() {
@@ -54,6 +54,11 @@ impl Login {
         }
         Ok(Exit::Done)
     }
+}
+
+fn accounts(address: &Address, secret: &Secret) -> Result<HttpAccounts> {
+    let accounts = HttpAccounts::new(address.clone(), Some(secret.reveal().to_string()), Patience::default())?;
+    Ok(accounts.trusting(known_servers::trust_with(address, Some(secret.reveal()))))
 }
 
 /// What answers may be no server of ours, or one with a dataset's name behind its address.

@@ -1,6 +1,7 @@
 //! `mainstem logout`.
 use crate::credentials::{self, Store};
 use crate::exit_codes::Exit;
+use crate::known_servers;
 use crate::output::note;
 use crate::wiring::Session;
 use mainstem::{Error, Result};
@@ -33,7 +34,8 @@ impl Logout {
         let token = token.ok_or_else(|| Error::not_found(format!("no token is kept for {server}")).hint("mainstem login ADDRESS"))?;
         let mut is_revoked = false;
         if !self.keep_valid {
-            match HttpAccounts::new(address, Some(token), Patience::default())?.delete(&["tokens", "current"]) {
+            let accounts = HttpAccounts::new(address, Some(token), Patience::default())?;
+            match accounts.trusting(known_servers::trust()).delete(&["tokens", "current"]) {
                 Ok(_) => is_revoked = true,
                 Err(e) if e.code == "unauthenticated" => note("the server did not know the token any more"),
                 Err(e) => return Err(e.hint("mainstem logout ADDRESS --keep-valid forgets it here all the same")),

@@ -1,12 +1,13 @@
 //! `mainstem scope`.
 use crate::exit_codes::Exit;
 use crate::sync_report;
-use crate::wiring::{Opened, Session, asking};
+use crate::wiring::{Opened, Session, open_part, remote_of};
 use mainstem::primary::Primary;
 use mainstem::{Error, Result, sync};
 use mainstem_core::ErrorKind;
 use mainstem_core::schema::Schema;
 use mainstem_core::scope::{Part, Scope as Seen};
+use mainstem_http::client::Patience;
 use serde_json::json;
 
 /// Shows or sets which part of the dataset this copy holds
@@ -67,7 +68,7 @@ fn show(session: &mut Session, scope: &Seen) -> Result<Exit> {
 
 fn set(session: &mut Session, mut opened: Opened, wanted: Seen) -> Result<Exit> {
     let actor = session.actor(&opened.standing)?;
-    let mut primary = asking(session.whole_primary_of(&opened.standing)?, wanted.clone());
+    let mut primary = open_part(remote_of(&opened.standing)?, &wanted, session.around.clone(), Patience::default())?;
     check_names(&wanted, primary.as_mut(), &opened.replica.schema()?)?;
     opened.replica.lock(&actor)?;
     let mut bar = session.bar();
@@ -75,7 +76,9 @@ fn set(session: &mut Session, mut opened: Opened, wanted: Seen) -> Result<Exit> 
     // What was made in the old part is sent as a part of it; a table that only the new one has, as a part of that.
     let mut before = session.primary_of(&opened.standing)?;
     match sync::push(&mut opened.replica, before.as_mut(), &actor, &mut report) {
-        Err(e) if e.code == "outside_scope" => sync::push(&mut opened.replica, primary.as_mut(), &actor, &mut report)?,
+        Err(e) if e.code == "outside_scope" || e.code == "scope_column" => {
+            sync::push(&mut opened.replica, primary.as_mut(), &actor, &mut report)?
+        }
         sent => sent?,
     };
     opened.replica.set_scope(&wanted)?;

@@ -4,6 +4,7 @@ use crate::wiring;
 use mainstem::Result;
 use mainstem::watch::{Patience, Trouble};
 use mainstem::wiring::Around;
+use mainstem_http::client;
 use std::convert::Infallible;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
@@ -48,7 +49,7 @@ impl Inside {
     }
 
     fn listen(&self, patience: &mut Patience) -> Result<Infallible> {
-        let mut primary = wiring::open_primary(&self.address, self.around.clone())?;
+        let mut primary = wiring::open_primary(&self.address, self.around.clone(), client::Patience::brisk())?;
         let mut head = primary.describe()?.head;
         self.say(PrimaryNews::Heard(head));
         loop {

@@ -12,6 +12,7 @@ use mainstem::sync::Report;
 use mainstem::watch::Trouble;
 use mainstem::wiring::Around;
 use mainstem::{Error, sync};
+use mainstem_http::client::Patience;
 use mainstem_sqlite::SqliteReplica;
 use mainstem_sqlite::notice::replica::{Happened, ReplicaNotice};
 use std::collections::BTreeSet;
@@ -148,7 +149,7 @@ impl Inside {
         replica.lock(&self.actor)?;
         let standing = replica.standing()?;
         let before: BTreeSet<u64> = replica.conflicts(true)?.iter().map(|c| c.id).collect();
-        let mut primary = wiring::primary_of(&standing, self.around.clone())?;
+        let mut primary = wiring::primary_of(&standing, self.around.clone(), Patience::brisk())?;
         let report = sync::sync(&mut replica, primary.as_mut(), &self.actor, &mut |_, _, _| {})?;
         let mut conflicts = replica.conflicts(true)?;
         conflicts.retain(|c| !before.contains(&c.id));

@@ -75,6 +75,13 @@ fn another_part_is_asked_for() {
     assert_eq!(shown["tables"][1]["filter"], "owner = 'ada' or done = 1", "{shown}");
     until_quiet(&[&ada, &bob]);
     assert_eq!(ada.sql("SELECT what FROM task WHERE id = 2;").trim(), "cook well", "what was unsent was sent first");
+    // A filter over a column that goes is an error, and another one mends it.
+    bob.sql("UPDATE task SET what = 'sweep up' WHERE id = 1;");
+    ada.sql("DROP INDEX task_owner; ALTER TABLE task DROP COLUMN owner;");
+    ada.sync();
+    bob.run(&["sync"]).refuses(2, "column owner");
+    bob.ok(&["scope", "set", "task: done = 0"]);
+    assert_eq!(bob.sql("SELECT group_concat(what) FROM (SELECT * FROM task ORDER BY id);").trim(), "sweep up,cook well");
     bob.ok(&["scope", "set", "--all"]);
     until_quiet(&[&ada, &bob]);
     assert_together(&[&ada, &bob]);

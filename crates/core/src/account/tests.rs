@@ -146,3 +146,19 @@ fn numbers_follow_each_other() {
     assert_eq!(told(&mut Accounts::default(), added(1, "ann")), Err(Refusal::OutOfOrder));
     assert_eq!(told(&mut accounts, Fact::TokenCreated(token(4, 1))), Err(Refusal::OutOfOrder));
 }
+
+#[test]
+fn nobody_fills_the_books() {
+    let mut accounts = all(vec![added(1, "ann")]);
+    for label in ["x".repeat(257), "a\nb".into()] {
+        let unfit = Fact::TokenCreated(Token { label, ..token(1, 1) });
+        assert!(matches!(told(&mut accounts, unfit), Err(Refusal::NameUnfit(_))));
+    }
+    assert!(matches!(told(&mut accounts, role(1, &"x".repeat(2_000), None, Some(Role::Viewer))), Err(Refusal::NameUnfit(_))));
+    for table in 0..GRANTS_MAX {
+        told(&mut accounts, role(1, "recipes", Some(&format!("t{table}")), Some(Role::Viewer))).expect("room");
+    }
+    assert_eq!(told(&mut accounts, role(1, "recipes", None, Some(Role::Viewer))), Err(Refusal::TooMany("roles")));
+    told(&mut accounts, role(1, "recipes", Some("t0"), None)).expect("one less");
+    told(&mut accounts, role(1, "recipes", None, Some(Role::Viewer))).expect("room again");
+}

@@ -90,6 +90,10 @@ fn body_of<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T> 
     if media.is_none_or(|media| !media.trim().eq_ignore_ascii_case("application/json")) {
         return Err(Error::new(ErrorKind::Invalid, "unsupported_media_type", "the body is application/json"));
     }
+    // A list of the fields' values would be taken for them.
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(Error::invalid("the body is no JSON object"));
+    }
     serde_json::from_slice(body).map_err(|e| Error::invalid(format!("the body cannot be used: {e}")))
 }
 

@@ -14,7 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
-use hyper::header::{self, HeaderValue};
+use hyper::header;
 use mainstem::accounts::{Identity, unauthenticated};
 use mainstem::core::ErrorKind;
 use mainstem::core::authority::{Object, Verdict, decide};
@@ -117,18 +117,18 @@ pub(super) fn permit(identity: &Identity, right: Right, object: Object<'_>) -> R
 }
 
 fn deed(right: Right, object: Object<'_>) -> String {
-    let verb = match right {
-        Right::Read => "read",
-        Right::Propose => "propose changes to",
-        Right::Write => "push changes to",
-        Right::Review => "review changes of",
-        Right::Own => "run",
+    let on = match object {
+        Object::Account => return "change their account".into(),
+        Object::Server => return "administer the server".into(),
+        Object::Dataset(dataset) | Object::Within(dataset) => dataset.to_string(),
+        Object::Table(dataset, table) => format!("table {table} of {dataset}"),
     };
-    match object {
-        Object::Account => "change their account".into(),
-        Object::Server => "administer the server".into(),
-        Object::Dataset(dataset) | Object::Within(dataset) => format!("{verb} {dataset}"),
-        Object::Table(dataset, table) => format!("{verb} table {table} of {dataset}"),
+    match right {
+        Right::Read => format!("read {on}"),
+        Right::Propose => format!("propose changes to {on}"),
+        Right::Write => format!("push changes to {on}"),
+        Right::Review => format!("review changes of {on}"),
+        Right::Own => format!("say how {on} is run"),
     }
 }
 
@@ -168,7 +168,6 @@ pub(super) async fn lost(shared: &Shared, identity: &Identity, right: Right, dat
 
 /// Answers a refusal, after what its sender is still sending: a line that breaks would hide the reason.
 async fn refuse(error: Error, mut body: Body) -> Response {
-    let is_unknown = error.code == "unauthenticated";
     let mut left = UNREAD_BYTES_MAX;
     while let Some(Ok(frame)) = body.frame().await {
         let bytes = frame.data_ref().map_or(0, bytes::Bytes::len);
@@ -177,9 +176,5 @@ async fn refuse(error: Error, mut body: Body) -> Response {
             None => break,
         }
     }
-    let mut response = Refused(error).into_response();
-    if is_unknown {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
-    response
+    Refused(error).into_response()
 }

@@ -121,8 +121,9 @@ impl Hall {
         let end = Instant::now() + at_most;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let told = self.room(name).keeper.wait(self.datasets.clone(), name, known, left).await?;
-            if let Some(head) = told.filter(|head| *head == known || head.events > known.events) {
+            // A keeper that cannot listen does not say why; the dataset, asked below, does.
+            let told = self.room(name).keeper.wait(self.datasets.clone(), name, known, left).await;
+            if let Some(head) = told.ok().flatten().filter(|head| *head == known || head.events > known.events) {
                 return Ok(head);
             }
             // The keeper has not heard yet of what whoever asks knows; or the primary was put back to an older copy.

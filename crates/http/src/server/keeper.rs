@@ -56,7 +56,7 @@ impl Keeper {
     fn tell(&self, mut primary: Handle, teller: &watch::Sender<Told>) -> Result<()> {
         let mut head = primary.describe()?.head;
         loop {
-            teller.send_if_modified(|told| std::mem::replace(told, Some(head)) != Some(head));
+            teller.send_if_modified(|told| told.replace(head) != Some(head));
             head = primary.wait(&head, LOOK_MS)?;
             let mut telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
             // The one receiver left is our own.

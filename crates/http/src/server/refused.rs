@@ -3,6 +3,7 @@ use crate::wire::failure::{self, Failure};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
+use hyper::header::{self, HeaderValue};
 use mainstem::error::Error;
 
 /// An error on its way out.
@@ -29,6 +30,9 @@ impl IntoResponse for Refused {
         let is_ours = status.is_server_error();
         let raised = Raised { code: failure.code.clone(), inner: is_ours.then(|| format!("{}{cause}", self.0.message)) };
         let mut response = (status, Json(failure.clone())).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         response.extensions_mut().insert(failure);
         response.extensions_mut().insert(raised);
         response

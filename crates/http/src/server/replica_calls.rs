@@ -10,6 +10,7 @@ use super::routes::right_of;
 use crate::spool::{Spool, SpoolBody, SpoolPlace, too_large};
 use crate::wire::call::Call;
 use crate::wire::frame::{Bounds, MEDIA_TYPE};
+use crate::wire::scope;
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
@@ -17,8 +18,10 @@ use http_body_util::BodyExt;
 use hyper::header::{self, HeaderMap};
 use mainstem::accounts::Identity;
 use mainstem::core::ErrorKind;
+use mainstem::core::scope::Scope;
 use mainstem::datasets::Datasets;
 use mainstem::error::{Error, Result};
+use mainstem::scoped::Scoped;
 use std::sync::Arc;
 
 fn is_write(call: Call) -> bool {
@@ -57,15 +60,20 @@ pub async fn handle(
             }
         }
         _ => {
+            let asked = scope::get(&headers)?;
             let accounts = shared.clone();
             let answering = move |primary: &mut Handle| {
                 let identity = &still(&accounts, &identity, right_of(call), &name)?;
-                request.answer(&mut **primary, &Author { registrar: &accounts.registrar, identity, dataset: &name })
+                let author = Author { registrar: &accounts.registrar, identity, dataset: &name };
+                if asked.is_everything() {
+                    return request.answer(&mut **primary, &author);
+                }
+                request.answer(&mut Scoped::new(&mut **primary, asked, Scope::everything()), &author)
             };
             shared.hall.with(&dataset, is_write(call), answering).await?
         }
     };
-    let body: SpoolBody = answer.into_body()?;
+    let body: SpoolBody = answer.into_body();
     Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], Body::new(body)).into_response())
 }
 

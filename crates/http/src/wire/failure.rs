@@ -139,7 +139,6 @@ const KNOWN: &[(ErrorKind, &str)] = &[
     (ErrorKind::Denied, "others_replica"),
     (ErrorKind::Denied, "replica_revoked"),
     (ErrorKind::Denied, "review_required"),
-    (ErrorKind::Denied, "too_many_replicas"),
     (ErrorKind::Denied, "unauthenticated"),
     (ErrorKind::Internal, "internal"),
     (ErrorKind::Invalid, "clock_skew"),

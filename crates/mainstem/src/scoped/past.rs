@@ -11,7 +11,6 @@ use crate::primary::{Deleted, Primary};
 use crate::tombstones::{Tombstone, Wanted, Why};
 use mainstem_core::ErrorKind;
 use mainstem_core::conflict::Conflict;
-use mainstem_core::stamp::Time;
 use mainstem_core::value::{Key, Value};
 use std::ops::DerefMut;
 
@@ -55,7 +54,7 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
     fn told_happening(&mut self, view: &View, mut happening: Happening) -> Result<Option<Happening>> {
         let Some(change) = self.tell_alone(view, happening.version, &happening.shape, &happening.change)? else { return Ok(None) };
         // Nobody did anything to a row that came into the scope or left it.
-        if change.at == Time::default() {
+        if change.is_by_scope() {
             happening.header = nameless(&happening.header);
         }
         happening.change = change;
@@ -83,7 +82,7 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
         let mut told = Vec::new();
         for touch in self.primary.touches(&place, after)? {
             let change = self.tell_alone(view, touch.version, &touch.shape, &touch.change)?;
-            told.extend(change.filter(|change| change.at != Time::default()).map(|change| Touch { change, ..touch }));
+            told.extend(change.filter(|change| !change.is_by_scope()).map(|change| Touch { change, ..touch }));
         }
         Ok(told)
     }

@@ -16,7 +16,9 @@ use mainstem_core::schema::SchemaChange;
 use mainstem_core::stamp::Time;
 use mainstem_core::value::{Key, Row, Value};
 use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 use std::ops::DerefMut;
+use std::sync::Arc;
 
 /// The digest of a table's visible rows at a version.
 #[derive(Clone)]
@@ -98,7 +100,7 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
         let mut told = Vec::new();
         if !lenses.is_empty() {
             let changes = page::decode(bytes, &version.shapes)?;
-            let befores = self.rows_before(view, version.version, lenses, &changes)?;
+            let befores = self.rows_before(view, version, lenses, &changes)?;
             for (change, before) in changes.into_iter().zip(befores) {
                 let Some(lens) = lenses.get(&change)? else { continue };
                 let shape = &version.shapes[change.table];
@@ -113,20 +115,59 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
         Ok((page::encode(&lenses.shapes, &told), told.len() as u64))
     }
 
-    /// For each update of a table that is shown in part, the row before it, in the change's own columns.
-    fn rows_before(&mut self, view: &View, version: u64, lenses: &Lenses<'_>, changes: &[Change]) -> Result<Vec<Option<Row>>> {
+    /// For each update of a table that is shown in part, the row before it, in the change's own columns. Where a version
+    /// writes a row once, as nearly always, that is the row after it, taken back.
+    fn rows_before(&mut self, view: &View, version: &Version, lenses: &Lenses<'_>, changes: &[Change]) -> Result<Vec<Option<Row>>> {
         let mut befores: Vec<Option<Row>> = vec![None; changes.len()];
+        let number = version.version;
         for (index, lens) in lenses.lenses.iter().enumerate() {
             let Some(lens) = lens.as_ref().filter(|lens| !lens.eye.sees_all()) else { continue };
             let is_update = |change: &&Change| change.table == index && matches!(change.edit, Edit::Update(_));
             let keys: Vec<Key> = changes.iter().filter(is_update).map(|change| change.key.clone()).collect();
-            let rows = self.rows_then(view, lens, &keys, version - 1)?;
+            if keys.is_empty() {
+                continue;
+            }
+            let repeated = self.repeated(version, lenses)?;
+            let afters = self.rows_then(view, lens, &keys, number)?;
             let places = changes.iter().enumerate().filter(|(_, change)| is_update(change));
-            for ((at, change), row) in places.zip(rows) {
-                befores[at] = self.row_before(view, version, lens, change, row)?;
+            for ((at, change), after) in places.zip(afters) {
+                befores[at] = match (&change.edit, after) {
+                    (Edit::Update(cells), Some(after)) if !repeated.contains(&row_mark(lens.eye.table, &change.key)) => {
+                        Some(cells.iter().fold(after, |mut row, cell| {
+                            row[cell.column].clone_from(&cell.before);
+                            row
+                        }))
+                    }
+                    _ => self.row_before(view, number, lens, change)?,
+                };
             }
         }
         Ok(befores)
+    }
+
+    /// Marks of the rows that a version writes more than once, of tables that are shown in part.
+    fn repeated(&mut self, version: &Version, lenses: &Lenses<'_>) -> Result<Arc<HashSet<u64>>> {
+        let number = version.version;
+        let hash = self.primary.version_hash(number)?.unwrap_or_default();
+        if let Some((_, repeated)) = self.repeated.as_ref().filter(|(of, _)| *of == (number, hash)) {
+            return Ok(repeated.clone());
+        }
+        let (mut once, mut more) = (HashSet::new(), HashSet::new());
+        for at in 0..version.pages {
+            let lost = || Error::corrupt(format!("page {at} of version {number} is missing"));
+            let bytes = self.primary.page(number, at)?.ok_or_else(lost)?;
+            for change in page::decode(&bytes, &version.shapes)? {
+                if let Some(lens) = lenses.get(&change)?.filter(|lens| !lens.eye.sees_all()) {
+                    let mark = row_mark(lens.eye.table, &change.key);
+                    if !once.insert(mark) {
+                        more.insert(mark);
+                    }
+                }
+            }
+        }
+        let repeated = Arc::new(more);
+        self.repeated = Some(((number, hash), repeated.clone()));
+        Ok(repeated)
     }
 
     /// Rows as they were after a version, in a shape's columns.
@@ -141,7 +182,8 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
     }
 
     /// The row that an update of a version found: a version may write one row more than once.
-    fn row_before(&mut self, view: &View, version: u64, lens: &Lens<'_>, change: &Change, first: Option<Row>) -> Result<Option<Row>> {
+    fn row_before(&mut self, view: &View, version: u64, lens: &Lens<'_>, change: &Change) -> Result<Option<Row>> {
+        let first = self.rows_then(view, lens, std::slice::from_ref(&change.key), version - 1)?.pop().flatten();
         let Some(now) = view.chronicle.at(version).find(lens.eye.table) else { return Ok(first) };
         let place = RowPlace { table: now.name.clone(), key: change.key.clone(), version };
         let mut row = first;
@@ -196,8 +238,7 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
         let lens = Lens { eye, place, position: change.table };
         let mut before = None;
         if matches!(change.edit, Edit::Update(_)) && !lens.eye.sees_all() {
-            let first = self.rows_then(view, &lens, std::slice::from_ref(&change.key), version - 1)?.pop().flatten();
-            before = self.row_before(view, version, &lens, change, first)?;
+            before = self.row_before(view, version, &lens, change)?;
         }
         Ok(self.tell(view, version, &lens, change.clone(), before)?.map(|(change, ..)| change))
     }
@@ -330,6 +371,13 @@ impl Tally {
     fn named(&self, table: &str) -> TableDigest {
         TableDigest { table: table.to_owned(), rows: self.rows, sum: self.sum.0 }
     }
+}
+
+/// Names a row briefly. Two rows may have one mark: then more is looked up than must be.
+fn row_mark(table: TableId, key: &Key) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    (table, key).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn updated(mut row: Row, cells: &[mainstem_core::change::Cell]) -> Row {

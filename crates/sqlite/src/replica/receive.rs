@@ -16,7 +16,6 @@ use mainstem::core::event::{Digest, Version};
 use mainstem::core::format::page;
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Schema, SchemaChange};
-use mainstem::core::stamp::Time;
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
 use mainstem::lane::{Lane, redeclares, reform, reform_key, table_after};
@@ -295,7 +294,7 @@ impl<'c> Taking<'c> {
             past::keep(self.db, version.version, number, &body)?;
             for change in page::decode(&body, &version.shapes)? {
                 // A row that came into the scope or left it was touched by nobody.
-                if is_noted && change.at != Time::default() {
+                if is_noted && !change.is_by_scope() {
                     self.ordinal += 1;
                     self.ground.note_touch(version, self.ordinal, &change)?;
                 }

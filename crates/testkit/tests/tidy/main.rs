@@ -20,8 +20,13 @@ const LONG_FILES: &[(&str, &str)] = &[];
 /// Files that open files themselves, and why none is a tracked one.
 const FILE_OPENERS: &[(&str, &str)] = &[
     ("crates/sqlite/src/lock.rs", "the lock files beside a database, under names of their own"),
+    (
+        "crates/sqlite/src/registry.rs",
+        "makes a server's accounts for their owner only, where no file is yet; never opens one that is there",
+    ),
     ("crates/sqlite/src/replica/mod.rs", "only where the bug J1 is planted, which is that very mistake"),
     ("crates/sqlite/src/part.rs", "folders, to make a rename last, and files of our own that are empty still"),
+    ("crates/cli/src/credentials.rs", "the tokens of servers, in the user's configuration folder"),
     ("crates/cli/src/policy_edit.rs", "the text that the user's editor writes, a new file"),
     ("crates/cli/src/wiring.rs", "output files; a database is refused before"),
     ("crates/cli/src/watch/record.rs", "what a watch leaves for other terminals, in the user's runtime folder"),

@@ -2,6 +2,10 @@
 mod between;
 mod contract;
 mod feed;
+mod forgery;
 mod hostile;
+mod matrix;
+mod parts;
+mod patience;
 mod tls;
 mod webhooks;

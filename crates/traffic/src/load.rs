@@ -1,0 +1,272 @@
+//! A load: many replicas that are connected to one server, some of which push at a steady rate, while all hear of it.
+//!
+//! The replicas are lines of the real client without a file behind them: what is measured is the server and the protocol.
+//! Latencies are taken from the moment at which a push was due, so that a server that stalls is not let off.
+use mainstem::core::change::{Change, Edit, Front, Header, Shape};
+use mainstem::core::schema::{Column, Schema, Table};
+use mainstem::core::stamp::{ReplicaId, Time};
+use mainstem::core::value::{Row, Value};
+use mainstem::datasets::Place;
+use mainstem::error::Result;
+use mainstem::local::Founding;
+use mainstem::primary::{Acquaintance, Cursor, Pages, Primary, Pushed};
+use mainstem_http::HttpPrimary;
+use mainstem_http::address::Address;
+use mainstem_http::client::{HttpPlace, Patience};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Rows that one replica has pushed already are updated from this many on.
+const ROWS_MAX: u64 = 2_000;
+/// The least stack that a line needs.
+const STACK_BYTES: usize = 512 * 1024;
+
+/// How much is asked of a server.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// The dataset to make and use.
+    pub address: Address,
+    /// Who may.
+    pub token: String,
+    /// Lines that wait for news.
+    pub listening: usize,
+    /// How many of those pull what they hear of.
+    pub pulling: usize,
+    /// Lines that push.
+    pub pushing: usize,
+    /// Pushes a second, all of them together.
+    pub rate: f64,
+    /// Row changes in a push.
+    pub changes: usize,
+    /// How long.
+    pub seconds: u64,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Milliseconds from when each push was due to its answer, with the second in which it was due.
+    pub pushes: Vec<(u64, f64)>,
+    /// Milliseconds from when a version was accepted to when a line had heard of it.
+    pub notices: Vec<f64>,
+    /// Milliseconds that a pull took.
+    pub pulls: Vec<f64>,
+    /// What went wrong, in words.
+    pub errors: Vec<String>,
+    /// The latest version at the end.
+    pub head: u64,
+}
+
+struct Shared {
+    load: Load,
+    begin: Instant,
+    is_over: AtomicBool,
+    /// When the version of that number was accepted, in microseconds since the beginning.
+    accepted: Vec<AtomicU64>,
+    outcome: Mutex<Outcome>,
+}
+
+impl Shared {
+    fn note(&self, note: impl FnOnce(&mut Outcome)) {
+        note(&mut self.outcome.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+    fn primary(&self) -> Result<HttpPrimary> {
+        HttpPrimary::new(self.load.address.clone(), Some(self.load.token.clone()), Patience::default())
+    }
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+    fn micros(&self) -> u64 {
+        self.begin.elapsed().as_micros() as u64
+    }
+}
+
+/// Founds the dataset and runs the load against it.
+pub fn run(load: Load) -> Result<Outcome> {
+    found(&load)?;
+    let versions = (load.rate * load.seconds as f64) as usize * 2 + 1_000;
+    let shared = Arc::new(Shared {
+        begin: Instant::now(),
+        is_over: AtomicBool::new(false),
+        accepted: (0..versions).map(|_| AtomicU64::new(0)).collect(),
+        outcome: Mutex::default(),
+        load,
+    });
+    let each = |name: &str, number: usize, work: fn(&Shared, usize) -> Result<()>| {
+        let shared = shared.clone();
+        let spawned = thread::Builder::new().name(format!("{name} {number}")).stack_size(STACK_BYTES).spawn(move || {
+            if let Err(e) = work(&shared, number) {
+                shared.note(|outcome| outcome.errors.push(format!("{} {}", e.code, e.message)));
+            }
+        });
+        spawned.expect("a thread can be made")
+    };
+    let mut lines: Vec<_> = (0..shared.load.listening).map(|number| each("listener", number, listen)).collect();
+    // All are connected before the first push is due.
+    thread::sleep(Duration::from_millis(500 + shared.load.listening as u64 * 2));
+    let from = shared.begin.elapsed();
+    lines.extend((0..shared.load.pushing).map(|number| each("pusher", number, push)));
+    thread::sleep(Duration::from_secs(shared.load.seconds));
+    shared.is_over.store(true, Ordering::Relaxed);
+    // One more version, so that everybody who waits hears that it is over.
+    let mut primary = shared.primary()?;
+    Pusher::new(&mut primary, usize::MAX)?.push(&mut primary, 1)?;
+    lines.into_iter().for_each(|line| drop(line.join()));
+    let mut outcome = shared.outcome.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    outcome.head = primary.describe()?.head.version;
+    outcome.pushes.iter_mut().for_each(|(second, _)| *second = second.saturating_sub(from.as_secs()));
+    Ok(outcome)
+}
+
+fn table() -> Table {
+    let column = |name: &str, declared: &str| Column { name: name.into(), declared_type: declared.into(), ..Column::default() };
+    Table {
+        name: "entry".into(),
+        columns: vec![column("id", "TEXT"), column("words", "TEXT"), column("count", "INTEGER")],
+        key: vec![0],
+        sql: "CREATE TABLE entry (id TEXT PRIMARY KEY, words TEXT, count INTEGER)".into(),
+        ..Table::default()
+    }
+}
+
+fn found(load: &Load) -> Result<()> {
+    let schema = Schema { tables: vec![table()], objects: Vec::new() };
+    let founding = Founding { dataset: "load", actor: "load", schema: &schema, policy: "", lineage: 0x10ad };
+    let mut place = HttpPlace::new(load.address.clone(), Some(load.token.clone()), Patience::default());
+    match place.found(&founding, &mut |_| Ok(())) {
+        Err(e) if e.code == "occupied" => Ok(()),
+        other => other,
+    }
+}
+
+/// Waits for news, and pulls it where it is one of those who do.
+fn listen(shared: &Shared, number: usize) -> Result<()> {
+    let mut primary = shared.primary()?;
+    let description = primary.describe()?;
+    let mut known = description.head;
+    let mut cursor = Cursor { version: known.version + 1, page: 0 };
+    let mut acquaintance = Acquaintance {
+        lineage: description.lineage,
+        epoch: description.epoch,
+        version: known.version,
+        hash: primary.version_hash(known.version)?.unwrap_or_default(),
+        scope: description.scope,
+    };
+    while !shared.is_over() {
+        let head = primary.wait(&known, 25_000)?;
+        let heard = shared.micros();
+        if head.version > known.version && !shared.is_over() {
+            // The oldest version that it had not heard of has waited longest.
+            let accepted = shared.accepted.get(known.version as usize + 1).map_or(0, |at| at.load(Ordering::Relaxed));
+            if accepted > 0 {
+                shared.note(|outcome| outcome.notices.push(heard.saturating_sub(accepted) as f64 / 1000.0));
+            }
+        }
+        known = head;
+        while number < shared.load.pulling && !shared.is_over() {
+            let began = Instant::now();
+            let pull = primary.pull(&acquaintance, cursor, 1024 * 1024)?;
+            shared.note(|outcome| outcome.pulls.push(began.elapsed().as_secs_f64() * 1000.0));
+            cursor = pull.next;
+            if pull.is_last {
+                break;
+            }
+        }
+        if number < shared.load.pulling {
+            acquaintance.version = cursor.version - 1;
+            acquaintance.hash = primary.version_hash(acquaintance.version)?.unwrap_or_default();
+        }
+    }
+    Ok(())
+}
+
+fn push(shared: &Shared, number: usize) -> Result<()> {
+    let mut primary = shared.primary()?;
+    let mut pusher = Pusher::new(&mut primary, number)?;
+    let pause = Duration::from_secs_f64(shared.load.pushing as f64 / shared.load.rate);
+    let mut due = Instant::now() + pause.mul_f64(number as f64 / shared.load.pushing as f64);
+    while !shared.is_over() {
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        if shared.is_over() {
+            break;
+        }
+        let version = pusher.push(&mut primary, shared.load.changes)?;
+        let (now, took) = (shared.micros(), due.elapsed());
+        if let Some(accepted) = shared.accepted.get(version as usize) {
+            accepted.store(now, Ordering::Relaxed);
+        }
+        let second = due.duration_since(shared.begin).as_secs();
+        shared.note(|outcome| outcome.pushes.push((second, took.as_secs_f64() * 1000.0)));
+        due += pause;
+    }
+    Ok(())
+}
+
+/// A replica that only pushes: new rows of its own, and later edits of them.
+struct Pusher {
+    known: Acquaintance,
+    replica: u128,
+    sequence: u64,
+    rows: u64,
+}
+
+impl Pusher {
+    fn new(primary: &mut HttpPrimary, number: usize) -> Result<Pusher> {
+        let description = primary.describe()?;
+        let version = description.head.version;
+        let hash = primary.version_hash(version)?.unwrap_or_default();
+        let known = Acquaintance { lineage: description.lineage, epoch: description.epoch, version, hash, scope: description.scope };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        Ok(Pusher { known, replica: now << 32 | number as u128 & 0xffff_ffff, sequence: 0, rows: 0 })
+    }
+
+    fn push(&mut self, primary: &mut HttpPrimary, changes: usize) -> Result<u64> {
+        self.sequence += 1;
+        let at = Time::from_ms(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64);
+        let changes: Vec<Change> = (0..changes).map(|_| self.change(at)).collect();
+        let header = Header {
+            write_id: self.replica << 40 | u128::from(self.sequence),
+            lineage: self.known.lineage,
+            replica: ReplicaId(self.replica),
+            sequence: self.sequence,
+            base_version: self.known.version,
+            actor: "load".into(),
+            at,
+            ..Header::default()
+        };
+        let columns = table().column_names();
+        let shape = Shape { table: "entry".into(), columns, key: vec![0], ..Shape::default() };
+        let front = Front { header, shapes: vec![shape], count: changes.len() as u64, ..Front::default() };
+        match primary.push(&self.known, &front, &mut Page { changes, is_taken: false })? {
+            Pushed::Accepted { version, .. } | Pushed::Already { version } => Ok(version),
+            other => Err(mainstem::Error::internal(format!("a push was answered {other:?}"))),
+        }
+    }
+
+    /// A new row; once there are many, a row is made anew under the next name.
+    fn change(&mut self, at: Time) -> Change {
+        self.rows += 1;
+        let id = Value::text(format!("{:08x}-{}", self.replica as u32, self.rows));
+        let words = "the quick brown fox jumps over ".repeat((self.rows % 4) as usize);
+        let row: Row = vec![id.clone(), Value::text(words), Value::Integer((self.rows % ROWS_MAX) as i64)];
+        Change { table: 0, key: vec![id], edit: Edit::Insert(row), at, moved_from: None }
+    }
+}
+
+struct Page {
+    changes: Vec<Change>,
+    is_taken: bool,
+}
+
+impl Pages for Page {
+    fn next(&mut self) -> Result<Option<Vec<Change>>> {
+        let is_first = !std::mem::replace(&mut self.is_taken, true);
+        Ok(is_first.then(|| self.changes.clone()))
+    }
+    fn rewind(&mut self) -> Result<()> {
+        self.is_taken = false;
+        Ok(())
+    }
+}

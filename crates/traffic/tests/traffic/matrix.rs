@@ -1,0 +1,386 @@
+//! Who may do what, tried out: every route of the server, by everybody, on a dataset that is there, that is not, and that is
+//! not theirs to know of.
+//!
+//! Invariant: a route without a sample request here fails the test, and so does one whose needs are not in the table.
+use mainstem::accounts::Wish;
+use mainstem::core::ErrorKind;
+use mainstem::core::account::Fact;
+use mainstem::core::authority::{Limit, Right, Role};
+use mainstem::core::schema::Schema;
+use mainstem::core::stamp::Time;
+use mainstem::datasets::Place;
+use mainstem::ledger::Head;
+use mainstem::local::Founding;
+use mainstem::primary::Primary;
+use mainstem::token::Secret;
+use mainstem::wiring::RealSurroundings;
+use mainstem_http::server::routes::{Needs, Route, routes};
+use mainstem_http::server::{Door, Limits, Porter, Record};
+use mainstem_http::wire::Wire;
+use mainstem_http::wire::frame::{FrameWriter, MEDIA_TYPE};
+use mainstem_testkit::surroundings::Seeded;
+use mainstem_traffic::Served;
+use mainstem_traffic::plain::{Came, ask};
+
+const THERE: &str = "notes";
+const ABSENT: &str = "nothing";
+const OTHER: &str = "other";
+
+/// What is sent to a route.
+#[derive(Clone, Copy)]
+enum Sample {
+    /// Nothing, with this behind the path.
+    Asked(&'static str),
+    /// JSON.
+    Json(&'static str),
+    /// A call whose arguments mean nothing: whoever is let in hears so.
+    Call,
+    /// A wait that is over at once.
+    Wait,
+    /// The beginning of a WebSocket.
+    Upgrade,
+}
+
+const UPGRADE: &str =
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+
+/// A request for each route. What they would change is not there, so that everybody finds the same.
+const SAMPLES: &[(&str, &str, Sample)] = &[
+    ("GET", "/api/v1/openapi.json", Sample::Asked("")),
+    ("GET", "/api", Sample::Asked("")),
+    ("GET", "/api/v1/datasets", Sample::Asked("")),
+    ("POST", "/api/v1/setup", Sample::Json(r#"{"name": ""}"#)),
+    ("GET", "/api/v1/me", Sample::Asked("")),
+    ("GET", "/api/v1/actors", Sample::Asked("")),
+    ("POST", "/api/v1/actors", Sample::Json(r#"{"name": ""}"#)),
+    ("PATCH", "/api/v1/actors/{actor}", Sample::Json(r#"{"is_disabled": true}"#)),
+    ("GET", "/api/v1/access-events", Sample::Asked("?after=1")),
+    ("GET", "/api/v1/tokens", Sample::Asked("")),
+    ("POST", "/api/v1/tokens", Sample::Json(r#"{"right": "everything"}"#)),
+    ("DELETE", "/api/v1/tokens/{token}", Sample::Asked("")),
+    ("GET", "/api/v1/replicas", Sample::Asked("")),
+    ("DELETE", "/api/v1/replicas/{replica}", Sample::Asked("")),
+    ("GET", "/api/v1/datasets/{dataset}/roles", Sample::Asked("")),
+    ("POST", "/api/v1/datasets/{dataset}/roles", Sample::Json(r#"{"actor": "nobody", "role": "owner"}"#)),
+    ("GET", "/api/v1/datasets/{dataset}", Sample::Asked("")),
+    ("GET", "/api/v1/datasets/{dataset}/policy", Sample::Asked("")),
+    ("GET", "/api/v1/datasets/{dataset}/replicas", Sample::Asked("")),
+    ("GET", "/api/v1/datasets/{dataset}/versions", Sample::Asked("")),
+    ("GET", "/api/v1/datasets/{dataset}/versions/{version}", Sample::Asked("")),
+    ("GET", "/api/v1/datasets/{dataset}/versions/{version}/changes", Sample::Asked("")),
+    ("GET", "/api/v1/datasets/{dataset}/tables/{table}/rows", Sample::Asked("")),
+    ("GET", "/api/v1/datasets/{dataset}/tables/{table}/history", Sample::Asked("?key=1")),
+    ("GET", "/api/v1/datasets/{dataset}/tables/{table}/blame", Sample::Asked("?key=1")),
+    ("GET", "/api/v1/datasets/{dataset}/conflicts", Sample::Asked("")),
+    ("GET", "/api/v1/datasets/{dataset}/tombstones", Sample::Asked("")),
+    ("GET", "/api/v1/datasets/{dataset}/feed", Sample::Asked("")),
+    ("GET", "/api/v1/datasets/{dataset}/feed/socket", Sample::Upgrade),
+    ("POST", "/api/v1/datasets/{dataset}/primary/describe", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/push", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/pull", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/snapshot", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/find-write", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/version-hash", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/version", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/page", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/rows", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/rows-of", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/row-history", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/touches", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/blame", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/events", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/examine", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/chronicle", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/conflicts", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/begin-epoch", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/set-policy", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/seen", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/replicas", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/tombstones", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/deleted-since", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/cleanup", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/found", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/wait", Sample::Wait),
+    ("POST", "/api/v1/datasets/{dataset}/primary/schema", Sample::Call),
+];
+
+/// Somebody who asks: what they show, and what they may.
+struct Asker {
+    who: &'static str,
+    shown: Option<String>,
+    /// Whether they are somebody.
+    is_known: bool,
+    /// Whether their token has no limit.
+    is_unlimited: bool,
+    is_administrator: bool,
+    /// The highest right on the dataset that is there; none where they may not know of it.
+    right: Option<Right>,
+    /// Whether they may know that a dataset is not there.
+    sees_absent: bool,
+}
+
+/// What comes of a request.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Unauthenticated,
+    Forbidden,
+    NoDataset,
+    /// It reached its handler.
+    Through,
+}
+
+fn outcome(came: &Came) -> Outcome {
+    match (came.status, came.status >= 400) {
+        (401, _) => Outcome::Unauthenticated,
+        (403, _) if came.code() == "forbidden" => Outcome::Forbidden,
+        (404, _) if came.code() == "no_primary" => Outcome::NoDataset,
+        (_, true) => {
+            assert!(!came.code().is_empty());
+            Outcome::Through
+        }
+        _ => Outcome::Through,
+    }
+}
+
+/// The small table: what a route's needs make of somebody, on a dataset that is there or not.
+fn expected(needs: Needs, asker: &Asker, is_there: bool) -> Outcome {
+    let allowed = |is_allowed| if is_allowed { Outcome::Through } else { Outcome::Forbidden };
+    match needs {
+        Needs::Nothing => Outcome::Through,
+        // Nobody's token is the setup token.
+        Needs::Setup => Outcome::Unauthenticated,
+        _ if !asker.is_known => Outcome::Unauthenticated,
+        Needs::Identity => Outcome::Through,
+        Needs::Account => allowed(asker.is_unlimited),
+        Needs::Server => allowed(asker.is_administrator && asker.is_unlimited),
+        Needs::Dataset(_) if !is_there && !asker.sees_absent => Outcome::NoDataset,
+        Needs::Dataset(right) => match asker.right {
+            None => Outcome::NoDataset,
+            Some(most) if most < right => Outcome::Forbidden,
+            Some(_) if !is_there => Outcome::NoDataset,
+            Some(_) => Outcome::Through,
+        },
+    }
+}
+
+struct Stage {
+    _folder: tempfile::TempDir,
+    served: Served,
+}
+
+impl Stage {
+    fn begin() -> Stage {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let around = Seeded::new(1, 1_800_000_000_000);
+        let mut limits = Limits::default();
+        for limit in ["address_rate_max", "address_burst_max", "token_rate_max", "token_burst_max"] {
+            limits.set(limit, "1000000").expect("a limit");
+        }
+        let porter = Porter::new(limits, Door::default(), Record::nowhere(around.clone()), around.clone());
+        let served = Served::through(porter, None, folder.path(), around);
+        for name in [THERE, OTHER] {
+            let founding = Founding { dataset: name, actor: "owner", lineage: 7, schema: &Schema::default(), policy: "" };
+            served.place(name).found(&founding, &mut |_| Ok(())).expect("a new dataset");
+        }
+        Stage { _folder: folder, served }
+    }
+
+    fn ask(&self, route: &Route, sample: Sample, dataset: &str, shown: Option<&str>) -> Came {
+        let path = route.path.replace("{dataset}", dataset).replace("{version}", "1").replace("{table}", "item");
+        let path = path.replace("{actor}", "nobody").replace("{token}", "999999").replace("{replica}", &"0".repeat(32));
+        assert!(!path.contains('{'), "what does {path} stand for?");
+        let frames = |payload: &[u8]| {
+            let mut writer = FrameWriter::new(Vec::new()).expect("in memory");
+            writer.frame(payload).expect("in memory");
+            writer.end().expect("in memory")
+        };
+        let (more, media, body) = match sample {
+            Sample::Asked(more) => (more, "", Vec::new()),
+            Sample::Upgrade => ("", "", Vec::new()),
+            Sample::Json(text) => ("", "application/json", text.as_bytes().to_vec()),
+            Sample::Call => ("", MEDIA_TYPE, frames(&[255; 3])),
+            Sample::Wait => ("", MEDIA_TYPE, frames(&(Head::default(), 0_u64).to_bytes())),
+        };
+        let media = if media.is_empty() { String::new() } else { format!("Content-Type: {media}\r\n") };
+        let shown = shown.map_or(String::new(), |shown| format!("Authorization: {shown}\r\n"));
+        let connection = if matches!(sample, Sample::Upgrade) { UPGRADE } else { "Connection: close\r\n" };
+        let head = format!(
+            "{} {path}{more} HTTP/1.1\r\nHost: localhost\r\n{connection}{media}{shown}Content-Length: {}\r\n\r\n",
+            route.method,
+            body.len()
+        );
+        ask(self.served.socket(), &[head.as_bytes(), &body].concat()).unwrap_or_else(|| panic!("no answer: {head}"))
+    }
+
+    /// A token of the administrator's with a limit.
+    fn limited(&self, right: Option<Right>, dataset: Option<&str>) -> Secret {
+        let wish = Wish { limit: Limit { right, dataset: dataset.map(Into::into) }, ..Wish::default() };
+        self.served.registrar().create_token(1, 1, wish).expect("a token").1
+    }
+
+    fn askers(&self) -> Vec<Asker> {
+        let registrar = self.served.registrar();
+        let bearer = |secret: &Secret| Some(format!("Bearer {}", secret.reveal()));
+        let unknown = |who, shown| Asker {
+            who,
+            shown,
+            is_known: false,
+            is_unlimited: false,
+            is_administrator: false,
+            right: None,
+            sees_absent: false,
+        };
+        let with_role = |who: &'static str, dataset: &str, role: Role| Asker {
+            who,
+            shown: bearer(&self.served.token_of(who, dataset, role)),
+            is_known: true,
+            is_unlimited: true,
+            is_administrator: false,
+            right: (dataset == THERE).then_some(role.right()),
+            sees_absent: false,
+        };
+        let limited = |who, most: Option<Right>, dataset: Option<&str>, right, sees_absent| Asker {
+            who,
+            shown: bearer(&self.limited(most, dataset)),
+            is_known: true,
+            is_unlimited: most.is_none() && dataset.is_none(),
+            is_administrator: true,
+            right,
+            sees_absent,
+        };
+        let expired = Wish { expires_at: Some(Time::from_ms(1)), ..Wish::default() };
+        let expired = registrar.create_token(1, 1, expired).expect("a token").1;
+        let (id, revoked) = registrar.create_token(1, 1, Wish::default()).expect("a token");
+        registrar.change(1, |_| Ok(vec![Fact::TokenRevoked(id)])).expect("revoked");
+        let gone = self.served.token_of("gone", THERE, Role::Owner);
+        let actor = registrar.accounts().named("gone").expect("added").id;
+        registrar.change(1, |_| Ok(vec![Fact::ActorDisabled { actor, is_disabled: true }])).expect("disabled");
+        let setup = registrar.create_setup_token().expect("a token");
+        registrar.create_setup_token().expect("another in its place");
+        let good = self.served.token().expect("a token");
+        vec![
+            unknown("nobody", None),
+            unknown("a stranger", bearer(&Secret::new(&RealSurroundings, false))),
+            unknown("a stranger with something else", Some("Bearer secret".into())),
+            unknown("another scheme", Some(format!("Basic {good}"))),
+            unknown("two tokens", Some(format!("Bearer {good}\r\nAuthorization: Bearer {good}"))),
+            unknown("an expired token", bearer(&expired)),
+            unknown("a revoked token", bearer(&revoked)),
+            unknown("a disabled actor", bearer(&gone)),
+            unknown("an old setup token", bearer(&setup)),
+            with_role("a viewer", THERE, Role::Viewer),
+            with_role("a contributor", THERE, Role::Contributor),
+            with_role("a reviewer", THERE, Role::Reviewer),
+            with_role("an owner", THERE, Role::Owner),
+            with_role("another dataset's owner", OTHER, Role::Owner),
+            limited("an administrator", None, None, Some(Right::Own), true),
+            limited("a token that only reads", Some(Right::Read), None, Some(Right::Read), true),
+            limited("a token that only proposes", Some(Right::Propose), None, Some(Right::Propose), true),
+            limited("a token for the dataset", None, Some(THERE), Some(Right::Own), false),
+            limited("a token for another dataset", None, Some(OTHER), None, false),
+        ]
+    }
+}
+
+#[test]
+fn every_route_by_everybody() {
+    let stage = Stage::begin();
+    let askers = stage.askers();
+    let routes = routes();
+    let mut wrong = Vec::new();
+    for route in &routes {
+        let known = SAMPLES.iter().find(|(method, path, _)| *method == route.method.as_str() && *path == route.path);
+        let (_, _, sample) = known.unwrap_or_else(|| panic!("{} {} has no sample request here", route.method, route.path));
+        let datasets: &[&str] = if route.path.contains("{dataset}") { &[THERE, ABSENT] } else { &[""] };
+        for (asker, dataset) in askers.iter().flat_map(|asker| datasets.iter().map(move |dataset| (asker, *dataset))) {
+            let came = stage.ask(route, *sample, dataset, asker.shown.as_deref());
+            let (found, wanted) = (outcome(&came), expected(route.needs, asker, dataset != ABSENT));
+            if found != wanted {
+                wrong.push(format!(
+                    "{} {} of {dataset:?} by {}: {found:?} ({}), not {wanted:?}",
+                    route.method, route.path, asker.who, came.status
+                ));
+            }
+            if came.status == 401 {
+                assert_eq!(came.header("www-authenticate"), Some("Bearer"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} routes:\n{}", wrong.len(), routes.len(), wrong.join("\n"));
+    for (method, path, _) in SAMPLES {
+        assert!(routes.iter().any(|route| route.method.as_str() == *method && route.path == *path), "there is no {method} {path} any more");
+    }
+}
+
+#[test]
+fn what_is_hidden_is_answered_as_what_is_absent() {
+    let stage = Stage::begin();
+    let stranger = stage.served.token_of("stranger", OTHER, Role::Owner);
+    let shown = format!("Bearer {}", stranger.reveal());
+    let told = |came: &Came, dataset: &str| {
+        let mut body = came.json();
+        body.as_object_mut().expect("an object").remove("request_id");
+        let head: Vec<&str> =
+            came.head.lines().filter(|l| !["x-request-id", "date", "content-length"].iter().any(|h| l.starts_with(h))).collect();
+        (came.status, head.join("\n"), body.to_string().replace(dataset, "DATASET"))
+    };
+    for route in routes().iter().filter(|route| matches!(route.needs, Needs::Dataset(_))) {
+        let (_, _, sample) =
+            SAMPLES.iter().find(|(method, path, _)| *method == route.method.as_str() && *path == route.path).expect("a sample");
+        let [hidden, absent] = [THERE, ABSENT].map(|dataset| told(&stage.ask(route, *sample, dataset, Some(&shown)), dataset));
+        assert_eq!(hidden, absent, "{} {}", route.method, route.path);
+        // Names that lead out of the folder are names of nothing, for an administrator as well.
+        let all = format!("Bearer {}", stage.served.token().expect("a token"));
+        for odd in ["..%2F..", "%2e%2e", "server.db", "a%00b", "%20"] {
+            let came = stage.ask(route, *sample, odd, Some(&all));
+            assert_eq!(outcome(&came), Outcome::NoDataset, "{} {} of {odd}", route.method, route.path);
+        }
+    }
+}
+
+#[test]
+fn bodies_hold_what_they_are_asked_for_and_nothing_else() {
+    let stage = Stage::begin();
+    let all = format!("Bearer {}", stage.served.token().expect("a token"));
+    let actors = || stage.served.registrar().accounts().actors().count();
+    let before = actors();
+    let route = |path: &str| routes().into_iter().find(|route| route.method == "POST" && route.path == path).expect("a route");
+    for body in [
+        r#"{"name": "eve", "is_administrator": true}"#,
+        r#"{"name": "eve", "name": "mallory"}"#,
+        r#"{"name": "eve", "na\u006de": "mallory"}"#,
+        r#"{"Name": "eve"}"#,
+        r#"{"name": "eve", "id": 1}"#,
+        r#"{"name": ["eve"]}"#,
+        r#"{"name": "eve"} {}"#,
+        r#"["eve"]"#,
+        "",
+        "null",
+    ] {
+        let came = stage.ask(&route("/api/v1/actors"), Sample::Json(body), "", Some(&all));
+        assert_eq!((came.status, came.code().as_str()), (400, "invalid"), "{body}");
+    }
+    let deep = "[".repeat(100_000);
+    let came = stage.ask(&route("/api/v1/actors"), Sample::Json(Box::leak(deep.into_boxed_str())), "", Some(&all));
+    assert_eq!(came.status, 400);
+    assert_eq!(actors(), before);
+    for body in [r#"{"right": "own", "actor": 1}"#, r#"{"expires_at": 5}"#, r#"{"token": "mine"}"#, r#"{"digest": "00"}"#] {
+        assert_eq!(stage.ask(&route("/api/v1/tokens"), Sample::Json(body), "", Some(&all)).status, 400, "{body}");
+    }
+}
+
+#[test]
+fn what_waits_ends_with_its_token() {
+    let stage = Stage::begin();
+    let token = stage.served.token_of("ann", THERE, Role::Viewer);
+    let mut primary = stage.served.primary_as(THERE, Some(token.reveal().to_string()));
+    let registrar = stage.served.registrar();
+    let id = registrar.identity(&token).expect("known").token;
+    let head = primary.describe().expect("she may read").head;
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(move || primary.wait(&head, 50_000));
+        registrar.change(1, |_| Ok(vec![Fact::TokenRevoked(id)])).expect("revoked");
+        let ended = waiting.join().expect("no panic").expect_err("it ends");
+        assert_eq!((ended.kind, ended.code), (ErrorKind::Denied, "unauthenticated"));
+    });
+}
