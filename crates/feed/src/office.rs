@@ -102,7 +102,7 @@ impl Office {
     fn find(&self, dataset: &str, id: u64) -> Result<Webhook> {
         self.check(dataset)?;
         let found = self.shared.store.webhooks()?.into_iter().find(|webhook| webhook.id == id && webhook.dataset == dataset);
-        found.ok_or_else(|| Error::not_found(format!("{dataset} has no webhook {id:016x}")))
+        found.ok_or_else(|| Error::not_found(format!("{dataset} has no webhook {id:016x}")).hint("mainstem webhook list ADDRESS"))
     }
 }
 

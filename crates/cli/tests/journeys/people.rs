@@ -13,14 +13,14 @@ const START: &str = "
 ";
 
 /// A server that ends with its value. What it logs is in a file of the desk.
-struct Serving {
+pub struct Serving {
     child: Child,
-    address: String,
-    setup: Option<String>,
+    pub address: String,
+    pub setup: Option<String>,
 }
 
 impl Serving {
-    fn begin(desk: &Desk, more: &[&str]) -> Serving {
+    pub fn begin(desk: &Desk, more: &[&str]) -> Serving {
         let log = std::fs::File::options().create(true).append(true).open(desk.path("server.log")).expect("a file");
         let args = [&["serve", "--data", "data", "--listen", "127.0.0.1:0", "--json"], more].concat();
         let mut child = desk.program(&args).stdout(Stdio::piped()).stderr(log).spawn().expect("it starts");
@@ -30,7 +30,7 @@ impl Serving {
         let address = format!("http://{}", said["listening"].as_str().expect("where it listens"));
         Serving { child, address, setup: said["setup_token"].as_str().map(str::to_string) }
     }
-    fn dataset(&self) -> String {
+    pub fn dataset(&self) -> String {
         format!("{}/recipes", self.address)
     }
 }
@@ -43,28 +43,28 @@ impl Drop for Serving {
 }
 
 /// Somebody with a configuration of their own.
-struct Person<'d> {
-    desk: &'d Desk,
-    name: &'static str,
+pub struct Person<'d> {
+    pub desk: &'d Desk,
+    pub name: &'static str,
 }
 
 impl Person<'_> {
     fn config(&self) -> PathBuf {
         self.desk.path(&format!("{}-config", self.name))
     }
-    fn run(&self, args: &[&str]) -> Said {
+    pub fn run(&self, args: &[&str]) -> Said {
         finish(self.desk.program(args).env("XDG_CONFIG_HOME", self.config()))
     }
-    fn ok(&self, args: &[&str]) -> String {
+    pub fn ok(&self, args: &[&str]) -> String {
         let said = self.run(args);
         assert_eq!(said.code, 0, "{}: mainstem {}: {said:?}", self.name, args.join(" "));
         said.out
     }
-    fn json(&self, args: &[&str]) -> Json {
+    pub fn json(&self, args: &[&str]) -> Json {
         let out = self.ok(&[args, &["--json"]].concat());
         serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}"))
     }
-    fn login(&self, server: &Serving, token: &str) -> Said {
+    pub fn login(&self, server: &Serving, token: &str) -> Said {
         let mut command = self.desk.program(&["login", &server.address, "--as", self.name]);
         feed(command.env("XDG_CONFIG_HOME", self.config()), format!("{token}\n").as_bytes())
     }

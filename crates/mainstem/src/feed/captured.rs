@@ -81,8 +81,11 @@ fn open(
     })
 }
 
+/// A column with what it held before and after.
+type Written = (String, Option<Value>, Option<Value>);
+
 fn told(operation: &Operation) -> RowEvent {
-    let side = |pick: fn(&(String, Option<Value>, Option<Value>)) -> &Option<Value>| {
+    let side = |pick: fn(&Written) -> &Option<Value>| {
         operation.cells.iter().filter_map(|cell| pick(cell).clone().map(|value| (cell.0.clone(), value))).collect::<Image>()
     };
     RowEvent {
