@@ -5,6 +5,7 @@
 //! Invariant: CPU seconds of the whole process, ways interleaved, the middle of five or more; what was done is verified.
 mod applying;
 mod capturing;
+mod feeding;
 mod figures;
 mod gauge;
 mod looking;
@@ -21,12 +22,13 @@ mod syncing;
 use figures::{Figure, Goal};
 use std::path::Path;
 
-const PARTS: [&str; 9] = ["capture", "condense", "apply", "sync", "merge", "look", "text", "simulate", "memory"];
+const PARTS: [&str; 10] = ["capture", "condense", "apply", "sync", "merge", "look", "feed", "text", "simulate", "memory"];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--held", verb, folder] => memory::run(verb, Path::new(folder)),
+        ["--commits", file] => feeding::commit(Path::new(file)),
         ["--matrix", ref sizes @ ..] => memory::matrix(&sizes.iter().map(|n| n.parse().expect("a number of rows")).collect::<Vec<_>>()),
         ["--write", ref parts @ ..] => {
             let (figures, notes) = measure(if parts.is_empty() { &PARTS } else { parts });
@@ -59,6 +61,7 @@ fn measure(parts: &[&str]) -> (Vec<Figure>, Vec<String>) {
                 notes.extend(syncing::documents(&mut all));
             }
             "merge" => all.extend(syncing::merging()),
+            "feed" => all.extend(feeding::figures(folder.path())),
             "look" => all.extend(looking::figures(folder.path())),
             "text" => {
                 let (figures, missing) = merging::figures(folder.path());

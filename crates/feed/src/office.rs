@@ -94,9 +94,15 @@ impl Office {
         Ok(())
     }
 
+    /// `NotFound` where there is no such dataset, as for everything else that is asked of it.
+    fn check(&self, dataset: &str) -> Result<()> {
+        self.shared.datasets.open(dataset).map(drop)
+    }
+
     fn find(&self, dataset: &str, id: u64) -> Result<Webhook> {
+        self.check(dataset)?;
         let found = self.shared.store.webhooks()?.into_iter().find(|webhook| webhook.id == id && webhook.dataset == dataset);
-        found.ok_or_else(|| Error::not_found(format!("{dataset} has no webhook {id:016x}")))
+        found.ok_or_else(|| Error::not_found(format!("{dataset} has no webhook {id:016x}")).hint("mainstem webhook list ADDRESS"))
     }
 }
 
@@ -109,6 +115,7 @@ impl Drop for Office {
 
 impl Webhooks for Office {
     fn list(&self, dataset: &str) -> Result<Vec<WebhookState>> {
+        self.check(dataset)?;
         let couriers = self.couriers();
         let trouble = |id: u64| couriers.get(&id).and_then(|standing| standing.trouble());
         let of_dataset = self.shared.store.webhooks()?.into_iter().filter(|webhook| webhook.dataset == dataset);
@@ -116,6 +123,7 @@ impl Webhooks for Office {
     }
 
     fn add(&self, dataset: &str, url: &str, from: Option<Offset>, by: &str) -> Result<(Webhook, String)> {
+        self.check(dataset)?;
         Target::parse(url)?.addresses(&self.shared.sender.allowed)?;
         if self.shared.store.webhooks()?.len() >= WEBHOOKS_MAX {
             return Err(Error::new(ErrorKind::Conflict, "too_many", format!("the server has {WEBHOOKS_MAX} webhooks and takes no more")));

@@ -23,9 +23,12 @@ const LOOK_MS: u64 = 900;
 /// How often where it does not.
 const LOOK_UNTOLD_MS: u64 = 250;
 /// How long after a rumour no further one is listened to.
-const RUMOUR_MS_FRESH: u64 = 8;
-/// The longest pause after which SQLite is asked once more, on a rumour that has not come true yet.
-const RUMOUR_MS_MAX: u64 = 512;
+const RUMOUR_FRESH: Duration = Duration::from_millis(8);
+/// The first pause after which SQLite is asked once more, on a rumour that has not come true yet: a commit can be seen soon after
+/// its last write, of which the rumour is.
+const RUMOUR_FIRST: Duration = Duration::from_micros(60);
+/// The longest.
+const RUMOUR_MAX: Duration = Duration::from_millis(512);
 
 /// What ended a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +68,8 @@ impl Notice {
     /// how much of the time is left.
     pub fn wait(&self, db: &Connection, seen: i64, timeout_ms: u64, call: Option<BorrowedFd<'_>>) -> Result<(Noticed, u64)> {
         let end = now() + Duration::from_millis(timeout_ms);
-        let look_ms = if self.events.is_told() { LOOK_MS } else { LOOK_UNTOLD_MS };
-        let mut rumour_ms: Option<u64> = None;
+        let look = Duration::from_millis(if self.events.is_told() { LOOK_MS } else { LOOK_UNTOLD_MS });
+        let mut rumour: Option<Duration> = None;
         loop {
             self.check_place()?;
             let left_ms = end.saturating_duration_since(now()).as_millis() as u64;
@@ -77,12 +80,15 @@ impl Notice {
                 return Ok((Noticed::Nothing, 0));
             }
             // While a rumour is fresh, further ones say nothing new: a large transaction sends thousands.
-            let is_fresh = rumour_ms.is_some_and(|ms| ms < RUMOUR_MS_FRESH);
-            if self.events.wait(rumour_ms.unwrap_or(look_ms).min(left_ms), call, !is_fresh) == Heard::Call {
+            let is_fresh = rumour.is_some_and(|pause| pause < RUMOUR_FRESH);
+            if self.events.wait(rumour.unwrap_or(look).min(Duration::from_millis(left_ms)), call, !is_fresh) == Heard::Call {
                 return Ok((Noticed::Call, left_ms));
             }
             let is_rumoured = self.events.take(&self.name);
-            rumour_ms = if is_rumoured && !is_fresh { Some(1) } else { rumour_ms.map(|ms| ms * 2).filter(|ms| *ms <= RUMOUR_MS_MAX) };
+            rumour = match rumour {
+                _ if is_rumoured && !is_fresh => Some(RUMOUR_FIRST),
+                rumour => rumour.map(|pause| pause * 2).filter(|pause| *pause <= RUMOUR_MAX),
+            };
         }
     }
 }

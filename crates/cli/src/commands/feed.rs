@@ -47,7 +47,7 @@ impl Feed {
                 return Err(e);
             }
             output::note(format_args!("{}; it is tried again", trouble.message));
-            std::thread::sleep(Duration::from_millis(patience.after(&trouble, session.around.random() as u64)));
+            rest(patience.after(&trouble, session.around.random() as u64));
         }
     }
 
@@ -90,4 +90,9 @@ impl Feed {
             }
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a pause before a source is asked again; nothing that is kept depends on it")]
+fn rest(ms: u64) {
+    std::thread::sleep(Duration::from_millis(ms));
 }

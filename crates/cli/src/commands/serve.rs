@@ -92,7 +92,7 @@ impl Serve {
         let (tls, spools) = (certificate(&settings)?, spools(&settings)?);
         let door = Door::new(&settings.hosts(), &settings.trusted_proxies())?;
         let record = Record::to(Box::new(std::io::stderr()), settings.style()?, around.clone());
-        let webhooks: Option<Arc<dyn Webhooks>> = Some(webhooks(&settings, datasets.clone(), session)?);
+        let webhooks = Some(webhooks(&settings, datasets.clone(), session)?);
         let hall = Hall::new(datasets, limits);
         let porter = Porter::new(limits.clone(), door, record, around).keeping(spools);
         let shared = Arc::new(Shared { hall, registrar, porter, webhooks, stop: Stop::default() });
@@ -125,10 +125,11 @@ impl Serve {
     }
 }
 
-fn webhooks(settings: &Settings, datasets: Arc<FolderDatasets>, session: &Session) -> Result<Arc<Office>> {
+fn webhooks(settings: &Settings, datasets: Arc<FolderDatasets>, session: &Session) -> Result<Arc<dyn Webhooks>> {
     let store = Arc::new(SqliteWebhooks::open(&settings.data())?);
     let allowed = Allowed::parse(&settings.webhook_networks())?;
-    Office::open(datasets, store, allowed, Tempo::default(), session.around.clone()).map(Arc::new)
+    let office = Office::open(datasets, store, allowed, Tempo::default(), session.around.clone())?;
+    Ok(Arc::new(office))
 }
 
 /// From here on, what is made is for its owner alone.

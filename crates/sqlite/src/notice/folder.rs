@@ -6,6 +6,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ffi::OsStr;
 use std::path::Path;
+use std::time::Duration;
 
 /// What ended a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +41,8 @@ impl FolderEvents {
     }
 
     /// Waits for news or a call, or for a call alone. A call can be read from `call` when there is one.
-    pub fn wait(&self, wait_ms: u64, call: Option<BorrowedFd<'_>>, for_news: bool) -> Heard {
-        let timeout = Timespec { tv_sec: (wait_ms / 1000) as i64, tv_nsec: (wait_ms % 1000 * 1_000_000) as _ };
+    pub fn wait(&self, at_most: Duration, call: Option<BorrowedFd<'_>>, for_news: bool) -> Heard {
+        let timeout = Timespec { tv_sec: at_most.as_secs() as i64, tv_nsec: at_most.subsec_nanos() as _ };
         let news = self.news.as_ref().filter(|_| for_news).map(AsFd::as_fd);
         let mut asked: Vec<PollFd<'_>> = [call, news].into_iter().flatten().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
         // A signal ends the wait early, which is as good as a rumour.

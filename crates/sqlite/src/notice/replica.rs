@@ -14,6 +14,7 @@ use mainstem::error::{Error, Result};
 use rusqlite::Connection;
 use rustix::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The longest pause between looks for a file that is gone.
 const PAUSE_MS_MAX: u64 = 20_000;
@@ -90,7 +91,7 @@ impl ReplicaNotice {
     }
 
     fn wait_for_return(&mut self, timeout_ms: u64, call: BorrowedFd<'_>) -> Happened {
-        if FolderEvents::none().wait(timeout_ms.min(self.pause_ms), Some(call), false) == Heard::Call {
+        if FolderEvents::none().wait(Duration::from_millis(timeout_ms.min(self.pause_ms)), Some(call), false) == Heard::Call {
             return Happened::Call;
         }
         match Open::of(&self.path) {

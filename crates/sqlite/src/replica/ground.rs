@@ -267,6 +267,10 @@ impl Effects<ReplicaGround<'_>> for Record {
         let table = &schema.tables[effect.table];
         let Some(row) = effect.before.or(effect.after) else { return Ok(()) };
         self.rows += 1;
+        // The rows of a table that a step drops go with it, and are nobody's edits.
+        if ground.schema().table(&table.name).is_none() {
+            return Ok(());
+        }
         capture::record(ground.db, table, &table.key_of(row), Done::between(effect.before, effect.after), self.at.ms())
     }
     fn altered(&mut self, _ground: &mut ReplicaGround<'_>, _tables: &[String]) -> Result<()> {

@@ -83,6 +83,14 @@ const SAMPLES: &[(&str, &str, Sample)] = &[
     ("GET", "/api/v1/datasets/{dataset}/tombstones", Sample::Asked("")),
     ("GET", "/api/v1/datasets/{dataset}/feed", Sample::Asked("")),
     ("GET", "/api/v1/datasets/{dataset}/feed/socket", Sample::Upgrade),
+    ("GET", "/api/v1/datasets/{dataset}/webhooks", Sample::Asked("")),
+    ("POST", "/api/v1/datasets/{dataset}/webhooks", Sample::Json(r#"{"url": "https://10.0.0.1/"}"#)),
+    ("DELETE", "/api/v1/datasets/{dataset}/webhooks/{webhook}", Sample::Asked("")),
+    ("GET", "/api/v1/datasets/{dataset}/webhooks/{webhook}/dead-letters", Sample::Asked("")),
+    ("POST", "/api/v1/datasets/{dataset}/webhooks/{webhook}/dead-letters/{letter}/replay", Sample::Asked("")),
+    ("GET", "/api/v1/health", Sample::Asked("")),
+    ("GET", "/api/v1/metrics", Sample::Asked("")),
+    ("GET", "/metrics", Sample::Asked("")),
     ("POST", "/api/v1/datasets/{dataset}/primary/describe", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/push", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/pull", Sample::Call),
@@ -199,7 +207,9 @@ impl Stage {
             .replace("{actor}", "nobody")
             .replace("{token}", "999999")
             .replace("{replica}", &"0".repeat(32))
-            .replace("{backup}", "none");
+            .replace("{backup}", "none")
+            .replace("{webhook}", &"0".repeat(16))
+            .replace("{letter}", "1");
         assert!(!path.contains('{'), "what does {path} stand for?");
         let frames = |payload: &[u8]| {
             let mut writer = FrameWriter::new(Vec::new()).expect("in memory");
