@@ -5,10 +5,11 @@ use super::people::{backups, conflicts, datasets, rows, tombstones, versions};
 use super::refused::Refused;
 use super::{Shared, access, feed, gate, guard, openapi, replica_calls};
 use crate::wire::call::Call;
-use crate::wire::keeping::{CleanupWish, Confirmed, DatasetChange, DatasetsAsked, PolicyWish, ShownBackup, ShownCleanup, ShownRestored};
+use crate::wire::keeping::{
+    CleanupWish, Confirmed, DatasetChange, DatasetsAsked, PolicyWish, ShownBackup, ShownCleanup, ShownDataset, ShownPolicy, ShownRestored,
+};
 use crate::wire::shown::{
-    Listed, ShownBlame, ShownChange, ShownConflict, ShownDataset, ShownEvent, ShownHappening, ShownPolicy, ShownReplica, ShownRows,
-    ShownTombstone, ShownVersion,
+    Listed, ShownBlame, ShownChange, ShownConflict, ShownEvent, ShownHappening, ShownReplica, ShownRows, ShownTombstone, ShownVersion,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
