@@ -67,6 +67,7 @@ pub enum Command {
     Serve(commands::serve::Serve),
     Trust(commands::trust::Trust),
     Feed(commands::feed::Feed),
+    Webhook(commands::webhook::Webhook),
     Conflicts(commands::conflicts::Conflicts),
     Resolve(commands::resolve::Resolve),
     Pending(commands::pending::Pending),

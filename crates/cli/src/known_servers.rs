@@ -2,9 +2,11 @@
 //!
 //! Invariant: one answer for the whole run, settled before anything is sent.
 use crate::arguments::Global;
+use crate::output::note;
+use mainstem_http::address::Address;
 use mainstem_http::client::Trust;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 
 static SETTLED: OnceLock<Trust> = OnceLock::new();
 
@@ -18,6 +20,15 @@ pub fn settle(global: &Global) {
 /// What is believed in this run.
 pub fn trust() -> Trust {
     SETTLED.get().cloned().unwrap_or_else(|| Trust { known_servers: file(), ..Trust::default() })
+}
+
+/// What is believed of a server, to which a token goes where there is one. Says once where anybody on the way can read it.
+pub fn trust_with(address: &Address, token: Option<&str>) -> Trust {
+    static SAID: Once = Once::new();
+    if token.is_some() && !address.is_secret && !address.is_loopback() {
+        SAID.call_once(|| note(format_args!("the token for {} goes over a line that anybody on the way can read", address.server())));
+    }
+    trust()
 }
 
 /// The user's own; none where the system names no folder for it.

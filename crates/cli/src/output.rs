@@ -137,12 +137,6 @@ pub fn note(text: impl Display) {
     let _ = writeln!(std::io::stderr(), "note: {}", one_line(&text.to_string()));
 }
 
-/// Asks on standard error; the answer is read elsewhere.
-pub fn ask(question: &str) {
-    // A question that nobody sees is answered by nobody.
-    let _ = write!(std::io::stderr(), "{question}").and_then(|()| std::io::stderr().flush());
-}
-
 /// Shows a failure on standard error: message, then hint, or both as one JSON object.
 pub fn show_error(error: &Error, is_json: bool) {
     let mut err = std::io::stderr();

@@ -29,6 +29,7 @@ const SETTINGS: &[(&str, Form, &[&str])] = &[
     ("listen", Form::Word, &["127.0.0.1:7430"]),
     ("hosts", Form::Words, &[]),
     ("trusted_proxies", Form::Words, &[]),
+    ("webhook_networks", Form::Words, &[]),
     ("tls_cert", Form::Word, &[]),
     ("tls_key", Form::Word, &[]),
     ("tls_own", Form::Truth, &["false"]),
@@ -196,6 +197,10 @@ impl Settings {
     /// Whom it believes about addresses.
     pub fn trusted_proxies(&self) -> Vec<String> {
         self.words("trusted_proxies")
+    }
+    /// Where webhooks may be sent, beside public addresses.
+    pub fn webhook_networks(&self) -> Vec<String> {
+        self.words("webhook_networks")
     }
     /// The files of its certificate and key.
     pub fn tls_files(&self) -> Option<(PathBuf, PathBuf)> {

@@ -191,7 +191,8 @@ impl Address {
             Address::Folder(path) => Box::new(FolderPlace::new(path, around)),
             Address::Server(address) => {
                 let token = credentials::token_for(&address.server())?;
-                Box::new(HttpPlace::new(address.clone(), token, Patience::default()).trusting(known_servers::trust()))
+                let trust = known_servers::trust_with(address, token.as_deref());
+                Box::new(HttpPlace::new(address.clone(), token, Patience::default()).trusting(trust))
             }
         })
     }
@@ -243,7 +244,8 @@ pub fn open_part(address: &str, scope: &Scope, around: Around, patience: Patienc
         }
         Address::Server(address) => {
             let token = credentials::token_for(&address.server())?;
-            Ok(Box::new(HttpPrimary::new(address, token, patience)?.trusting(known_servers::trust()).asking(scope)))
+            let trust = known_servers::trust_with(&address, token.as_deref());
+            Ok(Box::new(HttpPrimary::new(address, token, patience)?.trusting(trust).asking(scope)))
         }
     }
 }

@@ -144,6 +144,15 @@ pub struct Again {
     pub renumbered: Vec<Renumbered>,
 }
 
+/// A row that had to leave its number on the replica that made it, before the changeset that makes it was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RenumberedHere {
+    /// The write id of the changeset that makes it. It may have been accepted with the number that the row had first.
+    pub made_by: u128,
+    /// The number that the row had first, and the one it has here.
+    pub row: Renumbered,
+}
+
 /// The answer given to a conflict, as a changeset carries it to the primary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolution {
@@ -212,6 +221,8 @@ pub struct Front {
     pub conflicts: Vec<Conflict>,
     /// Set where it was accepted before, by a primary that lost it since.
     pub again: Option<Again>,
+    /// Rows of this changeset, and of those that were unsent before it, that it calls by another number than they had first.
+    pub renumbered_here: Vec<RenumberedHere>,
     /// True where it comes from a replica that saw only a part of its base version, so that rows may have been there which
     /// its author did not know. The primary finds that out by itself; it does not travel.
     pub is_partial: bool,

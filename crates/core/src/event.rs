@@ -176,4 +176,19 @@ pub struct Version {
     pub was: Vec<Past>,
     /// Write ids of earlier lost changesets that are in it as well.
     pub stands_for: Vec<u128>,
+    /// Rows that its author gave another number before it was accepted: `renumbered` goes on from that one.
+    pub renumbered_here: Vec<Renumbered>,
+}
+
+impl Version {
+    /// Each row that has another number than its author gave it first: that one, and the one it has.
+    pub fn renumbered_in_all(&self) -> Vec<Renumbered> {
+        let is_next = |one: &Renumbered, next: &Renumbered| one.table.eq_ignore_ascii_case(&next.table) && one.to == next.from;
+        let in_all = |here: &Renumbered| {
+            let to = self.renumbered.iter().find(|next| is_next(here, next)).map_or(here.to, |next| next.to);
+            Renumbered { to, ..here.clone() }
+        };
+        let is_first = |row: &&Renumbered| !self.renumbered_here.iter().any(|here| is_next(here, row));
+        self.renumbered_here.iter().map(in_all).chain(self.renumbered.iter().filter(is_first).cloned()).collect()
+    }
 }

@@ -47,7 +47,7 @@ mod tests {
         let shown = one.to_string();
         assert_eq!(Fingerprint::parse(&shown).expect("as shown"), one);
         let pairs: Vec<&str> =
-            shown["sha256:".len()..].as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("ASCII")).collect();
+            shown.as_bytes()["sha256:".len()..].chunks(2).map(|pair| std::str::from_utf8(pair).expect("ASCII")).collect();
         assert_eq!(Fingerprint::parse(&pairs.join(":").to_uppercase()).expect("as openssl shows it"), one);
         for wrong in ["", "sha256:", "sha256:00", "md5:00", &shown[..shown.len() - 1], &format!("{shown}0"), "é"] {
             assert!(Fingerprint::parse(wrong).is_err(), "{wrong}");

@@ -14,6 +14,7 @@ mod guard;
 mod hall;
 mod keeper;
 mod limits;
+mod meters;
 pub mod openapi;
 mod pace;
 mod people;
@@ -26,6 +27,7 @@ pub mod routes;
 mod run;
 mod stop;
 mod tls;
+mod webhooks;
 
 pub use counting::Caller;
 pub use door::Door;
@@ -41,6 +43,8 @@ pub use stop::Stop;
 pub use tls::Tls;
 
 use mainstem::accounts::Registrar;
+use mainstem::feed::Webhooks;
+use std::sync::Arc;
 
 /// What every handler shares.
 pub struct Shared {
@@ -50,6 +54,8 @@ pub struct Shared {
     pub registrar: Registrar,
     /// Who lets requests in.
     pub porter: Porter,
+    /// Whom events are sent to; none where this server sends none.
+    pub webhooks: Option<Arc<dyn Webhooks>>,
     /// Whether the server was asked to stop.
     pub stop: Stop,
 }

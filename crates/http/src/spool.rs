@@ -9,6 +9,7 @@ use mainstem::error::{Error, Result};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use tempfile::SpooledTempFile;
 
@@ -77,9 +78,8 @@ impl Spool {
         self.file.seek(SeekFrom::Start(0)).map(drop).map_err(full)
     }
     /// As the body of a request or an answer.
-    pub fn into_body(mut self) -> Result<SpoolBody> {
-        self.rewind()?;
-        Ok(SpoolBody { rest: self.length, file: self.file })
+    pub fn into_body(self) -> SpoolBody {
+        SpoolBody { length: self.length, file: Arc::new(Mutex::new(self.file)), at: 0 }
     }
 }
 
@@ -119,8 +119,33 @@ impl Read for Spool {
 
 /// A spool on its way out.
 pub struct SpoolBody {
-    file: SpooledTempFile,
-    rest: u64,
+    file: Arc<Mutex<SpooledTempFile>>,
+    length: u64,
+    at: u64,
+}
+
+impl SpoolBody {
+    /// The same from its beginning, to be sent again.
+    pub fn again(&self) -> SpoolBody {
+        SpoolBody { file: self.file.clone(), length: self.length, at: 0 }
+    }
+    /// How many bytes it holds.
+    pub fn len(&self) -> u64 {
+        self.length
+    }
+    /// True where it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+    fn piece(&mut self) -> io::Result<Bytes> {
+        let rest = usize::try_from(self.length - self.at).unwrap_or(PIECE_BYTES);
+        let mut piece = vec![0; PIECE_BYTES.min(rest)];
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.seek(SeekFrom::Start(self.at))?;
+        self.at += piece.len() as u64;
+        file.read_exact(&mut piece)?;
+        Ok(piece.into())
+    }
 }
 
 impl Body for SpoolBody {
@@ -128,18 +153,13 @@ impl Body for SpoolBody {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        if self.rest == 0 {
-            return Poll::Ready(None);
-        }
-        let mut piece = vec![0; PIECE_BYTES.min(usize::try_from(self.rest).unwrap_or(PIECE_BYTES))];
-        let read = self.file.read_exact(&mut piece);
-        self.rest -= piece.len() as u64;
-        Poll::Ready(Some(read.map(|()| Frame::data(piece.into()))))
+        let is_over = self.at == self.length;
+        Poll::Ready((!is_over).then(|| self.piece().map(Frame::data)))
     }
     fn is_end_stream(&self) -> bool {
-        self.rest == 0
+        self.at == self.length
     }
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.rest)
+        SizeHint::with_exact(self.length - self.at)
     }
 }

@@ -5,6 +5,7 @@
 //! Invariant: decoders are total: any bytes give a value or an error, in time and memory proportional to their length.
 pub mod access;
 pub mod call;
+pub mod event;
 pub mod failure;
 mod fields;
 pub mod frame;

@@ -48,11 +48,20 @@ impl Ground for dyn Transaction + '_ {
     fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<Renumbered>> {
         Ledger::renumbered(self, replica, after)
     }
+    fn renumbered_of(&mut self, write_id: u128, after: u64) -> Result<Option<Vec<Renumbered>>> {
+        match self.find_write(write_id)?.filter(|version| *version > after) {
+            Some(version) => Ok(Ledger::version(self, version)?.map(|version| version.renumbered_in_all())),
+            None => Ok(None),
+        }
+    }
     fn steps(&mut self, after: u64) -> Result<Vec<SchemaChange>> {
         Ledger::steps(self, after)
     }
     fn waiting(&mut self) -> Result<Vec<(Version, Waiting)>> {
         Ledger::waiting(self)
+    }
+    fn is_let_in(&mut self, version: u64) -> Result<bool> {
+        Ok(Ledger::version(self, version)?.is_some_and(|version| version.header.sequence == 0 && !version.released.is_empty()))
     }
 }
 

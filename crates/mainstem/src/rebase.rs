@@ -39,11 +39,18 @@ pub trait Ground: Tables {
     fn touches(&mut self, table: &str, key: &Key, after: u64) -> Result<Vec<Touch>>;
     /// Rows of a replica that were renumbered after a version.
     fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<Renumbered>>;
+    /// Rows of one changeset by the number that each had first, and the one it has, where it was accepted after a version; none
+    /// where it was not.
+    fn renumbered_of(&mut self, write_id: u128, after: u64) -> Result<Option<Vec<Renumbered>>>;
     /// Schema steps after a version, oldest first.
     fn steps(&mut self, after: u64) -> Result<Vec<SchemaChange>>;
     /// What waits for a parent. None where such changes stand in their rows' place, as on the replica that made them.
     fn waiting(&mut self) -> Result<Vec<(Version, Waiting)>> {
         Ok(Vec::new())
+    }
+    /// True for a version that let in what had waited: its author need not have had that in its place.
+    fn is_let_in(&mut self, _version: u64) -> Result<bool> {
+        Ok(false)
     }
 }
 
@@ -145,6 +152,8 @@ struct Rebase<'a, G: Ground + ?Sized> {
     /// Parents that were brought back: table, columns, values, who deleted them.
     revived: Vec<(usize, Vec<usize>, Vec<Value>, Side)>,
     waits: Waits,
+    /// Rows of which changes of ours waited when it came.
+    waiting: HashSet<(usize, Key)>,
     out: Outcome,
 }
 
@@ -162,15 +171,7 @@ pub fn rebase<G: Ground + ?Sized>(
     crate::schema_merge::merge(ground, front, &steps, place, effects, &mut out)?;
     let schema = ground.schema();
     let lanes = lanes(&schema, front, &steps);
-    let mut renumbering = Renumbering::default();
-    if place.head > front.header.base_version {
-        for row in ground.renumbered(front.header.replica, front.header.base_version)? {
-            // Whoever sees a part did not see whose the number was.
-            if front.is_partial || !is_taken_at_base(ground, front, &row)? {
-                renumbering.add_earlier(row);
-            }
-        }
-    }
+    let renumbering = if place.head > front.header.base_version { renumbered_since(ground, front)? } else { Renumbering::default() };
     let waits = waits::of(ground, &schema, front)?;
     let mut run = Rebase {
         ground,
@@ -188,6 +189,7 @@ pub fn rebase<G: Ground + ?Sized>(
         going: HashSet::new(),
         held: HashSet::new(),
         revived: Vec::new(),
+        waiting: waits.keys().cloned().collect(),
         waits,
         out,
     };
@@ -202,6 +204,30 @@ pub fn rebase<G: Ground + ?Sized>(
     Ok(run.out)
 }
 
+/// What rows are called now that ours made before, and that were renumbered where ours had not heard of it.
+fn renumbered_since<G: Ground + ?Sized>(ground: &mut G, front: &Front) -> Result<Renumbering> {
+    let base = front.header.base_version;
+    let mut renumbering = Renumbering::default();
+    let told_here = |row: &Renumbered, here: &Renumbered| row.table.eq_ignore_ascii_case(&here.table) && row.from == here.from;
+    let mut known = HashSet::new();
+    for here in front.renumbered_here.iter().filter(|here| here.made_by != front.header.write_id) {
+        let Some(told) = ground.renumbered_of(here.made_by, base)? else { continue };
+        // What was accepted as it was made first kept its number where nothing is said of it.
+        let to = told.iter().find(|row| told_here(row, &here.row)).map_or(here.row.from, |row| row.to);
+        if to != here.row.to {
+            renumbering.add_earlier(Renumbered { from: here.row.to, to, ..here.row.clone() });
+        }
+        known.insert((here.row.table.to_ascii_lowercase(), to));
+    }
+    for row in ground.renumbered(front.header.replica, base)? {
+        // Whoever sees a part did not see whose the number was.
+        if !known.contains(&(row.table.to_ascii_lowercase(), row.to)) && (front.is_partial || !is_taken_at_base(ground, front, &row)?) {
+            renumbering.add_earlier(row);
+        }
+    }
+    Ok(renumbering)
+}
+
 /// True where the number that a row had to leave was another row's in the front's base version already: whoever held that
 /// version had moved its own row, and means the other by that number.
 fn is_taken_at_base<G: Ground + ?Sized>(ground: &mut G, front: &Front, row: &Renumbered) -> Result<bool> {
@@ -210,9 +236,9 @@ fn is_taken_at_base<G: Ground + ?Sized>(ground: &mut G, front: &Front, row: &Ren
 }
 
 impl<G: Ground + ?Sized> Rebase<'_, G> {
-    /// True where rows may be there that ours did not know.
+    /// True where rows may be there that ours did not know: a row of which a change of ours waits is another where ours was made.
     fn is_moved_on(&self) -> bool {
-        self.place.head > self.front.header.base_version || self.front.is_partial
+        self.place.head > self.front.header.base_version || self.front.is_partial || !self.waiting.is_empty()
     }
 
     /// Finds rows whose number is taken before anything is written, so that references read earlier than the row
@@ -351,7 +377,10 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                     Parents::There => {}
                     Parents::Refused => {
                         self.out.conflicts.extend(decision.conflicts);
-                        return Ok(());
+                        return match row {
+                            Some(_) => Ok(()),
+                            None => self.bring_back_as_found(table, &after, Tag { change, touches }),
+                        };
                     }
                     Parents::Awaited(_) if planted::is(Bug::E3) => {}
                     Parents::Awaited(parent) => {
@@ -364,7 +393,20 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             }
         };
         self.out.conflicts.extend(decision.conflicts);
-        let write = Write { table, before: row, after, tag: Tag { change, touches } };
+        self.write(Write { table, before: row, after, tag: Tag { change, touches } })
+    }
+
+    /// A row that an edit brings back, and that may not point where the edit lets it, points where the edit found it pointing.
+    fn bring_back_as_found(&mut self, table: usize, after: &Row, tag: Tag) -> Result<()> {
+        let Edit::Update(cells) = &tag.change.edit else { return Ok(()) };
+        let found = clash::as_found(after, cells);
+        match self.missing_parent(table, None, &found)? {
+            Some(_) => Ok(()),
+            None => self.write(Write { table, before: None, after: Some(found), tag }),
+        }
+    }
+
+    fn write(&mut self, write: Write<Tag>) -> Result<()> {
         match self.writer.write(self.ground, write)? {
             Tried::Done(write) => self.done(&write),
             Tried::Kept => Ok(()),
@@ -486,11 +528,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 }
             };
             let write = Write { table, before, after: Some(after), tag: Tag { change: orphan.change, touches: Vec::new() } };
-            match self.writer.write(self.ground, write)? {
-                Tried::Done(write) => self.done(&write)?,
-                Tried::Kept => {}
-                Tried::Refused(write, what) => self.refused(&write, ConflictKind::Constraint, what)?,
-            }
+            self.write(write)?;
         }
         self.orphans = outside;
         Ok(())

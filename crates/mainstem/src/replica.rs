@@ -46,12 +46,27 @@ pub struct Operation {
     pub at_ms: u64,
     /// The table's name now.
     pub table: String,
+    /// The names of the key's columns now.
+    pub key_columns: Vec<String>,
     /// The row.
     pub key: Key,
     /// `insert`, `update`, `delete` or `replace` (a row that REPLACE removed).
     pub kind: &'static str,
     /// Column, value before, value after.
     pub cells: Vec<(String, Option<Value>, Option<Value>)>,
+}
+
+/// The changeset that is being worked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Working {
+    /// Who works.
+    pub replica: ReplicaId,
+    /// The number it will have.
+    pub sequence: u64,
+    /// The local sequence of the last operation that is not in it.
+    pub began: i64,
+    /// The local sequence of the last operation.
+    pub end: i64,
 }
 
 /// What changed since when.
@@ -183,8 +198,11 @@ pub trait Replica {
     fn standing(&mut self) -> Result<Standing>;
     /// Visits net changes, in the order in which they could be applied.
     fn changes(&mut self, since: Since, visit: &mut dyn FnMut(&Shape, &Change) -> Result<()>) -> Result<()>;
-    /// Visits each captured operation since the last commit, oldest first.
-    fn operations(&mut self, visit: &mut dyn FnMut(&Operation) -> Result<()>) -> Result<()>;
+    /// The changeset that is being worked on.
+    fn working(&mut self) -> Result<Working>;
+    /// Visits each captured operation since the last commit whose local sequence is greater than `after`, oldest first; gives
+    /// the changeset that they are in.
+    fn operations(&mut self, after: i64, visit: &mut dyn FnMut(&Operation) -> Result<()>) -> Result<Working>;
     /// Closes the working changes as a changeset. None where there is nothing to close. With a title, changesets
     /// that were closed without one get it.
     fn commit(&mut self, actor: &str, title: Option<&str>, description: &str) -> Result<Option<Front>>;

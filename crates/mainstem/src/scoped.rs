@@ -48,9 +48,11 @@ pub struct Scoped<P> {
     permitted: Scope,
     view: Option<Arc<View>>,
     tallies: HashMap<TableId, Tally>,
-    /// The rows that one version, by number and hash, writes more than once.
-    repeated: Option<((u64, Digest), Arc<HashSet<u64>>)>,
+    repeated: Option<Repeated>,
 }
+
+/// The rows that one version, by number and hash, writes more than once.
+type Repeated = ((u64, Digest), Arc<HashSet<u64>>);
 
 /// What was worked out of a scope, to be used again by whoever opens the same primary for each request anew.
 #[derive(Default)]

@@ -106,7 +106,7 @@ impl World {
             self.tally.check(Invariant::Sound);
             let place = &mut self.copies[who].place;
             place.open(false, None)?;
-            sound(place.db.as_ref().expect("it was just opened"), false, &self.unseen_gone).map_err(at)?;
+            sound(place.db.as_ref().expect("it was just opened"), false, &self.cut).map_err(at)?;
         }
         self.tally.check(Invariant::Acknowledged);
         self.look_at_versions()?;

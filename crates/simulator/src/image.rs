@@ -22,7 +22,8 @@ pub struct Held {
 /// Every table of the user's that can travel.
 pub type Image = BTreeMap<String, Held>;
 
-fn value(raw: ValueRef<'_>) -> Value {
+/// A value as SQLite gives it.
+pub fn value(raw: ValueRef<'_>) -> Value {
     match raw {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(i) => Value::Integer(i),

@@ -11,6 +11,7 @@ pub mod image;
 mod judge;
 mod ledger_view;
 mod lent;
+pub mod links;
 mod machine;
 mod model;
 mod oddities;

@@ -28,7 +28,6 @@ fn ending(tape: &Tape, first: usize) -> Verdict<Ending> {
         world.step(tape, &event).map_err(|wrong| wrong.at(format!("first {first}")))?;
     }
     world.settle()?;
-    world.judge().map_err(|wrong| wrong.at(format!("first {first}")))?;
     let fail = |e: mainstem::Error| unexpected("judging", &e);
     let mut conflicts = world.serve()?.conflicts(false).map_err(fail)?;
     conflicts.sort_by_key(|c| c.id);
@@ -40,6 +39,8 @@ fn ending(tape: &Tape, first: usize) -> Verdict<Ending> {
     }
     let is_waiting = !world.replica(0)?.pending().map_err(fail)?.is_empty();
     let rows = world.primary_image()?;
+    // Judging writes into some row of its own choice.
+    world.judge().map_err(|wrong| wrong.at(format!("first {first}")))?;
     Ok(Ending { rows, conflicts, is_renumbered, is_waiting, hash: *world.hash.finalize().as_bytes(), tally: world.tally })
 }
 

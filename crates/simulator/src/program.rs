@@ -1,5 +1,6 @@
 //! Programs that know nothing of Mainstem: they open a file, say SQL, and go.
 use crate::image;
+use crate::links::{self, Dangling};
 use crate::tally::{Invariant, Situation, Tally, Verdict, Wrong};
 use crate::tape::{Manner, Session, Statement};
 use crate::world::{Place, World, unreadable};
@@ -8,6 +9,7 @@ use mainstem::wiring::Surroundings;
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql};
+use std::collections::BTreeSet;
 
 /// One session in about so many is told to a twin without capture, too.
 const TWIN_EVERY: u64 = 32;
@@ -192,11 +194,19 @@ pub(crate) fn set_times(place: &mut Place) -> Verdict {
     Ok(())
 }
 
+/// Links that lead nowhere in a program's file. Where there are any, as those of rows that wait, SQLite lets a statement cut as
+/// many others as it mends.
+fn links_cut(place: &Place, is_asked: bool) -> Verdict<BTreeSet<Dangling>> {
+    let Some(db) = place.db.as_ref().filter(|_| is_asked) else { return Ok(BTreeSet::new()) };
+    links::dangling(db).map_err(unreadable)
+}
+
 impl World {
     /// A program's session on a copy, or on the primary's own file.
     pub(crate) fn run_session(&mut self, session: &Session) -> Verdict {
         let keeps_links = self.keeps_links;
         let mut hash = std::mem::take(&mut self.hash);
+        self.is_blind = session.manner.is_blind;
         let done = match session.who {
             Some(who) if who < self.copies.len() => self.noting(who, |world| {
                 let journal = world.journals.get(who % world.journals.len().max(1)).cloned();
@@ -216,7 +226,13 @@ impl World {
                     let db = copy.place.db.as_ref().expect("it was just opened");
                     compare_with_twin(db, session, keeps_links, &mut world.tally)?;
                 }
-                speak(&mut copy.place, session, &mut world.tally, &mut hash)
+                let before = links_cut(&copy.place, keeps_links && !world.is_failing)?;
+                speak(&mut copy.place, session, &mut world.tally, &mut hash)?;
+                if !before.is_empty() {
+                    let after = links_cut(&copy.place, true)?;
+                    world.cut.extend(after.difference(&before).map(|link| link.aim.clone()));
+                }
+                Ok(())
             }),
             Some(_) => Ok(()),
             None => self.between(None, true, |world| {
@@ -225,7 +241,7 @@ impl World {
                 speak(&mut world.primary_place, session, &mut world.tally, &mut hash)
             }),
         };
-        self.hash = hash;
+        (self.hash, self.is_blind) = (hash, false);
         done
     }
 }

@@ -100,12 +100,16 @@ impl Traces {
                    WHERE t.type = 'table' GROUP BY t.name, k.id HAVING max(k.seq) = 0";
         let mut statement = db.prepare(sql)?;
         let links = statement.query_map([], |row| Ok(Link { table: row.get(0)?, column: row.get(1)?, parent: row.get(2)? }))?;
-        self.links = links.collect::<rusqlite::Result<Vec<Link>>>()?;
+        for link in links.collect::<rusqlite::Result<Vec<Link>>>()? {
+            // Links are known by their places, and stay where they are.
+            if self.numbered.contains(&link.parent) && !self.links.contains(&link) {
+                self.links.push(link);
+            }
+        }
         let sql = "SELECT k.\"table\" FROM sqlite_schema AS t, pragma_foreign_key_list(t.name) AS k WHERE t.type = 'table'";
-        self.parents = db.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-        self.links.retain(|link| self.numbered.contains(&link.parent));
+        self.parents.extend(db.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?);
         let sql = "SELECT lower(name) FROM sqlite_schema WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'";
-        self.autoincrement = db.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        self.autoincrement.extend(db.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?);
         Ok(())
     }
 

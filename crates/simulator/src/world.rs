@@ -4,6 +4,7 @@
 //! hash map, or on the real clock.
 use crate::image::{self, Image, Tables};
 use crate::lent::{Home, Lent};
+use crate::links::{self, Aim};
 use crate::machine::{MORNING, Machine};
 use crate::model::Model;
 use crate::tally::{Invariant, Situation, Tally, Verdict, Wrong};
@@ -78,6 +79,7 @@ pub struct Copy {
 pub struct Unread {
     who: Option<usize>,
     is_noted: bool,
+    is_blind: bool,
     before: Image,
 }
 
@@ -110,8 +112,11 @@ pub struct World {
     pub(crate) latest_ms: u64,
     /// The highest number that rows of each table ever had, by its lower-case name.
     pub(crate) highest: BTreeMap<String, i64>,
-    /// Tables, in lower case, from which a program took rows while triggers were off.
-    pub(crate) unseen_gone: BTreeSet<String>,
+    /// What programs took from under links: while triggers were off, or where SQLite counted one link that leads nowhere for
+    /// another.
+    pub(crate) cut: BTreeSet<Aim>,
+    /// True during a session with triggers off.
+    pub(crate) is_blind: bool,
     /// Row changes in accepted versions.
     pub(crate) changes_sent: u64,
     /// Write ids of accepted versions.
@@ -235,7 +240,8 @@ impl World {
             edits: 0,
             latest_ms: 0,
             highest: BTreeMap::new(),
-            unseen_gone: BTreeSet::new(),
+            cut: BTreeSet::new(),
+            is_blind: false,
             changes_sent: 0,
             accepted: BTreeSet::new(),
             sequences: BTreeMap::new(),
@@ -278,7 +284,7 @@ impl World {
             // A statement that its own tables refuse is part of the story.
             let _ = program::say(db, statement, &mut None);
         }
-        self.learn_links(first.place.db.as_ref().expect("it is open"))?;
+        learn(&mut self.model, self.keeps_links, first.place.db.as_ref().expect("it is open"))?;
         let image = first.place.read(self.keeps_links)?;
         self.model.note(&Image::new(), &image, &mut self.tally);
         if image.values().any(|held| held.columns.len() >= rarities::COLUMNS_MANY) {
@@ -300,23 +306,13 @@ impl World {
         self.set_policy(&policy)
     }
 
-    /// Notes which columns point to rows and which tables have row numbers, as SQLite says.
-    fn learn_links(&mut self, db: &Connection) -> Verdict {
-        let pairs = |sql: &str| -> rusqlite::Result<Vec<(String, String)>> {
-            db.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    /// A program made or altered tables: what they point to, and whether their rows have numbers, is noted.
+    fn learn_tables(&mut self, who: Option<usize>) -> Verdict {
+        let place = match who {
+            Some(who) => &mut self.copies[who].place,
+            None => &mut self.primary_place,
         };
-        let tables = "FROM sqlite_schema AS t, ";
-        let links = pairs(&format!("SELECT t.name, k.\"from\" {tables} pragma_foreign_key_list(t.name) AS k WHERE t.type = 'table'"));
-        for (table, column) in links.map_err(unreadable)? {
-            self.model.link(&table, &column);
-        }
-        let numbers = format!(
-            "SELECT t.name, c.name {tables} pragma_table_info(t.name) AS c WHERE t.type = 'table' AND c.pk = 1 AND c.type = 'INTEGER'"
-        );
-        self.model.numbered = pairs(&numbers).map_err(unreadable)?.into_iter().map(|(table, _)| table).collect();
-        self.model.traces.numbered = self.model.numbered.clone();
-        self.model.traces.is_still = self.model.is_still && self.keeps_links;
-        self.model.traces.learn_links(db).map_err(unreadable)
+        learn(&mut self.model, self.keeps_links, place.open(self.keeps_links, None)?)
     }
 
     /// Puts a policy in force.
@@ -437,30 +433,31 @@ impl World {
             Some(who) => self.copies[who].place.known(keeps_links)?,
             None => self.primary_image()?,
         };
+        let unread = Unread { who, is_noted, is_blind: self.is_blind, before };
         if self.is_failing {
-            self.unread = Some(Unread { who, is_noted, before });
+            self.unread = Some(unread);
             return work(self);
         }
         let done = work(self)?;
-        self.read_after(Unread { who, is_noted, before })?;
+        self.read_after(unread)?;
         Ok(done)
     }
 
     /// The second reading.
     pub(crate) fn read_after(&mut self, unread: Unread) -> Verdict {
-        let Unread { who, is_noted, before } = unread;
+        let Unread { who, is_noted, is_blind, before } = unread;
         let after = match who {
             Some(who) => self.copies[who].place.read(self.keeps_links)?,
             None => self.primary_image()?,
         };
-        let is_blind = |place: &Place| place.manner.is_some_and(|manner| manner.is_blind);
-        if is_noted && who.is_some_and(|who| is_blind(&self.copies[who].place)) {
-            let is_gone = |(name, was): &(&String, &image::Held)| {
-                was.rows.keys().any(|key| after.get(*name).is_none_or(|now| !now.rows.contains_key(key)))
-            };
-            self.unseen_gone.extend(before.iter().filter(is_gone).map(|(name, _)| name.to_lowercase()));
+        if let (Some(who), true) = (who, is_blind) {
+            let db = self.copies[who].place.open(self.keeps_links, None)?;
+            self.cut.extend(links::gone(db, &before, &after).map_err(unreadable)?);
         }
         if is_noted {
+            if after.iter().any(|(name, now)| before.get(name).is_none_or(|was| was.columns != now.columns)) {
+                self.learn_tables(who)?;
+            }
             let noted = self.model.note(&before, &after, &mut self.tally);
             self.edits += noted.rows as u64;
             if noted.rows >= rarities::QUEUE {
@@ -511,4 +508,22 @@ impl World {
         self.record(format!("{} {} {}", standing.base_version, standing.unsent, standing.conflicts_open));
         Ok(())
     }
+}
+
+/// Notes which columns point to rows and which tables have row numbers, as SQLite says.
+fn learn(model: &mut Model, keeps_links: bool, db: &Connection) -> Verdict {
+    let pairs = |sql: &str| -> rusqlite::Result<Vec<(String, String)>> {
+        db.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    };
+    let tables = "FROM sqlite_schema AS t, ";
+    let links = pairs(&format!("SELECT t.name, k.\"from\" {tables} pragma_foreign_key_list(t.name) AS k WHERE t.type = 'table'"));
+    for (table, column) in links.map_err(unreadable)? {
+        model.link(&table, &column);
+    }
+    let numbers =
+        format!("SELECT t.name, c.name {tables} pragma_table_info(t.name) AS c WHERE t.type = 'table' AND c.pk = 1 AND c.type = 'INTEGER'");
+    model.numbered.extend(pairs(&numbers).map_err(unreadable)?.into_iter().map(|(table, _)| table));
+    model.traces.numbered = model.numbered.clone();
+    model.traces.is_still = model.is_still && keeps_links;
+    model.traces.learn_links(db).map_err(unreadable)
 }

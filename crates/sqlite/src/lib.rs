@@ -4,6 +4,7 @@
 mod alter;
 pub mod backup;
 pub mod capture;
+mod captured;
 pub mod connection;
 mod derived;
 pub mod errors;
@@ -24,7 +25,9 @@ pub mod sql;
 pub mod store;
 pub mod tables;
 mod unique;
+pub mod webhooks;
 
+pub use captured::Captured;
 pub use primary::open_primary;
 pub use replica::SqliteReplica;
 pub use tables::SqliteTables;

@@ -41,7 +41,7 @@ impl SqliteRegistry {
 }
 
 /// Makes the file for its owner only, or takes others' rights on it away. SQLite gives the files beside it the same.
-fn own(file: &Path) -> io::Result<()> {
+pub(crate) fn own(file: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => std::fs::set_permissions(file, PermissionsExt::from_mode(0o600)),
         made => made.map(drop),

@@ -4,16 +4,22 @@ use mainstem::core::account::Fact;
 use mainstem::core::authority::Role;
 use mainstem::token::Secret;
 use mainstem::wiring::{Around, RealSurroundings};
+use mainstem_feed::target::Allowed;
+use mainstem_feed::{Office, Tempo};
 use mainstem_http::address::Address;
 use mainstem_http::client::{HttpAccounts, HttpPlace, HttpPrimary, Patience};
 use mainstem_http::server::accept::serve;
 use mainstem_http::server::{Door, Hall, Limits, Porter, Record, Shared, Stop, Tls};
 use mainstem_sqlite::primary::FolderDatasets;
 use mainstem_sqlite::registry::SqliteRegistry;
+use mainstem_sqlite::webhooks::SqliteWebhooks;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
+
+/// Deliveries that are given up soon.
+const TEMPO: Tempo = Tempo { first_ms: 10, longest_ms: 40, attempts_max: 4, attempt_ms_max: 1_000 };
 
 /// The administrator that every server begins with.
 pub const ADMINISTRATOR: &str = "owner";
@@ -36,12 +42,15 @@ impl Served {
     /// Serves the datasets in a folder to those whom a porter lets in.
     pub fn through(porter: Porter, tls: Option<&Tls>, folder: &Path, around: Around) -> Served {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("threads can be made");
-        let datasets = FolderDatasets::new(folder.to_path_buf(), around).expect("the folder can be made");
+        let datasets = Arc::new(FolderDatasets::new(folder.to_path_buf(), around.clone()).expect("the folder can be made"));
         let registry = SqliteRegistry::open(folder).expect("accounts can be kept");
         let registrar = Registrar::open(Box::new(registry), Arc::new(RealSurroundings)).expect("a whole chain");
         let token = administrator(&registrar);
-        let hall = Hall::new(Arc::new(datasets), &porter.limits);
-        let shared = Arc::new(Shared { hall, registrar, porter, stop: Stop::default() });
+        let store = SqliteWebhooks::open(folder).expect("webhooks can be kept");
+        let near = Allowed::parse(&["127.0.0.0/8".to_string()]).expect("a network");
+        let office = Office::open(datasets.clone(), Arc::new(store), near, TEMPO, around).expect("webhooks can be sent");
+        let hall = Hall::new(datasets, &porter.limits);
+        let shared = Arc::new(Shared { hall, registrar, porter, webhooks: Some(Arc::new(office)), stop: Stop::default() });
         let acceptor = tls.map(|tls| tls.acceptor().expect("TLS can be set up"));
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a free port");
         let address = listener.local_addr().expect("it is bound");

@@ -203,12 +203,13 @@ impl Server {
     }
 }
 
-/// What is said to a server as JSON, by whoever has a token for it.
+/// A server's JSON interface, spoken to with the token that is kept for it.
 pub(super) fn accounts(address: Address) -> Result<HttpAccounts> {
     let server = address.server();
     let token =
         credentials::token_for(&server)?.ok_or_else(|| mainstem::accounts::unauthenticated().hint(format!("mainstem login {server}")))?;
-    Ok(HttpAccounts::new(Address { dataset: String::new(), ..address }, Some(token), Patience::default())?.trusting(known_servers::trust()))
+    let accounts = HttpAccounts::new(Address { dataset: String::new(), ..address }, Some(token), Patience::default())?;
+    Ok(accounts.trusting(known_servers::trust()))
 }
 
 impl Named {

@@ -3,10 +3,9 @@ use crate::exit_codes::Exit;
 use crate::output;
 use crate::wiring::{self, Session};
 use mainstem::Result;
-use mainstem::feed::{self, Offset};
-use mainstem::ledger::Head;
-use mainstem::primary::Primary;
-use mainstem::watch::Trouble;
+use mainstem::feed::{self, OfPrimary, Offset, Source};
+use mainstem::watch::{Patience, Trouble};
+use mainstem_sqlite::Captured;
 use std::time::Duration;
 
 /// How long one wait for news lasts.
@@ -14,7 +13,8 @@ const WAIT_MS: u64 = 25_000;
 
 /// Writes each accepted change as one line of JSON
 ///
-/// Each line has an offset. Whoever has read up to it goes on from there with --from.
+/// Each line has an offset. Whoever has read up to it goes on from there with --from. Of a database without a primary, its own
+/// changes are told as they are captured.
 ///
 /// Examples:
 ///   mainstem feed
@@ -24,7 +24,7 @@ const WAIT_MS: u64 = 25_000;
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Feed {
-    /// The primary's folder or address; that of the replica where none is given
+    /// The primary's folder or address; the database's own where none is given
     address: Option<String>,
     /// The offset to begin after: 0 for the beginning, a version, an offset that was read, or now
     #[arg(long, value_name = "OFFSET", default_value = "0")]
@@ -37,14 +37,11 @@ pub struct Feed {
 impl Feed {
     /// Runs the command.
     pub fn run(&self, session: &mut Session) -> Result<Exit> {
-        let address = match &self.address {
-            Some(address) => address.clone(),
-            None => wiring::remote_of(&session.replica()?.standing)?.to_string(),
-        };
         let mut at = if self.from == "now" { None } else { Some(self.from.parse::<Offset>()?) };
-        let mut patience = wiring::patience(&address);
+        let (mut source, address) = self.source(session)?;
+        let mut patience = wiring::patience(&address.unwrap_or_default());
         loop {
-            let Err(e) = self.tell(session, &address, &mut at, &mut patience) else { return Ok(Exit::Done) };
+            let Err(e) = self.tell(session, &mut *source, &mut at, &mut patience) else { return Ok(Exit::Done) };
             let trouble = Trouble::from(&e);
             if !self.follow || !trouble.is_passing() || trouble.code == output::BROKEN_PIPE {
                 return Err(e);
@@ -54,36 +51,43 @@ impl Feed {
         }
     }
 
+    /// Where events come from: a primary, or the database itself where it has none.
+    fn source(&self, session: &Session) -> Result<(Box<dyn Source>, Option<String>)> {
+        let address = match &self.address {
+            Some(address) => address.clone(),
+            None => {
+                let opened = session.replica()?;
+                match &opened.standing.remote {
+                    Some(address) => address.clone(),
+                    None => {
+                        let actor = session.actor(&opened.standing)?;
+                        return Ok((Box::new(Captured::open(&opened.path, &actor, session.around.clone())?), None));
+                    }
+                }
+            }
+        };
+        Ok((Box::new(OfPrimary::new(session.primary_at(&address)?)), Some(address)))
+    }
+
     /// Tells what there is, and what comes where that is wanted.
-    fn tell(&self, session: &mut Session, address: &str, at: &mut Option<Offset>, patience: &mut mainstem::watch::Patience) -> Result<()> {
-        let mut primary = session.primary_at(address)?;
+    fn tell(&self, session: &mut Session, source: &mut dyn Source, at: &mut Option<Offset>, patience: &mut Patience) -> Result<()> {
         loop {
             let from = match *at {
                 Some(from) => from,
-                None => feed::now(&primary.describe()?),
+                None => source.now()?,
             };
-            *at = Some(from);
-            let head = tell_all(&mut *primary, session, at)?;
-            patience.reset();
-            if !self.follow {
-                return Ok(());
+            let batch = source.read(&from, feed::BATCH_MAX)?;
+            for event in &batch.events {
+                session.out.json(&feed::to_json(event))?;
             }
-            primary.wait(&head, WAIT_MS)?;
-        }
-    }
-}
-
-/// Writes everything after an offset, and moves it.
-fn tell_all(primary: &mut dyn Primary, session: &mut Session, at: &mut Option<Offset>) -> Result<Head> {
-    loop {
-        let batch = feed::read(primary, &at.unwrap_or(Offset::START), feed::BATCH_MAX)?;
-        for event in &batch.events {
-            session.out.json(&feed::to_json(event))?;
-        }
-        session.out.flush()?;
-        *at = Some(batch.next);
-        if batch.is_last {
-            return Ok(batch.head);
+            session.out.flush()?;
+            *at = Some(batch.next);
+            patience.reset();
+            match (batch.is_last, self.follow) {
+                (false, _) => {}
+                (true, true) => source.wait(WAIT_MS)?,
+                (true, false) => return Ok(()),
+            }
         }
     }
 }

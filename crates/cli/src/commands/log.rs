@@ -64,7 +64,7 @@ impl Log {
     fn show_operations(&self, out: &mut Output, opened: &mut Opened, actor: &str) -> Result<Exit> {
         let mut catalog = Catalog::open(&opened.path)?;
         let mut list = if out.is_json() { Some(JsonList::begin(out)?) } else { None };
-        opened.replica.operations(&mut |operation| {
+        opened.replica.operations(i64::MIN, &mut |operation| {
             let columns = catalog.key_columns(&operation.table, operation.key.len())?;
             match &mut list {
                 Some(list) => list.push(out, &operation_json(operation, &columns, actor)),

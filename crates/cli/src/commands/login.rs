@@ -58,7 +58,7 @@ impl Login {
 
 fn accounts(address: &Address, secret: &Secret) -> Result<HttpAccounts> {
     let accounts = HttpAccounts::new(address.clone(), Some(secret.reveal().to_string()), Patience::default())?;
-    Ok(accounts.trusting(known_servers::trust()))
+    Ok(accounts.trusting(known_servers::trust_with(address, Some(secret.reveal()))))
 }
 
 /// What answers may be no server of ours, or one with a dataset's name behind its address.

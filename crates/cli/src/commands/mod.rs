@@ -41,6 +41,7 @@ pub mod tombstones;
 pub mod trust;
 pub mod verify;
 pub mod watch;
+pub mod webhook;
 
 use crate::arguments::Command;
 use crate::exit_codes::Exit;
@@ -58,7 +59,8 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         };
     }
     each! {
-        Init Deinit Status Diff Log Access Datasets Login Logout Serve Trust Feed Show Blame Commit Begin Restore Revert Stash Publish Clone Push Pull Sync
+        Init Deinit Status Diff Log Access Datasets Login Logout Serve Trust Feed Webhook Show Blame Commit Begin Restore Revert Stash
+        Publish Clone Push Pull Sync
         Watch Conflicts Resolve Pending Tombstones Verify Audit Rebuild Policy Backup Bundle Changeset Config Scope
         Doctor Demo Completions
     }

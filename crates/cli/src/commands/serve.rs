@@ -4,11 +4,15 @@ use crate::output;
 use crate::serve_settings::{Flags, Settings};
 use crate::wiring::Session;
 use mainstem::accounts::Registrar;
+use mainstem::feed::Webhooks;
 use mainstem::token::Secret;
 use mainstem::{Error, Result};
+use mainstem_feed::target::Allowed;
+use mainstem_feed::{Office, Tempo};
 use mainstem_http::server::{self, Door, Hall, Porter, Record, Shared, Stop, Tls};
 use mainstem_sqlite::primary::FolderDatasets;
 use mainstem_sqlite::registry::SqliteRegistry;
+use mainstem_sqlite::webhooks::SqliteWebhooks;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -29,9 +33,6 @@ use std::sync::{Arc, Weak};
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Serve {
-    /// Print a token by which another administrator can be made, where nobody can log in as one any more
-    #[arg(long)]
-    setup_token: bool,
     /// The folder that holds the datasets; it is made where it is not there [default: mainstem-data]
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
@@ -44,6 +45,9 @@ pub struct Serve {
     /// A proxy (or network of proxies) whose X-Forwarded-For is believed; repeat it for several
     #[arg(long = "trusted-proxy", value_name = "ADDRESS")]
     trusted_proxies: Vec<String>,
+    /// A network that webhooks may be sent to, beside public addresses; repeat it for several
+    #[arg(long = "webhook-network", value_name = "NETWORK")]
+    webhook_networks: Vec<String>,
     /// The certificate to show, with those that vouch for it (PEM); read again when it changes
     #[arg(long, value_name = "FILE")]
     tls_cert: Option<String>,
@@ -65,6 +69,9 @@ pub struct Serve {
     /// Show what is in force and where each comes from, and serve nothing
     #[arg(long)]
     show_config: bool,
+    /// Print a token by which another administrator can be made, where nobody can log in as one any more
+    #[arg(long)]
+    setup_token: bool,
 }
 
 impl Serve {
@@ -73,33 +80,28 @@ impl Serve {
         let variables: Vec<_> = std::env::vars_os().filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?))).collect();
         let settings = Settings::gather(self.flags(), &self.limits, self.config.as_deref(), &variables)?;
         if self.show_config {
-            if session.out.is_json() {
-                session.out.json(&settings.as_json())?;
-            } else {
-                session.out.line(settings.as_toml())?;
-            }
+            show(session, &settings)?;
             return Ok(Exit::Done);
         }
         only_for_us();
-        let datasets = FolderDatasets::new(settings.data(), session.around.clone())?;
-        let registry = SqliteRegistry::open(&settings.data())?;
-        let registrar = Registrar::open(Box::new(registry), session.around.clone())?;
+        let (around, limits) = (session.around.clone(), settings.limits());
+        let datasets = Arc::new(FolderDatasets::new(settings.data(), around.clone())?);
+        let registrar = Registrar::open(Box::new(SqliteRegistry::open(&settings.data())?), around.clone())?;
         let is_wanted = self.setup_token || !registrar.accounts().is_set_up();
-        let setup = if is_wanted { Some(registrar.create_setup_token()?) } else { None };
+        let setup = is_wanted.then(|| registrar.create_setup_token()).transpose()?;
         let (tls, spools) = (certificate(&settings)?, spools(&settings)?);
         let door = Door::new(&settings.hosts(), &settings.trusted_proxies())?;
-        let record = Record::to(Box::new(std::io::stderr()), settings.style()?, session.around.clone());
-        let shared = Arc::new(Shared {
-            hall: Hall::new(Arc::new(datasets), settings.limits()),
-            registrar,
-            porter: Porter::new(settings.limits().clone(), door, record, session.around.clone()).keeping(spools),
-            stop: Stop::default(),
-        });
+        let record = Record::to(Box::new(std::io::stderr()), settings.style()?, around.clone());
+        let webhooks: Option<Arc<dyn Webhooks>> = Some(webhooks(&settings, datasets.clone(), session)?);
+        let hall = Hall::new(datasets, limits);
+        let porter = Porter::new(limits.clone(), door, record, around).keeping(spools);
+        let shared = Arc::new(Shared { hall, registrar, porter, webhooks, stop: Stop::default() });
         log_panics(Arc::downgrade(&shared));
         let fingerprint = tls.as_ref().map(|tls| tls.fingerprint().to_string());
-        let listen = settings.listen().to_string();
-        let said = Said { settings, fingerprint, setup };
-        server::run(&listen, shared, tls, &mut |address| said.tell(session, address))?;
+        server::run(settings.listen(), shared, tls, &mut |address| {
+            warn(&settings, address, fingerprint.is_some());
+            begun(session, &settings, address, fingerprint.as_deref(), setup.as_ref())
+        })?;
         Ok(Exit::Done)
     }
 
@@ -111,6 +113,7 @@ impl Serve {
             one("listen", self.listen.clone()),
             many("hosts", &self.hosts),
             many("trusted_proxies", &self.trusted_proxies),
+            many("webhook_networks", &self.webhook_networks),
             one("tls_cert", self.tls_cert.clone()),
             one("tls_key", self.tls_key.clone()),
             one("tls_own", self.tls_own.then(|| "true".to_string())),
@@ -120,6 +123,12 @@ impl Serve {
         .flatten()
         .collect()
     }
+}
+
+fn webhooks(settings: &Settings, datasets: Arc<FolderDatasets>, session: &Session) -> Result<Arc<Office>> {
+    let store = Arc::new(SqliteWebhooks::open(&settings.data())?);
+    let allowed = Allowed::parse(&settings.webhook_networks())?;
+    Office::open(datasets, store, allowed, Tempo::default(), session.around.clone()).map(Arc::new)
 }
 
 /// From here on, what is made is for its owner alone.
@@ -153,38 +162,32 @@ fn log_panics(shared: Weak<Shared>) {
     }));
 }
 
-/// What is said once a server listens.
-struct Said {
-    settings: Settings,
-    fingerprint: Option<String>,
-    setup: Option<Secret>,
+fn show(session: &mut Session, settings: &Settings) -> Result<()> {
+    if session.out.is_json() { session.out.json(&settings.as_json()) } else { session.out.line(settings.as_toml()) }
 }
 
-impl Said {
-    fn tell(&self, session: &mut Session, address: SocketAddr) -> Result<()> {
-        let is_secret = self.fingerprint.is_some();
-        warn(&self.settings, address, is_secret);
-        let (folder, scheme) = (self.settings.data().display().to_string(), if is_secret { "https" } else { "http" });
-        let (fingerprint, setup) = (self.fingerprint.as_deref(), self.setup.as_ref().map(Secret::reveal));
-        let out = &mut session.out;
-        if out.is_json() {
-            let mut said = json!({"listening": address.to_string(), "scheme": scheme, "fingerprint": fingerprint, "data": folder});
-            if let Some(token) = setup {
-                said["setup_token"] = token.into();
-            }
-            out.json(&said)?;
-            return out.flush();
-        }
-        out.line(format_args!("serving {folder} at {scheme}://{address}"))?;
+fn begun(session: &mut Session, settings: &Settings, at: SocketAddr, fingerprint: Option<&str>, setup: Option<&Secret>) -> Result<()> {
+    let (folder, scheme) = (settings.data().display().to_string(), if fingerprint.is_some() { "https" } else { "http" });
+    if session.out.is_json() {
+        let mut said = json!({"listening": at.to_string(), "scheme": scheme, "data": folder});
         if let Some(fingerprint) = fingerprint {
-            out.line(format_args!("its certificate is {fingerprint}"))?;
+            said["fingerprint"] = fingerprint.into();
         }
         if let Some(token) = setup {
-            out.line(format_args!("to make an administrator: mainstem login {scheme}://{address}"))?;
-            out.line(format_args!("with this token, which works once: {token}"))?;
+            said["setup_token"] = token.reveal().into();
         }
-        out.flush()
+        session.out.json(&said)?;
+    } else {
+        session.out.line(format_args!("serving {folder} at {scheme}://{at}"))?;
+        if let Some(fingerprint) = fingerprint {
+            session.out.line(format_args!("its certificate is {fingerprint}"))?;
+        }
+        if let Some(token) = setup {
+            session.out.line(format_args!("to make an administrator: mainstem login {scheme}://{at}"))?;
+            session.out.line(format_args!("with this token, which works once: {}", token.reveal()))?;
+        }
     }
+    session.out.flush()
 }
 
 fn warn(settings: &Settings, address: SocketAddr, is_secret: bool) {

@@ -1,6 +1,7 @@
 //! `mainstem trust`.
 use crate::exit_codes::Exit;
 use crate::known_servers;
+use crate::terminal;
 use crate::wiring::Session;
 use mainstem::{Error, Result};
 use mainstem_core::ErrorKind;
@@ -33,7 +34,7 @@ pub struct Trust {
 impl Trust {
     /// Runs the command.
     pub fn run(&self, session: &mut Session) -> Result<Exit> {
-        let address = server(&self.address)?;
+        let address = Address::parse_server(&self.address)?;
         let (trust, origin) = (known_servers::trust(), address.origin());
         if !address.is_secret {
             return self.open(session, &origin);
@@ -74,11 +75,6 @@ impl Trust {
     }
 }
 
-/// A server, or a dataset on it.
-fn server(typed: &str) -> Result<Address> {
-    Address::parse(typed).or_else(|e| Address::parse(&format!("{}/any", typed.trim_end_matches('/'))).map_err(|_| e))
-}
-
 fn confirmed(origin: &str, shown: Fingerprint) -> Result<()> {
     let unsure = |message: String| {
         Error::new(ErrorKind::Denied, "untrusted", message)
@@ -87,10 +83,6 @@ fn confirmed(origin: &str, shown: Fingerprint) -> Result<()> {
     if !std::io::stdin().is_terminal() {
         return Err(unsure(format!("{origin} shows a certificate with the fingerprint {shown}, and nobody is here to compare it")));
     }
-    crate::output::ask(&format!(
-        "{origin} shows a certificate with the fingerprint\n  {shown}\nIs it what the server printed? (yes or no) "
-    ));
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).map_err(|e| Error::invalid(format!("the answer cannot be read: {e}")).because(e))?;
-    if answer.trim() == "yes" { Ok(()) } else { Err(unsure(format!("{origin} is not trusted"))) }
+    let question = format!("{origin} shows a certificate with the fingerprint\n  {shown}\nIs it what the server printed? (yes or no) ");
+    if terminal::line(&question)? == "yes" { Ok(()) } else { Err(unsure(format!("{origin} is not trusted"))) }
 }

@@ -16,6 +16,7 @@ mod demo;
 mod derived;
 mod desk;
 mod direct;
+mod feeding;
 mod geodiff;
 mod hazards;
 mod history;

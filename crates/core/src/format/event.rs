@@ -202,6 +202,7 @@ fn write_version(w: &mut Writer, version: &Version) {
     });
     w.list(15, &version.was, front::write_past);
     front::write_ids(w, 16, &version.stands_for);
+    w.list(17, &version.renumbered_here, write_renumbered);
 }
 
 fn read_version(r: &mut Reader<'_>) -> Result<Version> {
@@ -225,6 +226,7 @@ fn read_version(r: &mut Reader<'_>) -> Result<Version> {
             14 => version.tables = f.list(34, read_table_digest)?,
             15 => version.was = f.list(17, front::read_past)?,
             16 => version.stands_for = f.list(16, Reader::wide)?,
+            17 => version.renumbered_here = f.list(9, read_renumbered)?,
             _ => continue,
         }
         f.finish()?;

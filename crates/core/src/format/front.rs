@@ -1,7 +1,7 @@
 //! Fronts in bytes: everything in a changeset but its rows.
 use super::bytes::{Reader, Writer};
 use super::{conflict, event, schema};
-use crate::change::{Again, Choice, Front, Header, Past, Resolution, Shape};
+use crate::change::{Again, Choice, Front, Header, Past, RenumberedHere, Resolution, Shape};
 use crate::error::{Error, Result};
 use crate::stamp::{ReplicaId, Time};
 use alloc::{format, string::String, vec::Vec};
@@ -18,6 +18,10 @@ pub fn encode(front: &Front) -> Vec<u8> {
     if let Some(again) = &front.again {
         w.field(7, |w| write_again(w, again));
     }
+    w.list(8, &front.renumbered_here, |w, here| {
+        w.fixed(&here.made_by.to_be_bytes());
+        event::write_renumbered(w, &here.row);
+    });
     w.0
 }
 
@@ -34,6 +38,7 @@ pub fn decode(bytes: &[u8]) -> Result<Front> {
             5 => front.count = f.varint()?,
             6 => front.conflicts = f.list(16, conflict::read)?,
             7 => front.again = Some(read_again(&mut f)?),
+            8 => front.renumbered_here = f.list(25, |r| Ok(RenumberedHere { made_by: r.wide()?, row: event::read_renumbered(r)? }))?,
             _ => continue,
         }
         f.finish()?;

@@ -1,5 +1,5 @@
 //! Nasty values and whole things made of them, for the tests of formats and digests.
-use crate::change::{Again, Cell, Change, Choice, Edit, Front, Header, Past, Resolution, Shape};
+use crate::change::{Again, Cell, Change, Choice, Edit, Front, Header, Past, RenumberedHere, Resolution, Shape};
 use crate::conflict::{Answer, Claim, Conflict, ConflictKind, Image, Side};
 use crate::event::{Collected, CollectedTombstones, Event, Genesis, PolicySet, Renumbered, Restored, TableDigest, Version, Waiting};
 use crate::schema::{Column, ForeignKey, Object, Schema, SchemaChange, Table};
@@ -234,9 +234,10 @@ fn resolution() -> BoxedStrategy<Resolution> {
 
 /// Any front.
 pub fn front() -> BoxedStrategy<Front> {
-    let brought = (many(conflict(), 0..2), proptest::option::of(again()));
+    let here = (any::<u128>(), renumbered()).prop_map(|(made_by, row)| RenumberedHere { made_by, row });
+    let brought = (many(conflict(), 0..2), proptest::option::of(again()), many(here, 0..2));
     (header(), many(step(), 0..3), many(shape(), 0..4), many(resolution(), 0..3), any::<u64>(), brought)
-        .prop_map(|(header, schema, shapes, resolutions, count, (conflicts, again))| Front {
+        .prop_map(|(header, schema, shapes, resolutions, count, (conflicts, again, renumbered_here))| Front {
             header,
             schema,
             shapes,
@@ -244,6 +245,7 @@ pub fn front() -> BoxedStrategy<Front> {
             count,
             conflicts,
             again,
+            renumbered_here,
             is_partial: false,
         })
         .boxed()
@@ -293,9 +295,9 @@ fn version() -> BoxedStrategy<Version> {
         many((any::<u128>(), name(), key()), 0..3),
         many(digest, 0..3),
     );
-    let places = (many(past(), 0..3), many(any::<u128>(), 0..3));
+    let places = (many(past(), 0..3), many(any::<u128>(), 0..3), many(renumbered(), 0..2));
     (header(), any::<[u64; 3]>(), time(), many(step(), 0..3), page(), any::<[u8; 32]>(), lists, places)
-        .prop_map(|(header, numbers, accepted_at, schema, (shapes, changes), body, lists, (was, stands_for))| {
+        .prop_map(|(header, numbers, accepted_at, schema, (shapes, changes), body, lists, (was, stands_for, renumbered_here))| {
             let (renumbered, conflicts, resolved, waiting, released, tables) = lists;
             let waiting = waiting.into_iter().zip(changes).map(|((table, key, parent, parent_key), change)| Waiting {
                 table,
@@ -321,6 +323,7 @@ fn version() -> BoxedStrategy<Version> {
                 tables,
                 was,
                 stands_for,
+                renumbered_here,
             }
         })
         .boxed()
@@ -504,6 +507,13 @@ pub mod fixed {
         };
         let header = Header { made_on: was, ..header() };
         (Front { header, conflicts: conflicts(), again: Some(again), ..front() }, Event::Restored(restored))
+    }
+
+    /// A changeset that calls rows by other numbers than they had first, and the version it may become.
+    pub fn renumbered_here() -> (Front, Event) {
+        let row = Renumbered { table: "person".into(), from: 16, to: -19, row: vec![Value::Integer(16)], columns: vec!["id".into()] };
+        let version = Version { version: 43, renumbered_here: vec![row.clone()], ..Version::default() };
+        (Front { renumbered_here: vec![RenumberedHere { made_by: u128::MAX, row }], ..front() }, Event::Version(version))
     }
 
     pub fn conflicts() -> Vec<Conflict> {

@@ -1,7 +1,7 @@
 //! Every kind of reference that follows a renumbered row, and those that must not.
 use super::Renumbering;
 use crate::change::{Cell, Change, Edit, Shape};
-use crate::event::Renumbered;
+use crate::event::{Renumbered, Version};
 use crate::schema::{Column, ForeignKey, Schema, Table};
 use crate::stamp::Time;
 use crate::value::{Row, Value};
@@ -174,4 +174,12 @@ fn rows_are_found_by_table_and_key() {
     let mut moved = Change { table: 0, key: ints(&[6]), edit: Edit::Insert(ints(&[6, 1, 1])), at: Time(0), moved_from: Some(ints(&[5])) };
     renumbering.apply(&schema(), &shape("item"), &mut moved);
     assert_eq!(moved.moved_from, Some(ints(&[9])));
+}
+
+#[test]
+fn a_version_tells_each_row_from_its_first_number() {
+    let row = |from, to| Renumbered { table: "Item".into(), from, to, row: Row::new(), columns: Vec::new() };
+    let version =
+        Version { renumbered_here: vec![row(16, 20), row(17, 21)], renumbered: vec![row(20, 30), row(5, 6)], ..Version::default() };
+    assert_eq!(version.renumbered_in_all(), [row(16, 30), row(17, 21), row(5, 6)]);
 }

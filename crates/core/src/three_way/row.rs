@@ -107,7 +107,7 @@ impl<'a> History<'a> {
         Departed::Unknown
     }
 
-    /// True where the row that a touch is about was made by others after one of its key was deleted.
+    /// True where the row that the next touch is about was made by others after one of its key was deleted.
     fn is_of_later_row(&self, at: usize) -> bool {
         let made = self.touches[..at].iter().rposition(|touch| matches!(touch.change.edit, Edit::Insert(_)));
         let gone = |touch: &Touch| matches!(touch.change.edit, Edit::Delete(_));
@@ -136,9 +136,7 @@ impl<'a> History<'a> {
 
     /// True where the row there was made by another replica after the one that ours edited was deleted.
     pub(super) fn is_made_again(&self) -> bool {
-        let made = self.touches.iter().rposition(|touch| matches!(touch.change.edit, Edit::Insert(_)));
-        let gone = |touch: &Touch| matches!(touch.change.edit, Edit::Delete(_)) && !planted::is(Bug::H4);
-        made.is_some_and(|at| !self.is_own(&self.touches[at]) && self.touches[..at].iter().any(gone))
+        self.is_of_later_row(self.touches.len()) && !planted::is(Bug::H4)
     }
 
     /// The row that ours edited as it was deleted, in ours' shape, and who did: what was made under its key later, and deleted

@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{self, HeaderValue};
-use hyper::{Method, Request, Response};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use mainstem::core::ErrorKind;
 use mainstem::error::{Error, Result};
@@ -24,6 +24,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
+
+/// Turns that a connection gets to hear what happened to it: one to be woken, one to read.
+const LISTENS: usize = 2;
 
 /// The longest error body that is read.
 const FAILURE_BYTES_MAX: usize = 64 * 1024;
@@ -42,11 +45,18 @@ pub struct Patience {
     pub answer: Duration,
     /// Between two pieces of an answer.
     pub idle: Duration,
+    /// Altogether for a server that asks to be asked later.
+    pub put_off: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Patience { connect: Duration::from_secs(10), answer: Duration::from_secs(300), idle: Duration::from_secs(60) }
+        Patience {
+            connect: Duration::from_secs(10),
+            answer: Duration::from_secs(300),
+            idle: Duration::from_secs(60),
+            put_off: Duration::from_secs(30),
+        }
     }
 }
 
@@ -86,7 +96,7 @@ impl Line {
     pub fn post(&mut self, call: &str, request: Spool) -> Result<Answer<'_>> {
         let path = format!("/api/v1/datasets/{}/primary/{call}", self.address.dataset);
         let scope = self.scope.clone();
-        self.send(Question { method: Method::POST, path, media: MEDIA_TYPE, body: request, scope })
+        self.send(Question { method: Method::POST, path, media: MEDIA_TYPE, body: request.into_body(), name: String::new(), scope })
     }
 
     /// Asks for something as JSON, by its path on the server.
@@ -96,26 +106,27 @@ impl Line {
             request.append(body.to_string().as_bytes())?;
         }
         let mut text = Vec::new();
-        let answer = self.send(Question { method, path: path.to_string(), media: JSON, body: request, scope: None })?;
+        let question =
+            Question { method, path: path.to_string(), media: JSON, body: request.into_body(), name: String::new(), scope: None };
+        let answer = self.send(question)?;
         answer.take(JSON_BYTES_MAX).read_to_end(&mut text).map_err(|e| broken(e.to_string()))?;
         serde_json::from_slice(&text).map_err(|e| broken(format!("it is no JSON ({e})")))
     }
 
     /// Asks for something of another media type, to be read to its end.
     pub fn file(&mut self, path: &str, media: &'static str) -> Result<Answer<'_>> {
-        self.send(Question { method: Method::GET, path: path.to_string(), media, body: Spool::new(0), scope: None })
+        let body = Spool::new(0).into_body();
+        self.send(Question { method: Method::GET, path: path.to_string(), media, body, name: String::new(), scope: None })
     }
 
-    fn send(&mut self, question: Question) -> Result<Answer<'_>> {
-        let wanted = question.media;
+    fn send(&mut self, mut question: Question) -> Result<Answer<'_>> {
         self.questions += 1;
-        let name = format!("{:032x}-{}", self.name, self.questions);
-        let (address, trust, token) = (&self.address, &self.trust, self.token.as_deref());
-        let response = self.runtime.block_on(exchange(&mut self.connection, address, trust, token, self.patience, (&name, question)));
-        let response = response.inspect_err(|_| self.connection = None)?;
+        question.name = format!("{:032x}-{}", self.name, self.questions);
+        let response = self.answered(&question).inspect_err(|_| self.connection = None)?;
+        let wanted = question.media;
         let status = response.status().as_u16();
         let media = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("").to_string();
-        let is_answer = response.headers().get(QUESTION).is_some_and(|answered| *answered == *name);
+        let is_answer = response.headers().get(QUESTION).is_some_and(|answered| *answered == *question.name);
         let is_ours = status == 200 && media == wanted;
         let mut answer = Answer { line: self, body: response.into_body(), piece: Bytes::new(), is_whole: false };
         match (is_ours, is_answer) {
@@ -125,6 +136,31 @@ impl Line {
         }
         Err(answer.failure(status, &media))
     }
+
+    /// Asks until the server does not put it off any more, or patience ends.
+    fn answered(&mut self, question: &Question) -> Result<Response<Incoming>> {
+        let (address, trust, token) = (&self.address, &self.trust, self.token.as_deref());
+        let mut left = self.patience.put_off;
+        loop {
+            let response = self.runtime.block_on(exchange(&mut self.connection, address, trust, token, self.patience, question))?;
+            match put_off(&response).filter(|pause| *pause <= left) {
+                Some(pause) => {
+                    left -= pause;
+                    // What was not read of this answer would be taken for the beginning of the next.
+                    self.connection = None;
+                    self.runtime.block_on(async { tokio::time::sleep(pause).await });
+                }
+                None => return Ok(response),
+            }
+        }
+    }
+}
+
+/// For how long the server asks to be left alone before it is asked again.
+fn put_off(response: &Response<Incoming>) -> Option<Duration> {
+    let is_later = matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    let after = response.headers().get(header::RETRY_AFTER).filter(|_| is_later)?;
+    after.to_str().ok()?.parse().ok().map(|seconds: u64| Duration::from_secs(seconds.max(1)))
 }
 
 /// What is sent.
@@ -134,7 +170,9 @@ struct Question {
     path: String,
     /// What is sent and wanted back.
     media: &'static str,
-    body: Spool,
+    body: SpoolBody,
+    /// What its answer says that it answers.
+    name: String,
     /// What is asked for.
     scope: Option<String>,
 }
@@ -145,28 +183,46 @@ async fn exchange(
     trust: &Trust,
     token: Option<&str>,
     patience: Patience,
-    (name, question): (&str, Question),
+    question: &Question,
 ) -> Result<Response<Incoming>> {
     if token.is_some() {
         trust.allow_token(address)?;
     }
-    let is_good = match kept {
-        Some(connection) => connection.ready().await.is_ok(),
-        None => false,
-    };
-    if !is_good {
-        *kept = Some(connect(address, trust, patience).await?);
+    let mut request = asked(address, token, question)?;
+    let within = patience.answer + Duration::from_secs(question.body.len() / BYTES_A_SECOND_MIN);
+    if kept.is_some() {
+        // Nobody listened to the connection since the last call: whether it was closed meanwhile is heard of here.
+        for _ in 0..LISTENS {
+            tokio::task::yield_now().await;
+        }
     }
-    let connection = kept.as_mut().expect("it was just made");
-    let Question { method, path, media, body, scope } = question;
-    let mut head = Request::builder().method(method).uri(format!("{}{path}", address.prefix)).header(header::HOST, address.authority());
-    head = head.header(header::USER_AGENT, concat!("mainstem/", env!("CARGO_PKG_VERSION"))).header(header::ACCEPT, media);
+    if let Some(connection) = kept.as_mut().filter(|connection| !connection.is_closed()) {
+        match timeout(within, connection.try_send_request(request)).await {
+            Ok(Ok(response)) => return Ok(response),
+            // The server had closed the connection, which is heard of only now: nothing was sent.
+            Ok(Err(mut e)) => request = e.take_message().ok_or_else(|| unreachable(address, &e.into_error()))?,
+            Err(_) => return Err(unreachable(address, &"it does not answer")),
+        }
+    }
+    let connection = kept.insert(connect(address, trust, patience).await?);
+    match timeout(within, connection.send_request(request)).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(e)) => Err(unreachable(address, &e)),
+        Err(_) => Err(unreachable(address, &"it does not answer")),
+    }
+}
+
+fn asked(address: &Address, token: Option<&str>, question: &Question) -> Result<Request<SpoolBody>> {
+    let Question { method, path, media, body, name, scope } = question;
+    let mut head =
+        Request::builder().method(method.clone()).uri(format!("{}{path}", address.prefix)).header(header::HOST, address.authority());
+    head = head.header(header::USER_AGENT, concat!("mainstem/", env!("CARGO_PKG_VERSION"))).header(header::ACCEPT, *media);
     head = head.header(QUESTION, name);
     if let Some(scope) = scope {
         head = head.header(SCOPE, scope);
     }
     if !body.is_empty() {
-        head = head.header(header::CONTENT_TYPE, media);
+        head = head.header(header::CONTENT_TYPE, *media);
     }
     if let Some(token) = token {
         let mut shown =
@@ -174,13 +230,7 @@ async fn exchange(
         shown.set_sensitive(true);
         head = head.header(header::AUTHORIZATION, shown);
     }
-    let answer = patience.answer + Duration::from_secs(body.len() / BYTES_A_SECOND_MIN);
-    let request = head.body(body.into_body()?).map_err(|e| Error::invalid(format!("the address cannot be used: {e}")))?;
-    match timeout(answer, connection.send_request(request)).await {
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(e)) => Err(unreachable(address, &e)),
-        Err(_) => Err(unreachable(address, &"it does not answer")),
-    }
+    head.body(body.again()).map_err(|e| Error::invalid(format!("the address cannot be used: {e}")))
 }
 
 async fn connect(address: &Address, trust: &Trust, patience: Patience) -> Result<SendRequest<SpoolBody>> {
@@ -229,11 +279,28 @@ impl Answer<'_> {
         let is_json = media.split(';').next().is_some_and(|m| m.trim() == "application/json");
         match serde_json::from_slice::<Failure>(&bytes) {
             Ok(failure) if read.is_ok() && is_json && status >= 400 => failure.into_error(status),
-            _ => {
-                broken(format!("{} answers {status} with {}", self.line.address.server(), if media.is_empty() { "nothing" } else { media }))
-            }
+            _ => foreign(&self.line.address.server(), status, media),
         }
     }
+}
+
+/// An answer that no primary gives: it comes from something in between.
+fn foreign(server: &str, status: u16, media: &str) -> Error {
+    let kind = if media.is_empty() { "nothing" } else { media };
+    let (why, hint) = match status {
+        413 => (
+            "something in between takes no request of that size",
+            "raise its limit (client_max_body_size in nginx), or mainstem commit more often",
+        ),
+        429 => ("something in between is asked too often", "wait, then mainstem sync"),
+        502..=504 => ("what is in front of the server does not reach it", "all work goes on without it; mainstem sync when it is back"),
+        300..=399 => ("it sends elsewhere, and tokens follow nobody", "mainstem config remote ADDRESS, with the address that it is at now"),
+        _ if media.starts_with("text/html") => {
+            ("a page came where a primary would answer", "log in to the network that you are in, or look whether the address is right")
+        }
+        _ => return broken(format!("{server} answers {status} with {kind}")),
+    };
+    broken(format!("{why} ({server} answers {status} with {kind})")).hint(hint)
 }
 
 impl Read for Answer<'_> {

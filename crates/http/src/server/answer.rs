@@ -64,11 +64,12 @@ impl Request {
         }
         self.body.rewind()?;
         let mut asked = FrameReader::within(self.body, self.bounds);
-        let ((_, _, policy), schema, lineage): ((String, String, String), Schema, u128) = Wire::from_bytes("a dataset", &asked.wanted()?)?;
+        let ((_, _, policy), schema, lineage): ((String, String, String), Schema, u128) =
+            understood(Wire::from_bytes("a dataset", &asked.wanted()?))?;
         let founding = Founding { dataset: name, actor, schema: &schema, policy: &policy, lineage };
         datasets.found(name, &founding, &mut |take| {
             while let Some(frame) = asked.frame()? {
-                let (table, rows): (usize, Vec<Row>) = Wire::from_bytes("rows", &frame)?;
+                let (table, rows): (usize, Vec<Row>) = understood(Wire::from_bytes("rows", &frame))?;
                 let columns = schema.tables.get(table).map(|table| table.columns.len());
                 if rows.iter().any(|row| Some(row.len()) != columns) {
                     return Err(Error::invalid("a row has other columns than its table"));
@@ -88,8 +89,13 @@ pub fn one(result: &impl Wire) -> Result<Spool> {
     reply.end()
 }
 
+/// What a request holds that nobody can read is its sender's mistake, not damage here.
+fn understood<T>(read: std::result::Result<T, mainstem::core::Error>) -> Result<T> {
+    read.map_err(|e| Error::invalid(e.to_string()))
+}
+
 fn arguments<A: Wire>(mut asked: Asked) -> Result<A> {
-    let arguments = A::from_bytes("a request", &asked.wanted()?)?;
+    let arguments = understood(A::from_bytes("a request", &asked.wanted()?))?;
     asked.finish()?;
     Ok(arguments)
 }
@@ -220,7 +226,7 @@ fn rows(table: &str, version: u64, primary: &mut dyn Primary, reply: &mut Reply)
 }
 
 fn push(mut asked: Asked, primary: &mut dyn Primary, author: &Author<'_>, reply: &mut Reply) -> Result<()> {
-    let (known, front): (Acquaintance, Front) = Wire::from_bytes("a push", &asked.wanted()?)?;
+    let (known, front): (Acquaintance, Front) = understood(Wire::from_bytes("a push", &asked.wanted()?))?;
     let front = author.front(&known, front, primary)?;
     let mut pages = Pushing { asked: Some(asked), shapes: front.shapes.clone(), rows: 0 };
     last(reply, &primary.push(&known, &front, &mut pages)?)
@@ -238,7 +244,7 @@ impl Pages for Pushing {
         let asked = self.asked.as_mut().ok_or_else(|| Error::internal("a push was lost"))?;
         let rows_max = asked.bounds().rows_max;
         let Some(bytes) = asked.frame()? else { return Ok(None) };
-        let changes = page::decode(&bytes, &self.shapes)?;
+        let changes = understood(page::decode(&bytes, &self.shapes))?;
         self.rows += changes.len() as u64;
         if self.rows > rows_max {
             return Err(Error::new(ErrorKind::Invalid, "too_large", format!("one push changes at most {rows_max} rows"))

@@ -12,14 +12,17 @@ use super::Shared;
 use super::asked::{Asked, Named};
 use super::people::limit;
 use super::refused::Refused;
-use crate::wire::shown::{Listed, ShownEvent};
+use crate::wire::event::ShownEvent;
+use crate::wire::shown::Listed;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use mainstem::accounts::Identity;
 use mainstem::error::Result;
 use mainstem::feed::{self, Batch, Offset};
+use mainstem::ledger::Head;
 use piece::Style;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -69,6 +72,7 @@ impl From {
 /// The feed in the form that is asked for.
 pub async fn feed(
     State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
     Named(name): Named<String>,
     Asked(asked): Asked<FeedAsked>,
     headers: HeaderMap,
@@ -80,11 +84,11 @@ pub async fn feed(
         (true, _) => Style::Events,
         (false, true) if asked.follow == Some(true) => Style::Lines,
         (false, is_lines) => {
-            let batch = first(&shared, &name, from, most).await?;
+            let (batch, _) = first(&shared, &name, from, most).await?;
             return Ok(if is_lines { (media(Style::Lines), Style::Lines.told(&batch)).into_response() } else { page(batch) });
         }
     };
-    let reader = Reader::begin(shared, name, from).await?;
+    let reader = Reader::begin(shared, name, identity, from).await?;
     let mut response = (media(style), Body::new(reader.into_body(style))).into_response();
     response.headers_mut().insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
     Ok(response)
@@ -104,8 +108,8 @@ fn page(batch: Batch) -> Response {
     Json(Listed { items, next: Some(batch.next.to_string()) }).into_response()
 }
 
-/// What comes first after a place.
-async fn first(shared: &Shared, name: &str, from: From, most: usize) -> Result<Batch> {
+/// What comes first after a place, and where the ledger ended then.
+async fn first(shared: &Shared, name: &str, from: From, most: usize) -> Result<(Batch, Head)> {
     let read = move |primary: &mut super::hall::Handle| {
         let from = match from {
             From::Offset(offset) => offset,

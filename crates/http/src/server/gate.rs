@@ -27,6 +27,8 @@ use tokio::time::Instant;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Seconds after which something that is not possible now may be.
 const LATER_S: u64 = 5;
+/// The same of a server that stops: where it begins again, it does so soon.
+const SOON_S: u64 = 1;
 /// The longest text of an error that is not ours.
 const FOREIGN_BYTES_MAX: usize = 1_024;
 
@@ -105,8 +107,9 @@ impl Story {
         let mut response = as_failure(response, &self.id).await;
         let status = response.status();
         let raised = response.extensions_mut().remove::<Raised>();
+        let after_s = if self.shared.stop.is_asked() { SOON_S } else { LATER_S };
         if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            response.headers_mut().entry(header::RETRY_AFTER).or_insert(HeaderValue::from(LATER_S));
+            response.headers_mut().entry(header::RETRY_AFTER).or_insert(HeaderValue::from(after_s));
         }
         if let Ok(id) = HeaderValue::from_str(&self.id) {
             response.headers_mut().insert(REQUEST_ID, id);
@@ -122,6 +125,8 @@ impl Story {
     fn tell(&self, status: StatusCode, raised: Option<&Raised>, sent: u64, is_whole: bool) {
         let text = |text: Option<String>| text.map_or(Value::Null, Value::from);
         let received = *self.received.lock().unwrap_or_else(PoisonError::into_inner);
+        let porter = &self.shared.porter;
+        porter.meters.answered(self.route.as_deref(), status, (received, sent), porter.now_ms());
         let actor = self.actor.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.shared.porter.record.line(
             "request",

@@ -88,6 +88,7 @@ fn body(media: Media, description: &str, schemas: &mut SchemaGenerator) -> Tree 
         Media::File => (FILE_TYPE, json!({ "type": "string", "format": "binary" })),
         Media::Frames => (MEDIA_TYPE, json!({ "type": "string", "format": "binary" })),
         Media::Json(describe) => ("application/json", describe(schemas).to_value()),
+        Media::Text => ("text/plain; version=0.0.4", json!({ "type": "string" })),
         Media::Page => ("text/html; charset=utf-8", json!({ "type": "string" })),
     };
     json!({ "description": description, "content": { media: { "schema": schema } } })

@@ -5,6 +5,7 @@ use super::accept::Ends;
 use super::counting::{Caller, Callers, Counts, Crowded, Entered};
 use super::door::Door;
 use super::limits::Limits;
+use super::meters::Meters;
 use super::rate::Rates;
 use super::record::Record;
 use crate::spool::SpoolPlace;
@@ -25,6 +26,8 @@ pub struct Porter {
     pub limits: Limits,
     /// The log.
     pub record: Record,
+    /// What is counted.
+    pub meters: Meters,
     /// Where requests and answers are kept that memory is too small for.
     pub spools: SpoolPlace,
     door: Door,
@@ -56,6 +59,7 @@ impl Porter {
             of_tokens: Rates::new(limits.token_rate_max, limits.token_burst_max),
             spools: SpoolPlace::new(std::env::temp_dir(), limits.disk_free_bytes_min),
             limits,
+            meters: Meters::default(),
             record,
             door,
             callers: Callers::default(),
@@ -77,6 +81,10 @@ impl Porter {
     /// Where a request comes from.
     pub fn origin(&self, ends: &Ends, headers: &HeaderMap) -> IpAddr {
         self.door.origin(ends, headers)
+    }
+    /// Wall-clock milliseconds since 1970.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.around.now_ms()
     }
     /// Connections that are open.
     pub fn connections(&self) -> u64 {

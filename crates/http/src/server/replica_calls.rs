@@ -61,6 +61,7 @@ pub async fn handle(
         }
         Call::Wait => {
             let (known, at_most) = request.wait().map_err(not_whole)?;
+            let _waiting = shared.porter.meters.waiting.enter();
             tokio::select! {
                 head = shared.hall.wait(&dataset, known, at_most) => one(&head?)?,
                 error = lost(&shared, &identity, right_of(call), &dataset) => return Err(error.into()),
@@ -86,7 +87,7 @@ pub async fn handle(
             }
         }
     };
-    let body: SpoolBody = answer.into_body()?;
+    let body: SpoolBody = answer.into_body();
     Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], Body::new(body)).into_response())
 }
 

@@ -3,13 +3,14 @@
 //! Invariant: a request reaches its handler only through [`router`], after what its row needs was granted.
 use super::people::{backups, conflicts, datasets, rows, tombstones, versions};
 use super::refused::Refused;
-use super::{Shared, access, feed, gate, guard, openapi, replica_calls};
+use super::{Shared, access, feed, gate, guard, meters, openapi, replica_calls, webhooks};
 use crate::wire::call::Call;
+use crate::wire::event::ShownEvent;
 use crate::wire::keeping::{
     CleanupWish, Confirmed, DatasetChange, DatasetsAsked, PolicyWish, ShownBackup, ShownCleanup, ShownDataset, ShownPolicy, ShownRestored,
 };
 use crate::wire::shown::{
-    Listed, ShownBlame, ShownChange, ShownConflict, ShownEvent, ShownHappening, ShownReplica, ShownRows, ShownTombstone, ShownVersion,
+    Listed, ShownBlame, ShownChange, ShownConflict, ShownHappening, ShownReplica, ShownRows, ShownTombstone, ShownVersion,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -59,6 +60,8 @@ pub enum Media {
     Feed(Describe),
     /// A WebSocket.
     Socket,
+    /// Text.
+    Text,
 }
 
 /// One route.
@@ -113,6 +116,8 @@ pub fn routes() -> Vec<Route> {
     let mut all = of_server();
     all.extend(access::routes());
     all.extend(of_dataset());
+    all.extend(webhooks::routes());
+    all.extend(meters::routes());
     all.extend(of_keeping());
     all.extend(Call::ALL.iter().map(|&call| of_call(call)));
     all

@@ -64,12 +64,15 @@ const FOLD_BYTES_MIN: usize = 512;
 const LEVEL: i32 = 1;
 
 /// A body that is not whole, or not one.
-pub fn broken(why: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Unavailable, "line", format!("what came is no whole answer of a primary: {}", why.into()))
+pub fn broken(why: impl AsRef<str>) -> Error {
+    Error::new(ErrorKind::Unavailable, "line", format!("what came is no whole answer of a primary: {}", why.as_ref()))
         .hint("try again; where it goes on, look whether something between here and the primary answers in its place")
 }
 
 fn unwritable(e: io::Error) -> Error {
+    if e.kind() == io::ErrorKind::StorageFull {
+        return Error::new(ErrorKind::Unavailable, "disk_full", format!("there is no room for what is being sent: {e}")).because(e);
+    }
     Error::new(ErrorKind::Unavailable, "line", format!("the line broke: {e}")).because(e)
 }
 
@@ -113,6 +116,7 @@ impl<W: Write> FrameWriter<W> {
 pub struct FrameReader<R> {
     input: R,
     bounds: Bounds,
+    broken: fn(&str) -> Error,
     unfolded: u64,
     frames: u64,
     is_begun: bool,
@@ -122,11 +126,23 @@ pub struct FrameReader<R> {
 impl<R: Read> FrameReader<R> {
     /// Reads from there.
     pub fn new(input: R) -> Self {
-        Self::within(input, Bounds::default())
+        FrameReader {
+            input,
+            bounds: Bounds::default(),
+            broken: |why| broken(why),
+            unfolded: 0,
+            frames: 0,
+            is_begun: false,
+            is_ended: false,
+        }
     }
-    /// Reads from there what keeps to the bounds.
+    /// Reads a request from there that keeps to the bounds. It came whole, so what is wrong with it is its sender's.
     pub fn within(input: R, bounds: Bounds) -> Self {
-        FrameReader { input, bounds, unfolded: 0, frames: 0, is_begun: false, is_ended: false }
+        let broken = |why: &str| Error::invalid(format!("the request is not whole: {why}"));
+        FrameReader { input, bounds, broken, unfolded: 0, frames: 0, is_begun: false, is_ended: false }
+    }
+    fn broken(&self, why: impl AsRef<str>) -> Error {
+        (self.broken)(why.as_ref())
     }
     /// What it takes.
     pub fn bounds(&self) -> Bounds {
@@ -141,7 +157,7 @@ impl<R: Read> FrameReader<R> {
             let mut magic = [0; 4];
             self.exactly(&mut magic)?;
             if magic != MAGIC {
-                return Err(broken("it begins with something else"));
+                return Err(self.broken("it begins with something else"));
             }
             self.is_begun = true;
         }
@@ -161,17 +177,17 @@ impl<R: Read> FrameReader<R> {
             END if number == self.frames => {
                 self.is_ended = true;
                 if self.input.read(&mut [0]).map_err(unwritable)? != 0 {
-                    return Err(broken("something follows its end"));
+                    return Err(self.broken("something follows its end"));
                 }
                 Ok(None)
             }
-            END => Err(broken(format!("it has {} of {number} frames", self.frames))),
-            other => Err(broken(format!("{other} is no kind of frame"))),
+            END => Err(self.broken(format!("it has {} of {number} frames", self.frames))),
+            other => Err(self.broken(format!("{other} is no kind of frame"))),
         }
     }
     /// The next frame, which must be there.
     pub fn wanted(&mut self) -> Result<Vec<u8>> {
-        self.frame()?.ok_or_else(|| broken("it ends too early"))
+        self.frame()?.ok_or_else(|| self.broken("it ends too early"))
     }
     /// What it reads from.
     pub fn into_inner(self) -> R {
@@ -181,7 +197,7 @@ impl<R: Read> FrameReader<R> {
     pub fn finish(mut self) -> Result<()> {
         match self.frame()? {
             None => Ok(()),
-            Some(_) => Err(broken("more follows")),
+            Some(_) => Err(self.broken("more follows")),
         }
     }
 
@@ -193,17 +209,17 @@ impl<R: Read> FrameReader<R> {
         let mut bytes = Vec::new();
         (&mut self.input).take(length).read_to_end(&mut bytes).map_err(unwritable)?;
         if bytes.len() as u64 != length {
-            return Err(broken("it was cut short"));
+            return Err(self.broken("it was cut short"));
         }
         Ok(bytes)
     }
     fn unfold(&mut self, folded: &[u8]) -> Result<Vec<u8>> {
-        let mut decoder = zstd::stream::read::Decoder::new(folded).map_err(|e| broken(e.to_string()))?;
-        decoder.window_log_max(WINDOW_LOG_MAX).map_err(|e| broken(e.to_string()))?;
+        let mut decoder = zstd::stream::read::Decoder::new(folded).map_err(|e| self.broken(e.to_string()))?;
+        decoder.window_log_max(WINDOW_LOG_MAX).map_err(|e| self.broken(e.to_string()))?;
         let most = self.left().min(unfolded_max(folded.len(), self.bounds.ratio_max));
         let mut unfolded = Vec::new();
         let read = decoder.take(most + 1).read_to_end(&mut unfolded);
-        read.map_err(|e| broken(format!("a frame cannot be unfolded: {e}")))?;
+        read.map_err(|e| self.broken(format!("a frame cannot be unfolded: {e}")))?;
         if unfolded.len() as u64 > most { Err(self.too_large()) } else { Ok(unfolded) }
     }
     /// What the next frame may unfold to.
@@ -216,7 +232,7 @@ impl<R: Read> FrameReader<R> {
     }
     fn exactly(&mut self, bytes: &mut [u8]) -> Result<()> {
         self.input.read_exact(bytes).map_err(|e| match e.kind() {
-            io::ErrorKind::UnexpectedEof => broken("it was cut short"),
+            io::ErrorKind::UnexpectedEof => self.broken("it was cut short"),
             _ => unwritable(e),
         })
     }
@@ -234,7 +250,7 @@ impl<R: Read> FrameReader<R> {
                 return Ok(number);
             }
         }
-        Err(broken("a number is too long"))
+        Err(self.broken("a number is too long"))
     }
 }
 

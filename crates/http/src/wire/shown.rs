@@ -7,7 +7,6 @@ use mainstem::core::conflict::{Claim, Conflict, Image, Side};
 use mainstem::core::event::Version;
 use mainstem::core::stamp::Time;
 use mainstem::core::value::{Key, Row, Value};
-use mainstem::feed::{self, FeedEvent};
 use mainstem::history::{Blame, CellBlame, Happening, Rule};
 use mainstem::primary::KnownReplica;
 use mainstem::tombstones::{Tombstone, Why};
@@ -489,44 +488,6 @@ impl ShownReplica {
             is_expired: known.is_expired,
             must_reseed: known.must_reseed,
         }
-    }
-}
-
-/// An event of the feed.
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-pub struct ShownEvent(pub serde_json::Value);
-
-impl From<&FeedEvent> for ShownEvent {
-    fn from(event: &FeedEvent) -> Self {
-        ShownEvent(feed::to_json(event))
-    }
-}
-
-impl JsonSchema for ShownEvent {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "ShownEvent".into()
-    }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": "object",
-            "description": "An event of the feed.",
-            "required": ["offset", "kind", "version", "author", "replica", "changeset", "accepted_at"],
-            "properties": {
-                "offset": { "type": "string", "description": "Whoever has had the event goes on from here." },
-                "kind": { "enum": ["created", "updated", "deleted", "schema", "resolved"] },
-                "version": { "type": "integer", "description": "The version it is a part of." },
-                "table": { "type": "string" },
-                "key": { "type": "object", "description": "The row's key by column." },
-                "before": { "type": ["object", "null"], "description": "Cells before; all of a row that went, none of one that came." },
-                "after": { "type": ["object", "null"], "description": "Cells after; all of a row that came, none of one that went." },
-                "author": { "type": "string" },
-                "replica": { "type": "string" },
-                "changeset": { "type": "object", "description": "Its write id, title and time." },
-                "written_at": { "type": "string" },
-                "accepted_at": { "type": "string" },
-            },
-        })
     }
 }
 

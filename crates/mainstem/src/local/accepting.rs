@@ -83,6 +83,8 @@ pub(super) fn accept(
     version.conflicts = conflicts;
     version.waiting = waiting;
     version.renumbered = renumbered;
+    let own = front.renumbered_here.iter().filter(|here| here.made_by == front.header.write_id);
+    version.renumbered_here = own.map(|here| here.row.clone()).collect();
     version.released = released;
     append(tx, &Event::Version(version.clone()))?;
     Ok(Some(version))

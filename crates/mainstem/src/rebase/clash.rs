@@ -8,7 +8,7 @@ use crate::lane::Lane;
 use crate::tables::Wrote;
 use crate::writer::{Tried, Write, Writer};
 use mainstem_core::ErrorKind;
-use mainstem_core::change::{Change, Edit};
+use mainstem_core::change::{Cell, Change, Edit};
 use mainstem_core::conflict::{self, Claim, Conflict, ConflictKind, Side};
 use mainstem_core::planted::{self, Bug};
 use mainstem_core::schema::{Schema, Table};
@@ -49,12 +49,16 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         let schema = self.schema.clone();
         let table = &schema.tables[write.table];
         let Some(after) = &write.after else { return Err(Error::internal("a delete was refused")) };
-        // Each side as its author saw it, so that both orders of arrival tell the same two stories.
+        // Both orders of arrival tell the same two stories: of two rows, each as both sides leave it; of one row, each side as
+        // its author saw it.
         let former = match &write.before {
             Some(row) => undone(&schema, write.table, row, &write.tag.touches).unwrap_or_else(|| Some(row.clone())),
             None => None,
         };
-        let own = former.as_ref().map_or_else(|| after.clone(), |row| laid_on(row, &write.tag.change));
+        let own = match &former {
+            Some(row) if kind != ConflictKind::Unique => laid_on(row, &write.tag.change),
+            _ => after.clone(),
+        };
         let ours = Side { claim: Claim::Row(Some(image(table, &own))), stamp, actor };
         let (rival, rival_touches) = self.rival_of(write, after, kind)?;
         let claimed = match kind {
@@ -103,21 +107,27 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         Ok(is_ours)
     }
 
-    /// What a unique index refuses of an update is its value; the other cells are written.
+    /// What a unique index refuses of an update is its value; the other cells are written, and a row that the update brings
+    /// back comes with the value that ours found.
     fn write_the_rest(&mut self, write: &Write<Tag>, what: &str) -> Result<()> {
-        let (Edit::Update(_), Some(before), Some(after)) = (&write.tag.change.edit, &write.before, &write.after) else { return Ok(()) };
+        let (Edit::Update(cells), Some(after)) = (&write.tag.change.edit, &write.after) else { return Ok(()) };
         if planted::is(Bug::X7) {
             return Ok(());
         }
         let table = &self.schema.clone().tables[write.table];
-        let rest = only(after, before, &named_in(table, what));
-        if rest == *before || self.would_dangle(write.table, before, Some(&rest))? {
-            return Ok(());
+        let found = write.before.clone().unwrap_or_else(|| as_found(after, cells));
+        let rest = only(after, &found, &named_in(table, what));
+        let wrote = match &write.before {
+            _ if rest == *after => return Ok(()),
+            Some(before) if rest == *before || self.would_dangle(write.table, before, Some(&rest))? => return Ok(()),
+            Some(before) => self.ground.update(write.table, before, &rest)?,
+            None if self.missing_parent(write.table, None, &rest)?.is_some() => return Ok(()),
+            None => self.ground.insert(write.table, &rest)?,
+        };
+        match wrote {
+            Wrote::Done => self.done(&Write { after: Some(rest), ..write.clone() }),
+            _ => Ok(()),
         }
-        if self.ground.update(write.table, before, &rest)? == Wrote::Done {
-            self.done(&Write { after: Some(rest), ..write.clone() })?;
-        }
-        Ok(())
     }
 
     /// True where a row that is put back to what it was, or taken out, leaves a link without its row.
@@ -219,6 +229,14 @@ fn only(row: &Row, other: &Row, columns: &[usize]) -> Row {
         row[column].clone_from(&other[column]);
     }
     row
+}
+
+/// A row with these cells as they were found.
+pub(super) fn as_found(row: &Row, cells: &[Cell]) -> Row {
+    cells.iter().fold(row.clone(), |mut row, cell| {
+        row[cell.column] = cell.before.clone();
+        row
+    })
 }
 
 /// The latest touch by which a row came to hold what it has in these columns.

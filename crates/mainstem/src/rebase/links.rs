@@ -159,15 +159,25 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             if values.iter().any(Value::is_null) {
                 continue;
             }
+            let named: Vec<Value> = columns.iter().map(|&c| after[c].clone()).collect();
             for child_row in self.ground.find(child, &link.columns, &values, usize::MAX)? {
                 let key = schema.tables[child].key_of(&child_row);
                 let touches = touches(self.ground, self.front, &schema.tables[child].name, &key)?;
-                let Some(touch) = touches.iter().find(|t| self.is_foreign(t)) else { continue };
+                let touch = self.first_unseen(&touches)?.map(|at| touches[at].clone());
+                // Whether a change of ours to it gets in is known in the end.
                 if !self.is_last_call {
                     return Ok(true);
                 }
+                let awaits_this = |orphan: &Orphan| orphan.awaits(table, &named);
+                if touch.is_none() && !self.is_hidden(child, &key, awaits_this) {
+                    continue;
+                }
+                let pointed = match touch {
+                    Some(touch) => Some(touch),
+                    None => self.last_written(child, &key)?,
+                };
                 for &column in columns.iter().filter(|&&c| row[c] != after[c]).collect::<Vec<_>>() {
-                    self.linked_conflict(table, change, column, (row, after), touch, &schema.tables[child].name);
+                    self.linked_conflict(table, change, column, (row, after), pointed.as_ref(), &schema.tables[child].name);
                     after[column] = row[column].clone();
                 }
                 break;
@@ -176,14 +186,30 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         Ok(false)
     }
 
-    fn linked_conflict(&mut self, table: usize, change: &Change, column: usize, rows: (&Row, &Row), touch: &Touch, child: &str) {
+    /// True where a row is another here than where ours was made, since a change of ours to it waits.
+    fn is_hidden(&self, table: usize, key: &Key, gets_in: impl Fn(&Orphan) -> bool) -> bool {
+        let waits = |orphan: &&Orphan| self.lanes[orphan.lane].table == Some(table) && orphan.change.key == *key;
+        match self.orphans.iter().find(waits) {
+            Some(orphan) => !gets_in(orphan),
+            None => self.waiting.contains(&(table, key.clone())),
+        }
+    }
+
+    /// The last that others did to a row, whenever that was.
+    fn last_written(&mut self, table: usize, key: &Key) -> Result<Option<Touch>> {
+        let name = self.schema.tables[table].name.clone();
+        let touches = self.ground.touches(&name, key, 0)?;
+        Ok(touches.into_iter().rfind(|touch| self.is_foreign(touch)))
+    }
+
+    fn linked_conflict(&mut self, table: usize, change: &Change, column: usize, rows: (&Row, &Row), by: Option<&Touch>, child: &str) {
         let table = &self.schema.clone().tables[table];
         let at = match &change.edit {
             Edit::Update(cells) => cells.iter().find(|c| c.column == column).map_or(change.at, |c| c.at),
             _ => change.at,
         };
         let ours = Side { claim: Claim::Cell(rows.1[column].clone()), stamp: self.stamp(at), actor: self.front.header.actor.clone() };
-        let theirs = Side { claim: Claim::Cell(rows.0[column].clone()), stamp: stamp_of(touch), actor: touch.actor.to_string() };
+        let theirs = side_of(by, Claim::Cell(rows.0[column].clone()));
         let (kind, name) = (ConflictKind::UpdateUpdate, table.columns[column].name.clone());
         self.out.conflicts.push(Conflict {
             id: conflict::id_of(&table.name, &change.key, Some(&name), kind, &ours, &theirs),
@@ -203,6 +229,17 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
 
     fn is_foreign(&self, touch: &Touch) -> bool {
         touch.replica != self.front.header.replica && !matches!(touch.change.edit, Edit::Delete(_))
+    }
+
+    /// The first touch by which a row may be there that ours did not see: theirs, or ours that had waited and was let in.
+    fn first_unseen(&mut self, touches: &[Touch]) -> Result<Option<usize>> {
+        for (at, touch) in touches.iter().enumerate() {
+            let is_gone = matches!(touch.change.edit, Edit::Delete(_));
+            if self.is_foreign(touch) || !is_gone && self.ground.is_let_in(touch.version)? {
+                return Ok(Some(at));
+            }
+        }
+        Ok(None)
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one record")]
@@ -286,19 +323,30 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         Ok(found)
     }
 
-    /// A child that was there all along and that ours may not have seen keeps its parent.
-    fn unseen_child_stands_against(&mut self, child: usize, row: &Row, stamp: Stamp, rule: Deletes, parent: &str) -> bool {
+    /// A child that ours may not have seen keeps its parent: one that was there all along, for the copy of a part, and one
+    /// that is another here than there.
+    fn unseen_child_stands_against(
+        &mut self,
+        child: usize,
+        row: &Row,
+        is_untouched: bool,
+        (stamp, rule): (Stamp, Deletes),
+        parent: &str,
+    ) -> Result<bool> {
         let schema = self.schema.clone();
         let table = &schema.tables[child];
         let key = table.key_of(row);
-        if !self.front.is_partial || self.going.contains(&(child, key.clone())) {
-            return false;
+        let is_hidden = self.is_hidden(child, &key, |_| false);
+        let is_unseen = is_hidden || self.front.is_partial && is_untouched;
+        if !is_unseen || self.going.contains(&(child, key.clone())) {
+            return Ok(false);
         }
         let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
-        let theirs = Side { claim: Claim::Row(Some(image(table, row))), stamp: Stamp::default(), actor: String::new() };
+        let last = if is_hidden { self.last_written(child, &key)? } else { None };
+        let theirs = side_of(last.as_ref(), Claim::Row(Some(image(table, row))));
         let conflict = self.link_conflict(table, &key, ours, theirs, rule, Choice::Theirs, parent);
         self.out.conflicts.push(conflict);
-        true
+        Ok(true)
     }
 
     /// Ours deletes a row to which rows still point that theirs wrote: by policy it stays, or they go with it. So it
@@ -313,10 +361,10 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         for (child, child_row) in self.children(table, row, usize::MAX)? {
             let child_table = &schema.tables[child];
             let key = child_table.key_of(&child_row);
-            stays |= self.held.contains(&(child, key.clone()));
+            let is_held = self.held.contains(&(child, key.clone()));
             let touches = touches(self.ground, self.front, &child_table.name, &key)?;
-            let Some(at) = touches.iter().position(|t| self.is_foreign(t)) else {
-                stays |= touches.is_empty() && self.unseen_child_stands_against(child, &child_row, stamp, rule, name);
+            let Some(at) = self.first_unseen(&touches)? else {
+                stays |= is_held || self.unseen_child_stands_against(child, &child_row, touches.is_empty(), (stamp, rule), name)?;
                 continue;
             };
             let claimed = undone(&schema, child, &child_row, &touches[at + 1..]).flatten().unwrap_or_else(|| child_row.clone());
@@ -330,7 +378,8 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             let choice = if is_kept { Choice::Theirs } else { Choice::Ours };
             let conflict = self.link_conflict(child_table, &key, ours, theirs, rule, choice, name);
             self.out.conflicts.extend(Some(conflict).filter(|_| !planted::is(Bug::E4)));
-            stays |= is_kept;
+            // A row that stays for an edit of theirs lets go of this one; what stays for its own children does not.
+            stays |= is_kept || is_held && self.is_pointed_to(child, &child_row)?;
             if !is_kept {
                 leaving.push((child, claimed == child_row, child_row, touches[at..].to_vec()));
             }
@@ -419,15 +468,16 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         let key = table.key_of(row);
         let touches = self.ground.touches(&table.name, &key, self.front.header.base_version)?;
         let touch = touches.iter().rfind(|touch| self.is_foreign(touch));
-        let theirs = Side {
-            claim: Claim::Row(Some(image(table, row))),
-            stamp: touch.map(stamp_of).unwrap_or_default(),
-            actor: touch.map(|t| t.actor.to_string()).unwrap_or_default(),
-        };
+        let theirs = side_of(touch, Claim::Row(Some(image(table, row))));
         let conflict = self.link_conflict(table, &key, deletion.side.clone(), theirs, deletion.rule, Choice::Ours, parent);
         self.out.conflicts.push(conflict);
         Ok(())
     }
+}
+
+/// A side of a conflict by who wrote it; nobody where no touch says.
+fn side_of(by: Option<&Touch>, claim: Claim) -> Side {
+    Side { claim, stamp: by.map(stamp_of).unwrap_or_default(), actor: by.map(|touch| touch.actor.to_string()).unwrap_or_default() }
 }
 
 /// A row without its links to a parent that is gone, where each of them says ON DELETE SET NULL and can be NULL.
@@ -483,6 +533,13 @@ pub(super) fn links_to(schema: &Schema, table: usize) -> Vec<(usize, ForeignKey,
 fn deleted_row(schema: &Schema, table: usize, touch: &Touch) -> Option<Row> {
     let Edit::Delete(image) = &touch.change.edit else { return None };
     Some(Lane::between(schema, Some(table), &touch.shape, &[]).local_row(image))
+}
+
+impl Orphan {
+    /// True where it is a row with these values in that table that is awaited.
+    fn awaits(&self, table: usize, values: &[Value]) -> bool {
+        self.parent == table && self.parent_key == values
+    }
 }
 
 impl Missing {

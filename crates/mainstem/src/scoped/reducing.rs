@@ -46,7 +46,9 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
             let shown: Vec<u64> = self.shown_conflicts(view, false)?.iter().map(|conflict| conflict.id).collect();
             told.resolved = version.resolved.iter().filter(|resolution| shown.contains(&resolution.conflict)).cloned().collect();
         }
-        told.renumbered = version.renumbered.iter().filter(|row| shows_renumbered(view, version.version, row)).cloned().collect();
+        let shown = |row: &&Renumbered| shows_renumbered(view, version.version, row);
+        told.renumbered = version.renumbered.iter().filter(shown).cloned().collect();
+        told.renumbered_here = version.renumbered_here.iter().filter(shown).cloned().collect();
         for waiting in &version.waiting {
             told.waiting.extend(self.waiting(view, &version, &lenses, waiting)?);
         }
@@ -66,6 +68,7 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
             && told.conflicts.is_empty()
             && told.resolved.is_empty()
             && told.renumbered.is_empty()
+            && told.renumbered_here.is_empty()
             && told.waiting.is_empty()
             && told.released.is_empty();
         told.header = if is_nothing { nameless(&version.header) } else { version.header };

@@ -205,7 +205,7 @@ impl<'a> Log<'a> {
         let mut pass = Pass { touched: Rows::default(), through: u64::MAX, links: Links::new(self.conn), null_keys: HashMap::new() };
         let mut held = 0;
         let orders: Vec<u64> = self.sources.targets.iter().map(order).collect();
-        log::records(self.conn, self.sources, self.through, &mut |record| {
+        log::records(self.conn, self.sources, i64::MIN..self.through, &mut |record| {
             let source = &self.sources.sources[record.source];
             if record.has_null_key || record.has_null_to {
                 *pass.null_keys.entry(source.target).or_default() += 1;

@@ -8,6 +8,7 @@ use crate::errors::Explain;
 use mainstem::Result;
 use mainstem::core::value::Value;
 use rusqlite::{Connection, Row};
+use std::ops::Range;
 
 /// One record.
 #[derive(Default)]
@@ -67,12 +68,17 @@ impl Record {
     }
 }
 
-/// Visits every record up to a sequence.
-pub(super) fn records(conn: &Connection, sources: &Sources, through: i64, visit: &mut dyn FnMut(&Record) -> Result<()>) -> Result<()> {
+/// Visits every record after a sequence, up to another.
+pub(super) fn records(
+    conn: &Connection,
+    sources: &Sources,
+    within: Range<i64>,
+    visit: &mut dyn FnMut(&Record) -> Result<()>,
+) -> Result<()> {
     let columns: Vec<String> = (0..sources.width).map(|n| format!("c{n}")).collect();
-    let sql = format!("SELECT t, op, at, seq, {} FROM main.{LOG} WHERE seq <= ?1 ORDER BY seq", columns.join(", "));
+    let sql = format!("SELECT t, op, at, seq, {} FROM main.{LOG} WHERE seq > ?1 AND seq <= ?2 ORDER BY seq", columns.join(", "));
     let mut statement = conn.prepare_cached(&sql).on(conn)?;
-    let mut rows = statement.query([through]).on(conn)?;
+    let mut rows = statement.query([within.start, within.end]).on(conn)?;
     let mut record = Record::default();
     while let Some(row) = rows.next().on(conn)? {
         let id = row.get_ref(0).on(conn)?.as_i64().unwrap_or(0);

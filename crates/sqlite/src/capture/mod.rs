@@ -86,6 +86,11 @@ pub fn end(conn: &Connection) -> Result<i64> {
     one(conn, &format!("SELECT ifnull(max(seq), 0) FROM main.{LOG}"), [], |r| r.get(0)).on(conn)
 }
 
+/// The sequence of the last record that was forgotten; zero where none was.
+pub fn beginning(conn: &Connection) -> Result<i64> {
+    one(conn, &format!("SELECT ifnull((SELECT iif(t = 0, seq, 0) FROM main.{LOG} ORDER BY seq LIMIT 1), 0)"), [], |r| r.get(0)).on(conn)
+}
+
 /// Forgets the records up to and including a sequence. Later records never get a sequence that was used before.
 pub fn clear(conn: &Connection, through: i64) -> Result<()> {
     atomically(conn, |conn| {

@@ -14,16 +14,16 @@ use mainstem::replica::Operation;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
 
-/// Visits each operation in the log, oldest first. The file must have been healed in the same transaction.
+/// Visits each operation in the log after a sequence, oldest first. The file must have been healed in the same transaction.
 ///
 /// What each row became is kept in a temporary table; memory grows with the number of rows touched, not with the log.
-pub fn operations(conn: &Connection, visit: &mut dyn FnMut(&Operation) -> Result<()>) -> Result<()> {
+pub fn operations(conn: &Connection, from: i64, visit: &mut dyn FnMut(&Operation) -> Result<()>) -> Result<()> {
     let sources = Sources::read(conn)?;
     let temporary = "CREATE TEMP TABLE IF NOT EXISTS mainstem_after(seq INTEGER PRIMARY KEY, image BLOB); DELETE FROM temp.mainstem_after";
     conn.execute_batch(temporary).on(conn)?;
-    Outcomes { conn, sources: &sources, pending: HashMap::new() }.write()?;
+    Outcomes { conn, sources: &sources, pending: HashMap::new() }.write(from)?;
     let mut after = conn.prepare_cached("SELECT image FROM temp.mainstem_after WHERE seq = ?1").on(conn)?;
-    log::records(conn, &sources, i64::MAX, &mut |record| {
+    log::records(conn, &sources, from..i64::MAX, &mut |record| {
         let image: Option<Option<Vec<u8>>> = after.query_row([record.sequence], |r| r.get(0)).optional().on(conn)?;
         match image.and_then(|after| operation(&sources, record, after)) {
             Some(operation) => visit(&operation),
@@ -44,9 +44,9 @@ struct Outcomes<'a> {
 }
 
 impl Outcomes<'_> {
-    fn write(mut self) -> Result<()> {
+    fn write(mut self, from: i64) -> Result<()> {
         let (conn, sources) = (self.conn, self.sources);
-        log::records(conn, sources, i64::MAX, &mut |record| {
+        log::records(conn, sources, from..i64::MAX, &mut |record| {
             if record.has_null_key || record.has_null_to {
                 return Ok(());
             }
@@ -132,6 +132,7 @@ fn operation(sources: &Sources, record: &Record, after: Option<Vec<u8>>) -> Opti
         sequence: record.sequence,
         at_ms: record.at,
         table: target.table.name.clone(),
+        key_columns: target.table.key.iter().map(|&at| target.table.columns[at].name.clone()).collect(),
         key: image::read_key(key_of(&record.key)),
         kind,
         cells,

@@ -3,7 +3,8 @@
 //! Invariant: for every row that deviates from the base version, `mainstem_base` has that row's image in the base
 //! version (NULL: there was none) and the digest of the row that capture left there, or capture's log has it.
 //! Invariant: an image says which columns it has, by a row of `mainstem_shape`; a shape is never changed.
-use super::{receive, storage};
+use super::{receive, storage, working};
+use crate::capture;
 use crate::errors::Explain;
 use mainstem::body::Digests;
 use mainstem::core::change::Edit;
@@ -15,6 +16,8 @@ use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
 use mainstem::lane::Lane;
 use mainstem::primary::Pages;
+use mainstem::schema_merge::table_of;
+use mainstem::tables::Tables;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::rc::Rc;
 
@@ -248,6 +251,57 @@ fn shape_of(db: &Connection, names: &[String]) -> Result<i64> {
     db.prepare_cached(sql).on(db)?.execute([&columns]).on(db)?;
     let sql = "SELECT id FROM mainstem_shape WHERE columns = ?1";
     db.prepare_cached(sql).on(db)?.query_row([&columns], |r| r.get(0)).on(db)
+}
+
+/// Says what kept rows were at the last commit in the columns that tables have now, where steps since then added some: a
+/// row that nobody wrote is still the one that was left there.
+pub fn widen(db: &Connection, schema: &Schema, steps: &[SchemaChange]) -> Result<()> {
+    for table in &schema.tables {
+        let Some(former) = Former::of(table, steps) else { continue };
+        let (mut before, mut after) = (Digests::default(), Digests::default());
+        let mut widen_one = |key: &Key, row: &Row| -> Result<()> {
+            let was: Row = former.columns.iter().map(|&at| row[at].clone()).collect();
+            if now(db, table, key)? != Some(Some(before.digest(&former.table, &was))) {
+                return Ok(());
+            }
+            let sql = "UPDATE mainstem_base SET now = ?3 WHERE tbl = ?1 AND key = ?2";
+            let values = params![table.name, row_format::encode_key(key), after.digest(table, row)];
+            db.prepare_cached(sql).on(db)?.execute(values).on(db).map(drop)
+        };
+        capture::condense(db, None, &mut |of, net| match &net.before {
+            Some(row) if of.name == table.name && net.unknown_before.is_empty() => widen_one(&net.key, row),
+            _ => Ok(()),
+        })?;
+        let mut rows = working::rows_now(db, &Schema { tables: vec![table.clone()], objects: Vec::new() });
+        each(db, &mut |name, kept| match name.eq_ignore_ascii_case(&table.name) {
+            true => rows.get(0, &kept.key)?.map_or(Ok(()), |row| widen_one(&kept.key, &row)),
+            false => Ok(()),
+        })?;
+    }
+    Ok(())
+}
+
+/// A table before columns were added to it.
+struct Former {
+    table: Table,
+    /// Where its columns are in the table of now.
+    columns: Vec<usize>,
+}
+
+impl Former {
+    /// None where no column was added, or more than that was done to the table.
+    fn of(table: &Table, steps: &[SchemaChange]) -> Option<Former> {
+        let of_it: Vec<&SchemaChange> =
+            steps.iter().filter(|step| table_of(step).is_some_and(|name| name.eq_ignore_ascii_case(&table.name))).collect();
+        let added = |step: &&SchemaChange| match step {
+            SchemaChange::AddColumn { column, .. } => table.column(&column.name),
+            _ => None,
+        };
+        let added = of_it.iter().map(added).collect::<Option<Vec<usize>>>().filter(|added| !added.is_empty())?;
+        let columns: Vec<usize> = (0..table.columns.len()).filter(|at| !added.contains(at)).collect();
+        let kept = columns.iter().map(|&at| table.columns[at].clone()).collect();
+        Some(Former { table: Table { columns: kept, ..table.clone() }, columns })
+    }
 }
 
 /// Forgets every image.

@@ -91,7 +91,7 @@ fn front(rewinding: &Rewinding<'_>, until: u64) -> Result<Front> {
         let recent = storage::recent(db)?.into_iter().filter(|r| r.version > rewinding.common).map(|r| r.write_id);
         let received = known.iter().flat_map(|v| v.stands_for.iter().copied().chain([v.header.write_id]));
         again.stands_for = recent.chain(received).filter(|id| *id != front.header.write_id).collect();
-        again.renumbered = known.iter().flat_map(|v| v.renumbered.clone()).collect();
+        again.renumbered = known.iter().flat_map(|v| v.renumbered_in_all()).collect();
     }
     Ok(front)
 }

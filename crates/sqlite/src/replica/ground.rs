@@ -187,6 +187,10 @@ impl Ground for ReplicaGround<'_> {
         let versions = storage::versions(self.db, after, usize::MAX)?;
         Ok(versions.into_iter().rev().filter(|v| v.header.replica == replica).flat_map(|v| v.renumbered).collect())
     }
+    fn renumbered_of(&mut self, write_id: u128, after: u64) -> Result<Option<Vec<Renumbered>>> {
+        let is_it = |version: &Version| version.header.write_id == write_id || version.stands_for.contains(&write_id);
+        Ok(storage::versions(self.db, after, usize::MAX)?.into_iter().find(is_it).map(|version| version.renumbered_in_all()))
+    }
     fn steps(&mut self, after: u64) -> Result<Vec<SchemaChange>> {
         Ok(storage::versions(self.db, after, usize::MAX)?.into_iter().rev().flat_map(|v| v.schema).collect())
     }

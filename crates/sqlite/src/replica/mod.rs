@@ -41,7 +41,7 @@ use mainstem::error::{Error, Result};
 use mainstem::policy_text;
 use mainstem::primary::{Acquaintance, Cursor, Pages, Primary, Pull, RowVisitor};
 use mainstem::replica::{
-    Answering, Operation, Progress, PutBack, Received, Replica, Reseeded, RestoreTarget, Rewind, Since, Standing, Unseen, Verified,
+    Answering, Operation, Progress, PutBack, Received, Replica, Reseeded, RestoreTarget, Rewind, Since, Standing, Unseen, Verified, Working,
 };
 use mainstem::wiring::Around;
 use rusqlite::Connection;
@@ -107,6 +107,11 @@ impl SqliteReplica {
             SqliteReplica { db, path: path.to_owned(), file, around, notices: Vec::new(), lock: None, may_delete_many: false };
         replica.look_again()?;
         Ok(replica)
+    }
+
+    /// The connection to the file.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.db
     }
 
     /// Does all that opening does to a file that stayed open meanwhile, for programs that sync now and then: other
@@ -366,9 +371,15 @@ impl Replica for SqliteReplica {
         let db = &self.db;
         observe(db, || working::changes(db, since, visit))
     }
-    fn operations(&mut self, visit: &mut dyn FnMut(&Operation) -> Result<()>) -> Result<()> {
+    fn working(&mut self) -> Result<Working> {
+        observe(&self.db, || working::standing(&self.db))
+    }
+    fn operations(&mut self, after: i64, visit: &mut dyn FnMut(&Operation) -> Result<()>) -> Result<Working> {
         let db = &self.db;
-        observe(db, || capture::operations(db, visit))
+        observe(db, || {
+            capture::operations(db, after, visit)?;
+            working::standing(db)
+        })
     }
     fn commit(&mut self, actor: &str, title: Option<&str>, description: &str) -> Result<Option<Front>> {
         check_place(&self.path, &self.file)?;

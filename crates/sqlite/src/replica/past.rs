@@ -210,6 +210,7 @@ impl Rewinding<'_> {
 
     /// The changeset as which a lost version is offered again.
     pub(super) fn front(&self, event: Version) -> Front {
+        let renumbered = event.renumbered_in_all();
         let mut was = event.was;
         was.push(Past { epoch: self.epoch, version: event.version });
         let mut made_on = event.header.made_on;
@@ -221,7 +222,8 @@ impl Rewinding<'_> {
             resolutions: event.resolved,
             count: event.count,
             conflicts: event.conflicts,
-            again: Some(Again { was, stands_for: event.stands_for, renumbered: event.renumbered }),
+            again: Some(Again { was, stands_for: event.stands_for, renumbered }),
+            renumbered_here: Vec::new(),
             is_partial: false,
         }
     }

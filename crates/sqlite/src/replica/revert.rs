@@ -349,6 +349,9 @@ impl Ground for Since<'_, '_, '_> {
     fn renumbered(&mut self, _: ReplicaId, _: u64) -> Result<Vec<Renumbered>> {
         Ok(Vec::new())
     }
+    fn renumbered_of(&mut self, _: u128, _: u64) -> Result<Option<Vec<Renumbered>>> {
+        Ok(None)
+    }
     fn steps(&mut self, _: u64) -> Result<Vec<SchemaChange>> {
         Ok(Vec::new())
     }

@@ -2,14 +2,14 @@
 use super::{base_version, bases, clock, replica_id, storage, tracked_schema};
 use crate::capture::{self, NetChange};
 use mainstem::body::{PAGE_CHANGES_MAX, cells, weight};
-use mainstem::core::change::{Change, Edit, Front, Header, Shape};
+use mainstem::core::change::{Change, Edit, Front, Header, RenumberedHere, Shape};
 use mainstem::core::format::page;
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::{Schema, Table};
 use mainstem::core::stamp::Time;
 use mainstem::error::Result;
 use mainstem::lane::shape_of;
-use mainstem::replica::Since;
+use mainstem::replica::{Since, Working};
 use mainstem::tables::Tables;
 use mainstem::wiring::Around;
 use rusqlite::Connection;
@@ -213,9 +213,14 @@ pub fn gather(db: &Connection, write_id: u128, span: Span, keeps_bases: bool) ->
 pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Option<Front>> {
     let end = capture::end(db)?;
     let span = Span::until_now(db, around)?;
+    let steps = storage::steps(db)?;
+    if !steps.is_empty() {
+        bases::widen(db, &tracked_schema(db)?, &steps)?;
+    }
     let mut front = gather(db, around.random(), span, true)?;
     capture::clear(db, end)?;
-    front.schema = storage::steps(db)?;
+    front.renumbered_here = renumbered_here(db)?;
+    front.schema = steps;
     front.resolutions = if planted::is(Bug::X4) { Vec::new() } else { storage::resolutions(db)? };
     for answer in &mut front.resolutions {
         answer.at = answer.at.min(span.until);
@@ -247,6 +252,25 @@ pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Op
     clock::hear(db, at)?;
     storage::add_changeset(db, &front)?;
     Ok(Some(front))
+}
+
+/// The changeset that is being worked on.
+pub fn standing(db: &Connection) -> Result<Working> {
+    Ok(Working {
+        replica: replica_id(db)?,
+        sequence: storage::get::<i64>(db, "sequence")?.unwrap_or_default() as u64 + 1,
+        began: capture::beginning(db)?,
+        end: capture::end(db)?,
+    })
+}
+
+/// Rows of unsent changesets that are called by another number here than they had first.
+fn renumbered_here(db: &Connection) -> Result<Vec<RenumberedHere>> {
+    let own = |front: Front| {
+        let write_id = front.header.write_id;
+        front.renumbered_here.into_iter().filter(move |here| here.made_by == write_id)
+    };
+    Ok(storage::changesets(db)?.into_iter().flat_map(own).collect())
 }
 
 /// Names the working changeset ahead of its commit, or takes the name away.

@@ -305,7 +305,7 @@ fn cap_5_operations_have_old_and_new_values() {
     tracked.run(Program::Shell, "UPDATE t SET v = 'b'; UPDATE t SET v = 'c', w = 1; UPDATE t SET v = v; INSERT INTO t VALUES (2, 'x', 0); UPDATE t SET id = 3 WHERE id = 2;
         REPLACE INTO t VALUES (3, 'y', 0); DELETE FROM t WHERE id = 1; INSERT OR IGNORE INTO t VALUES (3, 'no', 0); INSERT INTO t VALUES (3, 'up', 0) ON CONFLICT DO UPDATE SET w = 5");
     let mut seen = Vec::new();
-    capture::operations(&tracked.ours(), &mut |operation| {
+    capture::operations(&tracked.ours(), i64::MIN, &mut |operation| {
         let show = |v: &Option<Value>| v.as_ref().map_or("-".to_string(), |v| format!("{v:?}"));
         let cells: Vec<String> = operation.cells.iter().map(|(n, b, a)| format!("{n}: {} > {}", show(b), show(a))).collect();
         seen.push(format!("{} {:?} {}", operation.kind, operation.key[0], cells.join(", ")));

@@ -3,6 +3,7 @@
 
 mod alter;
 mod contract;
+mod feeding;
 mod files;
 mod ledger;
 mod noticing;

@@ -14,7 +14,7 @@ fn all_after(primary: &mut dyn Primary, from: Offset, most: usize) -> Vec<Json> 
     let mut told = Vec::new();
     let mut at = from;
     loop {
-        let Batch { events, next, is_last, .. } = feed::read(primary, &at, most).expect("a batch");
+        let (Batch { events, next, is_last }, _) = feed::read(primary, &at, most).expect("a batch");
         assert!(events.len() <= most);
         assert!(events.windows(2).all(|pair| pair[0].offset < pair[1].offset), "in order");
         told.extend(events.iter().map(feed::to_json));
@@ -89,5 +89,5 @@ pub(super) fn a_feed_that_cannot_go_on_says_where_it_can(found: Found<'_>) {
     primary.set_policy(super::forgetting::NOTHING_IS_KEPT, "owner").expect("a policy");
     assert_eq!(primary.cleanup("owner", mainstem::cleanup::Rehearsal::Real).expect("a cleanup").collected.horizon, 4);
     assert_eq!(refused(&mut *primary, Offset::START), (ErrorKind::Conflict, "behind_horizon"));
-    assert!(feed::read(&mut *primary, &Offset::after(4), 9).expect("an answer").is_last);
+    assert!(feed::read(&mut *primary, &Offset::after(4), 9).expect("an answer").0.is_last);
 }

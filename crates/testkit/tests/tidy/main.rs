@@ -329,8 +329,8 @@ fn planted_bugs_are_never_shipped() {
 fn adapters_do_not_leak() {
     let mut found = Vec::new();
     let homes = [
-        ("rusqlite", &["sqlite", "cli", "bench", "disk", "crash", "fuzz", "simulator", "planted"][..]),
-        ("clap", &["cli", "simulator", "planted"]),
+        ("rusqlite", &["sqlite", "cli", "bench", "disk", "crash", "fuzz", "simulator", "planted", "traffic"][..]),
+        ("clap", &["cli", "simulator", "planted", "traffic"]),
         ("indicatif", &["cli"]),
     ];
     for (word, home) in homes {

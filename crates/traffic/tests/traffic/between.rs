@@ -18,9 +18,14 @@ use tempfile::TempDir;
 
 fn quiet(_: &str, _: u64, _: u64) {}
 
-const IMPATIENT: Patience =
-    Patience { connect: Duration::from_secs(5), answer: Duration::from_millis(200), idle: Duration::from_millis(200) };
-const CALM: Patience = Patience { connect: Duration::from_secs(30), answer: Duration::from_secs(60), idle: Duration::from_secs(60) };
+const IMPATIENT: Patience = Patience {
+    connect: Duration::from_secs(5),
+    answer: Duration::from_millis(200),
+    idle: Duration::from_millis(200),
+    put_off: Duration::ZERO,
+};
+const CALM: Patience =
+    Patience { connect: Duration::from_secs(30), answer: Duration::from_secs(60), idle: Duration::from_secs(60), put_off: Duration::ZERO };
 
 /// Two replicas, a server, and what is between them.
 struct World {

@@ -7,6 +7,7 @@ use mainstem_http::server::{Door, Limits, Porter, Record};
 use mainstem_testkit::surroundings::Seeded;
 use mainstem_traffic::Served;
 use mainstem_traffic::plain::{Came, Plain, ask};
+use std::io::Read;
 use std::net::SocketAddr;
 
 const FRAMES: &str = "application/vnd.mainstem.v1";
@@ -73,6 +74,13 @@ fn typed(media: &str) -> String {
     format!("Content-Type: {media}\r\n")
 }
 
+/// The most memory that this process, and with it the server, ever had.
+fn memory_bytes_peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+}
+
 #[test]
 fn requests_that_are_not_well_formed_have_their_answers() {
     let stage = stage(|limits| limits.path_bytes_max = 1_000);
@@ -101,7 +109,7 @@ fn requests_that_are_not_well_formed_have_their_answers() {
         (414, head("GET", &long, "", 0)),
         (415, head("POST", DESCRIBE, "Content-Type: text/plain\r\n", 2) + "{}"),
         (415, head("POST", DESCRIBE, "", 2) + "{}"),
-        (415, head("POST", DESCRIBE, "Content-Type: application/json\r\n", 2) + "{}"),
+        (415, head("POST", DESCRIBE, &typed("application/json"), 2) + "{}"),
         (431, head("GET", "/", &format!("X-Long: {}\r\n", "x".repeat(40_000)), 0)),
         (431, head("GET", "/", &"X: y\r\n".repeat(200), 0)),
         (400, "\x16\x03\x01\x02\x00\x01\x00\x01\r\n\r\n".to_string()),
@@ -132,16 +140,21 @@ fn what_unfolds_too_far_is_refused_before_it_does() {
     let stage = stage(|limits| {
         limits.question_bytes_max = 1024 * 1024;
     });
-    let zeros = zstd::bulk::compress(&vec![0; 64 * 1024 * 1024], 19).expect("compressed");
+    let zeros = zstd::stream::encode_all(std::io::repeat(0).take(1024 * 1024 * 1024), 3).expect("compressed");
     let nested = zstd::bulk::compress(&zeros, 19).expect("compressed");
     let asked = |body: &[u8]| stage.post(DESCRIBE, &typed(FRAMES), body).expect("an answer");
+    let before = memory_bytes_peak();
     let bomb = asked(&frames(&[frame(2, &zeros)]));
-    assert_eq!((bomb.status, bomb.code().as_str()), (413, "too_large"));
+    assert_eq!((bomb.status, bomb.code().as_str()), (413, "too_large"), "{bomb:?}");
     // Unfolded once it is bytes that mean nothing; it is not unfolded twice.
-    assert!(matches!(asked(&frames(&[frame(2, &nested)])).status, 400 | 500 | 503));
+    assert_eq!(asked(&frames(&[frame(2, &nested)])).status, 400);
     // A length that is announced and does not come takes no memory.
     let announced = [&b"MSW1\x01"[..], &[0xff, 0xff, 0xff, 0xff, 0x0f]].concat();
     assert_eq!(asked(&announced).status, 413);
+    for nonsense in [&b""[..], b"MSW1", b"MSW2\x03\x00", b"MSW1\x09\x00", b"MSW1\x03\x01", b"MSW1\x01\x05hello\x03\x01", b"<html></html>"] {
+        assert_eq!(asked(nonsense).status, 400, "{nonsense:?}");
+    }
+    assert!(memory_bytes_peak() < before + 32 * 1024 * 1024, "{before} bytes before, {} after", memory_bytes_peak());
     let plain = asked(&vec![0; 2 * 1024 * 1024]);
     assert_eq!((plain.status, plain.code().as_str()), (413, "too_large"));
     stage.assert_others_are_served();
@@ -156,6 +169,46 @@ fn what_is_nested_too_deep_is_refused() {
         assert_eq!(refused.kind, mainstem::core::ErrorKind::Invalid, "{}", refused.code);
     }
     stage.assert_others_are_served();
+}
+
+#[test]
+fn json_that_is_nested_or_too_long_is_refused() {
+    let stage = stage(|limits| limits.json_bytes_max = 500_000);
+    let headers = typed("application/json");
+    for deep in ["[".repeat(100_000), "{\"name\":".repeat(50_000), "{\"name\":".to_string() + &"[".repeat(100_000)] {
+        let came = stage.post("/api/v1/actors", &headers, deep.as_bytes()).expect("an answer");
+        assert_eq!(came.status, 400, "{came:?}");
+    }
+    let long = format!("{{\"name\":\"{}\"}}", "x".repeat(600_000));
+    let came = stage.post("/api/v1/actors", &headers, long.as_bytes()).expect("an answer");
+    assert_eq!((came.status, came.code().as_str()), (413, "too_large"));
+    stage.assert_others_are_served();
+}
+
+#[test]
+fn what_the_disk_has_no_room_for_is_put_off() {
+    let stage = stage(|limits| limits.disk_free_bytes_min = u64::MAX);
+    let large = stage.post("/api/v1/datasets/notes/primary/push", &typed(FRAMES), &vec![7; 1024 * 1024]).expect("an answer");
+    assert_eq!((large.status, large.code().as_str()), (503, "disk_full"));
+    assert!(large.header("retry-after").is_some());
+    stage.assert_others_are_served();
+}
+
+#[test]
+fn one_who_asks_for_much_at_once_does_not_take_it_from_others() {
+    let stage = stage(|limits| limits.requests_per_token_max = 5);
+    let headers = typed(FRAMES);
+    let mut held: Vec<Plain> = (0..5).map(|_| Plain::to(stage.socket())).collect();
+    for line in &mut held {
+        // Each is one that is being answered, for its body is waited for.
+        line.send((head("POST", DESCRIBE, &format!("{}{headers}Expect: 100-continue\r\n", stage.known()), 9)).as_bytes())
+            .expect("it listens");
+        assert_eq!(line.answer().expect("it goes on").status, 100);
+    }
+    let refused = stage.post(DESCRIBE, &headers, b"").expect("an answer");
+    assert_eq!((refused.status, refused.code().as_str()), (429, "rate_limited"));
+    assert_eq!(ask(stage.socket(), head("GET", "/api", "", 0).as_bytes()).expect("an answer").status, 200);
+    drop(held);
 }
 
 #[test]

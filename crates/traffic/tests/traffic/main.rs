@@ -7,4 +7,6 @@ mod forgery;
 mod hostile;
 mod matrix;
 mod parts;
+mod patience;
 mod tls;
+mod webhooks;

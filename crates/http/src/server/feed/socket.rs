@@ -4,15 +4,16 @@ use super::{FeedAsked, From};
 use crate::server::Shared;
 use crate::server::asked::{Asked, Named};
 use crate::server::counting::Caller;
-use crate::server::hall::stopping;
 use crate::server::refused::Refused;
-use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::{Extension, State};
 use axum::response::Response;
 use hyper::header::HeaderMap;
+use mainstem::accounts::Identity;
 use mainstem::error::{Error, Result};
 use mainstem::feed::to_json;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -27,13 +28,14 @@ const REASON_BYTES_MAX: usize = 120;
 /// The feed over a WebSocket.
 pub async fn socket(
     State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
     Named(name): Named<String>,
     Asked(asked): Asked<FeedAsked>,
     headers: HeaderMap,
     upgrade: std::result::Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> std::result::Result<Response, Refused> {
     let upgrade = upgrade.map_err(|e| Error::invalid(format!("this path is for WebSockets: {e}")).hint("GET …/feed is for the rest"))?;
-    let reader = Reader::begin(shared, name, From::asked(asked.from.as_deref(), &headers)?).await?;
+    let reader = Reader::begin(shared, name, identity, From::asked(asked.from.as_deref(), &headers)?).await?;
     let caller = Caller::current();
     let upgrade = upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX);
     Ok(upgrade.on_upgrade(async move |socket| match caller {
@@ -43,16 +45,17 @@ pub async fn socket(
 }
 
 async fn tell(mut reader: Reader, mut socket: WebSocket) {
-    let stop = reader.shared().stop.clone();
+    let mut end = pin!(reader.end());
     loop {
         let next = tokio::select! {
-            next = reader.next() => next,
-            () = stop.asked() => Err(stopping()),
+            biased;
+            why = &mut end => Err(why),
             heard = socket.recv() => match heard {
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
                 // Whatever else it says, it is not spoken to any more.
                 _ => return,
             },
+            next = reader.next() => next,
         };
         let is_sent = match next {
             Ok(Next::Events(batch)) => {

@@ -3,15 +3,20 @@ use super::piece::Style;
 use super::{From, HEARTBEAT, PIECE_MAX, first};
 use crate::server::Shared;
 use crate::server::counting::Caller;
+use crate::server::guard;
 use crate::server::hall::stopping;
+use crate::server::meters::Counted;
+use crate::server::routes::Right;
 use bytes::Bytes;
 use http_body::Frame;
+use mainstem::accounts::Identity;
 use mainstem::error::{Error, Result};
 use mainstem::feed::Batch;
 use mainstem::ledger::Head;
 use std::convert::Infallible;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
 
@@ -27,21 +32,30 @@ pub enum Next {
 pub struct Reader {
     shared: Arc<Shared>,
     name: String,
+    identity: Identity,
     /// What was read and not told.
-    ready: Option<Batch>,
+    ready: Option<(Batch, Head)>,
     from: From,
     head: Option<Head>,
+    _counted: Counted,
 }
 
 impl Reader {
     /// Begins to follow; an error here is still an answer of its own.
-    pub async fn begin(shared: Arc<Shared>, name: String, from: From) -> Result<Reader> {
-        let batch = first(&shared, &name, from, PIECE_MAX).await?;
-        Ok(Reader { shared, name, from: From::Offset(batch.next), head: None, ready: Some(batch) })
+    pub async fn begin(shared: Arc<Shared>, name: String, identity: Identity, from: From) -> Result<Reader> {
+        let (batch, head) = first(&shared, &name, from, PIECE_MAX).await?;
+        let _counted = shared.porter.meters.streams.enter();
+        Ok(Reader { _counted, shared, name, identity, from: From::Offset(batch.next), head: None, ready: Some((batch, head)) })
     }
-    /// What the reader's server shares.
-    pub fn shared(&self) -> Arc<Shared> {
-        self.shared.clone()
+    /// Resolves when there is to be no more, whatever there would be: the server stops, or the reader may not read any longer.
+    pub fn end(&self) -> impl Future<Output = Error> + Send + 'static {
+        let (shared, identity, name) = (self.shared.clone(), self.identity.clone(), self.name.clone());
+        async move {
+            tokio::select! {
+                () = shared.stop.asked() => stopping(),
+                why = guard::lost(&shared, &identity, Right::Read, &name) => why,
+            }
+        }
     }
 
     /// What comes next: at once where there is anything, else when it is there or after a while.
@@ -55,9 +69,10 @@ impl Reader {
             }
             self.ready = Some(first(&self.shared, &self.name, self.from, PIECE_MAX).await?);
         }
-        let batch = self.ready.take().ok_or_else(|| Error::internal("a batch was lost"))?;
+        let (batch, head) = self.ready.take().ok_or_else(|| Error::internal("a batch was lost"))?;
         self.from = From::Offset(batch.next);
-        self.head = batch.is_last.then_some(batch.head);
+        self.head = batch.is_last.then_some(head);
+        self.shared.porter.meters.events.fetch_add(batch.events.len() as u64, Relaxed);
         Ok(Next::Events(batch))
     }
 
@@ -73,14 +88,21 @@ impl Reader {
     }
 
     async fn tell(mut self, style: Style, pieces: mpsc::Sender<Bytes>) {
-        let stop = self.shared.stop.clone();
+        let mut end = pin!(self.end());
         loop {
             // The place is taken first: nothing is read for a reader that has not taken what was.
-            let Ok(place) = pieces.reserve().await else { return };
+            let place = tokio::select! {
+                // Where there is room, the end is still told.
+                biased;
+                place = pieces.reserve() => place,
+                _ = &mut end => return,
+            };
+            let Ok(place) = place else { return };
             let next = tokio::select! {
-                next = self.next() => next,
-                () = stop.asked() => Err(stopping()),
+                biased;
+                why = &mut end => Err(why),
                 () = pieces.closed() => return,
+                next = self.next() => next,
             };
             match next {
                 Ok(Next::Events(batch)) if batch.events.is_empty() => {}

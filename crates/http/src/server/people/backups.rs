@@ -22,7 +22,7 @@ pub async fn export(State(shared): State<Arc<Shared>>, Named(name): Named<String
     let write = move || {
         let mut spool = Spool::at(&place, u64::MAX);
         datasets.export(&dataset, &mut spool)?;
-        spool.into_body()
+        Ok(spool.into_body())
     };
     let body: SpoolBody = shared.hall.beside(&name, write).await?;
     let named = format!("attachment; filename=\"{name}.backup\"");

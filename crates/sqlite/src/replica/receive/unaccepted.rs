@@ -6,7 +6,7 @@ use crate::errors::Explain;
 use crate::replica::ground::Laid;
 use crate::replica::{bases, kept_policy, past, refused, replica_id, storage, working};
 use mainstem::core::ErrorKind;
-use mainstem::core::change::{Change, Edit, Front};
+use mainstem::core::change::{Change, Edit, Front, RenumberedHere};
 use mainstem::core::event::{Renumbered, Version, Waiting};
 use mainstem::core::format::page;
 use mainstem::core::renumber::Renumbering;
@@ -215,6 +215,8 @@ impl Taking<'_> {
         let schema = self.ground.schema();
         let (mut renumbering, mut later) = (Renumbering::default(), Renumbering::default());
         let mut highest: HashMap<String, i64> = HashMap::new();
+        let made_by = fronts.first().map(|front| front.header.write_id).unwrap_or_default();
+        let here: Vec<RenumberedHere> = renumbered.iter().map(|row| RenumberedHere { made_by, row: row.clone() }).collect();
         for row in renumbered {
             let top = highest.entry(row.table.to_ascii_lowercase()).or_insert(row.to);
             *top = (*top).max(row.to);
@@ -236,10 +238,22 @@ impl Taking<'_> {
                 }
                 storage::put_page(self.db, front.header.write_id, pages.next - 1, &page::encode(&front.shapes, &changes))?;
             }
+            here.iter().for_each(|once_more| note_renumbered(&mut front.renumbered_here, once_more));
             storage::set_front(self.db, &front)?;
             renumbering = later.clone();
         }
         Ok(())
+    }
+}
+
+/// Notes that a row has another number here, maybe not for the first time.
+fn note_renumbered(known: &mut Vec<RenumberedHere>, once_more: &RenumberedHere) {
+    let is_it = |here: &&mut RenumberedHere| {
+        here.made_by == once_more.made_by && here.row.table.eq_ignore_ascii_case(&once_more.row.table) && here.row.to == once_more.row.from
+    };
+    match known.iter_mut().find(is_it) {
+        Some(here) => here.row.to = once_more.row.to,
+        None => known.push(once_more.clone()),
     }
 }
 
