@@ -114,9 +114,7 @@ pub fn write_out(folder: &Path, scratch: &Path, around: &Around, into: &mut dyn 
     let manifest = describe(&db, Kind::Primary, folder, around)?;
     let part = Part::make(scratch, true)?;
     fill(&part, scratch, (db, manifest, folder), around, &mut |_, _, _| {})?;
-    // It is whole and nobody has it open: from here on it is a file like others.
-    let sent = std::fs::File::open(part.path()).and_then(|mut file| std::io::copy(&mut file, into));
-    sent.map(drop).map_err(|e| Error::new(ErrorKind::Unavailable, "disk_full", format!("the copy cannot be written: {e}")).because(e))
+    part.send(into)
 }
 
 /// Makes a part the backup of a database that says this of itself.

@@ -1,7 +1,7 @@
 //! Files in the making, beside the place they will have.
 //!
 //! Invariant: what is at the place is whole: a file gets its name when SQLite has brought all of it to the disk and nobody
-//! has it open. Only an empty file of our own and folders are opened past SQLite.
+//! has it open. Only a file of our own that no connection has open, and folders, are opened past SQLite.
 use crate::connection;
 use mainstem::core::ErrorKind;
 use mainstem::error::{Error, Result};
@@ -38,6 +38,12 @@ impl Part {
     /// Opens it as a database.
     pub fn open(&self) -> Result<Connection> {
         connection::open_empty(&self.path)
+    }
+
+    /// Writes its bytes elsewhere and removes it. Nothing may have it open.
+    pub fn send(self, into: &mut dyn std::io::Write) -> Result<()> {
+        let sent = std::fs::File::open(&self.path).and_then(|mut file| std::io::copy(&mut file, into));
+        sent.map(drop).map_err(|e| Error::new(ErrorKind::Unavailable, "disk_full", format!("the copy cannot be written: {e}")).because(e))
     }
 
     /// Gives it its name. Nothing may have it open.

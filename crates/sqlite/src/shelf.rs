@@ -12,10 +12,11 @@ use mainstem::datasets::Kept;
 use mainstem::error::{Error, Result};
 use mainstem::primary::Primary;
 use mainstem::wiring::Around;
+use std::io::ErrorKind::{AlreadyExists, NotFound};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// The file that marks a dataset as archived. It may be there before a primary is founded, as whatever begins so.
+/// The empty folder that marks a dataset as archived.
 const ARCHIVED: &str = "primary.db.archived";
 const BACKUPS: &str = ".backups";
 const DELETED: &str = ".deleted";
@@ -54,9 +55,10 @@ impl Shelf<'_> {
     /// Archives a dataset, or takes it out of the archive.
     pub fn archive(&self, name: &str, is_archived: bool) -> Result<()> {
         let mark = self.there(name)?.join(ARCHIVED);
-        let done = if is_archived { std::fs::File::create(&mark).and_then(|file| file.sync_all()) } else { std::fs::remove_file(&mark) };
+        let done = if is_archived { std::fs::create_dir(&mark) } else { std::fs::remove_dir(&mark) };
         match done {
-            Err(e) if !is_archived && e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            // So it is already.
+            Err(e) if e.kind() == if is_archived { AlreadyExists } else { NotFound } => Ok(()),
             done => done.map_err(|e| failed(name, "be archived or unarchived", e)),
         }
     }

@@ -159,6 +159,8 @@ impl Dataset {
         let mut part = path.as_os_str().to_owned();
         part.push(".mainstem-part");
         let part = PathBuf::from(part);
+        // What an interrupted attempt left is of no use to anyone.
+        let _ = std::fs::remove_file(&part);
         let mut file = private(&part).map_err(cannot)?;
         let written = server.download(&["datasets", &dataset, "export"], FILE_TYPE, &mut file);
         let written = written.and_then(|bytes| file.sync_all().map(|()| bytes).map_err(cannot));
@@ -170,7 +172,7 @@ impl Dataset {
 /// Everything is in it, so it is for its owner alone.
 fn private(path: &Path) -> std::io::Result<File> {
     let mut how = File::options();
-    how.write(true).create(true).truncate(true);
+    how.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut how, 0o600);
     how.open(path)

@@ -6,10 +6,11 @@ use super::refused::Refused;
 use super::{Shared, access, feed, gate, guard, meters, openapi, replica_calls, webhooks};
 use crate::wire::call::Call;
 use crate::wire::event::ShownEvent;
-use crate::wire::keeping::{CleanupWish, Confirmed, DatasetChange, DatasetsAsked, PolicyWish, ShownBackup, ShownCleanup, ShownRestored};
+use crate::wire::keeping::{
+    CleanupWish, Confirmed, DatasetChange, DatasetsAsked, PolicyWish, ShownBackup, ShownCleanup, ShownDataset, ShownPolicy, ShownRestored,
+};
 use crate::wire::shown::{
-    Listed, ShownBlame, ShownChange, ShownConflict, ShownDataset, ShownHappening, ShownPolicy, ShownReplica, ShownRows, ShownTombstone,
-    ShownVersion,
+    Listed, ShownBlame, ShownChange, ShownConflict, ShownHappening, ShownReplica, ShownRows, ShownTombstone, ShownVersion,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

@@ -1,8 +1,10 @@
-//! What is done to a dataset as a whole, as JSON: what is asked for, and what is answered.
-use super::shown::moment;
+//! A dataset as a whole, as JSON: what it is, what is asked to be done to it, and what is answered.
+use super::shown::{bits, hex, moment};
 use mainstem::cleanup::{Cleanup, Rehearsal};
+use mainstem::core::event::TableDigest;
 use mainstem::core::policy::Life;
 use mainstem::datasets::Kept;
+use mainstem::primary::Description;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +53,70 @@ pub struct CleanupWish {
     pub dry_run: bool,
 }
 
+/// A dataset.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ShownDataset {
+    /// Its name on this server.
+    pub name: String,
+    /// What it is, for ever.
+    pub lineage: String,
+    /// Which life of it this is.
+    pub epoch: String,
+    /// The latest version.
+    pub version: u64,
+    /// How many events its ledger has.
+    pub events: u64,
+    /// The hash of the last event.
+    pub head: String,
+    /// The oldest version a replica may hold.
+    pub horizon: u64,
+    /// Whether it is read, and not written.
+    pub is_archived: bool,
+    /// Its tables.
+    pub tables: Vec<ShownTable>,
+}
+
+/// A table.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ShownTable {
+    /// Its name.
+    pub table: String,
+    /// How many rows it has.
+    pub rows: u64,
+    /// The sum of its rows' digests.
+    pub digest: String,
+}
+
+impl From<&TableDigest> for ShownTable {
+    fn from(digest: &TableDigest) -> Self {
+        ShownTable { table: digest.table.clone(), rows: digest.rows, digest: hex(&digest.sum) }
+    }
+}
+
+impl ShownDataset {
+    /// A dataset under its name on the server.
+    pub fn new(name: &str, description: &Description, is_archived: bool) -> Self {
+        ShownDataset {
+            name: name.to_string(),
+            lineage: bits(description.lineage),
+            epoch: bits(description.epoch),
+            version: description.head.version,
+            events: description.head.events,
+            head: hex(&description.head.hash),
+            horizon: description.horizon,
+            is_archived,
+            tables: description.tables.iter().map(ShownTable::from).collect(),
+        }
+    }
+}
+
+/// A policy.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ShownPolicy {
+    /// As TOML.
+    pub policy: String,
+}
+
 /// A backup.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ShownBackup {
@@ -68,7 +134,7 @@ pub struct ShownBackup {
 
 impl From<&Kept> for ShownBackup {
     fn from(kept: &Kept) -> Self {
-        let epoch = kept.epoch.map(|epoch| format!("{epoch:032x}"));
+        let epoch = kept.epoch.map(bits);
         ShownBackup { backup: kept.name.clone(), epoch, version: kept.version, at: moment(kept.at), bytes: kept.bytes }
     }
 }

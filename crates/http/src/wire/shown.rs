@@ -4,11 +4,11 @@
 use mainstem::changeset_json::{time_text, value_to_json};
 use mainstem::core::change::{Change, Edit, Header, Shape};
 use mainstem::core::conflict::{Claim, Conflict, Image, Side};
-use mainstem::core::event::{TableDigest, Version};
+use mainstem::core::event::Version;
 use mainstem::core::stamp::Time;
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::history::{Blame, CellBlame, Happening, Rule};
-use mainstem::primary::{Description, KnownReplica};
+use mainstem::primary::KnownReplica;
 use mainstem::tombstones::{Tombstone, Why};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -40,74 +40,17 @@ fn key_of(shape: &Shape, key: &Key) -> ShownRow {
     named(shape.key.iter().map(|&at| &shape.columns[at]), key)
 }
 
-fn bits(bits: u128) -> String {
+pub(super) fn bits(bits: u128) -> String {
     format!("{bits:032x}")
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A conflict's id, in hexadecimal digits: as a number it would lose digits in many JSON readers.
 pub fn conflict_id(id: u64) -> String {
     format!("{id:016x}")
-}
-
-/// A dataset.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct ShownDataset {
-    /// Its name on this server.
-    pub name: String,
-    /// What it is, for ever.
-    pub lineage: String,
-    /// Which life of it this is.
-    pub epoch: String,
-    /// The latest version.
-    pub version: u64,
-    /// How many events its ledger has.
-    pub events: u64,
-    /// The hash of the last event.
-    pub head: String,
-    /// The oldest version a replica may hold.
-    pub horizon: u64,
-    /// Whether it is read, and not written.
-    pub is_archived: bool,
-    /// Its tables.
-    pub tables: Vec<ShownTable>,
-}
-
-/// A table.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct ShownTable {
-    /// Its name.
-    pub table: String,
-    /// How many rows it has.
-    pub rows: u64,
-    /// The sum of its rows' digests.
-    pub digest: String,
-}
-
-impl From<&TableDigest> for ShownTable {
-    fn from(digest: &TableDigest) -> Self {
-        ShownTable { table: digest.table.clone(), rows: digest.rows, digest: hex(&digest.sum) }
-    }
-}
-
-impl ShownDataset {
-    /// A dataset under its name on the server.
-    pub fn new(name: &str, description: &Description, is_archived: bool) -> Self {
-        ShownDataset {
-            name: name.to_string(),
-            lineage: bits(description.lineage),
-            epoch: bits(description.epoch),
-            version: description.head.version,
-            events: description.head.events,
-            head: hex(&description.head.hash),
-            horizon: description.horizon,
-            is_archived,
-            tables: description.tables.iter().map(ShownTable::from).collect(),
-        }
-    }
 }
 
 /// Who made a changeset, where, when, and on which version.
@@ -546,13 +489,6 @@ impl ShownReplica {
             must_reseed: known.must_reseed,
         }
     }
-}
-
-/// A policy.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct ShownPolicy {
-    /// As TOML.
-    pub policy: String,
 }
 
 /// A list in parts.

@@ -25,12 +25,13 @@ const FILE_OPENERS: &[(&str, &str)] = &[
         "makes a server's accounts for their owner only, where no file is yet; never opens one that is there",
     ),
     ("crates/sqlite/src/replica/mod.rs", "only where the bug J1 is planted, which is that very mistake"),
-    ("crates/sqlite/src/part.rs", "folders, to make a rename last, and files of our own that are empty still"),
+    ("crates/sqlite/src/part.rs", "folders, to make a rename last, and files of our own that no connection has open"),
     ("crates/cli/src/credentials.rs", "the tokens of servers, in the user's configuration folder"),
     ("crates/cli/src/policy_edit.rs", "the text that the user's editor writes, a new file"),
     ("crates/cli/src/wiring.rs", "output files; a database is refused before"),
     ("crates/cli/src/watch/record.rs", "what a watch leaves for other terminals, in the user's runtime folder"),
     ("crates/cli/src/serve_settings.rs", "a server's settings, which the user names or wrote into its folder"),
+    ("crates/cli/src/commands/datasets.rs", "what a server exports, a new file that nobody has open"),
     ("crates/cli/src/changeset_source.rs", "changeset files and bundles; a database is refused before"),
 ];
 /// Files that start other programs, and why.

@@ -193,6 +193,10 @@ fn every_answer_is_as_it_is_described() {
         "DELETE /api/v1/replicas/{replica}",
         "DELETE /api/v1/datasets/{dataset}",
         "GET /api/v1/datasets/{dataset}/feed/socket",
+        "POST /api/v1/datasets/{dataset}/webhooks",
+        "DELETE /api/v1/datasets/{dataset}/webhooks/{webhook}",
+        "GET /api/v1/datasets/{dataset}/webhooks/{webhook}/dead-letters",
+        "POST /api/v1/datasets/{dataset}/webhooks/{webhook}/dead-letters/{letter}/replay",
         "POST /api/v1/datasets/{dataset}/backups/{backup}/restore",
     ];
     assert_eq!(never_good, elsewhere);
