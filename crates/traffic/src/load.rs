@@ -2,6 +2,7 @@
 //!
 //! The replicas are lines of the real client without a file behind them: what is measured is the server and the protocol.
 //! Latencies are taken from the moment at which a push was due, so that a server that stalls is not let off.
+#![expect(clippy::disallowed_methods, reason = "a load is put on and measured in real time")]
 use mainstem::core::change::{Change, Edit, Front, Header, Shape};
 use mainstem::core::schema::{Column, Schema, Table};
 use mainstem::core::stamp::{ReplicaId, Time};
@@ -10,13 +11,14 @@ use mainstem::datasets::Place;
 use mainstem::error::Result;
 use mainstem::local::Founding;
 use mainstem::primary::{Acquaintance, Cursor, Pages, Primary, Pushed};
+use mainstem::wiring::{RealSurroundings, Surroundings};
 use mainstem_http::HttpPrimary;
 use mainstem_http::address::Address;
 use mainstem_http::client::{HttpPlace, Patience};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Rows that one replica has pushed already are updated from this many on.
 const ROWS_MAX: u64 = 2_000;
@@ -218,13 +220,13 @@ impl Pusher {
         let version = description.head.version;
         let hash = primary.version_hash(version)?.unwrap_or_default();
         let known = Acquaintance { lineage: description.lineage, epoch: description.epoch, version, hash, scope: description.scope };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let now = RealSurroundings.random();
         Ok(Pusher { known, replica: now << 32 | number as u128 & 0xffff_ffff, sequence: 0, rows: 0 })
     }
 
     fn push(&mut self, primary: &mut HttpPrimary, changes: usize) -> Result<u64> {
         self.sequence += 1;
-        let at = Time::from_ms(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64);
+        let at = Time::from_ms(RealSurroundings.now_ms());
         let changes: Vec<Change> = (0..changes).map(|_| self.change(at)).collect();
         let header = Header {
             write_id: self.replica << 40 | u128::from(self.sequence),

@@ -1,4 +1,5 @@
 //! What a load came to: percentiles, memory, and a picture of how long pushes took, second by second.
+#![expect(clippy::disallowed_methods, reason = "memory is read once a second")]
 use crate::load::{Load, Outcome};
 use std::fmt::Write;
 use std::sync::Arc;

@@ -9,7 +9,6 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Puts a server under load: many replicas connected, some pushing at a steady rate
 #[derive(Parser)]
@@ -127,6 +126,6 @@ fn serve(folder: &std::path::Path) -> ExitCode {
     let mut out = std::io::stdout();
     let _ = writeln!(out, "{}\n{}", served.socket(), served.token().unwrap_or_default());
     loop {
-        std::thread::sleep(Duration::from_secs(3600));
+        std::thread::park();
     }
 }

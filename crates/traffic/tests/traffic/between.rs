@@ -136,7 +136,7 @@ fn every_fault_at_every_request() {
     let is_long = std::env::var_os("MAINSTEM_LONG").is_some();
     for at in 0..requests {
         for (number, &fault) in FAULTS.iter().enumerate() {
-            if !is_long && (number as u64 + at) % 5 != 0 {
+            if !is_long && !(number as u64 + at).is_multiple_of(5) {
                 continue;
             }
             let world = World::new();

@@ -117,7 +117,7 @@ fn against(whole: &Json, operation: &Json, came: &Came) -> Option<String> {
     let Some(response) = operation["responses"].get(came.status.to_string()) else {
         return Some(format!("{} is not documented", came.status));
     };
-    let Some(content) = response["content"].as_object() else { return None };
+    let content = response["content"].as_object()?;
     let media = came.header("content-type").unwrap_or_default();
     let Some(media) = content.get(media) else { return Some(format!("{media} is not documented with {}", came.status)) };
     let is_json = came.header("content-type") == Some("application/json");
