@@ -1,6 +1,7 @@
 //! F8: how long after a commit in another process the event of it is there.
 //!
 //! Both sides read one clock of the system. The time is from the end of the commit, as the other process sees it, to the event.
+#![expect(clippy::disallowed_methods, reason = "what is measured is real time")]
 use crate::figures::Figure;
 use crate::pair::{self, quiet};
 use mainstem::feed::{Offset, Source, What};

@@ -26,17 +26,17 @@ pub struct Access {
     what: What,
 }
 
-/// A server: http(s)://HOST[:PORT]
+/// A server: http(s)://HOST:PORT
 #[derive(clap::Args, Debug)]
 struct Server {
-    /// The server: http(s)://HOST[:PORT]
+    /// The server: http(s)://HOST:PORT
     #[arg(value_name = "ADDRESS")]
     address: String,
 }
 
 #[derive(clap::Args, Debug)]
 struct Named {
-    /// The server: http(s)://HOST[:PORT]
+    /// The server: http(s)://HOST:PORT
     #[arg(value_name = "ADDRESS")]
     address: String,
     /// The actor's name
@@ -45,7 +45,7 @@ struct Named {
 
 #[derive(clap::Args, Debug)]
 struct OnDataset {
-    /// The dataset: http(s)://HOST[:PORT]/DATASET
+    /// The dataset: http(s)://HOST:PORT/DATASET
     #[arg(value_name = "ADDRESS")]
     address: String,
     /// The actor's name
@@ -85,7 +85,7 @@ enum What {
     },
     /// Lists who has which role on a dataset
     Roles {
-        /// The dataset: http(s)://HOST[:PORT]/DATASET
+        /// The dataset: http(s)://HOST:PORT/DATASET
         #[arg(value_name = "ADDRESS")]
         address: String,
     },

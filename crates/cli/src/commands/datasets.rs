@@ -32,10 +32,10 @@ pub struct Datasets {
     what: What,
 }
 
-/// A dataset: http(s)://HOST[:PORT]/DATASET
+/// A dataset: http(s)://HOST:PORT/DATASET
 #[derive(clap::Args, Debug)]
 struct Dataset {
-    /// The dataset: http(s)://HOST[:PORT]/DATASET
+    /// The dataset: http(s)://HOST:PORT/DATASET
     #[arg(value_name = "ADDRESS")]
     address: String,
 }
@@ -44,7 +44,7 @@ struct Dataset {
 enum What {
     /// Lists the datasets that you may read
     List {
-        /// The server: http(s)://HOST[:PORT]
+        /// The server: http(s)://HOST:PORT
         #[arg(value_name = "ADDRESS")]
         address: String,
         /// Archived ones as well

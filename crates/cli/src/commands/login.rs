@@ -23,7 +23,7 @@ use serde_json::json;
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Login {
-    /// The server: http(s)://HOST[:PORT]
+    /// The server: http(s)://HOST:PORT
     #[arg(value_name = "ADDRESS")]
     address: String,
 }

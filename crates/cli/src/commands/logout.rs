@@ -17,7 +17,7 @@ use serde_json::json;
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Logout {
-    /// The server: http(s)://HOST[:PORT]
+    /// The server: http(s)://HOST:PORT
     #[arg(value_name = "ADDRESS")]
     address: String,
     /// Only forget the token here; wherever else it is kept, it goes on working

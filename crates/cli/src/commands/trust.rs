@@ -23,7 +23,7 @@ use std::io::IsTerminal;
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Trust {
-    /// The server: https://HOST[:PORT], with or without a dataset
+    /// The server: https://HOST:PORT, with or without a dataset
     #[arg(value_name = "ADDRESS")]
     address: String,
     /// The fingerprint that the server's certificate has to have

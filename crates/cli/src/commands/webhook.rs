@@ -29,7 +29,7 @@ pub struct Webhook {
 
 #[derive(clap::Args, Debug)]
 struct OnDataset {
-    /// The dataset: http(s)://HOST[:PORT]/DATASET
+    /// The dataset: http(s)://HOST:PORT/DATASET
     #[arg(value_name = "ADDRESS")]
     address: String,
 }

@@ -104,7 +104,7 @@ impl Run {
                 log(|| format!("sync {name}, and break at {at}"));
                 let before = |moment| matches!(moment, Moment::Before(_));
                 let after = |moment| matches!(moment, Moment::After(_));
-                self.office.sync_and_break(name, at, if at % 2 == 0 { before } else { after });
+                self.office.sync_and_break(name, at, if at.is_multiple_of(2) { before } else { after });
             }
             _ => {
                 log(|| format!("sync {name}"));
@@ -170,7 +170,7 @@ impl Run {
         let bytes = std::fs::read(self.office.path("cem")).unwrap();
         let own = self.office.aside("cem");
         let found = bytes.windows(9).any(|w| w == b"topsecret");
-        assert!(!found || own.contains(&format!("{:?}", b"topsecret").trim_matches(['[', ']'])), "cem holds what nobody showed");
+        assert!(!found || own.contains(format!("{:?}", b"topsecret").trim_matches(['[', ']'])), "cem holds what nobody showed");
     }
 }
 

@@ -156,7 +156,7 @@ fn a_commit_of_another_program_ends_the_wait() {
     let (_, at) = rest(&mut feed, Offset::START, 10);
     let path = desk.path();
     let app = std::thread::spawn(move || {
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::yield_now();
         Connection::open(path).expect("it opens").execute_batch("INSERT INTO t VALUES (1, 'late')").expect("it runs");
     });
     let mut told = Vec::new();
