@@ -15,8 +15,11 @@ use crate::ledger::Head;
 use mainstem_core::ErrorKind;
 use mainstem_core::event::Digest;
 
-/// How long after a commit the sync begins, so that a program's next commits go with it.
-const SETTLE_MS: u64 = 60;
+/// How long after a program's last commit the sync begins: its next ones go with it, and find the file free. A program that
+/// does not wait for locks would fail otherwise.
+const SETTLE_MS: u64 = 150;
+/// The longest that a commit waits where others follow it.
+const SETTLE_MS_MAX: u64 = 600;
 /// Within which time after news of the primary the sync begins: not all its replicas come at once.
 const SPREAD_MS: u64 = 50;
 /// The least and the longest rest after a sync.
@@ -119,6 +122,9 @@ pub struct Keeper {
     is_syncing: bool,
     has_work: bool,
     due_ms: Option<u64>,
+    /// When the first commit came that no sync has begun for, and until when others are waited for.
+    unsettled_ms: Option<u64>,
+    settles_ms: Option<u64>,
     begun_ms: u64,
     rested_ms: u64,
     patience: Patience,
@@ -139,6 +145,8 @@ impl Keeper {
             is_syncing: false,
             has_work: true,
             due_ms: Some(now_ms),
+            unsettled_ms: None,
+            settles_ms: None,
             begun_ms: now_ms,
             rested_ms: now_ms,
             patience: Patience::default(),
@@ -158,7 +166,7 @@ impl Keeper {
         match event {
             Event::Committed => {
                 self.has_work = true;
-                self.come(now_ms, SETTLE_MS);
+                self.settle(now_ms);
             }
             Event::Heard(head) => self.hear(now_ms, head, random),
             Event::Unheard(trouble) => self.unheard = Some(trouble),
@@ -182,6 +190,8 @@ impl Keeper {
             self.is_syncing = true;
             self.has_work = false;
             self.due_ms = None;
+            self.unsettled_ms = None;
+            self.settles_ms = None;
             self.heard_before = self.heard;
             self.begun_ms = now_ms;
         }
@@ -210,6 +220,17 @@ impl Keeper {
         }
         let due_ms = (now_ms + in_ms).max(self.rested_ms);
         self.due_ms = Some(self.due_ms.map_or(due_ms, |before| before.min(due_ms)));
+    }
+
+    /// A program has committed: a sync is wanted once it pauses. What is wanted sooner for another reason comes sooner.
+    fn settle(&mut self, now_ms: u64) {
+        let since_ms = *self.unsettled_ms.get_or_insert(now_ms);
+        let due_ms = (now_ms + SETTLE_MS).min(since_ms + SETTLE_MS_MAX).max(self.rested_ms);
+        match self.settles_ms {
+            Some(before) if self.due_ms == Some(before) && self.trouble.is_none() && !self.is_syncing => self.due_ms = Some(due_ms),
+            _ => self.come(now_ms, due_ms.saturating_sub(now_ms)),
+        }
+        self.settles_ms = Some(due_ms);
     }
 
     /// A sync is wanted now, whatever failed before.

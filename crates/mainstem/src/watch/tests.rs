@@ -44,11 +44,11 @@ fn a_commit_and_news_lead_to_one_sync_each() {
     play(
         &mut at_rest(),
         vec![
-            (20_000, Event::Committed, false, Some(20_060)),
-            (20_010, Event::Committed, false, Some(20_060)),
-            (20_060, Event::Tick, true, None),
+            (19_910, Event::Committed, false, Some(20_060)),
+            (20_010, Event::Committed, false, Some(20_160)),
+            (20_160, Event::Tick, true, None),
             // Our own push is heard of before and after the sync is over.
-            (20_100, Event::Heard(head(2)), false, None),
+            (20_180, Event::Heard(head(2)), false, None),
             (20_200, synced(2, true, false), false, None),
             (20_201, Event::Heard(head(2)), false, None),
         ],
@@ -59,12 +59,24 @@ fn a_commit_and_news_lead_to_one_sync_each() {
 }
 
 #[test]
+fn a_program_that_writes_on_is_waited_for_a_while() {
+    let mut keeper = at_rest();
+    let due_ms: Vec<Option<u64>> =
+        (0..8).map(|n| keeper.step(20_000 + n * 100, Event::Committed, 0).wait_until_ms).take_while(Option::is_some).collect();
+    assert_eq!(due_ms, [150, 250, 350, 450, 550, 600].map(|ms| Some(20_000 + ms)));
+    // What is wanted sooner for another reason is not put off.
+    let mut keeper = at_rest();
+    let heard = keeper.step(20_000, Event::Heard(head(2)), 40).wait_until_ms;
+    assert_eq!((heard, keeper.step(20_010, Event::Committed, 0).wait_until_ms), (Some(20_040), Some(20_040)));
+}
+
+#[test]
 fn what_is_written_during_a_sync_goes_with_the_next() {
     for is_seen_by_the_sync in [false, true] {
         play(
             &mut at_rest(),
             vec![
-                (20_000, Event::Committed, false, Some(20_060)),
+                (19_910, Event::Committed, false, Some(20_060)),
                 (20_060, Event::Tick, true, None),
                 (20_070, if is_seen_by_the_sync { Event::Tick } else { Event::Committed }, false, None),
                 (20_100, synced(2, true, is_seen_by_the_sync), false, Some(20_260)),
@@ -90,7 +102,7 @@ fn waits_grow_and_end_when_the_primary_is_heard_again() {
     play(
         &mut keeper,
         vec![
-            (20_000, Event::Committed, false, Some(20_060)),
+            (19_910, Event::Committed, false, Some(20_060)),
             (20_060, Event::Tick, true, None),
             (20_100, Event::Failed(offline()), false, Some(20_350)),
             // Nobody hurries it: not the user's commits.
@@ -117,7 +129,7 @@ fn a_refusal_is_shown_and_retried_slowly() {
         (ErrorKind::Internal, "internal"),
     ] {
         let mut keeper = at_rest();
-        play(&mut keeper, vec![(20_000, Event::Committed, false, Some(20_060)), (20_060, Event::Tick, true, None)]);
+        play(&mut keeper, vec![(19_910, Event::Committed, false, Some(20_060)), (20_060, Event::Tick, true, None)]);
         let orders = keeper.step(20_100, Event::Failed(trouble(kind, code)), 0);
         assert_eq!(orders.report, Some(State::Blocked(trouble(kind, code))));
         assert_eq!(orders.wait_until_ms, Some(27_600));
@@ -138,7 +150,7 @@ fn a_refusal_is_shown_and_retried_slowly() {
 #[test]
 fn a_sync_by_hand_is_no_failure() {
     let mut keeper = at_rest();
-    play(&mut keeper, vec![(20_000, Event::Committed, false, Some(20_060)), (20_060, Event::Tick, true, None)]);
+    play(&mut keeper, vec![(19_910, Event::Committed, false, Some(20_060)), (20_060, Event::Tick, true, None)]);
     let orders = keeper.step(20_070, Event::Failed(trouble(ErrorKind::Unavailable, "sync_locked")), 0);
     assert_eq!((orders.report, orders.wait_until_ms), (None, Some(20_570)));
     play(&mut keeper, vec![(20_570, Event::Tick, true, None), (20_600, synced(2, false, false), false, None)]);
