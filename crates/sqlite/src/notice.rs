@@ -30,6 +30,10 @@ const RUMOUR_FIRST: Duration = Duration::from_micros(60);
 /// The longest.
 const RUMOUR_MAX: Duration = Duration::from_millis(512);
 
+/// How long a program that is in the middle of a transaction with a rollback journal is left alone: whoever reads the file
+/// then makes its commit fail, where it does not wait. A journal that stays for good (`journal_mode=PERSIST`) only delays.
+const RUMOUR_WRITING: Duration = Duration::from_millis(64);
+
 /// What ended a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Noticed {
@@ -46,6 +50,8 @@ pub struct Notice {
     file: FileIdentity,
     path: PathBuf,
     name: OsString,
+    /// Where a program that writes without a log keeps what it overwrites.
+    journal: PathBuf,
     events: FolderEvents,
 }
 
@@ -54,8 +60,14 @@ impl Notice {
     pub fn of(path: &Path) -> Result<Notice> {
         let file = FileIdentity::of(path)?;
         let name = file.path.file_name().unwrap_or_default().to_os_string();
+        let mut journal = file.path.clone().into_os_string();
+        journal.push("-journal");
         let events = FolderEvents::of(file.path.parent().unwrap_or(Path::new("/")));
-        Ok(Notice { file, path: path.to_owned(), name, events })
+        Ok(Notice { file, path: path.to_owned(), name, journal: journal.into(), events })
+    }
+
+    fn is_being_written(&self) -> bool {
+        std::fs::metadata(&self.journal).is_ok_and(|journal| journal.len() > 0)
     }
 
     /// Refuses where the path does not lead to that file any more.
@@ -73,7 +85,8 @@ impl Notice {
         loop {
             self.check_place()?;
             let left_ms = end.saturating_duration_since(now()).as_millis() as u64;
-            if data_version(db)?.is_some_and(|now| now != seen) {
+            let is_left_alone = left_ms > 0 && rumour.is_some_and(|pause| pause <= RUMOUR_WRITING) && self.is_being_written();
+            if !is_left_alone && data_version(db)?.is_some_and(|now| now != seen) {
                 return Ok((Noticed::Commit, left_ms));
             }
             if left_ms == 0 {
