@@ -23,8 +23,8 @@ const KEPT_IN_ALL_MAX: usize = 256;
 /// Rooms, beyond which those that nobody is in and nothing is kept in are given up.
 const ROOMS_MAX: usize = 2_048;
 
-/// How long a keeper that is behind is left alone.
-const BEHIND: Duration = Duration::from_millis(20);
+/// After what time it is tried again to listen to a dataset that could not be listened to.
+const DEAF: Duration = Duration::from_millis(200);
 
 /// A dataset's primary, as the hall lends it.
 pub type Handle = Box<dyn Primary + Send>;
@@ -127,13 +127,15 @@ impl Hall {
     /// may wait at once.
     pub async fn wait(&self, name: &str, known: Head, at_most: Duration) -> Result<Head> {
         let end = Instant::now() + at_most;
+        let mut stale = None;
         loop {
             let left = end.saturating_duration_since(Instant::now());
             let room = self.room(name);
             let open = room.open.clone().read_owned().await;
             // A keeper that cannot listen does not say why; the dataset, asked below, does.
-            let told = room.keeper.wait((self.datasets.clone(), open), name, known, left).await;
-            if let Some(head) = told.ok().flatten().filter(|head| *head == known || head.events > known.events) {
+            let told = room.keeper.wait((self.datasets.clone(), open), name, (known, stale), left).await;
+            let told = told.ok().flatten();
+            if let Some(head) = told.filter(|head| *head == known || head.events > known.events) {
                 return Ok(head);
             }
             // The keeper has not heard yet of what whoever asks knows; or the primary was put back to an older copy.
@@ -141,7 +143,10 @@ impl Hall {
             if head != known || left.is_zero() {
                 return Ok(head);
             }
-            tokio::time::sleep(BEHIND).await;
+            if told.is_none() {
+                tokio::time::sleep(DEAF).await;
+            }
+            stale = told;
         }
     }
 

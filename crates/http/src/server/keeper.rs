@@ -8,9 +8,16 @@ use mainstem::ledger::Head;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedRwLockReadGuard, watch};
+use tokio::time::Instant;
 
 /// How long the thread sleeps before it looks whether anybody still waits.
 const LOOK_MS: u64 = 500;
+
+/// How long nobody is told anything after something was told, for each who waits: all of them ask again then, and whoever has
+/// something to send needs the machine too. The first news after a rest are told at once.
+const REST_EACH: Duration = Duration::from_micros(600);
+/// The longest such rest.
+const REST_MAX: Duration = Duration::from_millis(700);
 
 /// Where the ledger ends; none until it was looked at, or where it could not be.
 type Told = Option<Head>;
@@ -23,16 +30,17 @@ pub struct Keeper {
 
 impl Keeper {
     /// Waits until the ledger ends elsewhere than `known`, at most so long; answers where it ended when it was last heard of.
-    /// It is listened to for as long as somebody waits; `open` is let go once the dataset is open for that.
+    /// What was `stale` is no news. It is listened to for as long as somebody waits; `open` is let go once the dataset is open
+    /// for that.
     pub async fn wait(
         self: &Arc<Self>,
         (datasets, open): (Arc<dyn Datasets>, OwnedRwLockReadGuard<()>),
         name: &str,
-        known: Head,
+        (known, stale): (Head, Told),
         at_most: Duration,
     ) -> Result<Told> {
         let mut told = self.listen(datasets, open, name)?;
-        let is_news = |told: &Told| told.is_some_and(|head| head != known);
+        let is_news = |told: &Told| told.is_some_and(|head| head != known && *told != stale);
         let waited = tokio::time::timeout(at_most, told.wait_for(is_news)).await.map(|news| news.map(|head| *head));
         match waited {
             Ok(news) => news.map_err(|_| gone(name)),
@@ -73,8 +81,14 @@ impl Keeper {
 
     fn tell(&self, mut primary: Handle, teller: &watch::Sender<Told>) -> Result<()> {
         let mut head = primary.describe()?.head;
+        let mut rested = Instant::now();
         loop {
-            teller.send_if_modified(|told| told.replace(head) != Some(head));
+            if *teller.borrow() != Some(head) {
+                rest_until(rested);
+                head = primary.wait(&head, 0)?;
+                teller.send_replace(Some(head));
+                rested = Instant::now() + (REST_EACH * u32::try_from(teller.receiver_count()).unwrap_or(u32::MAX)).min(REST_MAX);
+            }
             head = primary.wait(&head, LOOK_MS)?;
             let mut telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
             // The one receiver left is our own.
@@ -84,6 +98,11 @@ impl Keeper {
             }
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a rest that is for the machine's sake")]
+fn rest_until(moment: Instant) {
+    std::thread::sleep(moment.saturating_duration_since(Instant::now()));
 }
 
 fn gone(name: &str) -> Error {
