@@ -164,10 +164,16 @@ const HEAD: &str = r#"<!doctype html>
 <title>Mainstem: the HTTP interface</title>
 <style>
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
-main { max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
+main { max-width: 84rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; width: 100%; display: block; overflow-x: auto }
 th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent) }
 code { font-size: .9em; overflow-wrap: anywhere }
+@media (min-width: 64rem) { td code { white-space: nowrap } }
+@media (max-width: 44rem) {
+  thead { display: none }
+  tr, td { display: block; border: 0; padding: .1rem 0 }
+  tr { border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); padding: .6rem 0 }
+}
 </style></head><body><main>
 <h1>The HTTP interface</h1>
 <p>Everything here is described for programs in <a href="/api/v1/openapi.json">openapi.json</a> (OpenAPI 3.1). A token goes into the header
