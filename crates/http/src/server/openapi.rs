@@ -171,6 +171,7 @@ code { font-size: .9em; overflow-wrap: anywhere }
 @media (min-width: 64rem) { td code { white-space: nowrap } }
 @media (max-width: 44rem) {
   thead { display: none }
+  td:last-child::before { content: 'needs ' }
   tr, td { display: block; border: 0; padding: .1rem 0 }
   tr { border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); padding: .6rem 0 }
 }
