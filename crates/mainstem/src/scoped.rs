@@ -54,30 +54,10 @@ pub struct Scoped<P> {
 /// The rows that one version, by number and hash, writes more than once.
 type Repeated = ((u64, Digest), Arc<HashSet<u64>>);
 
-/// What was worked out of a scope, to be used again by whoever opens the same primary for each request anew.
-#[derive(Default)]
-pub struct Memory {
-    of: Option<(Scope, Scope)>,
-    view: Option<Arc<View>>,
-    tallies: HashMap<TableId, Tally>,
-}
-
 impl<P> Scoped<P> {
     /// Shows what was asked for, as far as it is permitted.
     pub fn new(primary: P, asked: Scope, permitted: Scope) -> Self {
-        Self::remembering(primary, asked, permitted, Memory::default())
-    }
-
-    /// The same with what was worked out before, as far as it was of these scopes. It must be of the same primary.
-    pub fn remembering(primary: P, asked: Scope, permitted: Scope, memory: Memory) -> Self {
-        let is_of_these = memory.of.as_ref().is_some_and(|of| of.0 == asked && of.1 == permitted);
-        let Memory { view, tallies, .. } = if is_of_these { memory } else { Memory::default() };
-        Scoped { primary, asked, permitted, view, tallies, repeated: None }
-    }
-
-    /// What was worked out.
-    pub fn into_memory(self) -> Memory {
-        Memory { of: Some((self.asked, self.permitted)), view: self.view, tallies: self.tallies }
+        Scoped { primary, asked, permitted, view: None, tallies: HashMap::new(), repeated: None }
     }
 }
 
