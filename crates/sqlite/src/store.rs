@@ -16,10 +16,11 @@ use mainstem::core::change::{Change, Shape};
 use mainstem::core::chronicle::{Chronicle, TableId};
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Event, Renumbered, Restored, TableDigest, Version, Waiting};
+use mainstem::core::proposal::Proposal;
 use mainstem::core::schema::{Object, Schema, SchemaChange};
 use mainstem::core::stamp::{ReplicaId, Time};
 use mainstem::core::value::{Key, Row, Value};
-use mainstem::ledger::{Appended, Buried, BuriedCount, Head, Ledger, Touch};
+use mainstem::ledger::{Appended, Buried, BuriedCount, Head, Ledger, ProposalsWanted, Touch};
 use mainstem::primary::KnownReplica;
 use mainstem::store::{DirectWrite, Store, Transaction, VisitDirect};
 use mainstem::tables::{Tables, Wrote};
@@ -346,5 +347,25 @@ impl Ledger for StoreTransaction<'_> {
     }
     fn page_sizes(&mut self) -> Result<(u64, u64)> {
         self.ledger.page_sizes()
+    }
+    fn proposal(&mut self, id: u64) -> Result<Option<Proposal>> {
+        self.ledger.proposal(id)
+    }
+    fn proposals(&mut self, wanted: &ProposalsWanted) -> Result<Vec<u64>> {
+        self.ledger.proposals(wanted)
+    }
+    fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>> {
+        self.ledger.find_revision(write_id)
+    }
+    fn put_staged(&mut self, write_id: u128, page: u64, bytes: &[u8]) -> Result<()> {
+        self.writing()?;
+        self.ledger.put_staged(write_id, page, bytes)
+    }
+    fn staged(&mut self, write_id: u128, page: u64) -> Result<Option<Vec<u8>>> {
+        self.ledger.staged(write_id, page)
+    }
+    fn unstage(&mut self, write_id: u128) -> Result<u64> {
+        self.writing()?;
+        self.ledger.unstage(write_id)
     }
 }
