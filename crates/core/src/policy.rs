@@ -4,6 +4,7 @@
 //! Invariant: names of tables and columns are compared without ASCII case, as SQLite does.
 //! Deliberately absent: the text a policy is written in.
 use crate::error::{Error, Result};
+use crate::gate::Gate;
 use crate::stamp::ReplicaId;
 use crate::strategy::Strategy;
 use alloc::collections::BTreeMap;
@@ -186,6 +187,7 @@ pub struct Policy {
     clock_skew_ms_max: Option<u64>,
     history_life: Option<Life>,
     replica_life: Option<Life>,
+    gates: Vec<Gate>,
 }
 
 const DATASET_KEYS: &str = "strategy, deletes, mode, priority_column, tombstones, soft_delete, history, replicas, \
@@ -253,7 +255,17 @@ impl Policy {
         Ok(())
     }
 
-    /// Everything that is set, as entries that build the same policy again.
+    /// The same policy with these gates.
+    pub fn with_gates(self, gates: Vec<Gate>) -> Policy {
+        Policy { gates, ..self }
+    }
+
+    /// What must hold of the rows after a merge.
+    pub fn gates(&self) -> &[Gate] {
+        &self.gates
+    }
+
+    /// Everything that is set, as entries that build the same policy again. Gates are no entries.
     pub fn entries(&self) -> Vec<Entry> {
         let mut out = Vec::new();
         push_rules(&mut out, &[], &self.dataset);
