@@ -365,7 +365,7 @@ impl Replica for SqliteReplica {
                 base_version: base_version(db)?,
                 unsent: storage::changesets(db)?.len() as u64,
                 conflicts_open: storage::conflicts_open(db)?,
-                pending: storage::waiting(db)?.len() as u64,
+                pending: storage::waiting_count(db)?,
                 policy: kept_policy(db)?,
                 scope: scope(db)?,
                 notices: self.notices.clone(),
