@@ -2,3 +2,4 @@
 #![allow(clippy::disallowed_methods, reason = "a browser lives in real time")]
 mod api;
 mod checking;
+mod payloads;
