@@ -18,6 +18,7 @@ pub mod event;
 pub mod format;
 pub mod planted;
 pub mod policy;
+pub mod proposal;
 pub mod renumber;
 pub mod schema;
 pub mod scope;
@@ -26,5 +27,6 @@ pub mod strategy;
 pub mod text;
 pub mod three_way;
 pub mod value;
+pub mod vote;
 
 pub use error::{Error, ErrorKind, Result};

@@ -23,6 +23,7 @@ pub mod primary;
 pub mod rebase;
 pub mod registry;
 pub mod replica;
+pub mod review;
 pub mod schema_merge;
 pub mod scoped;
 pub mod stale;

@@ -7,14 +7,16 @@ use mainstem::core::change::Front;
 use mainstem::core::chronicle::Chronicle;
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Version};
+use mainstem::core::proposal::MergeWish;
 use mainstem::core::schema::Schema;
 use mainstem::core::value::{Key, Row};
 use mainstem::error::Result;
 use mainstem::history::{Blame, RowHistory, RowPlace};
-use mainstem::ledger::{Head, Touch};
+use mainstem::ledger::{Head, ProposalsWanted, Touch};
 use mainstem::primary::{
     Acquaintance, Cursor, Deleted, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink,
 };
+use mainstem::review::{By, Deed, Judged, Merged, Offer, Offered, Part, Review};
 use mainstem::tombstones::{Tombstone, Wanted};
 
 /// Where in a call, and which.
@@ -60,6 +62,44 @@ impl<'p, F: FnMut(Moment) -> Result<Turn>> Between<'p, F> {
         let answer = call(self.primary);
         (self.meddle)(Moment::After(name))?;
         answer
+    }
+}
+
+impl<F: FnMut(Moment) -> Result<Turn>> Review for Between<'_, F> {
+    fn propose(&mut self, known: &Acquaintance, offer: Offer<'_>, by: By<'_>) -> Result<Offered> {
+        let Offer { revises, reviewed, mut direct } = offer;
+        self.send("propose", |p| {
+            reviewed.pages.rewind()?;
+            let along = match &mut direct {
+                Some(part) => {
+                    part.pages.rewind()?;
+                    Some(Part { front: part.front, pages: &mut *part.pages })
+                }
+                None => None,
+            };
+            p.propose(known, Offer { revises, reviewed: Part { front: reviewed.front, pages: &mut *reviewed.pages }, direct: along }, by)
+        })
+    }
+    fn act(&mut self, proposal: u64, deed: &Deed, by: By<'_>) -> Result<()> {
+        self.send("act", |p| p.act(proposal, deed, by))
+    }
+    fn merge(&mut self, proposal: u64, wish: &MergeWish, by: By<'_>) -> Result<Merged> {
+        self.send("merge", |p| p.merge(proposal, wish, by))
+    }
+    fn proposals(&mut self, wanted: &ProposalsWanted) -> Result<Vec<u64>> {
+        self.call("proposals", |p| p.proposals(wanted))
+    }
+    fn proposal(&mut self, id: u64, by: By<'_>) -> Result<Option<Judged>> {
+        self.call("proposal", |p| p.proposal(id, by))
+    }
+    fn shown_page(&mut self, proposal: u64, digest: &Digest, page: u64) -> Result<Option<Vec<u8>>> {
+        self.call("shown_page", |p| p.shown_page(proposal, digest, page))
+    }
+    fn staged_page(&mut self, proposal: u64, revision: u64, page: u64) -> Result<Option<Vec<u8>>> {
+        self.call("staged_page", |p| p.staged_page(proposal, revision, page))
+    }
+    fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>> {
+        self.call("find_revision", |p| p.find_revision(write_id))
     }
 }
 

@@ -4,4 +4,5 @@
 mod audit;
 mod reverts;
 mod rows;
+mod review;
 mod world;
