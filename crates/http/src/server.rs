@@ -14,6 +14,7 @@ mod guard;
 mod hall;
 mod keeper;
 mod limits;
+mod members;
 mod meters;
 pub mod openapi;
 mod pace;

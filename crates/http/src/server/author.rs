@@ -3,6 +3,7 @@
 //!
 //! Invariant: nothing that a body says of who did something is believed.
 use super::guard::permit;
+use super::members::Members;
 use mainstem::accounts::{Identity, Registrar};
 use mainstem::core::ErrorKind;
 use mainstem::core::authority::{Object, Right, Verdict, decide};
@@ -11,6 +12,7 @@ use mainstem::core::conflict::Conflict;
 use mainstem::core::stamp::ReplicaId;
 use mainstem::error::{Error, Result};
 use mainstem::primary::{Acquaintance, Primary, Seen};
+use mainstem::review::{By, Deed};
 use std::collections::BTreeSet;
 
 /// Who asks, for which dataset.
@@ -37,7 +39,7 @@ impl Author<'_> {
 
     /// A changeset as it is taken from this author.
     pub fn front(&self, known: &Acquaintance, mut front: Front, primary: &mut dyn Primary) -> Result<Front> {
-        self.check_tables(&front, primary)?;
+        self.check_tables(&front, Right::Write, primary)?;
         if front.again.is_some() {
             self.offer_again(&mut front, primary)?;
         } else {
@@ -51,6 +53,56 @@ impl Author<'_> {
             resolution.actor = self.name().to_string();
         }
         Ok(front)
+    }
+
+    /// A changeset as it is offered for review by this author.
+    pub fn proposed(&self, known: &Acquaintance, mut front: Front, primary: &mut dyn Primary) -> Result<Front> {
+        self.check_tables(&front, Right::Propose, primary)?;
+        self.admit(known, front.header.replica)?;
+        front.header.actor = self.name().to_string();
+        for conflict in &mut front.conflicts {
+            conflict.ours.actor = self.name().to_string();
+        }
+        for resolution in &mut front.resolutions {
+            resolution.actor = self.name().to_string();
+        }
+        Ok(front)
+    }
+
+    /// What the token is called that this author shows.
+    pub fn token_label(&self) -> Option<String> {
+        self.registrar.accounts().token(self.identity.token).map(|token| token.label.clone())
+    }
+
+    /// A vote takes the right to review one of the tables that the proposal touches. What else is done to a proposal takes no
+    /// more than its route did, and its author's name where it is its author's to do.
+    pub fn check_deed(&self, proposal: u64, deed: &Deed, primary: &mut dyn Primary) -> Result<()> {
+        if !matches!(deed, Deed::Vote(_)) {
+            return Ok(());
+        }
+        let tables = self.tables_of(proposal, primary)?;
+        let mut refused = permit(self.identity, Right::Review, Object::Dataset(self.dataset));
+        for table in &tables {
+            if refused.is_ok() {
+                break;
+            }
+            refused = permit(self.identity, Right::Review, Object::Table(self.dataset, table));
+        }
+        refused
+    }
+
+    /// A merge takes the right to write to each table that it touches.
+    pub fn check_merge(&self, proposal: u64, primary: &mut dyn Primary) -> Result<()> {
+        let tables = self.tables_of(proposal, primary)?;
+        tables.iter().try_for_each(|table| permit(self.identity, Right::Write, Object::Table(self.dataset, table)))
+    }
+
+    fn tables_of(&self, proposal: u64, primary: &mut dyn Primary) -> Result<BTreeSet<String>> {
+        let members = Members { registrar: self.registrar, dataset: self.dataset };
+        let by = By { actor: self.name(), token: None, people: &members };
+        let judged = primary.proposal(proposal, by)?.ok_or_else(|| Error::not_found(format!("there is no proposal {proposal}")))?;
+        let outcome = judged.assessment.map(|assessment| assessment.outcome.shapes).unwrap_or_default();
+        Ok(judged.proposal.head().front.shapes.iter().chain(&outcome).map(|shape| shape.table.clone()).collect())
     }
 
     /// What was accepted once and lost by a restored primary is whose it was, on the word of whoever offers it again; both
@@ -75,17 +127,17 @@ impl Author<'_> {
 
     /// Each table that is changed, or whose conflicts are answered, must be one that the author may write to. The schema is
     /// the whole dataset's.
-    fn check_tables(&self, front: &Front, primary: &mut dyn Primary) -> Result<()> {
+    fn check_tables(&self, front: &Front, right: Right, primary: &mut dyn Primary) -> Result<()> {
         let whole = Object::Dataset(self.dataset);
-        if decide(&self.identity.authority, Right::Write, whole) == Verdict::Allowed {
+        if decide(&self.identity.authority, right, whole) == Verdict::Allowed {
             return Ok(());
         }
         if !front.schema.is_empty() || front.again.is_some() {
-            return permit(self.identity, Right::Write, whole);
+            return permit(self.identity, right, whole);
         }
         self.check_names(front, primary)?;
         for table in tables(front, primary)? {
-            permit(self.identity, Right::Write, Object::Table(self.dataset, &table))?;
+            permit(self.identity, right, Object::Table(self.dataset, &table))?;
         }
         Ok(())
     }

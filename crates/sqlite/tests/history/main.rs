@@ -3,6 +3,6 @@
 
 mod audit;
 mod reverts;
-mod rows;
 mod review;
+mod rows;
 mod world;
