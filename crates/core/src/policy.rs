@@ -9,6 +9,7 @@ mod voting;
 pub use voting::{APPROVALS, Majority, Quorum, SelfApproval, Voters, VotingRule};
 
 use crate::error::{Error, Result};
+use crate::gate::Gate;
 use crate::stamp::ReplicaId;
 use crate::strategy::Strategy;
 use alloc::collections::BTreeMap;
@@ -195,6 +196,7 @@ pub struct Policy {
     history_life: Option<Life>,
     replica_life: Option<Life>,
     review_above: Option<u64>,
+    gates: Vec<Gate>,
 }
 
 const DATASET_KEYS: &str = "strategy, deletes, mode, priority_column, tombstones, soft_delete, history, replicas, \
@@ -263,7 +265,17 @@ impl Policy {
         Ok(())
     }
 
-    /// Everything that is set, as entries that build the same policy again.
+    /// The same policy with these gates.
+    pub fn with_gates(self, gates: Vec<Gate>) -> Policy {
+        Policy { gates, ..self }
+    }
+
+    /// What must hold of the rows after a merge.
+    pub fn gates(&self) -> &[Gate] {
+        &self.gates
+    }
+
+    /// Everything that is set, as entries that build the same policy again. Gates are no entries.
     pub fn entries(&self) -> Vec<Entry> {
         let mut out = Vec::new();
         push_rules(&mut out, &[], &self.dataset);
