@@ -91,6 +91,8 @@ pub trait Middle {
     fn meddle(&mut self, moment: Moment) -> Result<Turn>;
     /// Takes a request that is to arrive later, and says what the caller hears.
     fn keep(&mut self, late: Late) -> Error;
+    /// Learns that the primary has heard where a replica stands.
+    fn heard(&mut self, _: &Seen) {}
 }
 
 /// A primary and a function that is asked.
@@ -296,7 +298,9 @@ impl<M: Middle> Primary for Between<M> {
         if self.middle.meddle(Moment::Before("seen"))? == Turn::Late {
             return Err(self.middle.keep(Late::Seen(*known, seen.clone())));
         }
-        self.once("seen", |p| p.seen(known, seen))
+        self.middle.with(|p| p.seen(known, seen))?;
+        self.middle.heard(seen);
+        self.middle.meddle(Moment::After("seen")).map(drop)
     }
     fn replicas(&mut self) -> Result<Vec<KnownReplica>> {
         self.call("replicas", |p| p.replicas())
