@@ -25,6 +25,7 @@ pub mod registry;
 pub mod replica;
 pub mod schema_merge;
 pub mod scoped;
+pub mod sign_in;
 pub mod stale;
 pub mod store;
 pub mod sync;
