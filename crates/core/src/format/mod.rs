@@ -14,6 +14,7 @@ pub mod conflict;
 pub mod event;
 pub mod front;
 pub mod page;
+pub mod review;
 pub mod row;
 pub mod schema;
 pub mod session;
