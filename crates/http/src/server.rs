@@ -21,6 +21,7 @@ mod pace;
 mod people;
 mod porter;
 mod rate;
+mod reading;
 mod record;
 mod refused;
 mod replica_calls;

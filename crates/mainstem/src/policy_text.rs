@@ -49,6 +49,22 @@ fn policy_of(document: &DocumentMut) -> Result<Policy> {
     Ok(Policy::from_entries(&entries)?)
 }
 
+/// The rules of the dataset and of some tables, without comments.
+pub fn only(text: &str, is_wanted: &dyn Fn(&str) -> bool) -> Result<String> {
+    let mut document = DocumentMut::new();
+    for entry in parse(text)?.entries() {
+        let path: Vec<&str> = entry.path.iter().map(String::as_str).collect();
+        let table: &mut dyn TableLike = match path.as_slice() {
+            [] => document.as_table_mut(),
+            [table, ..] if !is_wanted(table) => continue,
+            [table] => inner(document.as_table_mut(), &[TABLES, table])?,
+            [table, column, ..] => inner(document.as_table_mut(), &[TABLES, table, COLUMNS, column])?,
+        };
+        table.insert(&entry.key, Item::Value(written(&entry.value)));
+    }
+    Ok(document.to_string())
+}
+
 fn table_entries(entries: &mut Vec<Entry>, table: &str, rules: &Item) -> Result<()> {
     for (key, item) in children(rules, table)? {
         if key != COLUMNS {

@@ -8,6 +8,7 @@ use mainstem::accounts::{Identity, Registrar};
 use mainstem::core::ErrorKind;
 use mainstem::core::authority::{Object, Right, Verdict, decide};
 use mainstem::core::change::Front;
+use mainstem::core::chronicle::Chronicle;
 use mainstem::core::conflict::Conflict;
 use mainstem::core::stamp::ReplicaId;
 use mainstem::error::{Error, Result};
@@ -125,8 +126,8 @@ impl Author<'_> {
         self.registrar.admit(self.identity, replica, self.dataset)
     }
 
-    /// Each table that is changed, or whose conflicts are answered, must be one that the author may write to. The schema is
-    /// the whole dataset's.
+    /// Each table that is changed, or whose conflicts are answered, must be one that the author has the right on. The schema is
+    /// the whole dataset's. What the author does not see is left to the primary, which shows no more than that.
     fn check_tables(&self, front: &Front, right: Right, primary: &mut dyn Primary) -> Result<()> {
         let whole = Object::Dataset(self.dataset);
         if decide(&self.identity.authority, right, whole) == Verdict::Allowed {
@@ -135,32 +136,39 @@ impl Author<'_> {
         if !front.schema.is_empty() || front.again.is_some() {
             return permit(self.identity, right, whole);
         }
-        self.check_names(front, primary)?;
-        for table in tables(front, primary)? {
-            permit(self.identity, right, Object::Table(self.dataset, &table))?;
-        }
-        Ok(())
-    }
-
-    /// A name that stood for another table when the changeset was made would lead past the roles.
-    fn check_names(&self, front: &Front, primary: &mut dyn Primary) -> Result<()> {
         let chronicle = primary.chronicle()?;
         let (then, now) = (chronicle.at(front.header.base_version), chronicle.now());
+        let identity = self.following(&chronicle);
+        let is_seen = |table| decide(&identity.authority, Right::Read, Object::Table(self.dataset, table)) == Verdict::Allowed;
+        let mut written = answered_tables(front, primary)?;
         for shape in &front.shapes {
             let ids = [then, now].map(|era| era.table(&shape.table).map(|table| table.id));
+            // A name that stood for another table when the changeset was made would lead past the roles.
             if ids[0] != ids[1] {
                 let message = format!("table {} was renamed or made anew since", shape.table);
                 return Err(Error::new(ErrorKind::Denied, "forbidden", message).hint("mainstem pull, then mainstem push"));
             }
+            if is_seen(&shape.table) {
+                written.insert(shape.table.clone());
+            }
         }
-        Ok(())
+        written.iter().try_for_each(|table| permit(&identity, right, Object::Table(self.dataset, table)))
+    }
+
+    /// The identity with its roles on the tables as they are called now.
+    fn following(&self, chronicle: &Chronicle) -> Identity {
+        let mut identity = self.identity.clone();
+        for grant in identity.authority.grants.iter_mut().filter(|grant| grant.dataset == self.dataset) {
+            let now = grant.table.as_ref().and_then(|table| chronicle.follow(table));
+            grant.table = now.map(|table| table.name.clone()).or(grant.table.take());
+        }
+        identity
     }
 }
 
-/// The tables that a changeset touches.
-fn tables(front: &Front, primary: &mut dyn Primary) -> Result<BTreeSet<String>> {
-    let mut tables: BTreeSet<String> = front.shapes.iter().map(|shape| shape.table.clone()).collect();
-    tables.extend(front.conflicts.iter().map(|conflict| conflict.table.clone()));
+/// The tables of the conflicts that a changeset brings or answers.
+fn answered_tables(front: &Front, primary: &mut dyn Primary) -> Result<BTreeSet<String>> {
+    let mut tables: BTreeSet<String> = front.conflicts.iter().map(|conflict| conflict.table.clone()).collect();
     if !front.resolutions.is_empty() {
         let answered: BTreeSet<u64> = front.resolutions.iter().map(|resolution| resolution.conflict).collect();
         let open = primary.conflicts(true)?.into_iter().filter(|c: &Conflict| answered.contains(&c.id));

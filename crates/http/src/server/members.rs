@@ -13,20 +13,22 @@ pub struct Members<'a> {
 }
 
 impl Members<'_> {
+    /// Who a name is, or was, and whether they have a right now. None where nobody ever had it.
     fn may(&self, actor: &str, right: Right, object: Object<'_>) -> Option<(u64, bool)> {
         let accounts = self.registrar.accounts();
-        let actor = accounts.named(actor).filter(|actor| !actor.is_disabled)?;
-        let authority = Authority { is_administrator: actor.is_administrator, grants: actor.grants.clone(), limit: Limit::default() };
-        Some((actor.id, decide(&authority, right, object) == Verdict::Allowed))
+        let actor = accounts.named(actor)?;
+        let grants = actor.grants.clone();
+        let authority = Authority { is_administrator: actor.is_administrator, grants, limit: Limit::default() };
+        Some((actor.id, !actor.is_disabled && decide(&authority, right, object) == Verdict::Allowed))
     }
 }
 
 impl People for Members<'_> {
     fn voter(&self, actor: &str, table: &str) -> Voter {
-        match self.may(actor, Right::Review, Object::Table(self.dataset, table)) {
+        let object = if table.is_empty() { Object::Dataset(self.dataset) } else { Object::Table(self.dataset, table) };
+        match self.may(actor, Right::Review, object) {
             Some((id, may_vote)) => Voter { person: id.to_string(), may_vote, is_agent: false },
-            // Nobody has the name any more: it is somebody all the same, who may not vote.
-            None => Voter { person: actor.to_owned(), may_vote: false, is_agent: false },
+            None => Voter::default(),
         }
     }
     fn has(&self, actor: &str, privilege: Privilege) -> bool {
@@ -35,5 +37,8 @@ impl People for Members<'_> {
             Privilege::Decide => Right::Review,
         };
         self.may(actor, right, Object::Dataset(self.dataset)).is_some_and(|(_, may)| may)
+    }
+    fn actors(&self) -> Vec<String> {
+        self.registrar.accounts().actors().map(|actor| actor.name.clone()).collect()
     }
 }

@@ -5,6 +5,7 @@ use super::author::Author;
 use super::guard::{lost, still};
 use super::hall::{Handle, stopping};
 use super::limits::Limits;
+use super::reading::lend;
 use super::refused::Refused;
 use super::routes::right_of;
 use crate::spool::{Spool, SpoolBody, SpoolPlace, too_large};
@@ -18,10 +19,8 @@ use http_body_util::BodyExt;
 use hyper::header::{self, HeaderMap};
 use mainstem::accounts::Identity;
 use mainstem::core::ErrorKind;
-use mainstem::core::scope::Scope;
 use mainstem::datasets::Datasets;
 use mainstem::error::{Error, Result};
-use mainstem::scoped::Scoped;
 use std::sync::Arc;
 
 /// What is cut short on its way here is no failure of ours, and may be sent again. With a source, it is a spool's.
@@ -74,10 +73,7 @@ pub async fn handle(
             let answering = move |primary: &mut Handle| {
                 let identity = &still(&accounts, &identity, right_of(call), &name)?;
                 let author = Author { registrar: &accounts.registrar, identity, dataset: &name };
-                if asked.is_everything() {
-                    return request.answer(&mut **primary, &author).map_err(not_whole);
-                }
-                request.answer(&mut Scoped::new(&mut **primary, asked, Scope::everything()), &author).map_err(not_whole)
+                lend(primary, asked, identity, &name, |shown| request.answer(shown, &author).map_err(not_whole))
             };
             match call {
                 // Whoever reads says where they stand, also of what nobody writes to any more.

@@ -21,7 +21,7 @@ records! {
     Decision { stage, reason }
     MergeWish { request, digest, expected, may_alter, skip_conflicts, force, keep_staging }
     Failure { code, message }
-    Tally { verdict, missing, counted, passed_over }
+    Tally { verdict, missing, counted, passed_over, closes }
     Judged { proposal, assessment, tally }
     Merged { version, commit, added, updated, deleted, cells, is_staging_clean, is_repeated }
     ProposalsWanted { stages, actor, before, limit }
@@ -35,7 +35,7 @@ variants! {
     Word { 1 => Approve, 2 => Reject, 3 => Abstain }
     Anchor { 1 => Whole, 2 => Row(table, key), 3 => Cell(table, key, column) }
     Verdict { 1 => Waiting, 2 => Approved, 3 => Rejected }
-    WhyNot { 1 => Stale, 2 => NoRight, 3 => Author, 4 => Again, 5 => Late, 6 => Agent }
+    WhyNot { 1 => Stale, 2 => NoRight, 3 => Author, 4 => Again, 5 => Late, 6 => Agent, 7 => NotOwner }
     Deed { 1 => Vote(ballot), 2 => Comment(remark), 3 => Decide(decision) }
     Offered { 1 => Done { proposal, revision, direct }, 2 => Refused(why) }
 }

@@ -1,6 +1,6 @@
 //! Policies as text: read, set in place, refused by name, proposed.
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
-use super::{parse, propose, set};
+use super::{only, parse, propose, set};
 use mainstem_core::ErrorKind;
 use mainstem_core::policy::{Mode, Policy};
 use mainstem_core::stamp::ReplicaId;
@@ -35,6 +35,18 @@ fn text_is_read() {
     assert_eq!(parse("").unwrap(), Policy::default());
     let named = parse("owners = ['Smith, J.', 'bo']\n[tables.price]\nowners = []").unwrap();
     assert_eq!((named.voting("any").owners, named.voting("price").owners), (vec!["Smith, J.".into(), "bo".into()], vec![]));
+}
+
+#[test]
+fn the_rules_of_some_tables_are_told_without_comments() {
+    let told = only(TEXT, &|table| table.eq_ignore_ascii_case("order details")).unwrap();
+    assert!(!told.contains("Artist") && !told.contains('#'), "{told}");
+    let (told, whole) = (parse(&told).unwrap(), parse(TEXT).unwrap());
+    assert_eq!(told.column("Order Details", "Tags"), whole.column("Order Details", "Tags"));
+    assert_eq!((told.rank("Bob B.", ReplicaId(7)), told.clock_skew_ms_max()), (2, 60_000));
+    assert_eq!(told.table("Artist").mode, Mode::Direct);
+    assert_eq!(parse(&only(TEXT, &|_| true).unwrap()).unwrap(), whole);
+    assert_eq!(only("", &|_| false).unwrap(), "");
 }
 
 #[track_caller]

@@ -128,6 +128,11 @@ impl SqliteReplica {
         Ok(())
     }
 
+    /// Visits the pages of the versions held as far as they are kept, oldest first; gives the first of these versions.
+    pub fn kept_pages(&mut self, visit: &mut dyn FnMut(&Version, &[u8]) -> Result<()>) -> Result<Option<u64>> {
+        past::each(&self.db, visit)
+    }
+
     /// The right to push or pull, held until this value is dropped.
     pub fn lock(&mut self, holder: &str) -> Result<()> {
         if self.lock.is_none() {
@@ -360,7 +365,7 @@ impl Replica for SqliteReplica {
                 base_version: base_version(db)?,
                 unsent: storage::changesets(db)?.len() as u64,
                 conflicts_open: storage::conflicts_open(db)?,
-                pending: storage::waiting(db)?.len() as u64,
+                pending: storage::waiting_count(db)?,
                 policy: kept_policy(db)?,
                 scope: scope(db)?,
                 notices: self.notices.clone(),
