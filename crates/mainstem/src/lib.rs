@@ -20,6 +20,7 @@ pub mod local;
 pub mod moment;
 pub mod policy_text;
 pub mod primary;
+pub mod proposing;
 pub mod rebase;
 pub mod registry;
 pub mod replica;
