@@ -16,6 +16,7 @@ pub mod digest;
 pub mod error;
 pub mod event;
 pub mod format;
+pub mod gate;
 pub mod planted;
 pub mod policy;
 pub mod proposal;

@@ -18,6 +18,7 @@ pub mod lane;
 pub mod ledger;
 pub mod local;
 pub mod moment;
+pub mod moved;
 pub mod policy_text;
 pub mod primary;
 pub mod proposing;

@@ -27,6 +27,8 @@ pub trait People {
     fn voter(&self, actor: &str, table: &str) -> Voter;
     /// True where an actor has a privilege.
     fn has(&self, actor: &str, privilege: Privilege) -> bool;
+    /// Every actor that there is; none where nobody keeps a list.
+    fn actors(&self) -> Vec<String>;
 }
 
 /// Everybody may do everything: whoever can write to the file of an embedded primary could.
@@ -39,6 +41,9 @@ impl People for Everybody {
     }
     fn has(&self, _actor: &str, _privilege: Privilege) -> bool {
         true
+    }
+    fn actors(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 

@@ -32,7 +32,7 @@ use std::sync::Arc;
 pub const COPIES_MAX: usize = 10;
 
 /// One command in so many opens its file anew.
-const FRESH_EVERY: u64 = 4;
+const FRESH_EVERY: u64 = 8;
 
 /// A file that programs write to: a replica's, or the primary's.
 pub struct Place {
@@ -46,12 +46,17 @@ pub struct Place {
     pub(crate) home: Home,
     pub(crate) tables: Tables,
     pub(crate) image: Option<Image>,
+    /// How often programs have opened it.
+    pub(crate) opened: u64,
     pub(crate) manner: Option<crate::tape::Manner>,
     /// The last record of the log before a session whose captured times are not set yet.
     pub(crate) log_last: Option<i64>,
     /// How programs sync: fully, where the power may go.
     pub(crate) is_synced: bool,
 }
+
+/// Tells whether a file was written to, as one connection sees it: which connection, by others, by itself, and its schema.
+type Moment = (u64, i64, u64, i64);
 
 /// One replica.
 pub struct Copy {
@@ -81,6 +86,8 @@ pub struct Unread {
     is_noted: bool,
     is_blind: bool,
     before: Image,
+    /// When that was, where the disk is well.
+    moment: Option<Moment>,
 }
 
 /// Everything.
@@ -165,6 +172,7 @@ impl Place {
             home: Home::default(),
             tables: Tables::default(),
             image: None,
+            opened: 0,
             manner: None,
             log_last: None,
             is_synced: false,
@@ -193,6 +201,7 @@ impl Place {
             // What a program binds does not have its statement prepared anew.
             db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(unreadable)?;
             (self.db, self.manner) = (Some(db), None);
+            self.opened += 1;
         }
         Ok(self.db.as_ref().expect("it was just opened"))
     }
@@ -202,6 +211,14 @@ impl Place {
         self.open(keeps_links, None)?;
         let db = self.db.as_ref().expect("it was just opened");
         image::read(db, &mut self.tables).map_err(unreadable)
+    }
+
+    /// The present moment of an open file.
+    fn moment(&self) -> Verdict<Option<Moment>> {
+        let Some(db) = &self.db else { return Ok(None) };
+        let number = |sql: &str| db.prepare_cached(sql).and_then(|mut s| s.query_row([], |row| row.get(0))).map_err(unreadable);
+        let (data, schema) = (number("PRAGMA main.data_version")?, number("PRAGMA main.schema_version")?);
+        Ok(Some((self.opened, data, db.total_changes(), schema)))
     }
 
     /// The rows as last read.
@@ -433,7 +450,11 @@ impl World {
             Some(who) => self.copies[who].place.known(keeps_links)?,
             None => self.primary_image()?,
         };
-        let unread = Unread { who, is_noted, is_blind: self.is_blind, before };
+        let moment = match who {
+            Some(who) if !self.is_failing => self.copies[who].place.moment()?,
+            _ => None,
+        };
+        let unread = Unread { who, is_noted, is_blind: self.is_blind, before, moment };
         if self.is_failing {
             self.unread = Some(unread);
             return work(self);
@@ -445,7 +466,16 @@ impl World {
 
     /// The second reading.
     pub(crate) fn read_after(&mut self, unread: Unread) -> Verdict {
-        let Unread { who, is_noted, is_blind, before } = unread;
+        let Unread { who, is_noted, is_blind, before, moment } = unread;
+        if let Some(who) = who
+            && moment.is_some()
+            && self.copies[who].place.moment()? == moment
+        {
+            let copy = &mut self.copies[who];
+            copy.place.image = Some(before);
+            copy.committed = copy.committed.take().filter(|_| is_noted);
+            return Ok(());
+        }
         let after = match who {
             Some(who) => self.copies[who].place.read(self.keeps_links)?,
             None => self.primary_image()?,

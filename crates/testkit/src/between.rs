@@ -3,14 +3,15 @@
 //! Invariant: what happens between is the test's; the calls themselves are the real primary's.
 use mainstem::audit::{Findings, Link};
 use mainstem::cleanup::{Cleanup, Rehearsal};
-use mainstem::core::change::Front;
+use mainstem::core::ErrorKind;
+use mainstem::core::change::{Change, Front};
 use mainstem::core::chronicle::Chronicle;
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Version};
 use mainstem::core::proposal::MergeWish;
 use mainstem::core::schema::Schema;
 use mainstem::core::value::{Key, Row};
-use mainstem::error::Result;
+use mainstem::error::{Error, Result};
 use mainstem::history::{Blame, RowHistory, RowPlace};
 use mainstem::ledger::{Head, ProposalsWanted, Touch};
 use mainstem::primary::{
@@ -35,37 +36,132 @@ pub enum Turn {
     Once,
     /// A push or pull arrives twice, and the second answer is heard.
     Twice,
+    /// A push, or the word of where a replica stands, is kept on its way ([`Middle::keep`]); the caller hears nothing.
+    Late,
+    /// A pull is answered with what an earlier one was answered, where there was one.
+    Stale,
 }
 
-/// A primary with something in between. An error from it is what the caller gets: before a call as if it was never
+/// A request that is still on its way.
+#[derive(Clone, Debug)]
+pub enum Late {
+    /// A changeset with its pages.
+    Push(Box<(Acquaintance, Front, Vec<Vec<Change>>)>),
+    /// Where a replica stands.
+    Seen(Acquaintance, Seen),
+}
+
+impl Late {
+    /// It arrives; nobody hears what it is answered.
+    pub fn arrive(self, primary: &mut dyn Primary) {
+        match self {
+            Late::Push(request) => {
+                let (known, front, pages) = *request;
+                drop(primary.push(&known, &front, &mut Told { pages, next: 0 }));
+            }
+            Late::Seen(known, seen) => drop(primary.seen(&known, &seen)),
+        }
+    }
+}
+
+/// Pages that were read already.
+struct Told {
+    pages: Vec<Vec<Change>>,
+    next: usize,
+}
+
+impl Pages for Told {
+    fn next(&mut self) -> Result<Option<Vec<Change>>> {
+        self.next += 1;
+        Ok(self.pages.get(self.next - 1).cloned())
+    }
+    fn rewind(&mut self) -> Result<()> {
+        self.next = 0;
+        Ok(())
+    }
+}
+
+/// What is between a caller and its primary. An error from it is what the caller gets: before a call as if it was never
 /// made, after it as if its answer was lost.
-pub struct Between<'p, F> {
+pub trait Middle {
+    /// Makes a call of the primary.
+    fn with<T>(&mut self, call: impl FnOnce(&mut dyn Primary) -> Result<T>) -> Result<T>;
+    /// Says what becomes of a call.
+    fn meddle(&mut self, moment: Moment) -> Result<Turn>;
+    /// Takes a request that is to arrive later, and says what the caller hears.
+    fn keep(&mut self, late: Late) -> Error;
+}
+
+/// A primary and a function that is asked.
+pub struct Asked<'p, F> {
     primary: &'p mut dyn Primary,
     meddle: F,
 }
 
-impl<'p, F: FnMut(Moment) -> Result<Turn>> Between<'p, F> {
-    /// Puts something in between.
+impl<F: FnMut(Moment) -> Result<Turn>> Middle for Asked<'_, F> {
+    fn with<T>(&mut self, call: impl FnOnce(&mut dyn Primary) -> Result<T>) -> Result<T> {
+        call(self.primary)
+    }
+    fn meddle(&mut self, moment: Moment) -> Result<Turn> {
+        (self.meddle)(moment)
+    }
+    fn keep(&mut self, _: Late) -> Error {
+        Error::new(ErrorKind::Unavailable, "line", "the request is lost")
+    }
+}
+
+/// A primary with something in between.
+pub struct Between<M> {
+    middle: M,
+    pulled: Option<Pull>,
+}
+
+impl<'p, F: FnMut(Moment) -> Result<Turn>> Between<Asked<'p, F>> {
+    /// Asks a function before and after each call.
     pub fn new(primary: &'p mut dyn Primary, meddle: F) -> Self {
-        Between { primary, meddle }
+        Between::of(Asked { primary, meddle })
+    }
+}
+
+impl<M: Middle> Between<M> {
+    /// Puts it in between.
+    pub fn of(middle: M) -> Self {
+        Between { middle, pulled: None }
+    }
+    /// What was in between.
+    pub fn into_middle(self) -> M {
+        self.middle
     }
     fn call<T>(&mut self, name: &'static str, call: impl FnOnce(&mut dyn Primary) -> Result<T>) -> Result<T> {
-        (self.meddle)(Moment::Before(name))?;
-        let answer = call(self.primary);
-        (self.meddle)(Moment::After(name))?;
+        self.middle.meddle(Moment::Before(name))?;
+        let answer = self.middle.with(call);
+        self.middle.meddle(Moment::After(name))?;
         answer
     }
-    fn send<T>(&mut self, name: &'static str, mut call: impl FnMut(&mut dyn Primary) -> Result<T>) -> Result<T> {
-        if (self.meddle)(Moment::Before(name))? == Turn::Twice {
-            call(self.primary)?;
-        }
-        let answer = call(self.primary);
-        (self.meddle)(Moment::After(name))?;
+    fn once<T>(&mut self, name: &'static str, call: impl FnOnce(&mut dyn Primary) -> Result<T>) -> Result<T> {
+        let answer = self.middle.with(call);
+        self.middle.meddle(Moment::After(name))?;
         answer
     }
 }
 
-impl<F: FnMut(Moment) -> Result<Turn>> Review for Between<'_, F> {
+/// All pages of a changeset.
+fn all(pages: &mut dyn Pages) -> Result<Vec<Vec<Change>>> {
+    pages.rewind()?;
+    std::iter::from_fn(|| pages.next().transpose()).collect()
+}
+
+impl<M: Middle> Between<M> {
+    /// A call that may arrive twice.
+    fn send<T>(&mut self, name: &'static str, mut call: impl FnMut(&mut dyn Primary) -> Result<T>) -> Result<T> {
+        if self.middle.meddle(Moment::Before(name))? == Turn::Twice {
+            self.middle.with(&mut call)?;
+        }
+        self.once(name, call)
+    }
+}
+
+impl<M: Middle> Review for Between<M> {
     fn propose(&mut self, known: &Acquaintance, offer: Offer<'_>, by: By<'_>) -> Result<Offered> {
         let Offer { revises, reviewed, mut direct } = offer;
         self.send("propose", |p| {
@@ -103,7 +199,7 @@ impl<F: FnMut(Moment) -> Result<Turn>> Review for Between<'_, F> {
     }
 }
 
-impl<F: FnMut(Moment) -> Result<Turn>> Primary for Between<'_, F> {
+impl<M: Middle> Primary for Between<M> {
     fn describe(&mut self) -> Result<Description> {
         self.call("describe", |p| p.describe())
     }
@@ -111,13 +207,29 @@ impl<F: FnMut(Moment) -> Result<Turn>> Primary for Between<'_, F> {
         self.call("wait", |p| p.wait(known, timeout_ms))
     }
     fn push(&mut self, known: &Acquaintance, front: &Front, pages: &mut dyn Pages) -> Result<Pushed> {
-        self.send("push", |p| {
+        let turn = self.middle.meddle(Moment::Before("push"))?;
+        if turn == Turn::Late {
+            let request = (*known, front.clone(), all(pages)?);
+            return Err(self.middle.keep(Late::Push(Box::new(request))));
+        }
+        if turn == Turn::Twice {
             pages.rewind()?;
-            p.push(known, front, pages)
-        })
+            self.middle.with(|p| p.push(known, front, pages))?;
+        }
+        pages.rewind()?;
+        self.once("push", |p| p.push(known, front, pages))
     }
     fn pull(&mut self, known: &Acquaintance, from: Cursor, bytes_max: usize) -> Result<Pull> {
-        self.send("pull", |p| p.pull(known, from, bytes_max))
+        let turn = self.middle.meddle(Moment::Before("pull"))?;
+        if let (Turn::Stale, Some(earlier)) = (turn, &self.pulled) {
+            return Ok(earlier.clone());
+        }
+        if turn == Turn::Twice {
+            self.middle.with(|p| p.pull(known, from, bytes_max))?;
+        }
+        let answer = self.once("pull", |p| p.pull(known, from, bytes_max))?;
+        self.pulled = Some(answer.clone());
+        Ok(answer)
     }
     fn snapshot(&mut self, sink: &mut dyn SnapshotSink) -> Result<()> {
         self.call("snapshot", |p| p.snapshot(sink))
@@ -171,7 +283,10 @@ impl<F: FnMut(Moment) -> Result<Turn>> Primary for Between<'_, F> {
         self.call("set_policy", |p| p.set_policy(text, actor))
     }
     fn seen(&mut self, known: &Acquaintance, seen: &Seen) -> Result<()> {
-        self.call("seen", |p| p.seen(known, seen))
+        if self.middle.meddle(Moment::Before("seen"))? == Turn::Late {
+            return Err(self.middle.keep(Late::Seen(*known, seen.clone())));
+        }
+        self.once("seen", |p| p.seen(known, seen))
     }
     fn replicas(&mut self) -> Result<Vec<KnownReplica>> {
         self.call("replicas", |p| p.replicas())

@@ -1,41 +1,58 @@
-//! Proposals over HTTP.
+//! Proposals over HTTP. Who acts is whom the token names, whatever is said here.
 use super::HttpPrimary;
-use mainstem::core::ErrorKind;
+use crate::spool::Spool;
+use crate::wire::call::Call;
+use crate::wire::frame::{FrameWriter, broken};
+use crate::wire::{Bytes, Wire};
 use mainstem::core::event::Digest;
+use mainstem::core::format::page;
 use mainstem::core::proposal::MergeWish;
-use mainstem::error::{Error, Result};
+use mainstem::error::Result;
 use mainstem::ledger::ProposalsWanted;
 use mainstem::primary::Acquaintance;
-use mainstem::review::{By, Deed, Judged, Merged, Offer, Offered, Review};
+use mainstem::review::{By, Deed, Judged, Merged, Offer, Offered, Part, Review};
 
-/// What this program cannot ask a server for yet.
-fn not_there() -> Error {
-    Error::new(ErrorKind::Unavailable, "unsupported", "this program does not review over HTTP yet")
+/// Appends the rows of a part: each frame says whose page it is.
+fn send_pages(request: &mut FrameWriter<Spool>, part: Part<'_>, is_direct: bool) -> Result<()> {
+    part.pages.rewind()?;
+    while let Some(changes) = part.pages.next()? {
+        request.frame(&(is_direct, Bytes(page::encode(&part.front.shapes, &changes))).to_bytes())?;
+    }
+    Ok(())
 }
 
 impl Review for HttpPrimary {
-    fn propose(&mut self, _known: &Acquaintance, _offer: Offer<'_>, _by: By<'_>) -> Result<Offered> {
-        Err(not_there())
+    fn propose(&mut self, known: &Acquaintance, offer: Offer<'_>, _by: By<'_>) -> Result<Offered> {
+        let mut request = FrameWriter::new(Spool::new(u64::MAX))?;
+        let direct = offer.direct.as_ref().map(|part| part.front.clone());
+        request.frame(&(*known, offer.revises, offer.reviewed.front.clone(), direct).to_bytes())?;
+        send_pages(&mut request, offer.reviewed, false)?;
+        if let Some(part) = offer.direct {
+            send_pages(&mut request, part, true)?;
+        }
+        self.send(Call::Propose, request.end()?, &mut |_| Err(broken("it has more in it than the answer")))
     }
-    fn act(&mut self, _proposal: u64, _deed: &Deed, _by: By<'_>) -> Result<()> {
-        Err(not_there())
+    fn act(&mut self, proposal: u64, deed: &Deed, _by: By<'_>) -> Result<()> {
+        self.ask(Call::Act, &(proposal, deed.clone()))
     }
-    fn merge(&mut self, _proposal: u64, _wish: &MergeWish, _by: By<'_>) -> Result<Merged> {
-        Err(not_there())
+    fn merge(&mut self, proposal: u64, wish: &MergeWish, _by: By<'_>) -> Result<Merged> {
+        self.ask(Call::Merge, &(proposal, wish.clone()))
     }
-    fn proposals(&mut self, _wanted: &ProposalsWanted) -> Result<Vec<u64>> {
-        Err(not_there())
+    fn proposals(&mut self, wanted: &ProposalsWanted) -> Result<Vec<u64>> {
+        self.ask(Call::Proposals, wanted)
     }
-    fn proposal(&mut self, _id: u64, _by: By<'_>) -> Result<Option<Judged>> {
-        Err(not_there())
+    fn proposal(&mut self, id: u64, _by: By<'_>) -> Result<Option<Judged>> {
+        self.ask(Call::Proposal, &id)
     }
-    fn shown_page(&mut self, _proposal: u64, _digest: &Digest, _page: u64) -> Result<Option<Vec<u8>>> {
-        Err(not_there())
+    fn shown_page(&mut self, proposal: u64, digest: &Digest, page: u64) -> Result<Option<Vec<u8>>> {
+        let found: Option<Bytes> = self.ask(Call::ShownPage, &(proposal, *digest, page))?;
+        Ok(found.map(|bytes| bytes.0))
     }
-    fn staged_page(&mut self, _proposal: u64, _revision: u64, _page: u64) -> Result<Option<Vec<u8>>> {
-        Err(not_there())
+    fn staged_page(&mut self, proposal: u64, revision: u64, page: u64) -> Result<Option<Vec<u8>>> {
+        let found: Option<Bytes> = self.ask(Call::StagedPage, &(proposal, revision, page))?;
+        Ok(found.map(|bytes| bytes.0))
     }
-    fn find_revision(&mut self, _write_id: u128) -> Result<Option<(u64, u64)>> {
-        Err(not_there())
+    fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>> {
+        self.ask(Call::FindRevision, &write_id)
     }
 }

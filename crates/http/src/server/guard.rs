@@ -81,11 +81,12 @@ fn allow(shared: &Shared, needs: Needs, dataset: Option<&str>, headers: &HeaderM
     Ok(Shown::Identity(identity))
 }
 
-/// What a right of a route is wanted on: which tables are written is known once they are read.
+/// What a right of a route is wanted on: of what is read only what may be seen is shown, and which tables are written is
+/// known once they are read.
 fn object_of(right: Right, dataset: &str) -> Object<'_> {
     match right {
-        Right::Propose | Right::Write => Object::Within(dataset),
-        Right::Read | Right::Review | Right::Own => Object::Dataset(dataset),
+        Right::Read | Right::Propose | Right::Write => Object::Within(dataset),
+        Right::Review | Right::Own => Object::Dataset(dataset),
     }
 }
 

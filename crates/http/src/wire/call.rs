@@ -47,4 +47,12 @@ calls! {
     DeletedSince = "deleted-since",
     Cleanup = "cleanup",
     Found = "found",
+    Propose = "propose",
+    Act = "act",
+    Merge = "merge",
+    Proposals = "proposals",
+    Proposal = "proposal",
+    ShownPage = "shown-page",
+    StagedPage = "staged-page",
+    FindRevision = "find-revision",
 }

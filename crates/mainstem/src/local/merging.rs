@@ -27,9 +27,11 @@ pub(super) fn count(policy: &Policy, proposal: &Proposal, outcome: &Version, now
         policy,
         &Ask {
             tables: &tables,
+            revision: proposal.revisions.len() as u64,
             digest: &Assessment::digest_of(outcome),
             authors: &revision.authors,
             votes: &proposal.votes,
+            actors: &people.actors(),
             offered_at,
             now,
             voter: &|actor, table| people.voter(actor, table),

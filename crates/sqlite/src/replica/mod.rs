@@ -129,6 +129,11 @@ impl SqliteReplica {
         Ok(())
     }
 
+    /// Visits the pages of the versions held as far as they are kept, oldest first; gives the first of these versions.
+    pub fn kept_pages(&mut self, visit: &mut dyn FnMut(&Version, &[u8]) -> Result<()>) -> Result<Option<u64>> {
+        past::each(&self.db, visit)
+    }
+
     /// The right to push or pull, held until this value is dropped.
     pub fn lock(&mut self, holder: &str) -> Result<()> {
         if self.lock.is_none() {
@@ -362,7 +367,7 @@ impl Replica for SqliteReplica {
                 base_version: base_version(db)?,
                 unsent: storage::unsent(db)?.len() as u64,
                 conflicts_open: storage::conflicts_open(db)?,
-                pending: storage::waiting(db)?.len() as u64,
+                pending: storage::waiting_count(db)?,
                 policy: kept_policy(db)?,
                 scope: scope(db)?,
                 notices: self.notices.clone(),

@@ -416,18 +416,31 @@ pub fn drop_waiting(db: &Connection, write_id: u128, table: &str, key: &Key) -> 
 /// The changes that wait at the primary, with the version that said so.
 pub fn waiting(db: &Connection) -> Result<Vec<(Version, Waiting)>> {
     let mut statement = db
-        .prepare_cached("SELECT w.tbl, w.key, v.body FROM mainstem_waiting w JOIN mainstem_version v ON v.version = w.version ORDER BY w.version, w.tbl, w.key")
+        .prepare_cached("SELECT w.tbl, w.key, v.body, w.version FROM mainstem_waiting w JOIN mainstem_version v ON v.version = w.version ORDER BY w.version, w.tbl, w.key")
         .on(db)?;
     let mut rows = statement.query([]).on(db)?;
     let mut found = Vec::new();
+    // Many changes of one version may wait, and an event is long.
+    let mut last: Option<(i64, Version)> = None;
     while let Some(row) = rows.next().on(db)? {
-        let (table, key, body): (String, Vec<u8>, Vec<u8>) = (row.get(0).on(db)?, row.get(1).on(db)?, row.get(2).on(db)?);
-        let (key, version) = (row_format::decode_key(&key)?, version_of(&body)?);
+        let (table, key, number): (String, Vec<u8>, i64) = (row.get(0).on(db)?, row.get(1).on(db)?, row.get(3).on(db)?);
+        let key = row_format::decode_key(&key)?;
+        let version = match last.take().filter(|(of, _)| *of == number) {
+            Some((_, version)) => version,
+            None => version_of(row.get_ref(2).and_then(|body| Ok(body.as_blob()?)).on(db)?)?,
+        };
         if let Some(waiting) = version.waiting.iter().find(|w| w.table == table && w.key == key).cloned() {
-            found.push((version, waiting));
+            found.push((version.clone(), waiting));
         }
+        last = Some((number, version));
     }
     Ok(found)
+}
+
+/// How many changes wait at the primary.
+pub fn waiting_count(db: &Connection) -> Result<u64> {
+    let sql = "SELECT count(*) FROM mainstem_waiting w JOIN mainstem_version v ON v.version = w.version";
+    one(db, sql, [], |row| row.get::<_, i64>(0)).on(db).map(|count| count as u64)
 }
 
 /// Every table's digest in the base version.

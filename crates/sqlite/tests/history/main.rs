@@ -3,5 +3,6 @@
 
 mod audit;
 mod reverts;
+mod review;
 mod rows;
 mod world;

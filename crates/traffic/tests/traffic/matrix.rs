@@ -1,5 +1,5 @@
-//! Who may do what, tried out: every route of the server, by everybody, on a dataset that is there, that is not, and that is
-//! not theirs to know of.
+//! Who may do what, tried out: every route of the server, by everybody, on a dataset that is there, that is archived, that is
+//! not there, and that is not theirs to know of.
 //!
 //! Invariant: a route without a sample request here fails the test, and so does one whose needs are not in the table.
 use mainstem::accounts::Wish;
@@ -23,6 +23,7 @@ use mainstem_traffic::Served;
 use mainstem_traffic::plain::{Came, ask};
 
 const THERE: &str = "notes";
+const ARCHIVED: &str = "old";
 const ABSENT: &str = "nothing";
 const OTHER: &str = "other";
 
@@ -96,6 +97,14 @@ const SAMPLES: &[(&str, &str, Sample)] = &[
     ("POST", "/api/v1/datasets/{dataset}/primary/pull", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/snapshot", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/find-write", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/propose", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/act", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/merge", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/proposals", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/proposal", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/shown-page", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/staged-page", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/find-revision", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/version-hash", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/version", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/page", Sample::Call),
@@ -129,8 +138,10 @@ struct Asker {
     /// Whether their token has no limit.
     is_unlimited: bool,
     is_administrator: bool,
-    /// The highest right on the dataset that is there; none where they may not know of it.
+    /// The highest right on the datasets that are there; none where they may not know of them.
     right: Option<Right>,
+    /// The one dataset that the token is for.
+    only: Option<&'static str>,
     /// Whether they may know that a dataset is not there.
     sees_absent: bool,
 }
@@ -159,7 +170,8 @@ fn outcome(came: &Came) -> Outcome {
 }
 
 /// The small table: what a route's needs make of somebody, on a dataset that is there or not.
-fn expected(needs: Needs, asker: &Asker, is_there: bool) -> Outcome {
+fn expected(needs: Needs, asker: &Asker, dataset: &str) -> Outcome {
+    let (is_there, is_hidden) = (dataset != ABSENT, asker.only.is_some_and(|only| only != dataset));
     let allowed = |is_allowed| if is_allowed { Outcome::Through } else { Outcome::Forbidden };
     match needs {
         Needs::Nothing => Outcome::Through,
@@ -170,6 +182,7 @@ fn expected(needs: Needs, asker: &Asker, is_there: bool) -> Outcome {
         Needs::Account => allowed(asker.is_unlimited),
         Needs::Server => allowed(asker.is_administrator && asker.is_unlimited),
         Needs::Dataset(_) if !is_there && !asker.sees_absent => Outcome::NoDataset,
+        Needs::Dataset(_) if is_hidden => Outcome::NoDataset,
         Needs::Dataset(right) => match asker.right {
             None => Outcome::NoDataset,
             Some(most) if most < right => Outcome::Forbidden,
@@ -194,10 +207,11 @@ impl Stage {
         }
         let porter = Porter::new(limits, Door::default(), Record::nowhere(around.clone()), around.clone());
         let served = Served::through(porter, None, folder.path(), around);
-        for name in [THERE, OTHER] {
+        for name in [THERE, ARCHIVED, OTHER] {
             let founding = Founding { dataset: name, actor: "owner", lineage: 7, schema: &Schema::default(), policy: "" };
             served.place(name).found(&founding, &mut |_| Ok(())).expect("a new dataset");
         }
+        served.shared().hall.datasets().archive(ARCHIVED, true).expect("archived");
         Stage { _folder: folder, served }
     }
 
@@ -250,24 +264,32 @@ impl Stage {
             is_unlimited: false,
             is_administrator: false,
             right: None,
+            only: None,
             sees_absent: false,
         };
-        let with_role = |who: &'static str, dataset: &str, role: Role| Asker {
-            who,
-            shown: bearer(&self.served.token_of(who, dataset, role)),
-            is_known: true,
-            is_unlimited: true,
-            is_administrator: false,
-            right: (dataset == THERE).then_some(role.right()),
-            sees_absent: false,
+        // Somebody with roles on a dataset, or on one that is there and the archived one, and on a table of these.
+        let with_roles = |who: &'static str, dataset: &str, on_dataset: Option<Role>, on_table: Option<Role>| {
+            let secret = self.served.token_of(who, "elsewhere", Role::Viewer);
+            let actor = registrar.accounts().named(who).expect("added").id;
+            for dataset in [dataset].into_iter().chain((dataset == THERE).then_some(ARCHIVED)) {
+                let fact = |table: Option<&str>, role| Fact::RoleSet { actor, dataset: dataset.into(), table: table.map(Into::into), role };
+                registrar.change(1, |_| Ok(vec![fact(None, on_dataset), fact(Some("item"), on_table)])).expect("roles");
+            }
+            // A role on a table is none on what is about the dataset as a whole.
+            let on_table = on_table.map(|role| role.right().min(Right::Write));
+            let right = on_dataset.map(Role::right).max(on_table).filter(|_| dataset == THERE);
+            let shown = bearer(&secret);
+            Asker { who, shown, is_known: true, is_unlimited: true, is_administrator: false, right, only: None, sees_absent: false }
         };
-        let limited = |who, most: Option<Right>, dataset: Option<&str>, right, sees_absent| Asker {
+        let with_role = |who, dataset, role| with_roles(who, dataset, Some(role), None);
+        let limited = |who, most: Option<Right>, dataset: Option<&'static str>, right, sees_absent| Asker {
             who,
             shown: bearer(&self.limited(most, dataset)),
             is_known: true,
             is_unlimited: most.is_none() && dataset.is_none(),
             is_administrator: true,
             right,
+            only: dataset,
             sees_absent,
         };
         let expired = Wish { expires_at: Some(Time::from_ms(1)), ..Wish::default() };
@@ -295,6 +317,12 @@ impl Stage {
             with_role("a reviewer", THERE, Role::Reviewer),
             with_role("an owner", THERE, Role::Owner),
             with_role("another dataset's owner", OTHER, Role::Owner),
+            with_roles("a viewer of a table", THERE, None, Some(Role::Viewer)),
+            with_roles("a contributor to a table", THERE, None, Some(Role::Contributor)),
+            with_roles("an owner of a table", THERE, None, Some(Role::Owner)),
+            with_roles("a viewer who writes to a table", THERE, Some(Role::Viewer), Some(Role::Contributor)),
+            with_roles("a reviewer who owns a table", THERE, Some(Role::Reviewer), Some(Role::Owner)),
+            with_roles("an owner of another dataset's table", OTHER, None, Some(Role::Owner)),
             limited("an administrator", None, None, Some(Right::Own), true),
             limited("a token that only reads", Some(Right::Read), None, Some(Right::Read), true),
             limited("a token that only proposes", Some(Right::Propose), None, Some(Right::Propose), true),
@@ -311,12 +339,14 @@ fn every_route_by_everybody() {
     let routes = routes();
     let mut wrong = Vec::new();
     for route in &routes {
+        // Whoever may has taken it out of the archive.
+        stage.served.shared().hall.datasets().archive(ARCHIVED, true).expect("archived");
         let known = SAMPLES.iter().find(|(method, path, _)| *method == route.method.as_str() && *path == route.path);
         let (_, _, sample) = known.unwrap_or_else(|| panic!("{} {} has no sample request here", route.method, route.path));
-        let datasets: &[&str] = if route.path.contains("{dataset}") { &[THERE, ABSENT] } else { &[""] };
+        let datasets: &[&str] = if route.path.contains("{dataset}") { &[THERE, ARCHIVED, ABSENT] } else { &[""] };
         for (asker, dataset) in askers.iter().flat_map(|asker| datasets.iter().map(move |dataset| (asker, *dataset))) {
             let came = stage.ask(route, *sample, dataset, asker.shown.as_deref());
-            let (found, wanted) = (outcome(&came), expected(route.needs, asker, dataset != ABSENT));
+            let (found, wanted) = (outcome(&came), expected(route.needs, asker, dataset));
             if found != wanted {
                 wrong.push(format!(
                     "{} {} of {dataset:?} by {}: {found:?} ({}), not {wanted:?}",
