@@ -12,7 +12,7 @@ use mainstem::review::{By, Chosen, Deed, Everybody, Judged, Offer, Offered, Part
 use mainstem_sqlite::primary::rebuild_primary;
 use mainstem_testkit::surroundings::Seeded;
 
-fn by(actor: &str) -> By<'_> {
+pub fn by(actor: &str) -> By<'_> {
     By { actor, token: None, people: &Everybody }
 }
 
@@ -32,21 +32,21 @@ pub fn offer(world: &World, who: usize, revises: Option<u64>, write_id: u128) ->
     }
 }
 
-fn judged(world: &World, id: u64) -> Judged {
+pub fn judged(world: &World, id: u64) -> Judged {
     world.primary().proposal(id, by("any")).unwrap().unwrap()
 }
 
-fn assessed(world: &World, id: u64) -> Assessment {
+pub fn assessed(world: &World, id: u64) -> Assessment {
     judged(world, id).assessment.unwrap()
 }
 
-fn vote(world: &World, id: u64, actor: &str, word: Word) {
+pub fn vote(world: &World, id: u64, actor: &str, word: Word) {
     let assessment = assessed(world, id);
     let ballot = Ballot { revision: assessment.revision, digest: assessment.digest, word, comment: "because".into() };
     world.primary().act(id, &Deed::Vote(ballot), by(actor)).unwrap();
 }
 
-fn merge(world: &World, id: u64, request: u128) -> Result<u64, Error> {
+pub fn merge(world: &World, id: u64, request: u128) -> Result<u64, Error> {
     world.primary().merge(id, &MergeWish::new(request), by("m")).map(|merged| merged.version)
 }
 
