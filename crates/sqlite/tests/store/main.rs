@@ -7,6 +7,7 @@ mod feeding;
 mod files;
 mod ledger;
 mod noticing;
+mod questions;
 mod replica;
 mod rows;
 mod schema;
