@@ -5,6 +5,7 @@ mod alter;
 mod contract;
 mod feeding;
 mod files;
+mod gates;
 mod ledger;
 mod noticing;
 mod questions;
