@@ -82,7 +82,7 @@ pub(crate) fn check(gate: &Gate) -> std::result::Result<(), String> {
 }
 
 /// Says what a gate names that is not there.
-fn misfit(schema: &Schema, gate: &Gate) -> Option<String> {
+pub fn misfit(schema: &Schema, gate: &Gate) -> Option<String> {
     let missing = |name: &str, columns: &[&str]| match schema.table(name) {
         None => Some(format!("there is no table {name}")),
         Some(table) => {
