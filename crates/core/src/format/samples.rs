@@ -369,6 +369,7 @@ fn reviewed() -> BoxedStrategy<Reviewed> {
             votes,
             wish,
             warnings,
+            gates: Vec::new(),
         })
         .boxed()
 }
