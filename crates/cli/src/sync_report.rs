@@ -55,6 +55,7 @@ pub fn shown(report: &Report) -> Json {
         "set_aside": report.set_aside,
         "version": report.version,
         "waiting_for_review": waiting_for_review(&report.waiting_for_review),
+        "merged_proposals": report.merged_proposals,
         "proposed_again": report.proposed_again,
     })
 }
@@ -125,6 +126,9 @@ pub fn tell(out: &mut Output, report: &Report) -> Result<()> {
         out.line(format_args!("up to date at version {}", report.version))?;
     } else {
         out.line(format_args!("now at version {}", report.version))?;
+    }
+    for id in &report.merged_proposals {
+        out.line(format_args!("proposal {id} is merged: {}", out.suggest(&format!("mainstem review {id}"))))?;
     }
     if report.proposed_again > 0 {
         let lost = count(report.proposed_again, "proposal", "proposals");
