@@ -28,6 +28,7 @@ pub mod replica;
 pub mod review;
 pub mod schema_merge;
 pub mod scoped;
+pub mod sign_in;
 pub mod stale;
 pub mod store;
 pub mod sync;

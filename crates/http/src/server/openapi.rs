@@ -1,5 +1,5 @@
 //! The description of the server's routes, as OpenAPI 3.1 and as a page, made from the table of routes itself.
-use super::routes::{Describe, Media, Needs, Route, routes};
+use super::routes::{Describe, Media, Needs, Route, Side};
 use crate::wire::failure::Failure;
 use crate::wire::frame::MEDIA_TYPE;
 use crate::wire::keeping::FILE_TYPE;
@@ -12,6 +12,13 @@ use serde_json::{Map, Value as Tree, json};
 /// Answers with the description.
 pub async fn document() -> Json<Tree> {
     Json(described())
+}
+
+/// The routes for programs; those for browsers are linked to one another.
+fn routes() -> Vec<Route> {
+    let mut routes = super::routes::routes();
+    routes.retain(|route| route.side == Side::Programs);
+    routes
 }
 
 /// Answers with the description as a page.

@@ -224,7 +224,7 @@ pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Op
     let span = Span::until_now(db, around)?;
     let steps = storage::steps(db)?;
     if !steps.is_empty() {
-        bases::widen(db, &tracked_schema(db)?, &steps)?;
+        bases::carry(db, &tracked_schema(db)?, &steps)?;
     }
     let mut front = gather(db, around.random(), span, true)?;
     capture::clear(db, end)?;
