@@ -431,7 +431,8 @@ fn what_is_hidden_is_answered_as_what_is_absent() {
     for route in routes().iter().filter(|route| matches!(route.needs, Needs::Dataset(_))) {
         let (_, _, sample) =
             SAMPLES.iter().find(|(method, path, _)| *method == route.method.as_str() && *path == route.path).expect("a sample");
-        let [hidden, absent] = [THERE, ABSENT].map(|dataset| told(&stage.ask(route, *sample, dataset, Some(&shown), key.as_ref()), dataset));
+        let [hidden, absent] =
+            [THERE, ABSENT].map(|dataset| told(&stage.ask(route, *sample, dataset, Some(&shown), key.as_ref()), dataset));
         assert_eq!(hidden, absent, "{} {}", route.method, route.path);
         // Names that lead out of the folder are names of nothing, for an administrator as well.
         let (key, all) = bearer(&stage.served.token().expect("a token"));
