@@ -69,7 +69,7 @@ fn check(
     }
     if !wish.may_alter && !outcome.schema.is_empty() {
         let message = format!("proposal {id} changes the tables themselves, which was not asked for");
-        return Err(Error::new(ErrorKind::Conflict, "schema_conflict", message));
+        return Err(Error::new(ErrorKind::Conflict, "schema_conflict", message).hint(format!("mainstem merge {id}, without --no-schema")));
     }
     let open = outcome.conflicts.iter().filter(|conflict| conflict.is_open()).count();
     if open > 0 && !wish.skip_conflicts {
