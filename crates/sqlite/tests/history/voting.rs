@@ -62,3 +62,35 @@ fn n9_a_policy_counts_from_the_next_merge_on() {
     world.primary().set_policy("[tables.person]\napprovals = 1\n", "a0").unwrap();
     assert!(merge(&world, 1, 6).is_ok());
 }
+
+#[track_caller]
+fn needs_an_owner_of_person(seed: u64, sql: &str, missing: &str) {
+    let world = World::new(seed, START, 2);
+    world.primary().set_policy("[tables.person]\nowners = ['cy']\n", "a0").unwrap();
+    world.sql(1, sql);
+    offer(&world, 1, None, 77);
+    vote(&world, 1, "bo", Word::Approve);
+    vote(&world, 1, "di", Word::Approve);
+    assert_eq!(judged(&world, 1).tally.missing, [missing]);
+    assert_eq!(merge(&world, 1, 5).unwrap_err().code, "review_required");
+    vote(&world, 1, "cy", Word::Approve);
+    assert!(merge(&world, 1, 6).is_ok());
+}
+
+#[test]
+fn the_rule_of_a_table_holds_for_its_columns_and_its_name_too() {
+    let line = "an owner of table person must approve: cy";
+    needs_an_owner_of_person(10, "ALTER TABLE person DROP COLUMN age; UPDATE tag SET note = 'x' WHERE code = 'b'", line);
+    needs_an_owner_of_person(11, "ALTER TABLE person ADD COLUMN size", "an owner must approve: cy");
+    needs_an_owner_of_person(12, "ALTER TABLE person RENAME TO people; UPDATE tag SET note = 'x' WHERE code = 'b'", line);
+}
+
+#[test]
+fn what_belongs_to_no_table_is_under_the_rule_of_the_dataset() {
+    let world = World::new(13, START, 2);
+    world.primary().set_policy("approvals = 3\n[tables.tag]\napprovals = 1\n", "a0").unwrap();
+    world.sql(1, "CREATE VIEW old AS SELECT * FROM person; UPDATE tag SET note = 'x' WHERE code = 'b'");
+    offer(&world, 1, None, 77);
+    vote(&world, 1, "bo", Word::Approve);
+    assert_eq!(judged(&world, 1).tally.missing, ["2 more approvals are needed for the dataset"]);
+}
