@@ -40,7 +40,7 @@ use mainstem_core::schema::{Schema, SchemaChange};
 use mainstem_core::stamp::{ReplicaId, Time};
 use mainstem_core::three_way::Touch;
 use mainstem_core::value::{Key, Row};
-use pages::Checked;
+use pages::{Checked, check_steps};
 
 /// Rows that a snapshot hands over at once.
 const SNAPSHOT_ROWS: usize = 1_000;
@@ -275,6 +275,7 @@ fn merge_pushed(tx: &mut dyn Transaction, around: &Around, known: &Acquaintance,
     }
     let policy = policy_text::parse(&tx.policy_text()?)?;
     check_clock(tx, around.now_ms(), &policy, front)?;
+    check_steps(&policy, front)?;
     let reviewed = front.shapes.iter().map(|s| policy.table(&s.table).mode == Mode::Review).collect();
     let mut pages = Checked { inner: pages, front, reviewed };
     let primary = ReplicaId(known.lineage);

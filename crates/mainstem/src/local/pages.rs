@@ -1,11 +1,14 @@
 //! Pages on their way into a merge: those of a push, which are not trusted, and a single change that waited.
 use crate::error::{Error, Result};
 use crate::primary::Pages;
+use crate::schema_merge::table_of;
 use crate::store::Scratch;
 use mainstem_core::ErrorKind;
 use mainstem_core::change::{Change, Front};
 use mainstem_core::format::page;
+use mainstem_core::policy::{Mode, Policy};
 use mainstem_core::proposal::Revision;
+use mainstem_core::schema::SchemaChange;
 
 /// One change as the only page.
 pub(super) struct OnePage {
@@ -25,6 +28,21 @@ impl Pages for OnePage {
     }
 }
 
+fn by_review_only(table: &str) -> Error {
+    Error::new(ErrorKind::Denied, "review_required", format!("table {table} takes changes by review only")).hint("mainstem propose")
+}
+
+/// Refuses steps that change a table itself which takes changes by review only, under the name before or after.
+pub(super) fn check_steps(policy: &Policy, front: &Front) -> Result<()> {
+    for step in &front.schema {
+        let before = if let SchemaChange::RenameTable { from, .. } = step { Some(from.clone()) } else { None };
+        if let Some(table) = table_of(step).into_iter().chain(before).find(|table| policy.table(table).mode == Mode::Review) {
+            return Err(by_review_only(&table));
+        }
+    }
+    Ok(())
+}
+
 /// Pages from outside: what they must not contain is refused before it is used.
 pub(super) struct Checked<'a> {
     pub inner: &'a mut dyn Pages,
@@ -39,12 +57,7 @@ impl Pages for Checked<'_> {
         for change in &page {
             let shape = self.front.shapes.get(change.table).ok_or_else(|| Error::corrupt("a change refers to no table"))?;
             if self.reviewed[change.table] {
-                return Err(Error::new(
-                    ErrorKind::Denied,
-                    "review_required",
-                    format!("table {} takes changes by review only", shape.table),
-                )
-                .hint("mainstem propose"));
+                return Err(by_review_only(&shape.table));
             }
             if change.at > self.front.header.at {
                 return Err(Error::invalid(format!("a change of table {} is stamped later than its changeset", shape.table)));
