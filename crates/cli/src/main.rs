@@ -32,6 +32,7 @@ mod serve_settings;
 mod suggestion;
 mod sync_report;
 mod sync_state;
+mod sync_stats;
 mod terminal;
 mod tombstone_view;
 mod usage;

@@ -2,8 +2,11 @@
 //!
 //! Invariant: a vote names the digest of exactly what it was given on; what no longer has that digest has no vote.
 //! Deliberately absent: the rows (they are staged beside the ledger), and whether votes suffice (see [`crate::vote`]).
-use crate::change::Front;
-use crate::event::Digest;
+use crate::change::{Edit, Front, Header};
+use crate::conflict::Conflict;
+use crate::digest;
+use crate::event::{Digest, Event, Version};
+use crate::format;
 use crate::stamp::Time;
 use crate::value::Key;
 use alloc::{string::String, vec::Vec};
@@ -287,7 +290,7 @@ pub struct Proposal {
     pub id: u64,
     /// Where it is in its life.
     pub stage: Stage,
-    /// Who offered the first revision.
+    /// Whose work it is: the author of the first revision.
     pub actor: String,
     /// When.
     pub at: Time,
@@ -322,8 +325,8 @@ impl Proposal {
 
     /// Takes one more event. The first must be a revision.
     pub fn fold(&mut self, event: &Reviewing) {
-        if self.revisions.is_empty() {
-            (self.id, self.actor, self.at) = (event.proposal, event.actor.clone(), event.at);
+        if let (true, Act::Revise(revision)) = (self.revisions.is_empty(), &event.act) {
+            (self.id, self.actor, self.at) = (event.proposal, revision.front.header.actor.clone(), event.at);
         }
         self.touched = event.at;
         match &event.act {
@@ -358,5 +361,73 @@ impl Proposal {
     /// Takes the version that it became.
     pub fn fold_merge(&mut self, version: u64, at: Time) {
         (self.stage, self.version, self.touched, self.failure) = (Stage::Merged, Some(version), at, None);
+    }
+}
+
+/// What merging a revision would do now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Assessment {
+    /// The revision, from 1.
+    pub revision: u64,
+    /// The version it would be merged onto.
+    pub head: u64,
+    /// Names the result: rows before and after, schema steps, conflicts, what waits, what is renumbered.
+    pub digest: Digest,
+    /// The version that would come of it. Its pages are what is shown.
+    pub outcome: Version,
+    /// What happens in each table.
+    pub tables: Vec<TableSummary>,
+}
+
+impl Assessment {
+    /// How many conflicts would be left open.
+    pub fn conflicts_open(&self) -> usize {
+        self.outcome.conflicts.iter().filter(|conflict| conflict.is_open()).count()
+    }
+    /// Finds the digest of a version that would come of a merge: everything in it that votes are given on.
+    pub fn digest_of(outcome: &Version) -> Digest {
+        let conflicts = outcome.conflicts.iter().map(|conflict| Conflict { version: 0, ..conflict.clone() }).collect();
+        let told = Version {
+            header: Header { write_id: outcome.header.write_id, ..Header::default() },
+            schema: outcome.schema.clone(),
+            shapes: outcome.shapes.clone(),
+            count: outcome.count,
+            body: outcome.body,
+            renumbered: outcome.renumbered.clone(),
+            conflicts,
+            waiting: outcome.waiting.clone(),
+            released: outcome.released.clone(),
+            ..Version::default()
+        };
+        digest::of("mainstem result 1", &[&format::event::encode(&Event::Version(told))])
+    }
+}
+
+/// What happens in one table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TableSummary {
+    /// The table.
+    pub table: String,
+    /// Rows that come.
+    pub inserted: u64,
+    /// Rows that change.
+    pub updated: u64,
+    /// Rows that go.
+    pub deleted: u64,
+    /// Cells that change in rows that stay.
+    pub cells: u64,
+}
+
+impl TableSummary {
+    /// Counts one change.
+    pub fn add(&mut self, edit: &Edit) {
+        match edit {
+            Edit::Insert(_) => self.inserted += 1,
+            Edit::Delete(_) => self.deleted += 1,
+            Edit::Update(cells) => {
+                self.updated += 1;
+                self.cells += cells.len() as u64;
+            }
+        }
     }
 }

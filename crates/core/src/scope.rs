@@ -129,6 +129,11 @@ impl Filter {
         *self == Filter::Always(true)
     }
 
+    /// True where it lets no row through by its form.
+    pub fn is_nothing(&self) -> bool {
+        *self == Filter::Always(false)
+    }
+
     /// What fulfils both.
     pub fn and(self, other: Filter) -> Filter {
         match (self, other) {

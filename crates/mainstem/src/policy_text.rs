@@ -64,6 +64,22 @@ fn policy_of(document: &DocumentMut) -> Result<Policy> {
     Ok(Policy::from_entries(&entries)?.with_gates(gates))
 }
 
+/// The rules of the dataset and of some tables, without comments.
+pub fn only(text: &str, is_wanted: &dyn Fn(&str) -> bool) -> Result<String> {
+    let mut document = DocumentMut::new();
+    for entry in parse(text)?.entries() {
+        let path: Vec<&str> = entry.path.iter().map(String::as_str).collect();
+        let table: &mut dyn TableLike = match path.as_slice() {
+            [] => document.as_table_mut(),
+            [table, ..] if !is_wanted(table) => continue,
+            [table] => inner(document.as_table_mut(), &[TABLES, table])?,
+            [table, column, ..] => inner(document.as_table_mut(), &[TABLES, table, COLUMNS, column])?,
+        };
+        table.insert(&entry.key, Item::Value(written(&entry.value)));
+    }
+    Ok(document.to_string())
+}
+
 fn table_entries(entries: &mut Vec<Entry>, table: &str, rules: &Item) -> Result<()> {
     for (key, item) in children(rules, table)? {
         if key != COLUMNS {
@@ -89,13 +105,13 @@ fn children<'a>(item: &'a Item, name: &str) -> Result<toml_edit::Iter<'a>> {
 fn entry(path: &[&str], key: &str, item: &Item) -> Result<Entry> {
     let value = setting(item).ok_or_else(|| {
         let whole: Vec<String> = path.iter().chain([&key]).map(|part| quoted(part)).collect();
-        Error::invalid(format!("policy key {}: its value is neither text, a whole number nor ranks", whole.join(".")))
+        Error::invalid(format!("policy key {}: its value is neither text, a whole number, ranks nor names", whole.join(".")))
             .hint("mainstem policy")
     })?;
     Ok(Entry { path: path.iter().map(|&part| part.to_owned()).collect(), key: key.to_owned(), value })
 }
 
-/// Ranks are `{ name = rank }` or `["name=rank"]`.
+/// Ranks are `{ name = rank }` or `["name=rank"]`, names `["name"]`.
 fn setting(item: &Item) -> Option<Setting> {
     if let Some(text) = item.as_str() {
         return Some(Setting::Text(text.to_owned()));
@@ -104,8 +120,8 @@ fn setting(item: &Item) -> Option<Setting> {
         return Some(Setting::Number(number));
     }
     if let Some(list) = item.as_array() {
-        let parts: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
-        return parts.map(|parts| Setting::Text(parts.join(",")));
+        let names = list.iter().map(|name| name.as_str().map(str::to_owned));
+        return names.collect::<Option<Vec<_>>>().map(Setting::Names);
     }
     let ranks = item.as_table_like()?.iter().map(|(name, rank)| Some((name.to_owned(), rank.as_integer()?)));
     ranks.collect::<Option<Vec<_>>>().map(Setting::Ranks)
@@ -179,6 +195,7 @@ fn written(setting: &Setting) -> Value {
     match setting {
         Setting::Text(text) => Value::from(text.as_str()),
         Setting::Number(number) => Value::from(*number),
+        Setting::Names(names) => Value::from(names.iter().map(String::as_str).collect::<Array>()),
         Setting::Ranks(ranks) => {
             let mut names: Vec<&str> = ranks.iter().map(|(name, _)| name.as_str()).collect();
             names.sort_unstable();

@@ -114,7 +114,9 @@ fn note_unknown_names(opened: &Opened, before: &str, after: &str) -> Result<()> 
     let schema = opened.replica.schema()?;
     let (before, after) = (policy_text::parse(before)?, policy_text::parse(after)?);
     for gate in after.gates().iter().filter(|gate| !before.gates().contains(gate)) {
-        gates::misfit(&schema, gate).into_iter().for_each(|why| note(format!("{why}; until then the gate {} blocks every merge", gate.name)));
+        gates::misfit(&schema, gate)
+            .into_iter()
+            .for_each(|why| note(format!("{why}; until then the gate {} blocks every merge", gate.name)));
     }
     let (known, entries) = (before.entries(), after.entries());
     for entry in entries.iter().filter(|e| !known.iter().any(|k| k.path == e.path)) {

@@ -31,6 +31,7 @@ mod reseed;
 mod schema;
 mod serve;
 mod session;
+mod stats;
 mod strategies;
 mod team;
 mod tombstones;

@@ -1,13 +1,14 @@
 //! What is done to proposals, in bytes.
 use super::bytes::{Reader, Writer};
-use super::{front, row};
+use super::{event, front, row};
 use crate::error::Result;
-use crate::event::Digest;
+use crate::event::{Digest, Event};
 use crate::proposal::{
-    Act, Anchor, Ballot, Decision, Failure, MergeWish, Origin, Remark, Reviewed, Reviewing, Revision, Stage, Vote, Word,
+    Act, Anchor, Assessment, Ballot, Decision, Failure, MergeWish, Origin, Remark, Reviewed, Reviewing, Revision, Stage, TableSummary,
+    Vote, Word,
 };
 use crate::stamp::Time;
-use alloc::{format, string::String};
+use alloc::{format, string::String, vec::Vec};
 
 const REVISE: u64 = 1;
 const VOTE: u64 = 2;
@@ -327,4 +328,47 @@ pub(super) fn choice<T: Copy>(all: &[T], r: &mut Reader<'_>) -> Result<T> {
     let number = r.varint()?;
     let found = usize::try_from(number).ok().and_then(|at| all.get(at));
     found.copied().ok_or_else(|| r.error(format!("{number} stands for nothing")))
+}
+
+/// Encodes what merging would do, for those who keep it for a while.
+pub fn encode_assessment(assessment: &Assessment) -> Vec<u8> {
+    let mut w = Writer::versioned();
+    w.number(1, assessment.revision);
+    w.number(2, assessment.head);
+    w.field(3, |w| w.fixed(&assessment.digest));
+    w.field(4, |w| w.fixed(&event::encode(&Event::Version(assessment.outcome.clone()))));
+    w.list(5, &assessment.tables, |w, table| {
+        w.varint(table.inserted);
+        w.varint(table.updated);
+        w.varint(table.deleted);
+        w.varint(table.cells);
+        w.fixed(table.table.as_bytes());
+    });
+    w.0
+}
+
+/// Decodes it.
+pub fn decode_assessment(bytes: &[u8]) -> Result<Assessment> {
+    let mut assessment = Assessment::default();
+    let mut fields = Reader::versioned("assessment", bytes)?.fields();
+    while let Some((tag, mut f)) = fields.read()? {
+        match tag {
+            1 => assessment.revision = f.varint()?,
+            2 => assessment.head = f.varint()?,
+            3 => assessment.digest = f.array()?,
+            4 => match event::decode(f.all())? {
+                Event::Version(version) => assessment.outcome = version,
+                _ => return Err(f.error("what would come of a merge is no version")),
+            },
+            5 => assessment.tables = f.list(4, read_summary)?,
+            _ => continue,
+        }
+        f.finish()?;
+    }
+    Ok(assessment)
+}
+
+fn read_summary(r: &mut Reader<'_>) -> Result<TableSummary> {
+    let (inserted, updated, deleted, cells) = (r.varint()?, r.varint()?, r.varint()?, r.varint()?);
+    Ok(TableSummary { table: r.text()?, inserted, updated, deleted, cells })
 }

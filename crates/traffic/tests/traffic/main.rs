@@ -9,5 +9,6 @@ mod hostile;
 mod matrix;
 mod parts;
 mod patience;
+mod tables;
 mod tls;
 mod webhooks;

@@ -2,9 +2,11 @@
 use super::{Answer, enough, limit, unless_enough};
 use crate::server::Shared;
 use crate::server::asked::{Asked, Named};
+use crate::server::reading::read;
 use crate::wire::shown::{Listed, ShownBlame, ShownHappening, ShownRows, ShownValue};
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
+use mainstem::accounts::Identity;
 use mainstem::changeset_json::value_from_text;
 use mainstem::core::value::Key;
 use mainstem::error::Result;
@@ -29,12 +31,13 @@ pub struct RowsAsked {
 /// The rows of a table at a version.
 pub async fn rows(
     State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
     Named((name, table)): Named<(String, String)>,
     Asked(asked): Asked<RowsAsked>,
 ) -> Answer<ShownRows> {
     let (limit, skip) = (limit(asked.limit)?, asked.skip.unwrap_or(0));
-    let shown = shared.hall.with(&name, false, move |primary| {
-        let version = version_of(&mut **primary, asked.at)?;
+    let shown = read(&shared, &identity, &name, move |primary| {
+        let version = version_of(primary, asked.at)?;
         let mut shown = ShownRows { version, columns: Vec::new(), rows: Vec::new(), next: None };
         let mut seen = 0;
         let visited = primary.rows(&table, version, &mut |columns, row| {
@@ -99,12 +102,13 @@ fn place(primary: &mut dyn Primary, table: String, typed: &str, at: Option<u64>)
 /// What happened to a row, newest first.
 pub async fn history(
     State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
     Named((name, table)): Named<(String, String)>,
     Asked(asked): Asked<HistoryAsked>,
 ) -> Answer<Listed<ShownHappening>> {
     let limit = limit(asked.limit)?;
-    let history = shared.hall.with(&name, false, move |primary| {
-        let place = place(&mut **primary, table, &asked.key, asked.at)?;
+    let history = read(&shared, &identity, &name, move |primary| {
+        let place = place(primary, table, &asked.key, asked.at)?;
         primary.row_history(&place, limit)
     });
     let history = history.await?;
@@ -115,11 +119,12 @@ pub async fn history(
 /// Where each cell of a row comes from.
 pub async fn blame(
     State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
     Named((name, table)): Named<(String, String)>,
     Asked(asked): Asked<RowAsked>,
 ) -> Answer<ShownBlame> {
-    let blame = shared.hall.with(&name, false, move |primary| {
-        let place = place(&mut **primary, table, &asked.key, asked.at)?;
+    let blame = read(&shared, &identity, &name, move |primary| {
+        let place = place(primary, table, &asked.key, asked.at)?;
         primary.blame(&place)
     });
     Ok(Json(ShownBlame::from(&blame.await?)))

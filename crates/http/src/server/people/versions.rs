@@ -2,9 +2,11 @@
 use super::{Answer, limit};
 use crate::server::Shared;
 use crate::server::asked::{Asked, Named};
+use crate::server::reading::read;
 use crate::wire::shown::{Listed, ShownChange, ShownVersion};
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
+use mainstem::accounts::Identity;
 use mainstem::core::format::page;
 use mainstem::error::{Error, Result};
 use mainstem::primary::Primary;
@@ -25,11 +27,12 @@ pub struct VersionsAsked {
 /// Versions, newest first.
 pub async fn versions(
     State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
     Named(name): Named<String>,
     Asked(asked): Asked<VersionsAsked>,
 ) -> Answer<Listed<ShownVersion>> {
     let limit = limit(asked.limit)?;
-    let listed = shared.hall.with(&name, false, move |primary| {
+    let listed = read(&shared, &identity, &name, move |primary| {
         let head = primary.describe()?.head.version;
         let last = asked.before.map_or(head, |before| before.saturating_sub(1).min(head));
         let first = last.saturating_sub(limit as u64 - 1).max(1);
@@ -43,8 +46,12 @@ pub async fn versions(
 }
 
 /// One version.
-pub async fn version(State(shared): State<Arc<Shared>>, Named((name, number)): Named<(String, u64)>) -> Answer<ShownVersion> {
-    let found = shared.hall.with(&name, false, move |primary| found(&mut **primary, number));
+pub async fn version(
+    State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
+    Named((name, number)): Named<(String, u64)>,
+) -> Answer<ShownVersion> {
+    let found = read(&shared, &identity, &name, move |primary| found(primary, number));
     Ok(Json(ShownVersion::from(&found.await?)))
 }
 
@@ -63,12 +70,13 @@ pub struct ChangesAsked {
 /// The row changes of one version, page by page.
 pub async fn changes(
     State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
     Named((name, number)): Named<(String, u64)>,
     Asked(asked): Asked<ChangesAsked>,
 ) -> Answer<Listed<ShownChange>> {
     let at = asked.page.unwrap_or(0);
-    let listed = shared.hall.with(&name, false, move |primary| {
-        let version = found(&mut **primary, number)?;
+    let listed = read(&shared, &identity, &name, move |primary| {
+        let version = found(primary, number)?;
         if at >= version.pages.max(1) {
             return Err(Error::not_found(format!("version {number} has no page {at}")));
         }
