@@ -9,6 +9,7 @@ mod merging;
 mod pages;
 mod pulling;
 mod reviewing;
+mod revising;
 
 use crate::audit::{self, Differing, Findings, Link};
 use crate::body::{Body, Digests};

@@ -5,9 +5,11 @@
 use crate::error::Result;
 use crate::ledger::ProposalsWanted;
 use crate::primary::{Acquaintance, Pages, Pushed};
+use crate::replica::Answering;
 use mainstem_core::change::Front;
 use mainstem_core::event::Digest;
 use mainstem_core::proposal::{Assessment, Ballot, Decision, MergeWish, Proposal, Remark, Stage};
+use mainstem_core::value::Key;
 use mainstem_core::vote::{Tally, Verdict, Voter};
 
 /// What one may need beyond a right on the tables.
@@ -101,6 +103,17 @@ pub enum Deed {
     Comment(Remark),
     /// A close: rejected, withdrawn, superseded; or open again.
     Decide(Decision),
+}
+
+/// Which rows of a proposal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// The table.
+    pub table: String,
+    /// The row; all of the table's where none.
+    pub key: Option<Key>,
+    /// Its columns; all where empty.
+    pub columns: Vec<String>,
 }
 
 /// How a proposal stands.
@@ -219,4 +232,12 @@ pub trait Review {
     fn staged_page(&mut self, proposal: u64, revision: u64, page: u64) -> Result<Option<Vec<u8>>>;
     /// The proposal and its revision (from 1) that a write id names.
     fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>>;
+    /// Makes a further revision in which every open conflict is answered, on the head; gives its number. `Conflict` with the
+    /// code `merge_conflict` where one has no answer.
+    fn answer(&mut self, proposal: u64, answers: &[(u64, Answering)], by: By<'_>) -> Result<u64>;
+    /// Narrows a proposal to some rows and to what they depend on, as a further revision; the rest becomes a proposal of its
+    /// own, whose number it gives. None where nothing is left over, and nothing was done.
+    fn accept_part(&mut self, proposal: u64, only: &[Chosen], by: By<'_>) -> Result<Option<u64>>;
+    /// Proposes to take a version back; gives the proposal's number. What was changed since is a conflict.
+    fn propose_revert(&mut self, version: u64, reason: &str, by: By<'_>) -> Result<u64>;
 }

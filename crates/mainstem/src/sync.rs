@@ -55,16 +55,21 @@ pub struct Report {
 /// Closes the working changes and offers every unsent changeset to the primary.
 pub fn push(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, progress: Progress<'_>) -> Result<Report> {
     let mut report = Report::default();
-    mending(replica, primary, actor, progress, &mut report, push_all)?;
-    tell(replica, primary, actor)?;
+    // Also where there is nothing to push it shows whether the history is still shared.
+    mending(replica, primary, actor, progress, &mut report, |replica, primary, actor, progress, report| {
+        push_all(replica, primary, actor, progress, report)?;
+        tell(replica, primary, actor)
+    })?;
     finish(replica, report)
 }
 
 /// Brings the replica to the primary's head, with local work rebased on top.
 pub fn pull(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, progress: Progress<'_>) -> Result<Report> {
     let mut report = Report::default();
-    mending(replica, primary, actor, progress, &mut report, pull_all)?;
-    tell(replica, primary, actor)?;
+    mending(replica, primary, actor, progress, &mut report, |replica, primary, actor, progress, report| {
+        pull_all(replica, primary, actor, progress, report)?;
+        tell(replica, primary, actor)
+    })?;
     finish(replica, report)
 }
 
@@ -74,8 +79,13 @@ pub fn sync(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, p
     for _ in 0..ROUNDS_MAX {
         mending(replica, primary, actor, progress, &mut report, push_all)?;
         mending(replica, primary, actor, progress, &mut report, pull_all)?;
+        if replica.standing()?.unsent > 0 {
+            continue;
+        }
+        // A primary that went back since the pull is noticed here, and what it lost is offered in the next round.
+        mending(replica, primary, actor, progress, &mut report, |replica, primary, actor, _, _| tell(replica, primary, actor))?;
         if replica.standing()?.unsent == 0 {
-            break;
+            return finish(replica, report);
         }
     }
     tell(replica, primary, actor)?;

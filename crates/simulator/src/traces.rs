@@ -54,7 +54,7 @@ pub struct Traces {
 }
 
 /// The words that conflicts tell of.
-fn words_claimed(conflicts: &[Conflict]) -> BTreeSet<u64> {
+pub(crate) fn words_claimed(conflicts: &[Conflict]) -> BTreeSet<u64> {
     let mut found = BTreeSet::new();
     for claim in conflicts.iter().flat_map(|c| [&c.base, &c.ours.claim, &c.theirs.claim]) {
         match claim {

@@ -55,4 +55,7 @@ calls! {
     ShownPage = "shown-page",
     StagedPage = "staged-page",
     FindRevision = "find-revision",
+    Answer = "answer",
+    AcceptPart = "accept-part",
+    ProposeRevert = "propose-revert",
 }

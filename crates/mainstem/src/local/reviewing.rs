@@ -6,7 +6,8 @@ use crate::error::{Error, Result};
 use crate::ledger::ProposalsWanted;
 use crate::policy_text;
 use crate::primary::{Acquaintance, Pushed};
-use crate::review::{By, Deed, Judged, Merged, Offer, Offered, Part, Privilege, Review};
+use crate::replica::Answering;
+use crate::review::{By, Chosen, Deed, Judged, Merged, Offer, Offered, Part, Privilege, Review};
 use crate::store::{Store, Transaction};
 use crate::wiring::Around;
 use mainstem_core::ErrorKind;
@@ -262,5 +263,17 @@ impl<S: Store> Review for LocalPrimary<S> {
 
     fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>> {
         self.store.begin_read()?.find_revision(write_id)
+    }
+
+    fn answer(&mut self, id: u64, answers: &[(u64, Answering)], by: By<'_>) -> Result<u64> {
+        self.answer_conflicts(id, answers, by)
+    }
+
+    fn accept_part(&mut self, id: u64, only: &[Chosen], by: By<'_>) -> Result<Option<u64>> {
+        self.divide(id, only, by)
+    }
+
+    fn propose_revert(&mut self, version: u64, reason: &str, by: By<'_>) -> Result<u64> {
+        self.revert_version(version, reason, by)
     }
 }
