@@ -6,11 +6,16 @@ pub mod asset;
 pub mod cell;
 pub mod failed;
 pub mod frame;
+pub mod merging;
 pub mod moment;
 pub mod notice;
 pub mod overview;
 pub mod pager;
+pub mod proposal;
+pub mod proposals;
+pub mod row_change;
 pub mod sign_in;
+pub mod thread;
 pub mod value;
 mod words;
 

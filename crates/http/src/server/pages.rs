@@ -3,10 +3,12 @@
 //! Invariant: a page asks the same functions as the routes for programs, with the identity of who is signed in.
 pub mod entrance;
 mod overview;
+mod proposal;
+mod proposals;
 
 use super::browser::Visit;
 use super::refused::Refused;
-use super::routes::{Needs, Route};
+use super::routes::{Needs, Right, Route};
 use axum::extract::Path;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
@@ -33,6 +35,27 @@ pub fn routes() -> Vec<Route> {
         form("/sign-out", Needs::Identity, "Signs out.", post(entrance::signed_out)),
         form("/theme", Needs::Identity, "Chooses light or dark.", post(entrance::theme)),
         page("/", Needs::Identity, "The datasets, how they are, and what happened last.", get(overview::overview)),
+    ]
+    .into_iter()
+    .chain(of_proposals())
+    .collect()
+}
+
+fn of_proposals() -> Vec<Route> {
+    let (read, propose, write) = (Needs::Dataset(Right::Read), Needs::Dataset(Right::Propose), Needs::Dataset(Right::Write));
+    let path = |rest: &str| format!("/datasets/{{dataset}}/proposals{rest}");
+    let page = |rest: &str, needs, summary, handler| Route::page(Method::GET, &path(rest), needs, summary, handler);
+    let form = |rest: &str, needs, summary, handler| Route::page(Method::POST, &path(rest), needs, summary, handler);
+    vec![
+        page("", read, "A dataset's proposals.", get(proposals::proposals)),
+        page("/{proposal}", read, "A proposal: what it changes, what was said, how it stands.", get(proposal::proposal)),
+        page("/{proposal}/merge", write, "What merging a proposal will do.", get(proposal::merging::plan)),
+        form("/{proposal}/merge", write, "Merges a proposal.", post(proposal::merging::merge)),
+        form("/{proposal}/votes", propose, "Votes on a proposal.", post(proposal::deeds::vote)),
+        form("/{proposal}/comments", propose, "Says something about a proposal, a row or a cell.", post(proposal::deeds::comment)),
+        form("/{proposal}/decision", propose, "Withdraws or rejects a proposal, or opens it again.", post(proposal::deeds::decide)),
+        form("/{proposal}/answers", write, "Answers a proposal's conflicts.", post(proposal::deeds::answer)),
+        form("/{proposal}/part", write, "Narrows a proposal to some rows.", post(proposal::deeds::part)),
     ]
 }
 

@@ -138,6 +138,15 @@ const SAMPLES: &[(&str, &str, Sample)] = &[
     ("POST", "/sign-in", Sample::Form("token=mainstem_")),
     ("POST", "/sign-out", Sample::Form("unknown=1")),
     ("POST", "/theme", Sample::Form("theme=dark")),
+    ("GET", "/datasets/{dataset}/proposals", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}/proposals/{proposal}", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}/proposals/{proposal}/merge", Sample::Asked("")),
+    ("POST", "/datasets/{dataset}/proposals/{proposal}/merge", Sample::Form("unknown=1")),
+    ("POST", "/datasets/{dataset}/proposals/{proposal}/votes", Sample::Form("unknown=1")),
+    ("POST", "/datasets/{dataset}/proposals/{proposal}/comments", Sample::Form("unknown=1")),
+    ("POST", "/datasets/{dataset}/proposals/{proposal}/decision", Sample::Form("unknown=1")),
+    ("POST", "/datasets/{dataset}/proposals/{proposal}/answers", Sample::Form("all=unknown")),
+    ("POST", "/datasets/{dataset}/proposals/{proposal}/part", Sample::Form("unknown=1")),
     ("GET", "/", Sample::Asked("")),
 ];
 
@@ -254,6 +263,7 @@ impl Stage {
             .replace("{backup}", "none")
             .replace("{webhook}", &"0".repeat(16))
             .replace("{letter}", "1")
+            .replace("{proposal}", "999999")
             .replace("{asset}", "none.css");
         assert!(!path.contains('{'), "what does {path} stand for?");
         let frames = |payload: &[u8]| {
@@ -432,7 +442,8 @@ fn what_is_hidden_is_answered_as_what_is_absent() {
     for route in routes().iter().filter(|route| matches!(route.needs, Needs::Dataset(_))) {
         let (_, _, sample) =
             SAMPLES.iter().find(|(method, path, _)| *method == route.method.as_str() && *path == route.path).expect("a sample");
-        let [hidden, absent] = [THERE, ABSENT].map(|dataset| told(&stage.ask(route, *sample, dataset, Some(&shown), key.as_ref()), dataset));
+        let [hidden, absent] =
+            [THERE, ABSENT].map(|dataset| told(&stage.ask(route, *sample, dataset, Some(&shown), key.as_ref()), dataset));
         assert_eq!(hidden, absent, "{} {}", route.method, route.path);
         // Names that lead out of the folder are names of nothing, for an administrator as well.
         let (key, all) = bearer(&stage.served.token().expect("a token"));
