@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Finds what has that name: its words, its label, or the selector after `css:`.
 const FIND: &str = r#"(name, kinds) => {
   if (name.startsWith('css:')) return document.querySelector(name.slice(4));
-  const said = text => (text ?? '').replace(/\s+/g, ' ').trim();
+  const said = text => (text ?? '').replace(/\s+/g, ' ').replace(/ (?=[:,.])/g, '').trim();
   const isShown = each => each.checkVisibility({ visibilityProperty: true });
   // A label that is around its field says only what is not the field's own.
   const own = label => [...label.childNodes].filter(part => !part.matches?.('select, input, textarea')).map(part => part.textContent).join('');

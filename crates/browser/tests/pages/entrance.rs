@@ -3,6 +3,7 @@ use crate::crawl::{crawl, page_routes};
 use crate::house::House;
 use mainstem::core::authority::Role;
 use mainstem_browser::{Browser, checks};
+use mainstem_traffic::ADMINISTRATOR;
 
 /// Pages that no link leads to: the files that all link to, and the way in for whoever is out.
 const UNLINKED: &[&str] = &["/assets/{asset}", "/sign-in"];
@@ -17,9 +18,9 @@ fn furnish(house: &House) {
          INSERT INTO tag VALUES ('new', x'00ff'), ('old', NULL);",
     );
     house.publish("shop.db", "shop");
-    house.clone_to("shop", "copy.db");
+    house.clone_to("shop", "copy.db", ADMINISTRATOR);
     house.sql("copy.db", "UPDATE article SET price = 5 WHERE id = 1; DELETE FROM tag WHERE code = 'old';");
-    house.sync("copy.db", "shop");
+    house.sync("copy.db", "shop", ADMINISTRATOR);
 }
 
 #[test]

@@ -44,16 +44,16 @@ fn fill_cells(house: &House) {
     house.publish("cells.db", "cells");
     let told: String = payloads().iter().filter(|text| !text.chars().any(char::is_control)).map(|text| format!("# {text}\n")).collect();
     house.served.primary("cells").set_policy(&format!("strategy = \"manual\"\n{told}"), ADMINISTRATOR).expect("a policy");
-    house.clone_to("cells", "other.db");
+    house.clone_to("cells", "other.db", ADMINISTRATOR);
     house.sql("cells.db", "UPDATE cell SET said = 'ours ' || said; DELETE FROM gone;");
     house.sql("other.db", "UPDATE cell SET said = 'theirs ' || said;");
     for text in titles() {
         house.sql("cells.db", "INSERT INTO gone(said) VALUES ('x')");
         house.replica(&house.file("cells.db")).commit(ADMINISTRATOR, Some(&text), &text).expect("a changeset");
     }
-    house.sync("cells.db", "cells");
-    house.sync("other.db", "cells");
-    house.sync("cells.db", "cells");
+    house.sync("cells.db", "cells", ADMINISTRATOR);
+    house.sync("other.db", "cells", ADMINISTRATOR);
+    house.sync("cells.db", "cells", ADMINISTRATOR);
 }
 
 /// Every text that is written into cells.

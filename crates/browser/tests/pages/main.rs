@@ -7,3 +7,4 @@ mod entrance;
 mod hostile;
 mod house;
 mod payloads;
+mod review;
