@@ -251,6 +251,7 @@ pub fn front() -> BoxedStrategy<Front> {
             again,
             renumbered_here,
             is_partial: false,
+            token: None,
         })
         .boxed()
 }
@@ -368,6 +369,7 @@ fn reviewed() -> BoxedStrategy<Reviewed> {
             votes,
             wish,
             warnings,
+            gates: Vec::new(),
         })
         .boxed()
 }

@@ -11,6 +11,7 @@ use crate::review::{By, Merged, People, Privilege};
 use crate::store::{Scratch, Store, Transaction};
 use mainstem_core::ErrorKind;
 use mainstem_core::event::Version;
+use mainstem_core::gate::{GateResult, Outcome};
 use mainstem_core::policy::Policy;
 use mainstem_core::proposal::{Act, Assessment, Failure, MergeWish, Proposal, Reviewed};
 use mainstem_core::stamp::{ReplicaId, Time};
@@ -39,11 +40,20 @@ pub(super) fn count(policy: &Policy, proposal: &Proposal, outcome: &Version, now
     )
 }
 
+fn told_gate(result: &GateResult) -> String {
+    match &result.outcome {
+        Outcome::Passed => format!("gate {} holds", result.gate),
+        Outcome::Failed { rows, .. } => format!("gate {} fails for {rows} rows", result.gate),
+        Outcome::Broke { why } => format!("gate {} could not be tried: {why}", result.gate),
+    }
+}
+
 /// Refuses what may not be merged so; gives what was passed over by force, in words.
 fn check(
     tx: &mut dyn Transaction,
     proposal: &Proposal,
     outcome: &Version,
+    gates: &[GateResult],
     wish: &MergeWish,
     now: Time,
     by: By<'_>,
@@ -79,6 +89,13 @@ fn check(
     if tally.verdict != Verdict::Approved {
         passed.push("votes".to_owned());
     }
+    let blocking: Vec<&GateResult> = gates.iter().filter(|gate| gate.is_blocking()).collect();
+    if !blocking.is_empty() && !wish.force {
+        let named = blocking.iter().map(|gate| told_gate(gate)).collect::<Vec<_>>().join("; ");
+        let message = format!("the dataset would not be valid after proposal {id}: {named}");
+        return Err(Error::new(ErrorKind::Conflict, "validation_failed", message).hint(format!("mainstem gates {id}")));
+    }
+    passed.extend(blocking.into_iter().map(told_gate));
     Ok((tally, passed))
 }
 
@@ -137,7 +154,7 @@ impl<S: Store> LocalPrimary<S> {
         let moment = Time::from_ms(self.around.now_ms());
         let mut tx = self.store.begin()?;
         let proposal = tx.proposal(id)?.ok_or_else(|| no_proposal(id))?;
-        check(&mut *tx, &proposal, &assessment.outcome, wish, moment, by)?;
+        check(&mut *tx, &proposal, &assessment.outcome, &assessment.gates, wish, moment, by)?;
         let at = now(&mut *tx, &self.around)?.max(proposal.touched);
         note(&mut *tx, at, id, Act::BeginMerge(wish.clone()), by)?;
         tx.commit()?;
@@ -156,8 +173,8 @@ impl<S: Store> LocalPrimary<S> {
         absorb_in(&mut *tx, &self.around)?;
         set_out(&mut *tx, scratch, &proposal)?;
         let moment = Time::from_ms(self.around.now_ms());
-        let seal = &mut |tx: &mut dyn Transaction, outcome: &mut Version| {
-            let (tally, warnings) = check(tx, &proposal, outcome, wish, moment, by)?;
+        let seal = &mut |tx: &mut dyn Transaction, outcome: &mut Version, gates: Vec<GateResult>| {
+            let (tally, warnings) = check(tx, &proposal, outcome, &gates, wish, moment, by)?;
             let earlier = proposal.revisions.iter().rev().skip(1);
             outcome.stands_for.extend(earlier.map(|(_, _, revision)| revision.front.header.write_id));
             outcome.review = Some(Reviewed {
@@ -169,6 +186,7 @@ impl<S: Store> LocalPrimary<S> {
                 votes: tally.counted,
                 wish: wish.clone(),
                 warnings,
+                gates,
             });
             Ok(())
         };

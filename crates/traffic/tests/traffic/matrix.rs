@@ -108,6 +108,8 @@ const SAMPLES: &[(&str, &str, Sample)] = &[
     ("POST", "/api/v1/datasets/{dataset}/primary/shown-page", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/staged-page", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/find-revision", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/staging", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/clean-staging", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/answer", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/accept-part", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/propose-revert", Sample::Call),
@@ -339,8 +341,7 @@ impl Stage {
             // A role on a table is none on what is about the dataset as a whole.
             let on_table = on_table.map(|role| role.right().min(Right::Write));
             let right = on_dataset.map(Role::right).max(on_table).filter(|_| dataset == THERE);
-            let shown = bearer(&secret);
-            Asker { is_known: true, is_unlimited: true, right, ..unknown(who, shown) }
+            Asker { is_known: true, is_unlimited: true, right, ..unknown(who, bearer(&secret)) }
         };
         let with_role = |who, dataset, role| with_roles(who, dataset, Some(role), None);
         let limited = |who, most: Option<Right>, dataset: Option<&'static str>, right, sees_absent| Asker {
