@@ -77,12 +77,8 @@ pub fn warnings(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for word in text.split(|c: char| !c.is_alphanumeric() && script(c) == Script::Other).filter(|word| !word.is_ascii()) {
         let has = |wanted: Script| word.chars().any(|c| script(c) == wanted);
-        let named = [
-            (Script::Greek, "Greek"),
-            (Script::Cyrillic, "Cyrillic"),
-            (Script::Armenian, "Armenian"),
-            (Script::Cherokee, "Cherokee"),
-        ];
+        let named =
+            [(Script::Greek, "Greek"), (Script::Cyrillic, "Cyrillic"), (Script::Armenian, "Armenian"), (Script::Cherokee, "Cherokee")];
         let others: Vec<&str> = named.iter().filter(|(script, _)| has(*script)).map(|(_, name)| *name).collect();
         let letters = || word.chars().filter(|c| c.is_alphabetic());
         if has(Script::Latin) && !others.is_empty() {

@@ -136,6 +136,11 @@ const SAMPLES: &[(&str, &str, Sample)] = &[
     ("POST", "/sign-out", Sample::Form("unknown=1")),
     ("POST", "/theme", Sample::Form("theme=dark")),
     ("GET", "/", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}/tables/{table}", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}/tables/{table}/row", Sample::Asked("?key=1")),
+    ("GET", "/datasets/{dataset}/versions", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}/versions/{version}", Sample::Asked("")),
 ];
 
 /// Somebody who asks: what they show, and what they may.
