@@ -25,7 +25,7 @@ use mainstem_traffic::plain::{Came, ask};
 
 const THERE: &str = "notes";
 const ARCHIVED: &str = "old";
-const ABSENT: &str = "nothing";
+const ABSENT: &str = "unfounded";
 const OTHER: &str = "other";
 
 /// What is sent to a route.
