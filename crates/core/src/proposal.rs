@@ -290,7 +290,7 @@ pub struct Proposal {
     pub id: u64,
     /// Where it is in its life.
     pub stage: Stage,
-    /// Who offered the first revision.
+    /// Whose work it is: the author of the first revision.
     pub actor: String,
     /// When.
     pub at: Time,
@@ -325,8 +325,8 @@ impl Proposal {
 
     /// Takes one more event. The first must be a revision.
     pub fn fold(&mut self, event: &Reviewing) {
-        if self.revisions.is_empty() {
-            (self.id, self.actor, self.at) = (event.proposal, event.actor.clone(), event.at);
+        if let (true, Act::Revise(revision)) = (self.revisions.is_empty(), &event.act) {
+            (self.id, self.actor, self.at) = (event.proposal, revision.front.header.actor.clone(), event.at);
         }
         self.touched = event.at;
         match &event.act {

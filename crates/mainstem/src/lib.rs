@@ -21,6 +21,7 @@ pub mod moment;
 pub mod moved;
 pub mod policy_text;
 pub mod primary;
+pub mod proposing;
 pub mod rebase;
 pub mod registry;
 pub mod replica;

@@ -9,6 +9,8 @@ mod merging;
 mod pages;
 mod pulling;
 mod reviewing;
+mod revising;
+mod staging;
 
 use crate::audit::{self, Differing, Findings, Link};
 use crate::body::{Body, Digests};
@@ -266,6 +268,17 @@ fn check_clock(tx: &mut dyn Transaction, mut now: u64, policy: &Policy, front: &
     Ok(())
 }
 
+/// Refuses a push of more rows than go without review. What was accepted once is none.
+fn check_size(policy: &Policy, front: &Front) -> Result<()> {
+    match policy.review_above().filter(|most| front.count > *most && front.again.is_none()) {
+        None => Ok(()),
+        Some(most) => {
+            let message = format!("more than {most} changed rows at once need review, and these are {}", front.count);
+            Err(Error::new(ErrorKind::Denied, "review_required", message).hint("mainstem propose"))
+        }
+    }
+}
+
 /// Merges what is pushed onto the head, inside a transaction.
 fn merge_pushed(tx: &mut dyn Transaction, around: &Around, known: &Acquaintance, front: &Front, pages: &mut dyn Pages) -> Result<Pushed> {
     check_horizon(tx, known.version.min(front.header.base_version))?;
@@ -274,6 +287,7 @@ fn merge_pushed(tx: &mut dyn Transaction, around: &Around, known: &Acquaintance,
     }
     let policy = policy_text::parse(&tx.policy_text()?)?;
     check_clock(tx, around.now_ms(), &policy, front)?;
+    check_size(&policy, front)?;
     let reviewed = front.shapes.iter().map(|s| policy.table(&s.table).mode == Mode::Review).collect();
     let mut pages = Checked { inner: pages, front, reviewed };
     let primary = ReplicaId(known.lineage);

@@ -2,12 +2,16 @@
 //!
 //! Invariant: what is merged is what the counted votes name; both are compared inside the transaction that merges.
 //! Deliberately absent: the rows' own rules (see [`crate::rebase`]), and who somebody is ([`People`] tells).
+use crate::cleanup::Rehearsal;
 use crate::error::Result;
 use crate::ledger::ProposalsWanted;
 use crate::primary::{Acquaintance, Pages, Pushed};
+use crate::replica::Answering;
 use mainstem_core::change::Front;
 use mainstem_core::event::Digest;
 use mainstem_core::proposal::{Assessment, Ballot, Decision, MergeWish, Proposal, Remark, Stage};
+use mainstem_core::stamp::Time;
+use mainstem_core::value::Key;
 use mainstem_core::vote::{Tally, Verdict, Voter};
 
 /// What one may need beyond a right on the tables.
@@ -101,6 +105,34 @@ pub enum Deed {
     Comment(Remark),
     /// A close: rejected, withdrawn, superseded; or open again.
     Decide(Decision),
+}
+
+/// The staged rows of a proposal's revisions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Staged {
+    /// The proposal.
+    pub proposal: u64,
+    /// Where it is in its life.
+    pub stage: Stage,
+    /// How many of its revisions have staged rows.
+    pub revisions: u64,
+    /// The bytes that they take.
+    pub bytes: u64,
+    /// When something happened to it last.
+    pub touched: Time,
+    /// When they go; none while it is open, or where they are kept for ever.
+    pub expires: Option<Time>,
+}
+
+/// Which rows of a proposal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// The table.
+    pub table: String,
+    /// The row; all of the table's where none.
+    pub key: Option<Key>,
+    /// Its columns; all where empty.
+    pub columns: Vec<String>,
 }
 
 /// How a proposal stands.
@@ -219,4 +251,16 @@ pub trait Review {
     fn staged_page(&mut self, proposal: u64, revision: u64, page: u64) -> Result<Option<Vec<u8>>>;
     /// The proposal and its revision (from 1) that a write id names.
     fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>>;
+    /// Makes a further revision in which every open conflict is answered, on the head; gives its number. `Conflict` with the
+    /// code `merge_conflict` where one has no answer.
+    fn answer(&mut self, proposal: u64, answers: &[(u64, Answering)], by: By<'_>) -> Result<u64>;
+    /// Narrows a proposal to some rows and to what they depend on, as a further revision; the rest becomes a proposal of its
+    /// own, whose number it gives. None where nothing is left over, and nothing was done.
+    fn accept_part(&mut self, proposal: u64, only: &[Chosen], by: By<'_>) -> Result<Option<u64>>;
+    /// Proposes to take a version back; gives the proposal's number. What was changed since is a conflict.
+    fn propose_revert(&mut self, version: u64, reason: &str, by: By<'_>) -> Result<u64>;
+    /// The staged rows of revisions, oldest first.
+    fn staging(&mut self) -> Result<Vec<Staged>>;
+    /// Removes the staged rows of closed proposals that are kept longer than the policy says; gives what went.
+    fn clean_staging(&mut self, rehearsal: Rehearsal, by: By<'_>) -> Result<Vec<Staged>>;
 }

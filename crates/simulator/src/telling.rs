@@ -50,7 +50,12 @@ impl Teller {
                 let Ok(changes) = page::decode(&bytes, &version.shapes) else { continue };
                 lines.extend(changes.iter().map(|change| format!("    {}", changed(&version.shapes, change))));
             }
-            lines.extend(version.waiting.iter().map(|wait| format!("    waits for {} {:?}: {}", wait.parent, wait.parent_key, changed(&version.shapes, &wait.change))));
+            lines.extend(
+                version
+                    .waiting
+                    .iter()
+                    .map(|wait| format!("    waits for {} {:?}: {}", wait.parent, wait.parent_key, changed(&version.shapes, &wait.change))),
+            );
             lines.extend(version.renumbered.iter().map(|row| format!("    renumbered {} {} to {}", row.table, row.from, row.to)));
             lines.extend(version.conflicts.iter().map(|conflict| format!("    conflict {}", clash(conflict))));
         }

@@ -17,7 +17,8 @@ use mainstem::ledger::{Head, ProposalsWanted, Touch};
 use mainstem::primary::{
     Acquaintance, Cursor, Deleted, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink,
 };
-use mainstem::review::{By, Deed, Judged, Merged, Offer, Offered, Part, Review};
+use mainstem::replica::Answering;
+use mainstem::review::{By, Chosen, Deed, Judged, Merged, Offer, Offered, Part, Review, Staged};
 use mainstem::tombstones::{Tombstone, Wanted};
 
 /// Where in a call, and which.
@@ -90,6 +91,8 @@ pub trait Middle {
     fn meddle(&mut self, moment: Moment) -> Result<Turn>;
     /// Takes a request that is to arrive later, and says what the caller hears.
     fn keep(&mut self, late: Late) -> Error;
+    /// Learns that the primary has heard where a replica stands.
+    fn heard(&mut self, _: &Seen) {}
 }
 
 /// A primary and a function that is asked.
@@ -194,6 +197,21 @@ impl<M: Middle> Review for Between<M> {
     fn staged_page(&mut self, proposal: u64, revision: u64, page: u64) -> Result<Option<Vec<u8>>> {
         self.call("staged_page", |p| p.staged_page(proposal, revision, page))
     }
+    fn answer(&mut self, proposal: u64, answers: &[(u64, Answering)], by: By<'_>) -> Result<u64> {
+        self.send("answer", |p| p.answer(proposal, answers, by))
+    }
+    fn accept_part(&mut self, proposal: u64, only: &[Chosen], by: By<'_>) -> Result<Option<u64>> {
+        self.send("accept_part", |p| p.accept_part(proposal, only, by))
+    }
+    fn propose_revert(&mut self, version: u64, reason: &str, by: By<'_>) -> Result<u64> {
+        self.send("propose_revert", |p| p.propose_revert(version, reason, by))
+    }
+    fn staging(&mut self) -> Result<Vec<Staged>> {
+        self.call("staging", |p| p.staging())
+    }
+    fn clean_staging(&mut self, rehearsal: Rehearsal, by: By<'_>) -> Result<Vec<Staged>> {
+        self.call("clean_staging", |p| p.clean_staging(rehearsal, by))
+    }
     fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>> {
         self.call("find_revision", |p| p.find_revision(write_id))
     }
@@ -286,7 +304,9 @@ impl<M: Middle> Primary for Between<M> {
         if self.middle.meddle(Moment::Before("seen"))? == Turn::Late {
             return Err(self.middle.keep(Late::Seen(*known, seen.clone())));
         }
-        self.once("seen", |p| p.seen(known, seen))
+        self.middle.with(|p| p.seen(known, seen))?;
+        self.middle.heard(seen);
+        self.middle.meddle(Moment::After("seen")).map(drop)
     }
     fn replicas(&mut self) -> Result<Vec<KnownReplica>> {
         self.call("replicas", |p| p.replicas())

@@ -13,6 +13,7 @@ pub mod chronicle;
 pub mod conflict;
 pub mod event;
 pub mod front;
+pub mod gate;
 pub mod page;
 pub mod review;
 pub mod row;

@@ -320,11 +320,11 @@ pub fn read_wish(r: &mut Reader<'_>) -> Result<MergeWish> {
 }
 
 /// The place of one of a closed list, which only ever grows at its end.
-fn code<T: Copy + PartialEq>(all: &[T], one: T) -> u64 {
+pub(super) fn code<T: Copy + PartialEq>(all: &[T], one: T) -> u64 {
     all.iter().position(|other| *other == one).map_or(0, |at| at as u64)
 }
 
-fn choice<T: Copy>(all: &[T], r: &mut Reader<'_>) -> Result<T> {
+pub(super) fn choice<T: Copy>(all: &[T], r: &mut Reader<'_>) -> Result<T> {
     let number = r.varint()?;
     let found = usize::try_from(number).ok().and_then(|at| all.get(at));
     found.copied().ok_or_else(|| r.error(format!("{number} stands for nothing")))

@@ -251,6 +251,7 @@ pub fn front() -> BoxedStrategy<Front> {
             again,
             renumbered_here,
             is_partial: false,
+            token: None,
         })
         .boxed()
 }

@@ -144,7 +144,7 @@ impl Keys {
             "voters" => self.voters = Some(choice(whole, value, &Voters::ALL, Voters::name)?),
             "veto" => self.veto = Some(names(whole, value)?),
             "self_approval" => self.self_approval = Some(choice(whole, value, &SelfApproval::ALL, SelfApproval::name)?),
-            "voting_days" => self.voting_days = Some(life(whole, value)?),
+            "voting_days" => self.voting_days = Some(days(whole, value)?),
             "voting_agents" => self.agents = Some(names(whole, value)?),
             _ => return Ok(false),
         }
@@ -198,6 +198,12 @@ fn number<T: TryFrom<i64> + core::str::FromStr>(value: &Setting) -> Option<T> {
 fn approvals(whole: &str, value: &Setting) -> Result<u32> {
     let found = number(value).filter(|&n| n > 0);
     found.ok_or_else(|| unknown_value(whole, value, "a number of people, one or more"))
+}
+
+/// Without a day to vote nothing would ever be approved.
+fn days(whole: &str, value: &Setting) -> Result<Life> {
+    let found = life(whole, value).ok().filter(|&life| life != Life::Days(0));
+    found.ok_or_else(|| unknown_value(whole, value, "days, one or more, or \"forever\""))
 }
 
 fn quorum(whole: &str, value: &Setting) -> Result<Quorum> {
@@ -318,7 +324,8 @@ mod tests {
         refused(&[], "voting_agents", Setting::Ranks(vec![]), "names of actors");
         refused(&[], "voters", "everyone", "anyone, owners");
         refused(&[], "self_approval", "yes", "never, allowed");
-        refused(&[], "voting_days", "soon", "days, zero or more, or \"forever\"");
+        refused(&[], "voting_days", "soon", "days, one or more, or \"forever\"");
+        refused(&["t"], "voting_days", 0, "days, one or more, or \"forever\"");
         refused(&[], "review_above", -1, "zero or more");
         refused(&["t"], "review_above", 5, "allowed: strategy");
         refused(&["t", "c"], "approvals", 2, "strategy, delimiter");

@@ -372,16 +372,15 @@ proptest! {
 
     #[test]
     fn a_rejection_approves_only_where_a_quorum_is_asked_for(rule in rules(), given in given(), now in 0..9u64) {
-        prop_assume!(!rule.iter().any(|setting| setting.contains("quorum")));
+        let rule: Vec<&str> = rule.into_iter().filter(|setting| !setting.contains("quorum")).collect();
         let policy = policy(&rule);
         let before = count_on(&TABLES, &policy, &given, now);
-        for actor in EVERYONE {
-            let mut more: Vec<Vote> = given.iter().filter(|vote| vote.actor != actor).cloned().collect();
+        let person = |actor: &str| voter(actor, "").person;
+        for actor in EVERYONE.iter().filter(|actor| given.iter().all(|vote| person(&vote.actor) != person(actor))) {
+            let mut more = given.clone();
             more.push(vote(actor, Word::Reject));
             let after = count_on(&TABLES, &policy, &more, now);
-            // Somebody may take back an earlier rejection of another account with one that does not block.
-            let is_new = given.iter().all(|vote| voter(&vote.actor, "").person != voter(actor, "").person);
-            prop_assert!(!is_new || before.verdict == Verdict::Approved || after.verdict != Verdict::Approved);
+            prop_assert!(before.verdict == Verdict::Approved || after.verdict != Verdict::Approved);
         }
     }
 

@@ -4,13 +4,15 @@ use crate::spool::Spool;
 use crate::wire::call::Call;
 use crate::wire::frame::{FrameWriter, broken};
 use crate::wire::{Bytes, Wire};
+use mainstem::cleanup::Rehearsal;
 use mainstem::core::event::Digest;
 use mainstem::core::format::page;
 use mainstem::core::proposal::MergeWish;
 use mainstem::error::Result;
 use mainstem::ledger::ProposalsWanted;
 use mainstem::primary::Acquaintance;
-use mainstem::review::{By, Deed, Judged, Merged, Offer, Offered, Part, Review};
+use mainstem::replica::Answering;
+use mainstem::review::{By, Chosen, Deed, Judged, Merged, Offer, Offered, Part, Review, Staged};
 
 /// Appends the rows of a part: each frame says whose page it is.
 fn send_pages(request: &mut FrameWriter<Spool>, part: Part<'_>, is_direct: bool) -> Result<()> {
@@ -54,5 +56,20 @@ impl Review for HttpPrimary {
     }
     fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>> {
         self.ask(Call::FindRevision, &write_id)
+    }
+    fn answer(&mut self, proposal: u64, answers: &[(u64, Answering)], _by: By<'_>) -> Result<u64> {
+        self.ask(Call::Answer, &(proposal, answers.to_vec()))
+    }
+    fn accept_part(&mut self, proposal: u64, only: &[Chosen], _by: By<'_>) -> Result<Option<u64>> {
+        self.ask(Call::AcceptPart, &(proposal, only.to_vec()))
+    }
+    fn propose_revert(&mut self, version: u64, reason: &str, _by: By<'_>) -> Result<u64> {
+        self.ask(Call::ProposeRevert, &(version, reason.to_owned()))
+    }
+    fn staging(&mut self) -> Result<Vec<Staged>> {
+        self.ask(Call::Staging, &())
+    }
+    fn clean_staging(&mut self, rehearsal: Rehearsal, _by: By<'_>) -> Result<Vec<Staged>> {
+        self.ask(Call::CleanStaging, &rehearsal)
     }
 }

@@ -175,7 +175,12 @@ fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author: &Author<'
         | Call::Proposal
         | Call::ShownPage
         | Call::StagedPage
-        | Call::FindRevision => review::answer(call, asked, primary, author, reply),
+        | Call::FindRevision
+        | Call::Answer
+        | Call::AcceptPart
+        | Call::ProposeRevert
+        | Call::Staging
+        | Call::CleanStaging => review::answer(call, asked, primary, author, reply),
         Call::Found | Call::Wait => Err(Error::internal("this call is answered by the hall")),
     }
 }

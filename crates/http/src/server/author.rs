@@ -50,6 +50,7 @@ impl Author<'_> {
                 conflict.ours.actor = self.name().to_string();
             }
         }
+        front.token = self.token_label();
         for resolution in &mut front.resolutions {
             resolution.actor = self.name().to_string();
         }
@@ -96,6 +97,13 @@ impl Author<'_> {
     pub fn check_merge(&self, proposal: u64, primary: &mut dyn Primary) -> Result<()> {
         let tables = self.tables_of(proposal, primary)?;
         tables.iter().try_for_each(|table| permit(self.identity, Right::Write, Object::Table(self.dataset, table)))
+    }
+
+    /// To take a version back takes the right to propose changes to each of its tables.
+    pub fn check_revert(&self, version: u64, primary: &mut dyn Primary) -> Result<()> {
+        let found = primary.version(version)?.ok_or_else(|| Error::not_found(format!("there is no version {version}")))?;
+        let tables: BTreeSet<&str> = found.shapes.iter().map(|shape| shape.table.as_str()).collect();
+        tables.iter().try_for_each(|table| permit(self.identity, Right::Propose, Object::Table(self.dataset, table)))
     }
 
     fn tables_of(&self, proposal: u64, primary: &mut dyn Primary) -> Result<BTreeSet<String>> {

@@ -33,7 +33,20 @@ fn not_whole(e: Error) -> Error {
 
 /// What an archived dataset takes no more.
 fn is_write(call: Call) -> bool {
-    matches!(call, Call::Push | Call::Propose | Call::Act | Call::Merge | Call::BeginEpoch | Call::SetPolicy | Call::Cleanup)
+    matches!(
+        call,
+        Call::Push
+            | Call::Propose
+            | Call::Act
+            | Call::Merge
+            | Call::Answer
+            | Call::AcceptPart
+            | Call::ProposeRevert
+            | Call::CleanStaging
+            | Call::BeginEpoch
+            | Call::SetPolicy
+            | Call::Cleanup
+    )
 }
 
 /// Answers a call.

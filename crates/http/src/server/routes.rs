@@ -230,10 +230,10 @@ fn of_call(call: Call) -> Route {
 /// for them, too.
 pub(super) fn right_of(call: Call) -> Right {
     match call {
-        Call::Push | Call::Merge => Right::Write,
+        Call::Push | Call::Merge | Call::Answer | Call::AcceptPart => Right::Write,
         // What is done to a proposal says which right it needs.
-        Call::Propose | Call::Act => Right::Propose,
-        Call::SetPolicy | Call::Cleanup | Call::BeginEpoch | Call::Found => Right::Own,
+        Call::Propose | Call::Act | Call::ProposeRevert => Right::Propose,
+        Call::SetPolicy | Call::Cleanup | Call::CleanStaging | Call::BeginEpoch | Call::Found => Right::Own,
         _ => Right::Read,
     }
 }

@@ -55,4 +55,9 @@ calls! {
     ShownPage = "shown-page",
     StagedPage = "staged-page",
     FindRevision = "find-revision",
+    Answer = "answer",
+    AcceptPart = "accept-part",
+    ProposeRevert = "propose-revert",
+    Staging = "staging",
+    CleanStaging = "clean-staging",
 }

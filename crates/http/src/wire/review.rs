@@ -7,7 +7,8 @@ use mainstem::core::proposal::{
 };
 use mainstem::core::vote::{Tally, Verdict, WhyNot};
 use mainstem::ledger::ProposalsWanted;
-use mainstem::review::{Deed, Judged, Merged, Offered};
+use mainstem::replica::Answering;
+use mainstem::review::{Chosen, Deed, Judged, Merged, Offered, Staged};
 
 records! {
     Proposal {
@@ -24,6 +25,9 @@ records! {
     Tally { verdict, missing, counted, passed_over, closes }
     Judged { proposal, assessment, tally }
     Merged { version, commit, added, updated, deleted, cells, is_staging_clean, is_repeated }
+    Answering { choice, value }
+    Chosen { table, key, columns }
+    Staged { proposal, stage, revisions, bytes, touched, expires }
     ProposalsWanted { stages, actor, before, limit }
 }
 

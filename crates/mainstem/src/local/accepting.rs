@@ -84,6 +84,7 @@ pub(super) fn accept(tx: &mut dyn Transaction, accepting: Accepting<'_>, pages: 
         version.stands_for.clone_from(&again.stands_for);
     }
     version.resolved = answered(tx, front)?;
+    version.token.clone_from(&front.token);
     version.schema = schema.into_iter().map(|(_, step)| step).collect();
     version.conflicts = conflicts;
     version.waiting = waiting;

@@ -13,7 +13,8 @@ use crate::wiring::Around;
 use mainstem_core::digest::{self, Body};
 use mainstem_core::event::{Digest, Version};
 use mainstem_core::format::{page, review};
-use mainstem_core::proposal::{Assessment, Proposal, Revision, TableSummary};
+use mainstem_core::policy::{Entry, Policy};
+use mainstem_core::proposal::{Assessment, Origin, Proposal, Revision, TableSummary};
 use mainstem_core::stamp::ReplicaId;
 
 /// What an assessment holds for as long as these are the same.
@@ -46,6 +47,10 @@ pub(super) fn set_out(tx: &mut dyn Transaction, scratch: &mut dyn Scratch, propo
     scratch.put(&done, &[])
 }
 
+fn by_hand(key: &str) -> Entry {
+    Entry { path: Vec::new(), key: key.to_owned(), value: "manual".into() }
+}
+
 /// Merges a revision inside a transaction. `seal` sees the version before it is appended.
 pub(super) fn merge_in(
     tx: &mut dyn Transaction,
@@ -54,7 +59,11 @@ pub(super) fn merge_in(
     revision: &Revision,
     seal: super::accepting::Seal<'_>,
 ) -> Result<Version> {
-    let policy = policy_text::parse(&tx.policy_text()?)?;
+    let policy = match revision.origin {
+        // What was changed since is a person's to decide, whoever wrote last.
+        Origin::Revert(_) => Policy::from_entries(&[by_hand("strategy"), by_hand("deletes")])?,
+        _ => policy_text::parse(&tx.policy_text()?)?,
+    };
     let primary = ReplicaId(genesis(tx)?.lineage);
     let accepting = Accepting { policy: &policy, front: &revision.front, around, primary, released: Vec::new() };
     let mut pages = SetOut { scratch, revision, next: 0 };
@@ -79,6 +88,19 @@ pub(super) fn summarise(
     Ok(tables)
 }
 
+/// An assessment, and where its pages are kept.
+pub(super) struct Assessed {
+    pub assessment: Assessment,
+    pages: String,
+}
+
+impl Assessed {
+    /// Where a page is kept.
+    pub fn page(&self, number: u64) -> String {
+        format!("{}{number}", self.pages)
+    }
+}
+
 impl<S: Store> LocalPrimary<S> {
     /// Runs `work` with a place for what can be made again, which lasts as long as this primary.
     pub(super) fn with_scratch<T>(&mut self, work: impl FnOnce(&mut Self, &mut dyn Scratch) -> Result<T>) -> Result<T> {
@@ -89,6 +111,12 @@ impl<S: Store> LocalPrimary<S> {
         let done = work(self, &mut *scratch);
         self.assessed = Some(scratch);
         done
+    }
+
+    /// What merging a proposal would do now, with where its pages are kept.
+    pub(super) fn assess_whole(&mut self, proposal: &Proposal) -> Result<Assessed> {
+        let assessment = self.assess(proposal)?;
+        Ok(Assessed { assessment, pages: names(proposal.head().front.header.write_id).1 })
     }
 
     /// What merging a proposal would do now.

@@ -1,12 +1,13 @@
 //! Proposals on the embedded primary: what is offered is staged, and nothing else is written until it is merged.
 use super::epochs::check_known;
 use super::{LocalPrimary, absorb_in, append, check_clock, merge_pushed, merging, stamped};
-use crate::cleanup::check_horizon;
+use crate::cleanup::{Rehearsal, check_horizon};
 use crate::error::{Error, Result};
 use crate::ledger::ProposalsWanted;
 use crate::policy_text;
 use crate::primary::{Acquaintance, Pushed};
-use crate::review::{By, Deed, Judged, Merged, Offer, Offered, Part, Privilege, Review};
+use crate::replica::Answering;
+use crate::review::{By, Chosen, Deed, Judged, Merged, Offer, Offered, Part, Privilege, Review, Staged};
 use crate::store::{Store, Transaction};
 use crate::wiring::Around;
 use mainstem_core::ErrorKind;
@@ -203,6 +204,7 @@ impl<S: Store> Review for LocalPrimary<S> {
     }
 
     fn act(&mut self, id: u64, deed: &Deed, by: By<'_>) -> Result<()> {
+        let mut closes = None;
         if let Deed::Vote(ballot) = deed {
             let judged = self.judged(id, by)?.ok_or_else(|| no_proposal(id))?;
             let is_shown = judged.assessment.as_ref().is_some_and(|a| a.digest == ballot.digest && a.revision == ballot.revision);
@@ -213,6 +215,7 @@ impl<S: Store> Review for LocalPrimary<S> {
             if ballot.word == Word::Reject && ballot.comment.trim().is_empty() {
                 return Err(Error::invalid("a reject says why").hint(format!("mainstem vote {id} reject -m WHY")));
             }
+            closes = judged.tally.closes;
         }
         let mut tx = self.store.begin()?;
         let proposal = tx.proposal(id)?.ok_or_else(|| no_proposal(id))?;
@@ -228,6 +231,11 @@ impl<S: Store> Review for LocalPrimary<S> {
             Deed::Decide(decision) => Act::Decide(decision),
         };
         let at = now(&mut *tx, &self.around)?.max(proposal.touched);
+        if closes.is_some_and(|end| at >= end) {
+            // It would not count, and would take the place of an earlier one that does.
+            let message = format!("the time to vote on proposal {id} is over");
+            return Err(Error::new(ErrorKind::Conflict, "closed", message).hint(format!("mainstem review {id}")));
+        }
         note(&mut *tx, at, id, act, by)?;
         tx.commit()
     }
@@ -262,5 +270,25 @@ impl<S: Store> Review for LocalPrimary<S> {
 
     fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>> {
         self.store.begin_read()?.find_revision(write_id)
+    }
+
+    fn answer(&mut self, id: u64, answers: &[(u64, Answering)], by: By<'_>) -> Result<u64> {
+        self.answer_conflicts(id, answers, by)
+    }
+
+    fn accept_part(&mut self, id: u64, only: &[Chosen], by: By<'_>) -> Result<Option<u64>> {
+        self.divide(id, only, by)
+    }
+
+    fn propose_revert(&mut self, version: u64, reason: &str, by: By<'_>) -> Result<u64> {
+        self.revert_version(version, reason, by)
+    }
+
+    fn staging(&mut self) -> Result<Vec<Staged>> {
+        self.all_staged()
+    }
+
+    fn clean_staging(&mut self, rehearsal: Rehearsal, by: By<'_>) -> Result<Vec<Staged>> {
+        self.clean_staged(rehearsal, by)
     }
 }

@@ -1,9 +1,11 @@
 //! Proposals for those who see a part: what touches rows that are not shown is not shown either.
 use super::Scoped;
+use crate::cleanup::Rehearsal;
 use crate::error::{Error, Result};
 use crate::ledger::ProposalsWanted;
 use crate::primary::{Acquaintance, Primary};
-use crate::review::{By, Deed, Judged, Merged, Offer, Offered, Review};
+use crate::replica::Answering;
+use crate::review::{By, Chosen, Deed, Judged, Merged, Offer, Offered, Review, Staged};
 use mainstem_core::ErrorKind;
 use mainstem_core::event::Digest;
 use mainstem_core::proposal::MergeWish;
@@ -42,6 +44,21 @@ impl<P: DerefMut<Target: Primary>> Review for Scoped<P> {
     }
     fn staged_page(&mut self, proposal: u64, revision: u64, page: u64) -> Result<Option<Vec<u8>>> {
         self.reviewable()?.staged_page(proposal, revision, page)
+    }
+    fn answer(&mut self, proposal: u64, answers: &[(u64, Answering)], by: By<'_>) -> Result<u64> {
+        self.reviewable()?.answer(proposal, answers, by)
+    }
+    fn accept_part(&mut self, proposal: u64, only: &[Chosen], by: By<'_>) -> Result<Option<u64>> {
+        self.reviewable()?.accept_part(proposal, only, by)
+    }
+    fn propose_revert(&mut self, version: u64, reason: &str, by: By<'_>) -> Result<u64> {
+        self.reviewable()?.propose_revert(version, reason, by)
+    }
+    fn staging(&mut self) -> Result<Vec<Staged>> {
+        self.reviewable()?.staging()
+    }
+    fn clean_staging(&mut self, rehearsal: Rehearsal, by: By<'_>) -> Result<Vec<Staged>> {
+        self.reviewable()?.clean_staging(rehearsal, by)
     }
     fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>> {
         self.reviewable()?.find_revision(write_id)

@@ -25,7 +25,7 @@ impl SqliteLedger<'_> {
         self.run("INSERT INTO mainstem_review(proposal, position) VALUES (?1, ?2)", (id, position))?;
         if let Act::Revise(revision) = &event.act {
             let first = "INSERT INTO mainstem_proposal(id, stage, actor) VALUES (?1, ?2, ?3) ON CONFLICT(id) DO NOTHING";
-            self.run(first, (id, Stage::Open.name(), &event.actor))?;
+            self.run(first, (id, Stage::Open.name(), &revision.front.header.actor))?;
             let sql = "INSERT INTO mainstem_revision(write_id, proposal, revision) \
                        VALUES (?1, ?2, (SELECT count(*) + 1 FROM mainstem_revision WHERE proposal = ?2))";
             self.run(sql, (revision.front.header.write_id.to_be_bytes(), id))?;

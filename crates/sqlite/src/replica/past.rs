@@ -245,6 +245,7 @@ impl Rewinding<'_> {
             again: Some(Again { was, stands_for: event.stands_for, renumbered }),
             renumbered_here: Vec::new(),
             is_partial: false,
+            token: None,
         }
     }
 

@@ -5,4 +5,5 @@ mod audit;
 mod reverts;
 mod review;
 mod rows;
+mod voting;
 mod world;

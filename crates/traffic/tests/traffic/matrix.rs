@@ -108,6 +108,11 @@ const SAMPLES: &[(&str, &str, Sample)] = &[
     ("POST", "/api/v1/datasets/{dataset}/primary/shown-page", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/staged-page", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/find-revision", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/staging", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/clean-staging", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/answer", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/accept-part", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/propose-revert", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/version-hash", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/version", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/page", Sample::Call),
@@ -331,8 +336,7 @@ impl Stage {
             // A role on a table is none on what is about the dataset as a whole.
             let on_table = on_table.map(|role| role.right().min(Right::Write));
             let right = on_dataset.map(Role::right).max(on_table).filter(|_| dataset == THERE);
-            let shown = bearer(&secret);
-            Asker { is_known: true, is_unlimited: true, right, ..unknown(who, shown) }
+            Asker { is_known: true, is_unlimited: true, right, ..unknown(who, bearer(&secret)) }
         };
         let with_role = |who, dataset, role| with_roles(who, dataset, Some(role), None);
         let limited = |who, most: Option<Right>, dataset: Option<&'static str>, right, sees_absent| Asker {
@@ -434,7 +438,8 @@ fn what_is_hidden_is_answered_as_what_is_absent() {
     for route in routes().iter().filter(|route| matches!(route.needs, Needs::Dataset(_))) {
         let (_, _, sample) =
             SAMPLES.iter().find(|(method, path, _)| *method == route.method.as_str() && *path == route.path).expect("a sample");
-        let [hidden, absent] = [THERE, ABSENT].map(|dataset| told(&stage.ask(route, *sample, dataset, Some(&shown), key.as_ref()), dataset));
+        let [hidden, absent] =
+            [THERE, ABSENT].map(|dataset| told(&stage.ask(route, *sample, dataset, Some(&shown), key.as_ref()), dataset));
         assert_eq!(hidden, absent, "{} {}", route.method, route.path);
         // Names that lead out of the folder are names of nothing, for an administrator as well.
         let (key, all) = bearer(&stage.served.token().expect("a token"));

@@ -11,7 +11,8 @@ use mainstem::core::format::page;
 use mainstem::core::proposal::MergeWish;
 use mainstem::error::{Error, Result};
 use mainstem::primary::{Acquaintance, Pages, Primary};
-use mainstem::review::{By, Deed, Offer, Part};
+use mainstem::replica::Answering;
+use mainstem::review::{By, Chosen, Deed, Offer, Part};
 use std::cell::RefCell;
 
 /// Answers one of them.
@@ -31,6 +32,26 @@ pub(super) fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author
             author.check_merge(proposal, primary)?;
             last(reply, &primary.merge(proposal, &wish, by)?)
         }
+        Call::Answer => {
+            let (proposal, answers): (u64, Vec<(u64, Answering)>) = arguments(asked)?;
+            author.check_merge(proposal, primary)?;
+            last(reply, &primary.answer(proposal, &answers, by)?)
+        }
+        Call::AcceptPart => {
+            let (proposal, only): (u64, Vec<Chosen>) = arguments(asked)?;
+            author.check_merge(proposal, primary)?;
+            last(reply, &primary.accept_part(proposal, &only, by)?)
+        }
+        Call::ProposeRevert => {
+            let (version, reason): (u64, String) = arguments(asked)?;
+            author.check_revert(version, primary)?;
+            last(reply, &primary.propose_revert(version, &reason, by)?)
+        }
+        Call::Staging => {
+            arguments::<()>(asked)?;
+            last(reply, &primary.staging()?)
+        }
+        Call::CleanStaging => last(reply, &primary.clean_staging(arguments(asked)?, by)?),
         Call::Proposals => last(reply, &primary.proposals(&arguments(asked)?)?),
         Call::Proposal => last(reply, &primary.proposal(arguments(asked)?, by)?),
         Call::ShownPage => {
