@@ -25,7 +25,7 @@ use mainstem_traffic::plain::{Came, ask};
 
 const THERE: &str = "notes";
 const ARCHIVED: &str = "old";
-const ABSENT: &str = "nothing";
+const ABSENT: &str = "unfounded";
 const OTHER: &str = "other";
 
 /// What is sent to a route.
@@ -150,6 +150,11 @@ const SAMPLES: &[(&str, &str, Sample)] = &[
     ("POST", "/datasets/{dataset}/proposals/{proposal}/answers", Sample::Form("all=unknown")),
     ("POST", "/datasets/{dataset}/proposals/{proposal}/part", Sample::Form("unknown=1")),
     ("GET", "/", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}/tables/{table}", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}/tables/{table}/row", Sample::Asked("?key=1")),
+    ("GET", "/datasets/{dataset}/versions", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}/versions/{version}", Sample::Asked("")),
 ];
 
 /// Somebody who asks: what they show, and what they may.

@@ -28,7 +28,6 @@ use mainstem::error::{Error, Result};
 use mainstem::primary::Primary;
 use mainstem::review::{By, Judged, People, Privilege};
 use mainstem::schema_merge::describe;
-use mainstem_pages::frame::Link;
 use mainstem_pages::proposal::{ConflictLine, May, Outlook, Proposal, RevisionLine, SideLine, TableLine, VoteLine};
 use mainstem_pages::proposals::Badge;
 use mainstem_pages::thread::Talk;
@@ -119,8 +118,7 @@ pub async fn proposal(
 ) -> Shown {
     let (accounts, name, person) = (shared.clone(), dataset.clone(), identity.clone());
     let talk = Talk { path: path(&dataset, id), form_key: visit.form_key.clone() };
-    let further = Link::to(format!("#{id}"), path(&dataset, id));
-    let mut frame = frame(&visit, &dataset, format!("Proposal {id} of {dataset}"), Some(further));
+    let mut frame = frame(&shared, &visit, &dataset, id, format!("Proposal {id}")).await?;
     frame.notice = asked.done.as_deref().and_then(deeds::told);
     let gathering = move |primary: &mut dyn Primary| {
         let identity = still(&accounts, &person, Right::Read, &name)?;

@@ -1,5 +1,5 @@
 //! The list of a dataset's proposals.
-use super::{Asked, Shown, moment, shown};
+use super::{Asked, Shown, framed, moment, shown};
 use crate::server::Shared;
 use crate::server::asked::{Asked as Query, Named};
 use crate::server::browser::Visit;
@@ -12,6 +12,7 @@ use mainstem::error::{Error, Result};
 use mainstem::ledger::ProposalsWanted;
 use mainstem::primary::Primary;
 use mainstem::review::{By, Judged};
+use mainstem_pages::address::path;
 use mainstem_pages::frame::{Frame, Link};
 use mainstem_pages::proposals::{Badge, Filter, Item, Proposals};
 use mainstem_pages::value::{Room, ShownValue};
@@ -32,16 +33,13 @@ pub struct ProposalsAsked {
     before: Option<u64>,
 }
 
-/// The frame of a page about a dataset's proposals.
-pub(super) fn frame(visit: &Visit, dataset: &str, title: impl Into<String>, further: Option<Link>) -> Frame {
-    let mut frame = visit.frame(title);
-    let proposals = format!("/datasets/{dataset}/proposals");
-    frame.way = vec![Link::to(dataset, format!("/datasets/{dataset}")), Link::to("Proposals", proposals)];
-    frame.way.extend(further);
-    if let Some(last) = frame.way.last_mut() {
-        last.is_here = true;
-    }
-    frame
+/// The frame of a page about one of a dataset's proposals.
+pub(super) async fn frame(shared: &Arc<Shared>, visit: &Visit, dataset: &str, id: u64, title: String) -> Result<Frame> {
+    let mut frame = framed(shared, visit, dataset, "proposals", title).await?;
+    let all = path(&["datasets", dataset, "proposals"]);
+    frame.way.push(Link::to("Proposals", &all));
+    frame.way.push(Link { is_here: true, ..Link::to(format!("#{id}"), format!("{all}/{id}")) });
+    Ok(frame)
 }
 
 /// The list.
@@ -66,7 +64,8 @@ pub async fn proposals(
         let actor: String = form_urlencoded::byte_serialize(actor.as_deref().unwrap_or_default().as_bytes()).collect();
         format!("?state={}&actor={actor}&before={before}", filter.name())
     });
-    shown(&Proposals { frame: frame(&visit, &dataset, "Proposals", None), dataset, filter, actor, items, next })
+    let frame = framed(&shared, &visit, &dataset, "proposals", "Proposals".to_string()).await?;
+    shown(&Proposals { frame, dataset, filter, actor, items, next })
 }
 
 fn stages(filter: Filter) -> Vec<Stage> {

@@ -16,7 +16,6 @@ use mainstem::error::Result;
 use mainstem::primary::Primary;
 use mainstem::review::{By, People, Privilege};
 use mainstem::schema_merge::describe;
-use mainstem_pages::frame::Link;
 use mainstem_pages::merging::Merging;
 use mainstem_pages::value::{Room, ShownValue};
 use std::sync::Arc;
@@ -29,8 +28,7 @@ pub async fn plan(
     Named((dataset, id)): Named<(String, u64)>,
 ) -> Shown {
     let (accounts, name, person) = (shared.clone(), dataset.clone(), identity.clone());
-    let further = Link::to(format!("#{id}"), path(&dataset, id));
-    let frame = frame(&visit, &dataset, format!("Merge proposal {id} of {dataset}"), Some(further));
+    let frame = frame(&shared, &visit, &dataset, id, format!("Merge proposal {id}")).await?;
     let planning = move |primary: &mut dyn Primary| {
         let asker = Asker { shared: &accounts, identity: &person, dataset: &name };
         planned(primary, &asker, id)
