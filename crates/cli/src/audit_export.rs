@@ -61,6 +61,7 @@ fn told(event: &Event) -> Json {
             "event": "restored", "actor": restored.actor, "at": json::moment(restored.at), "reason": restored.from,
             "epoch": json::bits(restored.epoch), "epoch_before": json::bits(restored.before), "version": restored.version,
         }),
+        Event::Review(reviewing) => crate::review_view::event(reviewing),
         Event::Version(version) => {
             let mut shown = result(version);
             shown["event"] = "version".into();

@@ -3,6 +3,7 @@
 //! Invariant: every call may be repeated, so one that got no whole answer is an error of kind Unavailable and no more.
 mod account;
 mod line;
+mod review;
 mod trust;
 
 pub use account::HttpAccounts;

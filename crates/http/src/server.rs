@@ -6,6 +6,7 @@ mod access;
 pub mod answer;
 mod asked;
 mod author;
+mod browser;
 mod counting;
 mod door;
 mod feed;
@@ -14,9 +15,11 @@ mod guard;
 mod hall;
 mod keeper;
 mod limits;
+mod members;
 mod meters;
 pub mod openapi;
 mod pace;
+mod pages;
 mod people;
 mod porter;
 mod rate;
@@ -45,6 +48,7 @@ pub use tls::Tls;
 
 use mainstem::accounts::Registrar;
 use mainstem::feed::Webhooks;
+use mainstem::sign_in::SignIns;
 use std::sync::Arc;
 
 /// What every handler shares.
@@ -53,6 +57,8 @@ pub struct Shared {
     pub hall: Hall,
     /// The accounts.
     pub registrar: Registrar,
+    /// Where people are signed in with browsers.
+    pub sign_ins: SignIns,
     /// Who lets requests in.
     pub porter: Porter,
     /// Whom events are sent to; none where this server sends none.

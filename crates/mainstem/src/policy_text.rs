@@ -90,13 +90,13 @@ fn children<'a>(item: &'a Item, name: &str) -> Result<toml_edit::Iter<'a>> {
 fn entry(path: &[&str], key: &str, item: &Item) -> Result<Entry> {
     let value = setting(item).ok_or_else(|| {
         let whole: Vec<String> = path.iter().chain([&key]).map(|part| quoted(part)).collect();
-        Error::invalid(format!("policy key {}: its value is neither text, a whole number nor ranks", whole.join(".")))
+        Error::invalid(format!("policy key {}: its value is neither text, a whole number, ranks nor names", whole.join(".")))
             .hint("mainstem policy")
     })?;
     Ok(Entry { path: path.iter().map(|&part| part.to_owned()).collect(), key: key.to_owned(), value })
 }
 
-/// Ranks are `{ name = rank }` or `["name=rank"]`.
+/// Ranks are `{ name = rank }` or `["name=rank"]`, names `["name"]`.
 fn setting(item: &Item) -> Option<Setting> {
     if let Some(text) = item.as_str() {
         return Some(Setting::Text(text.to_owned()));
@@ -105,8 +105,8 @@ fn setting(item: &Item) -> Option<Setting> {
         return Some(Setting::Number(number));
     }
     if let Some(list) = item.as_array() {
-        let parts: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
-        return parts.map(|parts| Setting::Text(parts.join(",")));
+        let names = list.iter().map(|name| name.as_str().map(str::to_owned));
+        return names.collect::<Option<Vec<_>>>().map(Setting::Names);
     }
     let ranks = item.as_table_like()?.iter().map(|(name, rank)| Some((name.to_owned(), rank.as_integer()?)));
     ranks.collect::<Option<Vec<_>>>().map(Setting::Ranks)
@@ -171,6 +171,7 @@ fn written(setting: &Setting) -> Value {
     match setting {
         Setting::Text(text) => Value::from(text.as_str()),
         Setting::Number(number) => Value::from(*number),
+        Setting::Names(names) => Value::from(names.iter().map(String::as_str).collect::<Array>()),
         Setting::Ranks(ranks) => {
             let mut names: Vec<&str> = ranks.iter().map(|(name, _)| name.as_str()).collect();
             names.sort_unstable();

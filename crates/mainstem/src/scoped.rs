@@ -6,6 +6,7 @@
 mod past;
 mod pushing;
 mod reducing;
+mod reviewing;
 mod telling;
 mod view;
 

@@ -23,6 +23,18 @@ pub trait Store {
     fn moment(&mut self) -> Result<i64>;
     /// Waits until anybody else has committed since that moment, at most so long. Returns how much of the time is left.
     fn wait(&mut self, moment: i64, timeout_ms: u64) -> Result<u64>;
+    /// A new place for what can be made again, beside any transaction.
+    fn scratch(&self) -> Result<Box<dyn Scratch>>;
+}
+
+/// A place for what can be made again, by name. It may be lost at any time, and ends with whoever made it.
+pub trait Scratch: Send {
+    /// Keeps bytes under a name, instead of what was there.
+    fn put(&mut self, name: &str, bytes: &[u8]) -> Result<()>;
+    /// What is kept under a name.
+    fn get(&mut self, name: &str) -> Result<Option<Vec<u8>>>;
+    /// Forgets every name that begins so.
+    fn forget(&mut self, beginning: &str) -> Result<()>;
 }
 
 /// Ledger and tables together. Dropped without [`Transaction::commit`], nothing of it happened.

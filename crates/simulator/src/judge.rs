@@ -4,6 +4,7 @@ use crate::links::{self, Aim};
 use crate::model::Model;
 use crate::tally::{Invariant, Verdict, Wrong};
 use crate::tape::{ClockFault, Datum, Manner, Session, Statement};
+use crate::wire::Manners;
 use crate::world::{World, quiet, unexpected, unreadable};
 use mainstem::audit::{self, Finding, Remembered};
 use mainstem::core::change::Edit;
@@ -23,6 +24,8 @@ const AHEAD_MS_MAX: u64 = 60_000;
 impl World {
     /// Faults stop: three rounds of sync, after which another moves nothing. Clocks that run behind stay wrong.
     pub fn settle(&mut self) -> Verdict {
+        self.wires.cut.clear();
+        self.arrive(true)?;
         self.primary_place.machine.fault(ClockFault::Right, self.true_ms);
         for copy in &self.copies {
             if copy.place.machine.now_ms() > self.true_ms + AHEAD_MS_MAX {
@@ -43,14 +46,14 @@ impl World {
 
     fn settle_one(&mut self, who: usize, is_last: bool) -> Verdict {
         let mut replica = self.replica(who)?;
-        let actor = self.copies[who].actor.clone();
         if self.copies[who].has_unseen {
             // A file in which triggers were off, or that is an older one, is looked at whole, as `verify` does.
             replica.check().map_err(|e| unexpected("check", &e))?;
             self.tally.check(Invariant::Reconciled);
             self.copies[who].has_unseen = false;
         }
-        let report = sync::sync(&mut *replica, self.serve()?, &actor, &mut quiet).map_err(|e| unexpected("sync", &e))?;
+        let (done, _) = self.call(None, who, &mut replica, sync::sync, &Manners::CALM)?;
+        let report = done.map_err(|e| unexpected("sync", &e))?;
         self.record(format!("{report:?}"));
         if is_last {
             self.tally.check(Invariant::Rest);
@@ -79,13 +82,19 @@ impl World {
         sound(self.primary_place.db.as_ref().expect("it is open"), is_whole, &self.cut).map_err(|wrong| wrong.at("the primary"))?;
         self.tally.check(Invariant::Sound);
         self.judge_ledger()?;
+        self.judge_lives()?;
         self.judge_conflicts(&truth)?;
         self.judge_traffic()?;
-        self.model.traces.judge(&whole, &truth, &waiting, &mut self.tally)?;
+        self.judge_traces(&whole, &truth, &waiting)?;
         self.judge_identities()?;
-        self.model.traces.judge(&whole, &truth, &waiting, &mut self.tally)?;
+        self.judge_traces(&whole, &truth, &waiting)?;
         self.nothing_lost(&whole, &truth, &waiting)?;
         self.judge_causality()
+    }
+
+    fn judge_traces(&mut self, rows: &Image, truth: &[Conflict], waiting: &[Waiting]) -> Verdict {
+        let model = &self.model;
+        model.traces.judge(rows, truth, waiting, &|table, column| model.is_combined(table, column), &mut self.tally)
     }
 
     /// I-36: however files were copied, no two go by one identity any more.
@@ -218,7 +227,7 @@ impl World {
 
     /// I-50 and I-51: heads that somebody saw are still what they were.
     fn judge_ledger(&mut self) -> Verdict {
-        let heads = std::mem::take(&mut self.heads);
+        let heads = std::mem::take(&mut self.looked.heads);
         for (version, hash) in heads {
             self.tally.check(Invariant::History);
             let now = self.serve()?.version_hash(version).map_err(|e| unexpected("version_hash", &e))?;
@@ -275,8 +284,8 @@ impl World {
     fn judge_traffic(&mut self) -> Verdict {
         self.tally.check(Invariant::Bounded);
         let bound = 8 * self.edits + 400;
-        if self.changes_sent > bound {
-            let why = format!("too much: {} changes sent for {} edits", self.changes_sent, self.edits);
+        if self.looked.changes_sent > bound {
+            let why = format!("too much: {} changes sent for {} edits", self.looked.changes_sent, self.edits);
             return Err(Wrong::new(Invariant::Bounded, why));
         }
         Ok(())

@@ -4,6 +4,7 @@
 //! Invariant: a seed gives one tape, and a tape one run, whatever the machine and the number of threads.
 //! A crate of its own because it drives the SQLite adapter, on which testkit must not depend. Never shipped.
 mod dice;
+mod epochs;
 mod faults;
 mod features;
 pub mod hunt;
@@ -27,8 +28,10 @@ mod steps;
 mod tables;
 pub mod tally;
 pub mod tape;
+pub mod telling;
 mod traces;
 mod values;
+mod weather;
 mod wire;
 pub mod workload;
 pub mod world;

@@ -76,6 +76,8 @@ counted! {
         Identity = "I-36 copies of one file get identities of their own",
         /// Both go on.
         Copies = "I-37 copies and rewound files keep their work",
+        /// What copies hold comes back to a primary that went back.
+        Returned = "I-38 what a restored primary lost is back",
         /// Strangers.
         Lineage = "I-39 strangers are refused",
         /// What a version did is undone, and nothing else.
@@ -88,6 +90,8 @@ counted! {
         Collected = "I-64 a cleanup changes no digest",
         /// Opens and is sound.
         Sound = "I-70 files open and are sound",
+        /// Nothing goes on for ever.
+        Terminates = "I-74 a sync takes a bounded number of calls",
         /// One bad change.
         Unblocked = "I-75 a conflict blocks nothing else",
         /// Empty outboxes.
@@ -124,6 +128,13 @@ counted! {
         LostAnswer = "answer lost after effect",
         LostRequest = "request lost",
         DoubleRequest = "request doubled",
+        LateRequest = "request arrives after others",
+        OldAnswer = "answer of an earlier request",
+        Meanwhile = "others at work between two requests",
+        CutOff = "cut off from the primary",
+        Restarted = "primary restarted",
+        Restored = "primary restored from a backup",
+        WentBack = "primary put back without a word",
         DoubleAnswer = "answer received twice or late",
         GapAnswer = "answer after a gap",
         TruncatedAnswer = "answer cut short",

@@ -21,6 +21,7 @@ pub mod replica;
 pub mod schema;
 mod seen;
 mod shelf;
+pub mod sign_ins;
 pub mod sql;
 pub mod store;
 pub mod tables;

@@ -2,7 +2,7 @@
 //!
 //! Invariant: our own connection fires no trigger, neither the user's nor those that notice what other programs
 //! write. A write transaction takes the lock when it begins; one that is dropped leaves nothing.
-use crate::connection::{FileIdentity, begin_if_free, begin_read, begin_write, commit, one, roll_back, triggers_off};
+use crate::connection::{self, FileIdentity, begin_if_free, begin_read, begin_write, commit, one, roll_back, triggers_off};
 use crate::derived::{self, Stale};
 use crate::errors::{Explain, display_name};
 use crate::kept;
@@ -16,15 +16,16 @@ use mainstem::core::change::{Change, Shape};
 use mainstem::core::chronicle::{Chronicle, TableId};
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Event, Renumbered, Restored, TableDigest, Version, Waiting};
+use mainstem::core::proposal::Proposal;
 use mainstem::core::schema::{Object, Schema, SchemaChange};
 use mainstem::core::stamp::{ReplicaId, Time};
 use mainstem::core::value::{Key, Row, Value};
-use mainstem::ledger::{Appended, Buried, BuriedCount, Head, Ledger, Touch};
+use mainstem::ledger::{Appended, Buried, BuriedCount, Head, Ledger, ProposalsWanted, Touch};
 use mainstem::primary::KnownReplica;
-use mainstem::store::{DirectWrite, Store, Transaction, VisitDirect};
+use mainstem::store::{DirectWrite, Scratch, Store, Transaction, VisitDirect};
 use mainstem::tables::{Tables, Wrote};
 use mainstem::{Error, Result};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -138,6 +139,30 @@ impl Store for SqliteStore {
     fn wait(&mut self, moment: i64, timeout_ms: u64) -> Result<u64> {
         let notice = self.notice.as_ref().ok_or_else(|| Error::internal("a wait begins with a moment"))?;
         notice.wait(&self.connection, moment, timeout_ms, None).map(|(_, left_ms)| left_ms)
+    }
+
+    fn scratch(&self) -> Result<Box<dyn Scratch>> {
+        let scratch = connection::scratch()?;
+        scratch.execute_batch("CREATE TABLE kept(name TEXT PRIMARY KEY, bytes BLOB NOT NULL)").on(&scratch)?;
+        Ok(Box::new(SqliteScratch(scratch)))
+    }
+}
+
+/// A place for what can be made again: a temporary database that ends with its connection.
+struct SqliteScratch(Connection);
+
+impl Scratch for SqliteScratch {
+    fn put(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        let sql = "INSERT INTO kept(name, bytes) VALUES (?1, ?2) ON CONFLICT(name) DO UPDATE SET bytes = excluded.bytes";
+        self.0.prepare_cached(sql).on(&self.0)?.execute((name, bytes)).on(&self.0).map(drop)
+    }
+    fn get(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
+        let mut statement = self.0.prepare_cached("SELECT bytes FROM kept WHERE name = ?1").on(&self.0)?;
+        statement.query_row([name], |row| row.get(0)).optional().on(&self.0)
+    }
+    fn forget(&mut self, beginning: &str) -> Result<()> {
+        let sql = "DELETE FROM kept WHERE substr(name, 1, length(?1)) = ?1";
+        self.0.prepare_cached(sql).on(&self.0)?.execute([beginning]).on(&self.0).map(drop)
     }
 }
 
@@ -346,5 +371,25 @@ impl Ledger for StoreTransaction<'_> {
     }
     fn page_sizes(&mut self) -> Result<(u64, u64)> {
         self.ledger.page_sizes()
+    }
+    fn proposal(&mut self, id: u64) -> Result<Option<Proposal>> {
+        self.ledger.proposal(id)
+    }
+    fn proposals(&mut self, wanted: &ProposalsWanted) -> Result<Vec<u64>> {
+        self.ledger.proposals(wanted)
+    }
+    fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>> {
+        self.ledger.find_revision(write_id)
+    }
+    fn put_staged(&mut self, write_id: u128, page: u64, bytes: &[u8]) -> Result<()> {
+        self.writing()?;
+        self.ledger.put_staged(write_id, page, bytes)
+    }
+    fn staged(&mut self, write_id: u128, page: u64) -> Result<Option<Vec<u8>>> {
+        self.ledger.staged(write_id, page)
+    }
+    fn unstage(&mut self, write_id: u128) -> Result<u64> {
+        self.writing()?;
+        self.ledger.unstage(write_id)
     }
 }

@@ -1,6 +1,8 @@
 //! Answers one call of the replica protocol: reads its arguments, asks the primary, writes what it says.
 //!
 //! Deliberately absent: sockets, and who may ask. By then the request is whole and was allowed.
+mod review;
+
 use super::author::Author;
 use crate::client::WAIT_MS_MAX;
 use crate::spool::{Spool, SpoolPlace};
@@ -166,6 +168,17 @@ fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author: &Author<'
             let (_, rehearsal): (String, _) = arguments(asked)?;
             last(reply, &primary.cleanup(author.name(), rehearsal)?)
         }
+        Call::Propose
+        | Call::Act
+        | Call::Merge
+        | Call::Proposals
+        | Call::Proposal
+        | Call::ShownPage
+        | Call::StagedPage
+        | Call::FindRevision
+        | Call::Answer
+        | Call::AcceptPart
+        | Call::ProposeRevert => review::answer(call, asked, primary, author, reply),
         Call::Found | Call::Wait => Err(Error::internal("this call is answered by the hall")),
     }
 }

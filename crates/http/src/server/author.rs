@@ -3,6 +3,7 @@
 //!
 //! Invariant: nothing that a body says of who did something is believed.
 use super::guard::permit;
+use super::members::Members;
 use mainstem::accounts::{Identity, Registrar};
 use mainstem::core::ErrorKind;
 use mainstem::core::authority::{Object, Right, Verdict, decide};
@@ -12,6 +13,7 @@ use mainstem::core::conflict::Conflict;
 use mainstem::core::stamp::ReplicaId;
 use mainstem::error::{Error, Result};
 use mainstem::primary::{Acquaintance, Primary, Seen};
+use mainstem::review::{By, Deed};
 use std::collections::BTreeSet;
 
 /// Who asks, for which dataset.
@@ -38,7 +40,7 @@ impl Author<'_> {
 
     /// A changeset as it is taken from this author.
     pub fn front(&self, known: &Acquaintance, mut front: Front, primary: &mut dyn Primary) -> Result<Front> {
-        self.check_tables(&front, primary)?;
+        self.check_tables(&front, Right::Write, primary)?;
         if front.again.is_some() {
             self.offer_again(&mut front, primary)?;
         } else {
@@ -52,6 +54,63 @@ impl Author<'_> {
             resolution.actor = self.name().to_string();
         }
         Ok(front)
+    }
+
+    /// A changeset as it is offered for review by this author.
+    pub fn proposed(&self, known: &Acquaintance, mut front: Front, primary: &mut dyn Primary) -> Result<Front> {
+        self.check_tables(&front, Right::Propose, primary)?;
+        self.admit(known, front.header.replica)?;
+        front.header.actor = self.name().to_string();
+        for conflict in &mut front.conflicts {
+            conflict.ours.actor = self.name().to_string();
+        }
+        for resolution in &mut front.resolutions {
+            resolution.actor = self.name().to_string();
+        }
+        Ok(front)
+    }
+
+    /// What the token is called that this author shows.
+    pub fn token_label(&self) -> Option<String> {
+        self.registrar.accounts().token(self.identity.token).map(|token| token.label.clone())
+    }
+
+    /// A vote takes the right to review one of the tables that the proposal touches. What else is done to a proposal takes no
+    /// more than its route did, and its author's name where it is its author's to do.
+    pub fn check_deed(&self, proposal: u64, deed: &Deed, primary: &mut dyn Primary) -> Result<()> {
+        if !matches!(deed, Deed::Vote(_)) {
+            return Ok(());
+        }
+        let tables = self.tables_of(proposal, primary)?;
+        let mut refused = permit(self.identity, Right::Review, Object::Dataset(self.dataset));
+        for table in &tables {
+            if refused.is_ok() {
+                break;
+            }
+            refused = permit(self.identity, Right::Review, Object::Table(self.dataset, table));
+        }
+        refused
+    }
+
+    /// A merge takes the right to write to each table that it touches.
+    pub fn check_merge(&self, proposal: u64, primary: &mut dyn Primary) -> Result<()> {
+        let tables = self.tables_of(proposal, primary)?;
+        tables.iter().try_for_each(|table| permit(self.identity, Right::Write, Object::Table(self.dataset, table)))
+    }
+
+    /// To take a version back takes the right to propose changes to each of its tables.
+    pub fn check_revert(&self, version: u64, primary: &mut dyn Primary) -> Result<()> {
+        let found = primary.version(version)?.ok_or_else(|| Error::not_found(format!("there is no version {version}")))?;
+        let tables: BTreeSet<&str> = found.shapes.iter().map(|shape| shape.table.as_str()).collect();
+        tables.iter().try_for_each(|table| permit(self.identity, Right::Propose, Object::Table(self.dataset, table)))
+    }
+
+    fn tables_of(&self, proposal: u64, primary: &mut dyn Primary) -> Result<BTreeSet<String>> {
+        let members = Members { registrar: self.registrar, dataset: self.dataset };
+        let by = By { actor: self.name(), token: None, people: &members };
+        let judged = primary.proposal(proposal, by)?.ok_or_else(|| Error::not_found(format!("there is no proposal {proposal}")))?;
+        let outcome = judged.assessment.map(|assessment| assessment.outcome.shapes).unwrap_or_default();
+        Ok(judged.proposal.head().front.shapes.iter().chain(&outcome).map(|shape| shape.table.clone()).collect())
     }
 
     /// What was accepted once and lost by a restored primary is whose it was, on the word of whoever offers it again; both
@@ -74,15 +133,15 @@ impl Author<'_> {
         self.registrar.admit(self.identity, replica, self.dataset)
     }
 
-    /// Each table that is changed, or whose conflicts are answered, must be one that the author may write to. The schema is
+    /// Each table that is changed, or whose conflicts are answered, must be one that the author has the right on. The schema is
     /// the whole dataset's. What the author does not see is left to the primary, which shows no more than that.
-    fn check_tables(&self, front: &Front, primary: &mut dyn Primary) -> Result<()> {
+    fn check_tables(&self, front: &Front, right: Right, primary: &mut dyn Primary) -> Result<()> {
         let whole = Object::Dataset(self.dataset);
-        if decide(&self.identity.authority, Right::Write, whole) == Verdict::Allowed {
+        if decide(&self.identity.authority, right, whole) == Verdict::Allowed {
             return Ok(());
         }
         if !front.schema.is_empty() || front.again.is_some() {
-            return permit(self.identity, Right::Write, whole);
+            return permit(self.identity, right, whole);
         }
         let chronicle = primary.chronicle()?;
         let (then, now) = (chronicle.at(front.header.base_version), chronicle.now());
@@ -100,7 +159,7 @@ impl Author<'_> {
                 written.insert(shape.table.clone());
             }
         }
-        written.iter().try_for_each(|table| permit(&identity, Right::Write, Object::Table(self.dataset, table)))
+        written.iter().try_for_each(|table| permit(&identity, right, Object::Table(self.dataset, table)))
     }
 
     /// The identity with its roles on the tables as they are called now.

@@ -33,7 +33,19 @@ fn not_whole(e: Error) -> Error {
 
 /// What an archived dataset takes no more.
 fn is_write(call: Call) -> bool {
-    matches!(call, Call::Push | Call::BeginEpoch | Call::SetPolicy | Call::Cleanup)
+    matches!(
+        call,
+        Call::Push
+            | Call::Propose
+            | Call::Act
+            | Call::Merge
+            | Call::Answer
+            | Call::AcceptPart
+            | Call::ProposeRevert
+            | Call::BeginEpoch
+            | Call::SetPolicy
+            | Call::Cleanup
+    )
 }
 
 /// Answers a call.
@@ -88,7 +100,7 @@ pub async fn handle(
 }
 
 fn body_bytes_max(call: Call, limits: &Limits) -> u64 {
-    if matches!(call, Call::Push | Call::Found) { limits.request_bytes_max } else { limits.question_bytes_max }
+    if matches!(call, Call::Push | Call::Propose | Call::Found) { limits.request_bytes_max } else { limits.question_bytes_max }
 }
 
 fn bounds(limits: &Limits) -> Bounds {

@@ -33,6 +33,8 @@ fn text_is_read() {
     assert_eq!(policy.rank("Bob B.", ReplicaId(7)), 2);
     assert_eq!(policy.rank("carl", ReplicaId(7)), 4);
     assert_eq!(parse("").unwrap(), Policy::default());
+    let named = parse("owners = ['Smith, J.', 'bo']\n[tables.price]\nowners = []").unwrap();
+    assert_eq!((named.voting("any").owners, named.voting("price").owners), (vec!["Smith, J.".into(), "bo".into()], vec![]));
 }
 
 #[test]
@@ -63,6 +65,10 @@ fn a_key_is_set_and_the_rest_stays() {
     check_set(TEXT, "Artist.deletes", "delete-wins", &with("at these\n", "at these\ndeletes = \"delete-wins\"\n"));
     check_set(TEXT, "clock_skew_ms_max", "5", &with("60000", "5"));
     check_set(TEXT, "\"Order Details\".Tags.delimiter", "|", &with("\";\"", "\"|\""));
+    check_set("", "price.owners", "ann, Bo B.", "[tables.price]\nowners = [\"ann\", \"Bo B.\"]\n");
+    check_set("", "quorum", "50%", "quorum = \"50%\"\n");
+    check_set("", "approvals", "3", "approvals = 3\n");
+    check_set("veto = ['*']\n", "price.veto", "", "veto = ['*']\n\n[tables.price]\nveto = []\n");
     check_set(TEXT, "priority_actors", "ann=1", &with("{ ann = 3, \"Bob B.\" = 2 }", "{ ann = 1 }"));
 }
 
@@ -98,6 +104,10 @@ fn what_is_not_known_is_refused_by_name() {
     for text in [
         "strategy = 1.5",
         "strategy = 3",
+        "strategy = ['manual']",
+        "owners = ['ann', 3]",
+        "owners = 'ann,,bo'",
+        "approvals = 0",
         "tables = 3",
         "[tables.a]\nx = 1",
         "[tables.a.columns.b]\nmode = 'review'",

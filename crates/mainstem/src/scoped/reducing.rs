@@ -9,6 +9,7 @@ use crate::primary::Primary;
 use mainstem_core::change::{Change, Edit, Header, Shape};
 use mainstem_core::conflict::{Claim, Conflict, Image};
 use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Version, Waiting};
+use mainstem_core::proposal::{Act, Remark, Reviewing};
 use mainstem_core::value::{Key, Row};
 use std::ops::DerefMut;
 
@@ -113,6 +114,10 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
                 let head = view.visible.now();
                 collected.tombstones.retain(|tombstones| head.table(&tombstones.table).is_some());
                 Event::Collected(collected)
+            }
+            // A proposal may be about rows that are not shown, and so may what is said of it.
+            Event::Review(told) => {
+                Event::Review(Reviewing { actor: String::new(), token: None, act: Act::Comment(Remark::default()), ..told })
             }
             Event::Policy(set) => Event::Policy(PolicySet { text: view.policy(&set.text)?, ..set }),
             Event::Restored(_) => event,

@@ -1,5 +1,5 @@
 //! A tape as text, one thing a line: what stands before, the workload, the schedule.
-use super::{ClockFault, Datum, Delivery, DiskFault, Event, Loss, Manner, Session, Setup, Statement, Tape};
+use super::{ClockFault, Datum, Delivery, DiskFault, Event, Loss, Manner, Session, Setup, Statement, Tape, Trick, Trouble};
 use mainstem::core::value::Value;
 use std::fmt;
 use std::str::FromStr;
@@ -119,6 +119,18 @@ impl fmt::Display for Event {
             Event::Pull(who) => write!(f, "pull {who}"),
             Event::Sync(who) => write!(f, "sync {who}"),
             Event::Wire(who, at, loss) => write!(f, "wire {who} {at} {}", name_of(&LOSSES, loss)),
+            Event::Line(who, troubles) => {
+                write!(f, "line {who}")?;
+                troubles.iter().try_for_each(|trouble| write!(f, "{BAR}{trouble}"))
+            }
+            Event::Cut(who, is_heard) => {
+                let who: Vec<String> = who.iter().map(usize::to_string).collect();
+                write!(f, "cut {} {is_heard}", who.join(","))
+            }
+            Event::Mend => write!(f, "mend"),
+            Event::Restart => write!(f, "restart"),
+            Event::Backup => write!(f, "backup"),
+            Event::Return(is_said) => write!(f, "return {is_said}"),
             Event::Deliver(who, bytes, how) => write!(f, "deliver {who} {bytes} {}", name_of(&DELIVERIES, how)),
             Event::Some(who, times) => write!(f, "some {who} {times}"),
             Event::Restore(who, table, is_base) => write!(f, "restore {who} {table} {is_base}"),
@@ -149,6 +161,38 @@ impl fmt::Display for Event {
             Event::Wait(ms) => write!(f, "wait {ms}"),
             Event::Disk(fault, at, event) => write!(f, "disk {} {at} {event}", name_of(&DISK_FAULTS, fault)),
         }
+    }
+}
+
+/// Stands between the troubles of a line.
+const BAR: &str = " | ";
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.at)?;
+        match &self.what {
+            Trick::Lost(loss) => write!(f, "{}", name_of(&LOSSES, loss)),
+            Trick::Late(calls) => write!(f, "late {calls}"),
+            Trick::Stale => write!(f, "stale"),
+            Trick::Before(event) => write!(f, "before {event}"),
+            Trick::After(event) => write!(f, "after {event}"),
+        }
+    }
+}
+
+impl Trouble {
+    fn parse(text: &str) -> Option<Trouble> {
+        let (at, what) = text.split_once(' ')?;
+        let (word, rest) = what.split_once(' ').unwrap_or((what, ""));
+        let event = || Event::parse(rest).map(Box::new);
+        let what = match word {
+            "late" => Trick::Late(rest.parse().ok()?),
+            "stale" => Trick::Stale,
+            "before" => Trick::Before(event()?),
+            "after" => Trick::After(event()?),
+            loss => Trick::Lost(named(&LOSSES, loss)?),
+        };
+        Some(Trouble { at: at.parse().ok()?, what })
     }
 }
 
@@ -184,6 +228,16 @@ impl Event {
             "pull" => Event::Pull(number(1)?),
             "sync" => Event::Sync(number(1)?),
             "wire" => Event::Wire(number(1)?, number(2)?, named(&LOSSES, words.get(3)?)?),
+            "line" => {
+                let (head, troubles) = line.split_once(BAR).unwrap_or((line, ""));
+                let troubles = troubles.split(BAR).filter(|text| !text.is_empty()).map(Trouble::parse).collect::<Option<_>>()?;
+                Event::Line(head.strip_prefix("line ")?.parse().ok()?, troubles)
+            }
+            "cut" => Event::Cut(words.get(1)?.split(',').map(|who| who.parse().ok()).collect::<Option<_>>()?, is(2)?),
+            "mend" => Event::Mend,
+            "restart" => Event::Restart,
+            "backup" => Event::Backup,
+            "return" => Event::Return(is(1)?),
             "deliver" => Event::Deliver(number(1)?, number(2)?, named(&DELIVERIES, words.get(3)?)?),
             "some" => Event::Some(number(1)?, number(2)?),
             "restore" => Event::Restore(number(1)?, (*words.get(2)?).to_owned(), is(3)?),

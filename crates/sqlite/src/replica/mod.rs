@@ -12,6 +12,7 @@ mod edit;
 mod ground;
 mod links;
 mod past;
+mod proposing;
 mod receive;
 mod refused;
 mod reseed;
@@ -272,7 +273,7 @@ pub(crate) fn identity(db: &Connection, path: &Path) -> Result<ReplicaId> {
 
 /// True where a sync may have something to send: captured writes, a schema that changed, changesets, writes that were missed.
 pub(crate) fn has_unsent(db: &Connection) -> Result<bool> {
-    Ok(working::has_work(db)? || storage::has_changesets(db)? || !storage::gaps(db)?.is_empty() || !capture::is_current(db)?)
+    Ok(working::has_work(db)? || storage::has_unsent(db)? || !storage::gaps(db)?.is_empty() || !capture::is_current(db)?)
 }
 
 /// What a tracked file is of.
@@ -316,7 +317,8 @@ fn reidentify(db: &Connection, around: &Around) -> Result<ReplicaId> {
     let fresh = ReplicaId(around.random());
     storage::put(db, "replica", fresh.0.to_be_bytes())?;
     // What is offered again is its author's, whoever offers it.
-    let fronts: Vec<Front> = storage::changesets(db)?.into_iter().filter(|f| f.again.is_none()).collect();
+    let fronts: Vec<Front> = storage::unsent(db)?.into_iter().filter(|f| f.again.is_none()).collect();
+    proposing::go_on_as(db, fresh)?;
     storage::put(db, "sequence", fronts.len() as i64)?;
     for (at, mut front) in fronts.into_iter().enumerate() {
         front.header.replica = fresh;
@@ -373,9 +375,9 @@ impl Replica for SqliteReplica {
                 remote: storage::get(db, "remote")?,
                 known: known(db)?,
                 base_version: base_version(db)?,
-                unsent: storage::changesets(db)?.len() as u64,
+                unsent: storage::unsent(db)?.len() as u64,
                 conflicts_open: storage::conflicts_open(db)?,
-                pending: storage::waiting(db)?.len() as u64,
+                pending: storage::waiting_count(db)?,
                 policy: kept_policy(db)?,
                 scope: scope(db)?,
                 notices: self.notices.clone(),
@@ -408,7 +410,7 @@ impl Replica for SqliteReplica {
         })
     }
     fn unsent(&mut self) -> Result<Vec<Front>> {
-        storage::changesets(&self.db)
+        storage::unsent(&self.db)
     }
     fn pages<'a>(&'a mut self, write_id: u128) -> Result<Box<dyn Pages + 'a>> {
         let front = storage::changesets(&self.db)?.into_iter().find(|f| f.header.write_id == write_id);
@@ -468,7 +470,7 @@ impl Replica for SqliteReplica {
     fn resequence(&mut self, write_id: u128, first: u64) -> Result<()> {
         let db = &self.db;
         transact(db, || {
-            let fronts = storage::changesets(db)?;
+            let fronts = storage::unsent(db)?;
             let from =
                 fronts.iter().position(|f| f.header.write_id == write_id).ok_or_else(|| Error::not_found("no such unsent changeset"))?;
             let mut next = first;

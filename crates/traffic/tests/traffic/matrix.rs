@@ -12,9 +12,10 @@ use mainstem::datasets::Place;
 use mainstem::ledger::Head;
 use mainstem::local::Founding;
 use mainstem::primary::Primary;
+use mainstem::sign_in::BrowserKey;
 use mainstem::token::Secret;
 use mainstem::wiring::RealSurroundings;
-use mainstem_http::server::routes::{Needs, Route, routes};
+use mainstem_http::server::routes::{Needs, Route, Side, routes};
 use mainstem_http::server::{Door, Limits, Porter, Record};
 use mainstem_http::wire::Wire;
 use mainstem_http::wire::frame::{FrameWriter, MEDIA_TYPE};
@@ -40,6 +41,8 @@ enum Sample {
     Wait,
     /// The beginning of a WebSocket.
     Upgrade,
+    /// A form of a page, with these fields beside those that every form has.
+    Form(&'static str),
 }
 
 const UPGRADE: &str =
@@ -97,6 +100,17 @@ const SAMPLES: &[(&str, &str, Sample)] = &[
     ("POST", "/api/v1/datasets/{dataset}/primary/pull", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/snapshot", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/find-write", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/propose", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/act", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/merge", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/proposals", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/proposal", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/shown-page", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/staged-page", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/find-revision", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/answer", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/accept-part", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/propose-revert", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/version-hash", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/version", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/page", Sample::Call),
@@ -119,12 +133,21 @@ const SAMPLES: &[(&str, &str, Sample)] = &[
     ("POST", "/api/v1/datasets/{dataset}/primary/found", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/wait", Sample::Wait),
     ("POST", "/api/v1/datasets/{dataset}/primary/schema", Sample::Call),
+    ("GET", "/assets/{asset}", Sample::Asked("")),
+    ("GET", "/sign-in", Sample::Asked("")),
+    ("POST", "/sign-in", Sample::Form("token=mainstem_")),
+    ("POST", "/sign-out", Sample::Form("unknown=1")),
+    ("POST", "/theme", Sample::Form("theme=dark")),
+    ("GET", "/", Sample::Asked("")),
 ];
 
 /// Somebody who asks: what they show, and what they may.
 struct Asker {
     who: &'static str,
+    /// What a program shows.
     shown: Option<String>,
+    /// What a browser shows in which that was signed in with, however good it is now.
+    key: Option<BrowserKey>,
     /// Whether they are somebody.
     is_known: bool,
     /// Whether their token has no limit.
@@ -148,13 +171,24 @@ enum Outcome {
     Through,
 }
 
+/// An error's code, in JSON or in a page.
+fn code(came: &Came) -> String {
+    if came.header("content-type") == Some("application/json") {
+        return came.code();
+    }
+    let page = String::from_utf8_lossy(&came.body);
+    let code = page.split_once("<code data-code>").and_then(|(_, rest)| rest.split_once('<'));
+    code.unwrap_or_else(|| panic!("an error has a code: {page}")).0.to_string()
+}
+
 fn outcome(came: &Came) -> Outcome {
     match (came.status, came.status >= 400) {
         (401, _) => Outcome::Unauthenticated,
-        (403, _) if came.code() == "forbidden" => Outcome::Forbidden,
-        (404, _) if came.code() == "no_primary" => Outcome::NoDataset,
+        (303, _) if came.header("location").is_some_and(|to| to.starts_with("/sign-in?") || to == "/sign-in") => Outcome::Unauthenticated,
+        (403, _) if code(came) == "forbidden" => Outcome::Forbidden,
+        (404, _) if code(came) == "no_primary" => Outcome::NoDataset,
         (_, true) => {
-            assert!(!came.code().is_empty());
+            assert!(!code(came).is_empty());
             Outcome::Through
         }
         _ => Outcome::Through,
@@ -207,7 +241,11 @@ impl Stage {
         Stage { _folder: folder, served }
     }
 
-    fn ask(&self, route: &Route, sample: Sample, dataset: &str, shown: Option<&str>) -> Came {
+    fn ask_as(&self, route: &Route, sample: Sample, dataset: &str, asker: &Asker) -> Came {
+        self.ask(route, sample, dataset, asker.shown.as_deref(), asker.key.as_ref())
+    }
+
+    fn ask(&self, route: &Route, sample: Sample, dataset: &str, shown: Option<&str>, key: Option<&BrowserKey>) -> Came {
         let path = route.path.replace("{dataset}", dataset).replace("{version}", "1").replace("{table}", "item");
         let path = path
             .replace("{actor}", "nobody")
@@ -215,7 +253,8 @@ impl Stage {
             .replace("{replica}", &"0".repeat(32))
             .replace("{backup}", "none")
             .replace("{webhook}", &"0".repeat(16))
-            .replace("{letter}", "1");
+            .replace("{letter}", "1")
+            .replace("{asset}", "none.css");
         assert!(!path.contains('{'), "what does {path} stand for?");
         let frames = |payload: &[u8]| {
             let mut writer = FrameWriter::new(Vec::new()).expect("in memory");
@@ -226,11 +265,21 @@ impl Stage {
             Sample::Asked(more) => (more, "", Vec::new()),
             Sample::Upgrade => ("", "", Vec::new()),
             Sample::Json(text) => ("", "application/json", text.as_bytes().to_vec()),
+            Sample::Form(fields) => {
+                let key = key.map(BrowserKey::form_key).unwrap_or_default();
+                ("", "application/x-www-form-urlencoded", format!("{fields}&form_key={key}").into_bytes())
+            }
             Sample::Call => ("", MEDIA_TYPE, frames(&[255; 3])),
             Sample::Wait => ("", MEDIA_TYPE, frames(&(Head::default(), 0_u64).to_bytes())),
         };
         let media = if media.is_empty() { String::new() } else { format!("Content-Type: {media}\r\n") };
-        let shown = shown.map_or(String::new(), |shown| format!("Authorization: {shown}\r\n"));
+        let port = self.served.socket().port();
+        let shown = match (route.side, shown, key) {
+            (Side::Programs, Some(shown), _) => format!("Authorization: {shown}\r\n"),
+            (Side::Browsers, _, Some(key)) => format!("Cookie: mainstem-{port}={}\r\nSec-Fetch-Site: same-origin\r\n", key.reveal()),
+            (Side::Browsers, _, None) => "Sec-Fetch-Site: same-origin\r\n".to_string(),
+            _ => String::new(),
+        };
         let connection = if matches!(sample, Sample::Upgrade) { UPGRADE } else { "Connection: close\r\n" };
         let head = format!(
             "{} {path}{more} HTTP/1.1\r\nHost: localhost\r\n{connection}{media}{shown}Content-Length: {}\r\n\r\n",
@@ -238,6 +287,15 @@ impl Stage {
             body.len()
         );
         ask(self.served.socket(), &[head.as_bytes(), &body].concat()).unwrap_or_else(|| panic!("no answer: {head}"))
+    }
+
+    /// A browser in which a token was signed in with; one that nobody knows where there is no such token.
+    fn key(&self, shown: Option<&str>) -> Option<BrowserKey> {
+        let accounts = self.served.registrar().accounts();
+        let secret = Secret::parse(shown?.strip_prefix("Bearer ").unwrap_or_default());
+        let token = secret.and_then(|secret| accounts.token_of(&secret.digest()).cloned());
+        let stranger = BrowserKey::parse(&"0".repeat(64));
+        token.map_or(stranger, |token| Some(self.served.shared().sign_ins.begin(token.actor, token.id, "test").expect("signed in")))
     }
 
     /// A token of the administrator's with a limit.
@@ -249,8 +307,9 @@ impl Stage {
     fn askers(&self) -> Vec<Asker> {
         let registrar = self.served.registrar();
         let bearer = |secret: &Secret| Some(format!("Bearer {}", secret.reveal()));
-        let unknown = |who, shown| Asker {
+        let unknown = |who, shown: Option<String>| Asker {
             who,
+            key: self.key(shown.as_deref()),
             shown,
             is_known: false,
             is_unlimited: false,
@@ -270,19 +329,17 @@ impl Stage {
             // A role on a table is none on what is about the dataset as a whole.
             let on_table = on_table.map(|role| role.right().min(Right::Write));
             let right = on_dataset.map(Role::right).max(on_table).filter(|_| dataset == THERE);
-            let shown = bearer(&secret);
-            Asker { who, shown, is_known: true, is_unlimited: true, is_administrator: false, right, only: None, sees_absent: false }
+            Asker { is_known: true, is_unlimited: true, right, ..unknown(who, bearer(&secret)) }
         };
         let with_role = |who, dataset, role| with_roles(who, dataset, Some(role), None);
         let limited = |who, most: Option<Right>, dataset: Option<&'static str>, right, sees_absent| Asker {
-            who,
-            shown: bearer(&self.limited(most, dataset)),
             is_known: true,
             is_unlimited: most.is_none() && dataset.is_none(),
             is_administrator: true,
             right,
             only: dataset,
             sees_absent,
+            ..unknown(who, bearer(&self.limited(most, dataset)))
         };
         let expired = Wish { expires_at: Some(Time::from_ms(1)), ..Wish::default() };
         let expired = registrar.create_token(1, 1, expired).expect("a token").1;
@@ -337,7 +394,7 @@ fn every_route_by_everybody() {
         let (_, _, sample) = known.unwrap_or_else(|| panic!("{} {} has no sample request here", route.method, route.path));
         let datasets: &[&str] = if route.path.contains("{dataset}") { &[THERE, ARCHIVED, ABSENT] } else { &[""] };
         for (asker, dataset) in askers.iter().flat_map(|asker| datasets.iter().map(move |dataset| (asker, *dataset))) {
-            let came = stage.ask(route, *sample, dataset, asker.shown.as_deref());
+            let came = stage.ask_as(route, *sample, dataset, asker);
             let (found, wanted) = (outcome(&came), expected(route.needs, asker, dataset));
             if found != wanted {
                 wrong.push(format!(
@@ -359,24 +416,27 @@ fn every_route_by_everybody() {
 #[test]
 fn what_is_hidden_is_answered_as_what_is_absent() {
     let stage = Stage::begin();
-    let stranger = stage.served.token_of("stranger", OTHER, Role::Owner);
-    let shown = format!("Bearer {}", stranger.reveal());
+    let bearer = |secret: &str| {
+        let shown = format!("Bearer {secret}");
+        (stage.key(Some(&shown)), shown)
+    };
+    let (key, shown) = bearer(stage.served.token_of("stranger", OTHER, Role::Owner).reveal());
     let told = |came: &Came, dataset: &str| {
-        let mut body = came.json();
-        body.as_object_mut().expect("an object").remove("request_id");
+        let id = came.header("x-request-id").expect("every answer has one").to_string();
+        let body = String::from_utf8_lossy(&came.body).replace(&id, "ID");
         let head: Vec<&str> =
             came.head.lines().filter(|l| !["x-request-id", "date", "content-length"].iter().any(|h| l.starts_with(h))).collect();
-        (came.status, head.join("\n"), body.to_string().replace(dataset, "DATASET"))
+        (came.status, head.join("\n"), body.replace(dataset, "DATASET"))
     };
     for route in routes().iter().filter(|route| matches!(route.needs, Needs::Dataset(_))) {
         let (_, _, sample) =
             SAMPLES.iter().find(|(method, path, _)| *method == route.method.as_str() && *path == route.path).expect("a sample");
-        let [hidden, absent] = [THERE, ABSENT].map(|dataset| told(&stage.ask(route, *sample, dataset, Some(&shown)), dataset));
+        let [hidden, absent] = [THERE, ABSENT].map(|dataset| told(&stage.ask(route, *sample, dataset, Some(&shown), key.as_ref()), dataset));
         assert_eq!(hidden, absent, "{} {}", route.method, route.path);
         // Names that lead out of the folder are names of nothing, for an administrator as well.
-        let all = format!("Bearer {}", stage.served.token().expect("a token"));
+        let (key, all) = bearer(&stage.served.token().expect("a token"));
         for odd in ["..%2F..", "%2e%2e", "server.db", "a%00b", "%20"] {
-            let came = stage.ask(route, *sample, odd, Some(&all));
+            let came = stage.ask(route, *sample, odd, Some(&all), key.as_ref());
             assert_eq!(outcome(&came), Outcome::NoDataset, "{} {} of {odd}", route.method, route.path);
         }
     }
@@ -401,15 +461,15 @@ fn bodies_hold_what_they_are_asked_for_and_nothing_else() {
         "",
         "null",
     ] {
-        let came = stage.ask(&route("/api/v1/actors"), Sample::Json(body), "", Some(&all));
+        let came = stage.ask(&route("/api/v1/actors"), Sample::Json(body), "", Some(&all), None);
         assert_eq!((came.status, came.code().as_str()), (400, "invalid"), "{body}");
     }
     let deep = "[".repeat(100_000);
-    let came = stage.ask(&route("/api/v1/actors"), Sample::Json(Box::leak(deep.into_boxed_str())), "", Some(&all));
+    let came = stage.ask(&route("/api/v1/actors"), Sample::Json(Box::leak(deep.into_boxed_str())), "", Some(&all), None);
     assert_eq!(came.status, 400);
     assert_eq!(actors(), before);
     for body in [r#"{"right": "own", "actor": 1}"#, r#"{"expires_at": 5}"#, r#"{"token": "mine"}"#, r#"{"digest": "00"}"#] {
-        assert_eq!(stage.ask(&route("/api/v1/tokens"), Sample::Json(body), "", Some(&all)).status, 400, "{body}");
+        assert_eq!(stage.ask(&route("/api/v1/tokens"), Sample::Json(body), "", Some(&all), None).status, 400, "{body}");
     }
 }
 

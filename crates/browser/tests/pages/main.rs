@@ -1,0 +1,5 @@
+//! The pages of a real server in a real browser.
+#![allow(clippy::disallowed_methods, reason = "a browser lives in real time")]
+mod api;
+mod checking;
+mod payloads;
