@@ -220,6 +220,7 @@ pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Op
     let mut front = gather(db, around.random(), span, true)?;
     capture::clear(db, end)?;
     front.renumbered_here = renumbered_here(db)?;
+    front.hidden = storage::hidden(db)?;
     front.schema = steps;
     front.resolutions = if planted::is(Bug::X4) { Vec::new() } else { storage::resolutions(db)? };
     for answer in &mut front.resolutions {
