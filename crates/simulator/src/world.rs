@@ -112,10 +112,10 @@ pub struct World {
     pub(crate) latest_ms: u64,
     /// The highest number that rows of each table ever had, by its lower-case name.
     pub(crate) highest: BTreeMap<String, i64>,
-    /// What programs took from under links: while triggers were off, or where SQLite counted one link that leads nowhere for
+    /// What programs took from under links: while triggers or foreign keys were off, or where SQLite counted one link that leads nowhere for
     /// another.
     pub(crate) cut: BTreeSet<Aim>,
-    /// True during a session with triggers off.
+    /// True during a session with triggers or foreign keys off.
     pub(crate) is_blind: bool,
     /// Row changes in accepted versions.
     pub(crate) changes_sent: u64,
