@@ -5,7 +5,6 @@ pub mod accept;
 mod access;
 pub mod answer;
 mod asked;
-mod author;
 mod counting;
 mod door;
 mod feed;

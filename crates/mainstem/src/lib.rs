@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod author;
 pub mod body;
 pub mod changeset_file;
 pub mod changeset_json;
