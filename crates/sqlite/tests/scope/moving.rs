@@ -240,4 +240,7 @@ fn an_answer_to_what_is_hidden_by_now_blocks_nothing() {
     office.assert_seen(&["cem", "ada"]);
     assert_eq!(office.value("ada", "SELECT what FROM task WHERE id = 2"), "cook twice");
     assert!(office.conflicts()[0].is_open(), "whoever may see it answers it");
+    office.permit("cem", "*");
+    office.settle(&["cem", "ada"]);
+    assert_eq!(office.open("cem").conflicts(true).unwrap(), office.conflicts(), "also cem, once it is seen again");
 }
