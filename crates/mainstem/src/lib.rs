@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod author;
 pub mod body;
 pub mod changeset_file;
 pub mod changeset_json;
@@ -18,6 +19,7 @@ pub mod history;
 pub mod lane;
 pub mod ledger;
 pub mod local;
+pub mod members;
 pub mod moment;
 pub mod moved;
 pub mod policy_text;

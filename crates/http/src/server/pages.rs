@@ -12,7 +12,6 @@ mod rows;
 
 use super::Shared;
 use super::browser::Visit;
-use super::guard::permit;
 use super::reading::read;
 use super::refused::Refused;
 use super::routes::{Needs, Right, Route};
@@ -22,6 +21,7 @@ use axum::routing::{get, post};
 use hyper::Method;
 use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
+use mainstem::author::permit;
 use mainstem::core::authority::Object;
 use mainstem::core::stamp::Time;
 use mainstem::error::{Error, Result};
