@@ -70,6 +70,11 @@ impl Author<'_> {
         Ok(front)
     }
 
+    /// Checks a changeset that was made here, in this author's name, under a replica's name that is nobody's.
+    pub fn check_drafted(&self, front: &Front, primary: &mut dyn Primary) -> Result<()> {
+        self.check_tables(front, Right::Write, primary)
+    }
+
     /// What the token is called that this author shows.
     pub fn token_label(&self) -> Option<String> {
         self.registrar.accounts().token(self.identity.token).map(|token| token.label.clone())

@@ -4,6 +4,7 @@
 #![warn(missing_docs)]
 
 pub mod accounts;
+pub mod at_primary;
 pub mod audit;
 pub mod author;
 pub mod body;

@@ -119,7 +119,7 @@ pub async fn proposal(
 ) -> Shown {
     let (accounts, name, person) = (shared.clone(), dataset.clone(), identity.clone());
     let talk = Talk { path: path(&dataset, id), form_key: visit.form_key.clone() };
-    let mut frame = frame(&shared, &visit, &dataset, id, format!("Proposal {id}")).await?;
+    let mut frame = frame(&visit, &dataset, id, format!("Proposal {id}"))?;
     frame.notice = asked.done.as_deref().and_then(deeds::told);
     let gathering = move |primary: &mut dyn Primary| {
         let identity = still(&accounts, &person, Right::Read, &name)?;

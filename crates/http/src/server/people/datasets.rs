@@ -127,13 +127,18 @@ pub async fn set_policy(
     body: Bytes,
 ) -> Answer<ShownPolicy> {
     let wish: PolicyWish = body_of(&headers, &body)?;
-    let (accounts, dataset) = (shared.clone(), name.clone());
+    Ok(Json(ShownPolicy { policy: put_policy(&shared, identity, &name, wish.policy).await? }))
+}
+
+/// Replaces the policy; answers the one in force.
+pub(in crate::server) async fn put_policy(shared: &Arc<Shared>, identity: Identity, name: &str, policy: String) -> Result<String> {
+    let (accounts, dataset) = (shared.clone(), name.to_string());
     let set = move |primary: &mut Handle| {
         let identity = still(&accounts, &identity, Right::Own, &dataset)?;
-        primary.set_policy(&wish.policy, &identity.name)?;
+        primary.set_policy(&policy, &identity.name)?;
         Ok(primary.describe()?.policy)
     };
-    Ok(Json(ShownPolicy { policy: shared.hall.change(&name, set).await? }))
+    shared.hall.change(name, set).await
 }
 
 /// The replicas that were heard of, those heard of last first.
