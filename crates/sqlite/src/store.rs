@@ -396,6 +396,9 @@ impl Ledger for StoreTransaction<'_> {
     fn staged(&mut self, write_id: u128, page: u64) -> Result<Option<Vec<u8>>> {
         self.ledger.staged(write_id, page)
     }
+    fn staged_bytes(&mut self, write_id: u128) -> Result<u64> {
+        self.ledger.staged_bytes(write_id)
+    }
     fn unstage(&mut self, write_id: u128) -> Result<u64> {
         self.writing()?;
         self.ledger.unstage(write_id)
