@@ -192,7 +192,7 @@ pub fn propose(
     if !replica.draw_up(&draft)? {
         return Err(Error::new(ErrorKind::Invalid, "nothing_to_propose", "nothing waits for review").hint("mainstem status"));
     }
-    let (proposal, revision, changes) = send(replica, primary, &mut report)?;
+    let (proposal, revision, changes) = send(replica, primary, true, &mut report)?;
     sync::receive_all(replica, primary, actor, progress, &mut report)?;
     sync::tell(replica, primary, actor)?;
     Ok(Proposed { proposal, revision, changes, report: sync::finish(replica, report)? })
@@ -234,11 +234,12 @@ fn target(kept: &[Kept], again: &[u64], target: Target) -> Result<Option<u64>> {
     }
 }
 
-/// Sends what was drawn up, until it is known what became of it.
-fn send(replica: &mut dyn Replica, primary: &mut dyn Primary, report: &mut Report) -> Result<(u64, u64, u64)> {
+/// Sends what was drawn up, until it is known what became of it; with what is to be pushed, where that was set apart from it.
+fn send(replica: &mut dyn Replica, primary: &mut dyn Primary, is_along: bool, report: &mut Report) -> Result<(u64, u64, u64)> {
     for _ in 0..OFFERS_MAX {
         let known = sync::known(replica)?;
         let mut drawn = replica.drawn()?.ok_or_else(|| Error::internal("nothing is drawn up"))?;
+        drawn.direct = drawn.direct.filter(|_| is_along);
         let (front, revises) = (drawn.front.clone(), drawn.revises);
         let along = drawn.direct.as_ref().map(|(front, _)| front.clone());
         let offer = Offer {
@@ -279,7 +280,7 @@ fn send(replica: &mut dyn Replica, primary: &mut dyn Primary, report: &mut Repor
 /// the primary has lost is offered again.
 pub fn hear(replica: &mut dyn Replica, primary: &mut dyn Primary, report: &mut Report) -> Result<()> {
     if replica.drawn()?.is_some() {
-        send(replica, primary, report)?;
+        send(replica, primary, false, report)?;
     }
     for kept in replica.kept()? {
         let Mark::Offered { proposal, stage, .. } = kept.mark else { continue };
@@ -287,7 +288,7 @@ pub fn hear(replica: &mut dyn Replica, primary: &mut dyn Primary, report: &mut R
         if there != Some(proposal) {
             let draft = Draft { of: Content::Lost(proposal), actor: kept.front.header.actor.clone(), ..Draft::default() };
             if replica.draw_up(&draft)? {
-                send(replica, primary, report)?;
+                send(replica, primary, false, report)?;
                 report.proposed_again += 1;
             }
             continue;

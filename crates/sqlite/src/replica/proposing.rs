@@ -102,10 +102,12 @@ fn forget_draught(db: &Connection) -> Result<()> {
 
 /// What was drawn up takes the place of what it was made of.
 fn take_its_place(db: &Connection, draught: &Draught, mark: &Mark) -> Result<()> {
+    // Where it was made of, since what was edited after it was drawn up builds on it.
+    let last = draught.of.last().copied().unwrap_or_default();
+    storage::add_changeset_after(db, last, &draught.front)?;
     for write_id in &draught.of {
         storage::drop_changeset(db, *write_id)?;
     }
-    storage::add_changeset(db, &draught.front)?;
     set_mark(db, draught.front.header.write_id, mark)?;
     made_anew(db, &draught.of)?;
     forget_draught(db)
@@ -157,14 +159,15 @@ fn take_back(db: &Connection, around: &Around, proposal: u64) -> Result<u64> {
     }
     for Kept { mut front, .. } in meant {
         count += front.count;
-        let id = front.header.write_id;
+        let id = std::mem::replace(&mut front.header.write_id, around.random());
         let title = front.header.title.take().map_or(String::new(), |title| format!(": {title}"));
         front.header.title = Some(format!("withdrawn proposal {proposal}{title}"));
+        // Under another name, for what was offered may be merged all the same.
+        let fresh = front.header.write_id.to_be_bytes();
+        db.execute("UPDATE mainstem_page SET write_id = ?2 WHERE write_id = ?1", params![id.to_be_bytes(), fresh]).on(db)?;
         let sql = "INSERT INTO mainstem_stash(write_id, front) VALUES(?1, ?2)";
-        db.execute(sql, params![id.to_be_bytes(), format::front::encode(&front)]).on(db)?;
-        // Its pages stay, for they are those of what was put aside now.
-        db.execute("DELETE FROM mainstem_changeset WHERE write_id = ?1", [id.to_be_bytes()]).on(db)?;
-        db.execute("DELETE FROM mainstem_meta WHERE name = ?1", [format!("kept:{id:032x}")]).on(db)?;
+        db.execute(sql, params![fresh, format::front::encode(&front)]).on(db)?;
+        storage::drop_changeset(db, id)?;
     }
     taking.end()?;
     Ok(count)

@@ -242,7 +242,7 @@ fn keep_part(db: &Connection, around: &Around, held: &Held<'_>, policy: &Policy,
         if is_about(&conflict.table, &conflict.key)? { kept.conflicts.push(conflict) } else { left.conflicts.push(conflict) }
     }
     storage::set_front(db, &left)?;
-    storage::add_changeset(db, &kept)?;
+    storage::add_changeset_after(db, left.header.write_id, &kept)?;
     set_mark(db, kept.header.write_id, &Mark::Waiting)?;
     follow(db, &left, &kept)?;
     Ok(meant.max(1))

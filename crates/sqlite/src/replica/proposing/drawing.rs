@@ -59,7 +59,11 @@ pub fn draw_up(db: &Connection, around: &Around, draft: &Draft) -> Result<bool> 
         }
         front.is_partial |= part.is_partial;
     }
-    if front.count == 0 && front.schema.is_empty() && front.resolutions.is_empty() {
+    if front.count == 0 && front.schema.is_empty() && front.resolutions.is_empty() && front.conflicts.is_empty() {
+        if draft.of == Content::Waiting {
+            // What waits took itself back: rows that came and went.
+            return of.iter().try_for_each(|write_id| storage::drop_changeset(db, *write_id).map(drop)).map(|()| false);
+        }
         return Err(Error::new(
             ErrorKind::Invalid,
             "nothing_to_propose",

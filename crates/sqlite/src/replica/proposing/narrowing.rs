@@ -2,7 +2,7 @@
 //!
 //! Invariant: a change goes where the version holds it, or where the rows are as it wants them; whatever else there is of what
 //! was offered waits to be offered again.
-use super::{Mark, apart, draught, forget_draught, set_mark};
+use super::{Mark, apart, draught, set_mark};
 use crate::errors::Explain;
 use crate::replica::ground::ReplicaGround;
 use crate::replica::storage;
@@ -22,13 +22,7 @@ pub fn acknowledge(db: &Connection, ground: &mut ReplicaGround<'_>, version: &Ve
     let mut is_ours = false;
     // It was taken, and the answer was lost.
     if let Some(draught) = draught(db)?.filter(|draught| is_it(draught.front.header.write_id)) {
-        for write_id in &draught.of {
-            storage::drop_changeset(db, *write_id)?;
-        }
-        super::made_anew(db, &draught.of)?;
-        storage::add_changeset(db, &draught.front)?;
-        set_mark(db, draught.front.header.write_id, &Mark::Waiting)?;
-        forget_draught(db)?;
+        super::take_its_place(db, &draught, &Mark::Waiting)?;
         is_ours = true;
     }
     for front in storage::changesets(db)?.into_iter().filter(|front| version.stands_for.contains(&front.header.write_id)) {
@@ -57,7 +51,7 @@ fn narrow(db: &Connection, ground: &mut ReplicaGround<'_>, version: &Version, fr
     })?;
     if rest.count > 0 {
         keep_cells(db, &rest, &of_cells)?;
-        storage::add_changeset(db, &rest)?;
+        storage::add_changeset_after(db, write_id, &rest)?;
         set_mark(db, rest.header.write_id, &Mark::Waiting)?;
     }
     storage::drop_changeset(db, write_id).map(drop)
