@@ -13,6 +13,7 @@ pub mod cleanup;
 pub mod datasets;
 pub mod error;
 pub mod feed;
+pub mod gates;
 pub mod history;
 pub mod lane;
 pub mod ledger;

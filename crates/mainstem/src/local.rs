@@ -10,6 +10,7 @@ mod pages;
 mod pulling;
 mod reviewing;
 mod revising;
+mod staging;
 
 use crate::audit::{self, Differing, Findings, Link};
 use crate::body::{Body, Digests};
@@ -446,7 +447,7 @@ impl<S: Store> Primary for LocalPrimary<S> {
     }
 
     fn set_policy(&mut self, text: &str, actor: &str) -> Result<()> {
-        policy_text::parse(text)?;
+        policy_text::check(text)?;
         let mut tx = self.store.begin()?;
         let at = Time::from_ms(self.around.now_ms());
         append(&mut *tx, &Event::Policy(PolicySet { text: text.to_owned(), actor: actor.to_owned(), at }))?;

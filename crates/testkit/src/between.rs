@@ -18,7 +18,7 @@ use mainstem::primary::{
     Acquaintance, Cursor, Deleted, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink,
 };
 use mainstem::replica::Answering;
-use mainstem::review::{By, Chosen, Deed, Judged, Merged, Offer, Offered, Part, Review};
+use mainstem::review::{By, Chosen, Deed, Judged, Merged, Offer, Offered, Part, Review, Staged};
 use mainstem::tombstones::{Tombstone, Wanted};
 
 /// Where in a call, and which.
@@ -205,6 +205,12 @@ impl<M: Middle> Review for Between<M> {
     }
     fn propose_revert(&mut self, version: u64, reason: &str, by: By<'_>) -> Result<u64> {
         self.send("propose_revert", |p| p.propose_revert(version, reason, by))
+    }
+    fn staging(&mut self) -> Result<Vec<Staged>> {
+        self.call("staging", |p| p.staging())
+    }
+    fn clean_staging(&mut self, rehearsal: Rehearsal, by: By<'_>) -> Result<Vec<Staged>> {
+        self.call("clean_staging", |p| p.clean_staging(rehearsal, by))
     }
     fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>> {
         self.call("find_revision", |p| p.find_revision(write_id))

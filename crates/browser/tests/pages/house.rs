@@ -1,9 +1,12 @@
 //! A server with datasets, people and their copies, all of one test.
 use mainstem::core::authority::Role;
 use mainstem::core::scope::Scope;
+use mainstem::replica::Replica;
+use mainstem::review::{By, Everybody, Offer, Offered, Part, Review};
 use mainstem::sync;
 use mainstem::wiring::{Around, RealSurroundings};
 use mainstem_browser::Page;
+use mainstem_http::client::HttpPrimary;
 use mainstem_http::server::{Door, Limits, Porter, Record};
 use mainstem_sqlite::SqliteReplica;
 use mainstem_sqlite::replica::{CloneOptions, InitOptions};
@@ -59,17 +62,22 @@ impl House {
         let mut replica = self.replica(&file);
         replica.publish_at(&mut self.served.place(dataset), Some(dataset), ADMINISTRATOR, &mut quiet).expect("a dataset");
     }
-    /// Makes a copy of a dataset.
-    pub fn clone_to(&self, dataset: &str, name: &str) {
+    /// A dataset's primary, as somebody who contributes to it.
+    fn primary(&self, dataset: &str, who: &str) -> HttpPrimary {
+        let token = if who == ADMINISTRATOR { self.served.token() } else { Some(self.token_of(who, dataset, Role::Contributor)) };
+        self.served.primary_as(dataset, token)
+    }
+    /// Makes somebody's copy of a dataset.
+    pub fn clone_to(&self, dataset: &str, name: &str, who: &str) {
         let address = self.served.address(dataset).to_string();
-        let wanted = CloneOptions { address: &address, actor: Some(ADMINISTRATOR), scope: &Scope::default() };
-        let mut primary = self.served.primary(dataset);
+        let wanted = CloneOptions { address: &address, actor: Some(who), scope: &Scope::default() };
+        let mut primary = self.primary(dataset, who);
         SqliteReplica::clone_part(&mut primary, &wanted, &self.file(name), self.around.clone(), &mut quiet).expect("a copy");
     }
-    /// Syncs a copy as the administrator.
-    pub fn sync(&self, name: &str, dataset: &str) {
+    /// Syncs somebody's copy.
+    pub fn sync(&self, name: &str, dataset: &str, who: &str) {
         let mut replica = self.replica(&self.file(name));
-        sync::sync(&mut replica, &mut self.served.primary(dataset), ADMINISTRATOR, &mut quiet).expect("a sync");
+        sync::sync(&mut replica, &mut self.primary(dataset, who), who, &mut quiet).expect("a sync");
     }
     /// A copy as the library sees it.
     pub fn replica(&self, file: &Path) -> SqliteReplica {
@@ -85,5 +93,21 @@ impl House {
         page.fill("Token", token);
         page.follow("Sign in");
         assert!(!page.address().contains("/sign-in"), "{}", page.text());
+    }
+    /// Offers what somebody has edited in their copy for review, as a new proposal or a further revision of one.
+    pub fn offer(&self, name: &str, dataset: &str, who: &str, title: &str, revises: Option<u64>) -> u64 {
+        let mut primary = self.primary(dataset, who);
+        let mut replica = self.replica(&self.file(name));
+        let known = replica.standing().expect("it stands somewhere").known.expect("it has a primary");
+        replica.commit(who, Some(title), "Why: see the title.").expect("it is closed");
+        let mut front = replica.unsent().expect("a changeset").pop().expect("something to offer");
+        let mut pages = replica.pages(front.header.write_id).expect("its rows");
+        // A proposal is a changeset of its own, which takes no number of its replica's.
+        (front.header.write_id, front.header.sequence) = (self.around.random(), 0);
+        let offer = Offer { revises, reviewed: Part { front: &front, pages: &mut *pages }, direct: None };
+        match primary.propose(&known, offer, By { actor: who, token: None, people: &Everybody }).expect("it is offered") {
+            Offered::Done { proposal, .. } => proposal,
+            Offered::Refused(why) => panic!("{why:?}"),
+        }
     }
 }

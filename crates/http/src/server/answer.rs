@@ -178,7 +178,9 @@ fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author: &Author<'
         | Call::FindRevision
         | Call::Answer
         | Call::AcceptPart
-        | Call::ProposeRevert => review::answer(call, asked, primary, author, reply),
+        | Call::ProposeRevert
+        | Call::Staging
+        | Call::CleanStaging => review::answer(call, asked, primary, author, reply),
         Call::Found | Call::Wait => Err(Error::internal("this call is answered by the hall")),
     }
 }

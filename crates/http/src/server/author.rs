@@ -50,6 +50,7 @@ impl Author<'_> {
                 conflict.ours.actor = self.name().to_string();
             }
         }
+        front.token = self.token_label();
         for resolution in &mut front.resolutions {
             resolution.actor = self.name().to_string();
         }

@@ -1,23 +1,36 @@
 //! The pages that browsers show, each a row of the table of routes: gather values, fill the page, render.
 //!
 //! Invariant: a page asks the same functions as the routes for programs, with the identity of who is signed in.
+mod changes;
+mod dataset;
 pub mod entrance;
+mod history;
 mod overview;
+mod proposal;
+mod proposals;
+mod rows;
 
+use super::Shared;
 use super::browser::Visit;
+use super::guard::permit;
+use super::reading::read;
 use super::refused::Refused;
-use super::routes::{Needs, Route};
+use super::routes::{Needs, Right, Route};
 use axum::extract::Path;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use hyper::Method;
 use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
+use mainstem::core::authority::Object;
 use mainstem::core::stamp::Time;
-use mainstem::error::Error;
+use mainstem::error::{Error, Result};
 use mainstem_pages::Page;
+use mainstem_pages::address::path;
 use mainstem_pages::asset::Asset;
+use mainstem_pages::frame::{Frame, Link};
 use mainstem_pages::moment::Moment;
+use std::sync::Arc;
 
 /// What a page's handler answers.
 pub type Shown = std::result::Result<Response, Refused>;
@@ -26,14 +39,65 @@ pub type Shown = std::result::Result<Response, Refused>;
 pub fn routes() -> Vec<Route> {
     let page = |path, needs, summary, handler| Route::page(Method::GET, path, needs, summary, handler);
     let form = |path, needs, summary, handler| Route::page(Method::POST, path, needs, summary, handler);
-    vec![
+    let mut all = vec![
         page("/assets/{asset}", Needs::Nothing, "A file that pages link to.", get(asset)),
         page("/sign-in", Needs::Nothing, "Signing in.", get(entrance::sign_in)),
         form("/sign-in", Needs::Nothing, "Signs in with a token.", post(entrance::signed_in)),
         form("/sign-out", Needs::Identity, "Signs out.", post(entrance::signed_out)),
         form("/theme", Needs::Identity, "Chooses light or dark.", post(entrance::theme)),
         page("/", Needs::Identity, "The datasets, how they are, and what happened last.", get(overview::overview)),
+    ];
+    all.extend(of_dataset());
+    all.extend(of_proposals());
+    all
+}
+
+/// What is shown of a dataset to whoever may read it.
+fn of_dataset() -> Vec<Route> {
+    let page = |path: &str, summary, handler| {
+        Route::page(Method::GET, &format!("/datasets/{{dataset}}{path}"), Needs::Dataset(Right::Read), summary, handler)
+    };
+    vec![
+        page("", "A dataset, its tables and replicas.", get(dataset::dataset)),
+        page("/tables/{table}", "The rows of a table at a version.", get(rows::rows)),
+        page("/tables/{table}/row", "A row with who wrote what.", get(rows::row)),
+        page("/versions", "Versions, newest first.", get(history::history)),
+        page("/versions/{version}", "One version with what it changed.", get(history::version)),
     ]
+}
+
+fn of_proposals() -> Vec<Route> {
+    let (read, propose, write) = (Needs::Dataset(Right::Read), Needs::Dataset(Right::Propose), Needs::Dataset(Right::Write));
+    let path = |rest: &str| format!("/datasets/{{dataset}}/proposals{rest}");
+    let page = |rest: &str, needs, summary, handler| Route::page(Method::GET, &path(rest), needs, summary, handler);
+    let form = |rest: &str, needs, summary, handler| Route::page(Method::POST, &path(rest), needs, summary, handler);
+    vec![
+        page("", read, "A dataset's proposals.", get(proposals::proposals)),
+        page("/{proposal}", read, "A proposal: what it changes, what was said, how it stands.", get(proposal::proposal)),
+        page("/{proposal}/merge", write, "What merging a proposal will do.", get(proposal::merging::plan)),
+        form("/{proposal}/merge", write, "Merges a proposal.", post(proposal::merging::merge)),
+        form("/{proposal}/votes", propose, "Votes on a proposal.", post(proposal::deeds::vote)),
+        form("/{proposal}/comments", propose, "Says something about a proposal, a row or a cell.", post(proposal::deeds::comment)),
+        form("/{proposal}/decision", propose, "Withdraws or rejects a proposal, or opens it again.", post(proposal::deeds::decide)),
+        form("/{proposal}/answers", write, "Answers a proposal's conflicts.", post(proposal::deeds::answer)),
+        form("/{proposal}/part", write, "Narrows a proposal to some rows.", post(proposal::deeds::part)),
+    ]
+}
+
+/// The frame of a dataset's page: the way to it, and the ways to its other pages. `here` is what its path ends with.
+pub(super) async fn framed(shared: &Arc<Shared>, visit: &Visit, dataset: &str, here: &str, title: String) -> Result<Frame> {
+    let identity = visit.identity()?;
+    let conflicts = read(shared, identity, dataset, |primary| Ok(primary.conflicts(true)?.len() as u64)).await?;
+    let may = |right| permit(identity, right, Object::Dataset(dataset)).is_ok();
+    let tab = |text: &str, end: &str, count: Option<u64>| {
+        let to = if end.is_empty() { path(&["datasets", dataset]) } else { path(&["datasets", dataset, end]) };
+        Link { count, is_here: end == here, ..Link::to(text, to) }
+    };
+    let mut tabs = vec![tab("Tables", "", None), tab("Proposals", "proposals", None), tab("History", "versions", None)];
+    let _ = (may, conflicts);
+    tabs.retain(|tab| !tab.text.is_empty());
+    let way = vec![Link { is_here: here.is_empty() && title == dataset, ..Link::to(dataset, path(&["datasets", dataset])) }];
+    Ok(Frame { way, tabs, ..visit.frame(format!("{title} · {dataset}")) })
 }
 
 /// A page as an answer.

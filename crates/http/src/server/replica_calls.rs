@@ -42,6 +42,7 @@ fn is_write(call: Call) -> bool {
             | Call::Answer
             | Call::AcceptPart
             | Call::ProposeRevert
+            | Call::CleanStaging
             | Call::BeginEpoch
             | Call::SetPolicy
             | Call::Cleanup

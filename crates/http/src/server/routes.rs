@@ -233,7 +233,7 @@ pub(super) fn right_of(call: Call) -> Right {
         Call::Push | Call::Merge | Call::Answer | Call::AcceptPart => Right::Write,
         // What is done to a proposal says which right it needs.
         Call::Propose | Call::Act | Call::ProposeRevert => Right::Propose,
-        Call::SetPolicy | Call::Cleanup | Call::BeginEpoch | Call::Found => Right::Own,
+        Call::SetPolicy | Call::Cleanup | Call::CleanStaging | Call::BeginEpoch | Call::Found => Right::Own,
         _ => Right::Read,
     }
 }

@@ -181,6 +181,8 @@ pub(super) struct Taking<'c> {
     /// Our own schema steps that could not be taken back.
     lasting: Vec<Lasting>,
     ordinal: u64,
+    /// Rows that do not stand here as unsent work made them.
+    hidden: Vec<(String, Key)>,
     /// Changesets that the versions of this pull accept: nothing of them is left to be laid on top.
     accepted: HashSet<u128>,
 }
@@ -207,6 +209,7 @@ impl<'c> Taking<'c> {
             are_steps_kept: false,
             lasting: Vec::new(),
             ordinal: 0,
+            hidden: Vec::new(),
             accepted,
         })
     }

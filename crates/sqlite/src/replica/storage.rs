@@ -237,6 +237,20 @@ fn standing_name(write_id: u128) -> String {
     format!("standing:{write_id:032x}")
 }
 
+/// Remembers the rows that do not stand in the file as unsent work made them, by table.
+pub fn set_hidden(db: &Connection, hidden: &[(String, Key)]) -> Result<()> {
+    if hidden.is_empty() {
+        return db.execute("DELETE FROM mainstem_meta WHERE name = 'hidden'", []).on(db).map(drop);
+    }
+    put(db, "hidden", format::front::encode(&Front { hidden: hidden.to_vec(), ..Front::default() }))
+}
+
+/// The rows that do not stand in the file as unsent work made them, by table.
+pub fn hidden(db: &Connection) -> Result<Vec<(String, Key)>> {
+    let bytes: Option<Vec<u8>> = get(db, "hidden")?;
+    Ok(bytes.map(|bytes| format::front::decode(&bytes)).transpose()?.map(|front| front.hidden).unwrap_or_default())
+}
+
 /// Stores or replaces one page of a changeset.
 pub fn put_page(db: &Connection, write_id: u128, page: u64, body: &[u8]) -> Result<()> {
     db.prepare_cached(

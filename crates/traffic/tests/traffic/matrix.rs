@@ -25,7 +25,7 @@ use mainstem_traffic::plain::{Came, ask};
 
 const THERE: &str = "notes";
 const ARCHIVED: &str = "old";
-const ABSENT: &str = "nothing";
+const ABSENT: &str = "unfounded";
 const OTHER: &str = "other";
 
 /// What is sent to a route.
@@ -108,6 +108,8 @@ const SAMPLES: &[(&str, &str, Sample)] = &[
     ("POST", "/api/v1/datasets/{dataset}/primary/shown-page", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/staged-page", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/find-revision", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/staging", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/clean-staging", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/answer", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/accept-part", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/propose-revert", Sample::Call),
@@ -138,7 +140,21 @@ const SAMPLES: &[(&str, &str, Sample)] = &[
     ("POST", "/sign-in", Sample::Form("token=mainstem_")),
     ("POST", "/sign-out", Sample::Form("unknown=1")),
     ("POST", "/theme", Sample::Form("theme=dark")),
+    ("GET", "/datasets/{dataset}/proposals", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}/proposals/{proposal}", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}/proposals/{proposal}/merge", Sample::Asked("")),
+    ("POST", "/datasets/{dataset}/proposals/{proposal}/merge", Sample::Form("unknown=1")),
+    ("POST", "/datasets/{dataset}/proposals/{proposal}/votes", Sample::Form("unknown=1")),
+    ("POST", "/datasets/{dataset}/proposals/{proposal}/comments", Sample::Form("unknown=1")),
+    ("POST", "/datasets/{dataset}/proposals/{proposal}/decision", Sample::Form("unknown=1")),
+    ("POST", "/datasets/{dataset}/proposals/{proposal}/answers", Sample::Form("all=unknown")),
+    ("POST", "/datasets/{dataset}/proposals/{proposal}/part", Sample::Form("unknown=1")),
     ("GET", "/", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}/tables/{table}", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}/tables/{table}/row", Sample::Asked("?key=1")),
+    ("GET", "/datasets/{dataset}/versions", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}/versions/{version}", Sample::Asked("")),
 ];
 
 /// Somebody who asks: what they show, and what they may.
@@ -254,6 +270,7 @@ impl Stage {
             .replace("{backup}", "none")
             .replace("{webhook}", &"0".repeat(16))
             .replace("{letter}", "1")
+            .replace("{proposal}", "999999")
             .replace("{asset}", "none.css");
         assert!(!path.contains('{'), "what does {path} stand for?");
         let frames = |payload: &[u8]| {

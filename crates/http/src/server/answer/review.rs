@@ -47,6 +47,11 @@ pub(super) fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author
             author.check_revert(version, primary)?;
             last(reply, &primary.propose_revert(version, &reason, by)?)
         }
+        Call::Staging => {
+            arguments::<()>(asked)?;
+            last(reply, &primary.staging()?)
+        }
+        Call::CleanStaging => last(reply, &primary.clean_staging(arguments(asked)?, by)?),
         Call::Proposals => last(reply, &primary.proposals(&arguments(asked)?)?),
         Call::Proposal => last(reply, &primary.proposal(arguments(asked)?, by)?),
         Call::ShownPage => {
