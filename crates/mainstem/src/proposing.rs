@@ -21,6 +21,8 @@ const OFFERS_MAX: usize = 8;
 pub enum Mark {
     /// They wait until they are proposed.
     Waiting,
+    /// The same; a version left them out. Whoever divided their proposal may have made another of them.
+    Left,
     /// They are a revision of a proposal.
     Offered {
         /// The proposal.
@@ -36,9 +38,13 @@ impl Mark {
     /// The proposal that they are in.
     pub fn proposal(&self) -> Option<u64> {
         match self {
-            Mark::Waiting => None,
+            Mark::Waiting | Mark::Left => None,
             Mark::Offered { proposal, .. } => Some(*proposal),
         }
+    }
+    /// True where they wait until they are proposed.
+    pub fn is_waiting(&self) -> bool {
+        matches!(self, Mark::Waiting | Mark::Left)
     }
     /// True for a revision of a proposal that is open.
     pub fn is_open(&self) -> bool {
@@ -120,6 +126,8 @@ pub trait Proposing {
     fn note_offered(&mut self, proposal: u64, revision: u64) -> Result<()>;
     /// The primary refused what was drawn up: everything is as it was before.
     fn note_refused(&mut self) -> Result<()>;
+    /// What a version left out is a revision already, or nobody made one of it.
+    fn note_left(&mut self, write_id: u128, found: Option<(u64, u64)>) -> Result<()>;
     /// A proposal is in another stage by now.
     fn note_stage(&mut self, proposal: u64, stage: Stage) -> Result<()>;
     /// Takes the changes of a proposal back, and later ones of the same rows: they are put aside, and the rows go back to
@@ -178,7 +186,7 @@ pub fn propose(
     hear(replica, primary, &mut report)?;
     sync::close(replica, primary, actor, progress, &mut report)?;
     replica.set_apart(if asked.has_everything { Apart::Everything } else { Apart::Reviewed })?;
-    if !replica.kept()?.iter().any(|kept| kept.mark == Mark::Waiting) {
+    if !replica.kept()?.iter().any(|kept| kept.mark.is_waiting()) {
         replica.set_apart(Apart::Everything)?;
     }
     let kept = replica.kept()?;
@@ -283,6 +291,11 @@ pub fn hear(replica: &mut dyn Replica, primary: &mut dyn Primary, report: &mut R
         send(replica, primary, false, report)?;
     }
     for kept in replica.kept()? {
+        if kept.mark == Mark::Left {
+            let write_id = kept.front.header.write_id;
+            let found = primary.find_revision(write_id)?;
+            replica.note_left(write_id, found)?;
+        }
         let Mark::Offered { proposal, stage, .. } = kept.mark else { continue };
         let there = primary.find_revision(kept.front.header.write_id)?.map(|(there, _)| there);
         if there != Some(proposal) {

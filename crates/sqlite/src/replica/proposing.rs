@@ -26,6 +26,7 @@ use std::collections::{BTreeMap, HashSet};
 fn mark_text(mark: &Mark) -> String {
     match mark {
         Mark::Waiting => "waiting".to_owned(),
+        Mark::Left => "left".to_owned(),
         Mark::Offered { proposal, revision, stage } => format!("offered {proposal} {revision} {}", stage.name()),
     }
 }
@@ -37,6 +38,7 @@ fn mark_of(text: &str) -> Result<Mark> {
     };
     let mark = match words[..] {
         ["waiting"] => Some(Mark::Waiting),
+        ["left"] => Some(Mark::Left),
         ["offered", proposal, revision, stage] => offered(proposal, revision, stage),
         _ => None,
     };
@@ -61,7 +63,7 @@ fn kept(db: &Connection) -> Result<Vec<Kept>> {
 /// This copy has another identity: what was not offered yet is its own from now on.
 pub(super) fn go_on_as(db: &Connection, fresh: ReplicaId) -> Result<()> {
     for Kept { mut front, mark } in kept(db)? {
-        if mark == Mark::Waiting {
+        if mark.is_waiting() {
             front.header.replica = fresh;
             storage::set_front(db, &front)?;
         }
@@ -154,7 +156,7 @@ fn take_back(db: &Connection, around: &Around, proposal: u64) -> Result<u64> {
     taking.undo(&storage::changesets(db)?)?;
     let mut count = 0;
     let mut rows = apart::rows_of(db, &meant)?;
-    for Kept { front, .. } in others.into_iter().filter(|kept| kept.mark == Mark::Waiting) {
+    for Kept { front, .. } in others.into_iter().filter(|kept| kept.mark.is_waiting()) {
         count += apart::put_aside(db, around, front, &mut rows)?;
     }
     for Kept { mut front, .. } in meant {
@@ -204,7 +206,7 @@ impl Proposing for SqliteReplica {
     fn waiting_for_review(&mut self) -> Result<Vec<(String, u64)>> {
         let db = &self.db;
         let mut waiting: BTreeMap<String, u64> = BTreeMap::new();
-        for Kept { front, .. } in kept(db)?.into_iter().filter(|kept| kept.mark == Mark::Waiting) {
+        for Kept { front, .. } in kept(db)?.into_iter().filter(|kept| kept.mark.is_waiting()) {
             each_change(db, &front, &mut |change| {
                 *waiting.entry(front.shapes[change.table].table.clone()).or_default() += 1;
                 Ok(())
@@ -249,6 +251,14 @@ impl Proposing for SqliteReplica {
             }
             forget_draught(db)
         })
+    }
+    fn note_left(&mut self, write_id: u128, found: Option<(u64, u64)>) -> Result<()> {
+        let db = &self.db;
+        let mark = match found {
+            Some((proposal, revision)) => Mark::Offered { proposal, revision, stage: Stage::Open },
+            None => Mark::Waiting,
+        };
+        transact(db, || set_mark(db, write_id, &mark))
     }
     fn note_stage(&mut self, proposal: u64, stage: Stage) -> Result<()> {
         let db = &self.db;

@@ -12,9 +12,9 @@ use mainstem::core::value::Key;
 use mainstem::error::Error;
 use mainstem::ledger::ProposalsWanted;
 use mainstem::primary::Pages;
-use mainstem::proposing::{self, Apart, Asked, Content, Draft, Mark, Proposing, Target};
+use mainstem::proposing::{self, Apart, Asked, Content, Draft, Proposing, Target};
 use mainstem::replica::{Replica, Since};
-use mainstem::review::{By, Deed, Everybody, Offer, Part};
+use mainstem::review::{By, Chosen, Deed, Everybody, Offer, Part};
 use mainstem::sync;
 use mainstem_testkit::between::{Between, Moment, Turn};
 use std::cell::Cell;
@@ -118,6 +118,7 @@ impl Run {
             21..=23 => self.propose(name),
             24 => self.rehearse(name),
             25 | 26 => self.merge(),
+            27 if self.dice.below(2) == 0 => self.divide(name),
             27 => self.narrow(name),
             28 => self.close(name),
             _ => self.take_back(name),
@@ -276,6 +277,27 @@ impl Run {
         }
     }
 
+    /// Somebody accepts some rows only.
+    fn divide(&mut self, name: &str) {
+        let Some(id) = self.a_proposal() else { return };
+        let mut primary = self.team.primary();
+        let proposal = primary.proposal(id, by(name)).unwrap().unwrap().proposal;
+        let head = proposal.head().clone();
+        let bytes = primary.staged_page(id, proposal.revisions.len() as u64, 0).unwrap().unwrap();
+        let mut rows = page::decode(&bytes, &head.front.shapes).unwrap();
+        rows.retain(|_| self.dice.below(2) == 0);
+        let chosen = |change: &Change| Chosen {
+            table: head.front.shapes[change.table].table.clone(),
+            key: Some(change.key.clone()),
+            columns: Vec::new(),
+        };
+        match primary.accept_part(id, &rows.iter().map(chosen).collect::<Vec<_>>(), by(name)) {
+            Ok(_) => {}
+            Err(e) if e.code == "depends" || e.kind == ErrorKind::NotFound || e.kind == ErrorKind::Invalid => {}
+            Err(e) => panic!("dividing {id}: {e:?}"),
+        }
+    }
+
     /// Somebody offers a part of what a proposal has, as its next revision.
     fn narrow(&mut self, name: &str) {
         let Some(id) = self.a_proposal() else { return };
@@ -382,7 +404,7 @@ impl Run {
                                 .act(id, &Deed::Decide(Decision { stage: Stage::Open, reason: "after all".into() }), by(name))
                                 .unwrap();
                         }
-                        let waits = replica.kept().unwrap().iter().any(|kept| kept.mark == Mark::Waiting);
+                        let waits = replica.kept().unwrap().iter().any(|kept| kept.mark.is_waiting());
                         if e.code == "nothing_to_propose" && waits {
                             self.drop_nothing(name);
                         }

@@ -7,9 +7,9 @@ use crate::errors::Explain;
 use crate::replica::ground::ReplicaGround;
 use crate::replica::storage;
 use mainstem::core::change::{Change, Edit, Front};
-use mainstem::core::digest;
 use mainstem::core::event::Version;
 use mainstem::core::format::{page, row as row_format};
+use mainstem::core::proposal::rest_of;
 use mainstem::core::value::{Key, Value};
 use mainstem::error::Result;
 use mainstem::lane::{Lane, lanes};
@@ -38,7 +38,7 @@ fn narrow(db: &Connection, ground: &mut ReplicaGround<'_>, version: &Version, fr
     let write_id = front.header.write_id;
     let lanes = lanes(&ground.schema(), &front, &version.schema);
     let mut of_cells: Vec<(Key, usize, Vec<usize>)> = Vec::new();
-    let (rest, _) = apart::split(db, rest_id(write_id, version), front, &mut |change| {
+    let (rest, _) = apart::split(db, rest_of(write_id, version.header.write_id), front, &mut |change| {
         let left = left(db, ground, version, &lanes[change.table], change)?;
         Ok(match left {
             Left::Nothing => false,
@@ -52,15 +52,9 @@ fn narrow(db: &Connection, ground: &mut ReplicaGround<'_>, version: &Version, fr
     if rest.count > 0 {
         keep_cells(db, &rest, &of_cells)?;
         storage::add_changeset_after(db, write_id, &rest)?;
-        set_mark(db, rest.header.write_id, &Mark::Waiting)?;
+        set_mark(db, rest.header.write_id, &Mark::Left)?;
     }
     storage::drop_changeset(db, write_id).map(drop)
-}
-
-/// What is left of a changeset after a version is called the same, whoever finds it.
-fn rest_id(write_id: u128, version: &Version) -> u128 {
-    let digest = digest::of("mainstem rest 1", &[&write_id.to_be_bytes(), &version.header.write_id.to_be_bytes()]);
-    digest[..16].iter().fold(0, |id, byte| id << 8 | u128::from(*byte))
 }
 
 /// Takes the cells that were accepted out of updates of which only a part was.
