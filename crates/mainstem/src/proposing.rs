@@ -300,6 +300,11 @@ pub fn hear(replica: &mut dyn Replica, primary: &mut dyn Primary, report: &mut R
     Ok(())
 }
 
+/// The proposals that something kept here is in.
+pub(crate) fn proposals(replica: &mut dyn Replica) -> Result<Vec<u64>> {
+    Ok(replica.kept()?.iter().filter_map(|kept| kept.mark.proposal()).collect())
+}
+
 /// Where a proposal is in its life: those that are open are alike here.
 fn stage_of(primary: &mut dyn Primary, proposal: u64) -> Result<Option<Stage>> {
     let mut is_in = |stages: &[Stage]| -> Result<bool> {

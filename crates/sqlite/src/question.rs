@@ -160,7 +160,7 @@ fn answer(
     if let Some(lowered) = lowered.filter(|_| on_duty.has_products()) {
         lowered.shorten()?;
     }
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut rows = match statement.query([]) {
         Ok(rows) => rows,
         Err(e) => return on_duty.explained(connection, e),

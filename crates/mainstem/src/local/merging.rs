@@ -8,26 +8,40 @@ use super::{LocalPrimary, absorb_in, genesis, release};
 use crate::error::{Error, Result};
 use crate::policy_text;
 use crate::review::{By, Merged, People, Privilege};
+use crate::schema_merge::table_of;
 use crate::store::{Scratch, Store, Transaction};
 use mainstem_core::ErrorKind;
+use mainstem_core::change::Front;
 use mainstem_core::event::Version;
 use mainstem_core::gate::{GateResult, Outcome};
 use mainstem_core::policy::Policy;
 use mainstem_core::proposal::{Act, Assessment, Failure, MergeWish, Proposal, Reviewed};
+use mainstem_core::schema::SchemaChange;
 use mainstem_core::stamp::{ReplicaId, Time};
 use mainstem_core::vote::{Ask, Tally, Verdict, tally};
+use std::collections::BTreeSet;
+
+/// The tables that a merge changes, in rows or in themselves; with "" where something belongs to none of them.
+fn tables(front: &Front, outcome: &Version) -> Vec<String> {
+    let mut names: BTreeSet<String> = front.shapes.iter().chain(&outcome.shapes).map(|shape| shape.table.clone()).collect();
+    for step in front.schema.iter().chain(&outcome.schema) {
+        names.insert(table_of(step).unwrap_or_default());
+        if let SchemaChange::RenameTable { from, .. } = step {
+            // Its rule stands under the name that it had.
+            names.insert(from.clone());
+        }
+    }
+    names.into_iter().collect()
+}
 
 /// Counts the votes on what merging does.
 pub(super) fn count(policy: &Policy, proposal: &Proposal, outcome: &Version, now: Time, people: &dyn People) -> Tally {
     let revision = proposal.head();
-    let mut tables: Vec<String> = revision.front.shapes.iter().chain(&outcome.shapes).map(|shape| shape.table.clone()).collect();
-    tables.sort();
-    tables.dedup();
     let offered_at = proposal.revisions.last().map_or(proposal.at, |(_, at, _)| *at);
     tally(
         policy,
         &Ask {
-            tables: &tables,
+            tables: &tables(&revision.front, outcome),
             revision: proposal.revisions.len() as u64,
             digest: &Assessment::digest_of(outcome),
             authors: &revision.authors,
@@ -69,7 +83,7 @@ fn check(
     }
     if !wish.may_alter && !outcome.schema.is_empty() {
         let message = format!("proposal {id} changes the tables themselves, which was not asked for");
-        return Err(Error::new(ErrorKind::Conflict, "schema_conflict", message));
+        return Err(Error::new(ErrorKind::Conflict, "schema_conflict", message).hint(format!("mainstem merge {id}, without --no-schema")));
     }
     let open = outcome.conflicts.iter().filter(|conflict| conflict.is_open()).count();
     if open > 0 && !wish.skip_conflicts {

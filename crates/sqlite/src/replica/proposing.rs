@@ -11,6 +11,7 @@ use super::{SqliteReplica, storage, transact};
 use crate::errors::Explain;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Front};
+use mainstem::core::event::Digest;
 use mainstem::core::format;
 use mainstem::core::proposal::Stage;
 use mainstem::core::stamp::ReplicaId;
@@ -167,6 +168,23 @@ fn take_back(db: &Connection, around: &Around, proposal: u64) -> Result<u64> {
     }
     taking.end()?;
     Ok(count)
+}
+
+impl SqliteReplica {
+    /// Remembers what was shown of a proposal last: its revision and what merging it would do.
+    pub fn note_shown(&mut self, proposal: u64, revision: u64, digest: &Digest) -> Result<()> {
+        let db = &self.db;
+        let value = [&revision.to_be_bytes()[..], digest].concat();
+        transact(db, || storage::put(db, &format!("shown:{proposal}"), value))
+    }
+
+    /// What was shown of a proposal last.
+    pub fn shown(&self, proposal: u64) -> Result<Option<(u64, Digest)>> {
+        let Some(value) = storage::get::<Vec<u8>>(&self.db, &format!("shown:{proposal}"))? else { return Ok(None) };
+        let damaged = || Error::corrupt("what was shown of a proposal is damaged in the replica's own tables");
+        let (revision, digest) = value.split_first_chunk::<8>().ok_or_else(damaged)?;
+        Ok(Some((u64::from_be_bytes(*revision), digest.try_into().map_err(|_| damaged())?)))
+    }
 }
 
 impl Proposing for SqliteReplica {

@@ -79,12 +79,13 @@ fn what_is_not_looked_at_is_refused() {
 #[test]
 fn schemas_that_lead_into_themselves_come_to_an_end() {
     let itself = JsonSchema::read(r##"{"$ref":"#"}"##).expect("it is known");
-    assert!(itself.judge(b"1").unwrap_err().contains("too deep"));
+    assert!(itself.judge(b"1").expect_err("it does not end").contains("too deep"));
     let twice = r##"{"allOf":[{"$ref":"#"},{"$ref":"#"}]}"##;
     assert!(JsonSchema::read(twice).expect("it is known").judge(b"1").is_err());
     let wide = (0..30).map(|n| format!("\"d{n}\":{{\"allOf\":[{{\"$ref\":\"#/$defs/d{0}\"}},{{\"$ref\":\"#/$defs/d{0}\"}}]}}", n + 1));
     let doubling = format!(r##"{{"$ref":"#/$defs/d0","$defs":{{{},"d30":true}}}}"##, wide.collect::<Vec<_>>().join(","));
-    assert!(JsonSchema::read(&doubling).expect("it is known").judge(b"1").unwrap_err().contains("too often"));
+    let doubling = JsonSchema::read(&doubling).expect("it is known");
+    assert!(doubling.judge(b"1").expect_err("it looks a billion times").contains("too often"));
     let long = format!("[{}0]", "0,".repeat(100_000));
     assert!(JsonSchema::read(r#"{"uniqueItems":true}"#).expect("it is known").judge(long.as_bytes()).is_err());
     let nested = "[".repeat(100_000);
