@@ -26,12 +26,12 @@ fn furnish(house: &House) {
     // One proposal to merge, and one that meets what was accepted since.
     house.clone_to("shop", "eve.db", "eve");
     house.sql("eve.db", "UPDATE article SET told = 'holds two litres' WHERE id = 3; INSERT INTO tag VALUES ('sale', x'01');");
-    house.offer("eve.db", "shop", "eve", "A larger pot", None);
+    house.propose("eve.db", "shop", "eve", "A larger pot");
     house.clone_to("shop", "flo.db", "flo");
     house.sql("flo.db", "UPDATE article SET name = 'Mug' WHERE id = 2; DELETE FROM tag WHERE code = 'new';");
+    house.propose("flo.db", "shop", "flo", "Mugs");
     house.sql("copy.db", "UPDATE article SET name = 'Beaker' WHERE id = 2;");
     house.sync("copy.db", "shop", ADMINISTRATOR);
-    house.offer("flo.db", "shop", "flo", "Mugs", None);
 }
 
 #[test]

@@ -269,12 +269,8 @@ fn in_words(why: WhyNot) -> &'static str {
 fn gate(result: &GateResult) -> GateLine {
     let (outcome, told) = match (&result.outcome, result.severity) {
         (Outcome::Passed, _) => (Badge { word: "passes", tone: "good" }, String::new()),
-        (Outcome::Failed { rows, .. }, Severity::Warn) => {
-            (Badge { word: "warns", tone: "warn" }, format!("{rows} rows are not as they should be"))
-        }
-        (Outcome::Failed { rows, .. }, Severity::Block) => {
-            (Badge { word: "blocks", tone: "bad" }, format!("{rows} rows are not as they must be"))
-        }
+        (Outcome::Failed { rows, .. }, Severity::Warn) => (Badge { word: "warns", tone: "warn" }, failing(*rows, "should")),
+        (Outcome::Failed { rows, .. }, Severity::Block) => (Badge { word: "blocks", tone: "bad" }, failing(*rows, "must")),
         (Outcome::Broke { why }, _) => (Badge { word: "broke", tone: "bad" }, format!("nobody can tell: {why}")),
     };
     let samples: &[Sample] = if let Outcome::Failed { samples, .. } = &result.outcome { samples } else { &[] };
@@ -285,6 +281,10 @@ fn gate(result: &GateResult) -> GateLine {
         is_blocking: result.is_blocking(),
         samples: samples.iter().map(sample).collect(),
     }
+}
+
+fn failing(rows: u64, must: &str) -> String {
+    if rows == 1 { format!("one row is not as it {must} be") } else { format!("{rows} rows are not as they {must} be") }
 }
 
 fn sample(sample: &Sample) -> mainstem_pages::proposal::Sample {
