@@ -21,6 +21,7 @@ use mainstem::changeset_json::value_to_json;
 use mainstem::core::authority::{Object, Right};
 use mainstem::core::conflict::{Claim, Conflict, ConflictKind};
 use mainstem::core::event::Digest;
+use mainstem::core::gate::{GateResult, Outcome, Sample, Severity};
 use mainstem::core::proposal::{Assessment, Origin, Stage, TableSummary, Vote, Word};
 use mainstem::core::value::{Key, Value};
 use mainstem::core::vote::WhyNot;
@@ -29,7 +30,7 @@ use mainstem::members::Members;
 use mainstem::primary::Primary;
 use mainstem::review::{By, Judged, People, Privilege};
 use mainstem::schema_merge::describe;
-use mainstem_pages::proposal::{ConflictLine, May, Outlook, Proposal, RevisionLine, SideLine, TableLine, VoteLine};
+use mainstem_pages::proposal::{ConflictLine, GateLine, May, Outlook, Proposal, RevisionLine, SideLine, TableLine, VoteLine};
 use mainstem_pages::proposals::Badge;
 use mainstem_pages::thread::Talk;
 use mainstem_pages::value::{Room, ShownValue};
@@ -158,6 +159,7 @@ fn gather(primary: &mut dyn Primary, asker: &Asker<'_>, id: u64, asked: &Proposa
         missing: judged.tally.missing.clone(),
         closes: judged.tally.closes.map(moment),
         votes: votes(&judged, merged.as_ref()),
+        gates: judged.assessment.iter().flat_map(|assessment| &assessment.gates).map(gate).collect(),
         since: since::since(primary, &judged, &asker.identity.name)?,
         conflicts: if proposal.stage.is_open() { conflicts.iter().take(CONFLICTS).map(|c| conflict(c)).collect() } else { Vec::new() },
         conflicts_more: conflicts.len().saturating_sub(CONFLICTS),
@@ -263,6 +265,35 @@ fn in_words(why: WhyNot) -> &'static str {
         WhyNot::Agent => "a program gave it",
         WhyNot::NotOwner => "only owners' votes count",
     }
+}
+
+fn gate(result: &GateResult) -> GateLine {
+    let (outcome, told) = match (&result.outcome, result.severity) {
+        (Outcome::Passed, _) => (Badge { word: "passes", tone: "good" }, String::new()),
+        (Outcome::Failed { rows, .. }, Severity::Warn) => (Badge { word: "warns", tone: "warn" }, failing(*rows, "should")),
+        (Outcome::Failed { rows, .. }, Severity::Block) => (Badge { word: "blocks", tone: "bad" }, failing(*rows, "must")),
+        (Outcome::Broke { why }, _) => (Badge { word: "broke", tone: "bad" }, format!("nobody can tell: {why}")),
+    };
+    let samples: &[Sample] = if let Outcome::Failed { samples, .. } = &result.outcome { samples } else { &[] };
+    GateLine {
+        name: ShownValue::of_text(&result.gate, Room::Cell),
+        outcome,
+        told: ShownValue::of_text(&told, Room::Cell),
+        is_blocking: result.is_blocking(),
+        samples: samples.iter().map(sample).collect(),
+    }
+}
+
+fn failing(rows: u64, must: &str) -> String {
+    if rows == 1 { format!("one row is not as it {must} be") } else { format!("{rows} rows are not as they {must} be") }
+}
+
+fn sample(sample: &Sample) -> mainstem_pages::proposal::Sample {
+    let shown = |value: &Value| ShownValue::new(value, Room::Cell);
+    let place =
+        (!sample.table.is_empty()).then(|| (ShownValue::of_text(&sample.table, Room::Cell), sample.key.iter().map(shown).collect()));
+    let cells = sample.cells.iter().map(|(column, value)| (ShownValue::of_text(column, Room::Cell), shown(value)));
+    mainstem_pages::proposal::Sample { place, cells: cells.collect() }
 }
 
 fn conflict(conflict: &Conflict) -> ConflictLine {

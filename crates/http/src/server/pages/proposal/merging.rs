@@ -11,6 +11,7 @@ use axum::extract::{Extension, State};
 use mainstem::accounts::Identity;
 use mainstem::core::authority::Right;
 use mainstem::core::event::Digest;
+use mainstem::core::gate::{GateResult, Outcome};
 use mainstem::core::proposal::{MergeWish, Word};
 use mainstem::error::Result;
 use mainstem::primary::Primary;
@@ -48,6 +49,9 @@ fn planned(primary: &mut dyn Primary, asker: &Asker<'_>, id: u64) -> Result<Opti
     let members = asker.members();
     let may = |privilege| members.has(&asker.identity.name, privilege);
     let approving = judged.tally.counted.iter().filter(|vote| vote.ballot.word == Word::Approve);
+    let gates = |wanted: &dyn Fn(&GateResult) -> bool| -> Vec<ShownValue> {
+        assessment.gates.iter().filter(|gate| wanted(gate)).map(|gate| ShownValue::of_text(&gate.gate, Room::Cell)).collect()
+    };
     Ok(Some(Merging {
         frame: Default::default(),
         path: path(asker.dataset, id),
@@ -59,6 +63,8 @@ fn planned(primary: &mut dyn Primary, asker: &Asker<'_>, id: u64) -> Result<Opti
         schema: assessment.outcome.schema.iter().map(|step| ShownValue::of_text(&describe(step), Room::Cell)).collect(),
         approvers: approving.map(|vote| vote.actor.clone()).collect(),
         missing: judged.tally.missing.clone(),
+        blocking: gates(&|gate| gate.is_blocking()),
+        warning: gates(&|gate| !gate.is_blocking() && gate.outcome != Outcome::Passed),
         conflicts: assessment.conflicts_open(),
         replicas: primary.replicas()?.iter().filter(|known| !known.is_expired).count(),
         may_force: may(Privilege::Force) && may(Privilege::SkipConflicts),
