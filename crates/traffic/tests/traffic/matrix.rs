@@ -41,6 +41,8 @@ enum Sample {
     Wait,
     /// The beginning of a WebSocket.
     Upgrade,
+    /// A stream without an end.
+    Follow,
     /// A form of a page, with these fields beside those that every form has.
     Form(&'static str),
 }
@@ -163,6 +165,39 @@ const SAMPLES: &[(&str, &str, Sample)] = &[
     ("GET", "/datasets/{dataset}/tables/{table}/row", Sample::Asked("?key=1")),
     ("GET", "/datasets/{dataset}/versions", Sample::Asked("")),
     ("GET", "/datasets/{dataset}/versions/{version}", Sample::Asked("")),
+    ("GET", "/live", Sample::Follow),
+    ("GET", "/notices", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}/live", Sample::Follow),
+    ("GET", "/datasets/{dataset}/conflicts", Sample::Asked("")),
+    ("POST", "/datasets/{dataset}/conflicts", Sample::Form("choice=ours&conflict=0000000000000000")),
+    ("GET", "/datasets/{dataset}/deleted", Sample::Asked("")),
+    ("POST", "/datasets/{dataset}/deleted/restore", Sample::Form("tombstone=9.9")),
+    (
+        "POST",
+        "/api/v1/datasets/{dataset}/conflicts/answers",
+        Sample::Json(r#"{"answers": [{"conflict": "0000000000000000", "choice": "ours"}]}"#),
+    ),
+    ("POST", "/api/v1/datasets/{dataset}/tombstones/restore", Sample::Json(r#"{"tombstones": ["9.9"]}"#)),
+    ("GET", "/datasets/{dataset}/policy", Sample::Asked("")),
+    ("POST", "/datasets/{dataset}/policy", Sample::Form("policy=")),
+    ("GET", "/datasets/{dataset}/audit", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}/members", Sample::Asked("")),
+    ("POST", "/datasets/{dataset}/members", Sample::Form("actor=nobody&role=owner")),
+    ("GET", "/datasets/{dataset}/feed", Sample::Asked("")),
+    ("POST", "/datasets/{dataset}/webhooks", Sample::Form("url=https://10.0.0.1/")),
+    ("POST", "/datasets/{dataset}/webhooks/{webhook}/remove", Sample::Form("")),
+    ("POST", "/datasets/{dataset}/webhooks/{webhook}/dead-letters/{letter}/replay", Sample::Form("")),
+    ("GET", "/account/tokens", Sample::Asked("")),
+    ("POST", "/account/tokens", Sample::Form("right=everything")),
+    ("POST", "/account/tokens/{token}/revoke", Sample::Form("")),
+    ("GET", "/account/replicas", Sample::Asked("")),
+    ("POST", "/account/replicas/{replica}/revoke", Sample::Form("")),
+    ("GET", "/account/browsers", Sample::Asked("")),
+    ("POST", "/account/browsers/{browser}/end", Sample::Form("")),
+    ("GET", "/server", Sample::Asked("")),
+    ("GET", "/people", Sample::Asked("")),
+    ("POST", "/people", Sample::Form("name=")),
+    ("POST", "/people/{actor}", Sample::Form("become=disabled")),
 ];
 
 /// Somebody who asks: what they show, and what they may.
@@ -279,7 +314,8 @@ impl Stage {
             .replace("{webhook}", &"0".repeat(16))
             .replace("{letter}", "1")
             .replace("{proposal}", "999999")
-            .replace("{asset}", "none.css");
+            .replace("{asset}", "none.css")
+            .replace("{browser}", "999999");
         assert!(!path.contains('{'), "what does {path} stand for?");
         let frames = |payload: &[u8]| {
             let mut writer = FrameWriter::new(Vec::new()).expect("in memory");
@@ -288,7 +324,7 @@ impl Stage {
         };
         let (more, media, body) = match sample {
             Sample::Asked(more) => (more, "", Vec::new()),
-            Sample::Upgrade => ("", "", Vec::new()),
+            Sample::Upgrade | Sample::Follow => ("", "", Vec::new()),
             Sample::Json(text) => ("", "application/json", text.as_bytes().to_vec()),
             Sample::Form(fields) => {
                 let key = key.map(BrowserKey::form_key).unwrap_or_default();

@@ -9,14 +9,14 @@ use super::proposals::{frame, tables_of, title};
 use super::{Asked, Shown, moment, shown};
 use crate::server::Shared;
 use crate::server::asked::{Asked as Query, Named};
-use crate::server::author::Author;
-use crate::server::guard::{permit, still};
-use crate::server::members::Members;
+use crate::server::guard::still;
 use crate::server::reading::read;
 use crate::wire::shown::conflict_id;
 use axum::extract::{Extension, State};
 use changes::Place;
 use mainstem::accounts::Identity;
+use mainstem::author::Author;
+use mainstem::author::permit;
 use mainstem::changeset_json::value_to_json;
 use mainstem::core::authority::{Object, Right};
 use mainstem::core::conflict::{Claim, Conflict, ConflictKind};
@@ -26,6 +26,7 @@ use mainstem::core::proposal::{Assessment, Origin, Stage, TableSummary, Vote, Wo
 use mainstem::core::value::{Key, Value};
 use mainstem::core::vote::WhyNot;
 use mainstem::error::{Error, Result};
+use mainstem::members::Members;
 use mainstem::primary::Primary;
 use mainstem::review::{By, Judged, People, Privilege};
 use mainstem::schema_merge::describe;
@@ -119,7 +120,7 @@ pub async fn proposal(
 ) -> Shown {
     let (accounts, name, person) = (shared.clone(), dataset.clone(), identity.clone());
     let talk = Talk { path: path(&dataset, id), form_key: visit.form_key.clone() };
-    let mut frame = frame(&shared, &visit, &dataset, id, format!("Proposal {id}")).await?;
+    let mut frame = frame(&visit, &dataset, id, format!("Proposal {id}"))?;
     frame.notice = asked.done.as_deref().and_then(deeds::told);
     let gathering = move |primary: &mut dyn Primary| {
         let identity = still(&accounts, &person, Right::Read, &name)?;

@@ -29,7 +29,7 @@ pub async fn plan(
     Named((dataset, id)): Named<(String, u64)>,
 ) -> Shown {
     let (accounts, name, person) = (shared.clone(), dataset.clone(), identity.clone());
-    let frame = frame(&shared, &visit, &dataset, id, format!("Merge proposal {id}")).await?;
+    let frame = frame(&visit, &dataset, id, format!("Merge proposal {id}"))?;
     let planning = move |primary: &mut dyn Primary| {
         let asker = Asker { shared: &accounts, identity: &person, dataset: &name };
         planned(primary, &asker, id)
