@@ -155,7 +155,11 @@ const SAMPLES: &[(&str, &str, Sample)] = &[
     ("POST", "/datasets/{dataset}/conflicts", Sample::Form("choice=ours&conflict=0000000000000000")),
     ("GET", "/datasets/{dataset}/deleted", Sample::Asked("")),
     ("POST", "/datasets/{dataset}/deleted/restore", Sample::Form("tombstone=9.9")),
-    ("POST", "/api/v1/datasets/{dataset}/conflicts/answers", Sample::Json(r#"{"answers": [{"conflict": "0000000000000000", "choice": "ours"}]}"#)),
+    (
+        "POST",
+        "/api/v1/datasets/{dataset}/conflicts/answers",
+        Sample::Json(r#"{"answers": [{"conflict": "0000000000000000", "choice": "ours"}]}"#),
+    ),
     ("POST", "/api/v1/datasets/{dataset}/tombstones/restore", Sample::Json(r#"{"tombstones": ["9.9"]}"#)),
     ("GET", "/datasets/{dataset}/policy", Sample::Asked("")),
     ("POST", "/datasets/{dataset}/policy", Sample::Form("policy=")),
