@@ -4,6 +4,7 @@
 //! Invariant: a policy holds only keys and values that are known here; anything else was refused when it was set.
 //! Invariant: names of tables and columns are compared without ASCII case, as SQLite does.
 //! Deliberately absent: the text a policy is written in.
+mod reviewed;
 mod voting;
 
 pub use voting::{APPROVALS, Majority, Quorum, SelfApproval, Voters, VotingRule};

@@ -199,8 +199,8 @@ impl Judged {
                 Verdict::Rejected => State::Rejected,
                 _ if self.assessment.as_ref().is_some_and(|a| a.conflicts_open() > 0) => State::HasConflicts,
                 _ if self.proposal.stage == Stage::MergeFailed => State::MergeFailed,
-                Verdict::Approved => State::Approved,
-                Verdict::Waiting => State::Open,
+                Verdict::Approved if !self.assessment.as_ref().is_some_and(Assessment::is_blocked) => State::Approved,
+                Verdict::Approved | Verdict::Waiting => State::Open,
             },
         }
     }

@@ -85,9 +85,14 @@ impl ShownValue {
         self.cut.is_none()
     }
 
+    /// Its text for where there can be no markup.
+    pub fn bare(&self) -> String {
+        self.runs.iter().map(|run| run.text.as_str()).collect()
+    }
+
     /// What is seen of it without its colours.
     pub(crate) fn seen(&self) -> (String, &'static str, &[String]) {
-        (self.runs.iter().map(|run| run.text.as_str()).collect(), self.kind, &self.notes)
+        (self.bare(), self.kind, &self.notes)
     }
 }
 

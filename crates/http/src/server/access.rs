@@ -3,7 +3,6 @@
 //! Invariant: a token's text is in the one answer that creates it, and nowhere else.
 use super::Shared;
 use super::asked::{Asked, Named};
-use super::guard::permit;
 use super::people::Answer;
 use super::routes::{Media, Needs, Right, Route};
 use crate::wire::access::{self as wire, Created};
@@ -13,6 +12,7 @@ use axum::extract::{Extension, State};
 use axum::routing::{MethodRouter, delete, get, patch, post};
 use hyper::{HeaderMap, Method, header};
 use mainstem::accounts::{Identity, Registrar, Wish};
+use mainstem::author::permit;
 use mainstem::core::ErrorKind;
 use mainstem::core::account::{Accounts, Actor, Fact};
 use mainstem::core::authority::{Limit, Object, Role};

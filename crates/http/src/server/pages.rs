@@ -13,11 +13,12 @@ mod keeping;
 mod live;
 mod notices;
 mod overview;
+mod proposal;
+mod proposals;
 mod rows;
 mod server;
 
 use super::browser::Visit;
-use super::guard::permit;
 use super::refused::Refused;
 use super::routes::{Needs, Right, Route};
 use axum::extract::Path;
@@ -26,6 +27,7 @@ use axum::routing::{get, post};
 use hyper::Method;
 use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
+use mainstem::author::permit;
 use mainstem::core::authority::Object;
 use mainstem::core::stamp::Time;
 use mainstem::error::{Error, Result};
@@ -55,6 +57,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(of_account());
     all.extend(of_server());
     all.extend(of_dataset());
+    all.extend(of_proposals());
     all.extend(of_edits());
     all.extend(of_keeping());
     all
@@ -132,6 +135,24 @@ fn of_dataset() -> Vec<Route> {
     ]
 }
 
+fn of_proposals() -> Vec<Route> {
+    let (read, propose, write) = (Needs::Dataset(Right::Read), Needs::Dataset(Right::Propose), Needs::Dataset(Right::Write));
+    let path = |rest: &str| format!("/datasets/{{dataset}}/proposals{rest}");
+    let page = |rest: &str, needs, summary, handler| Route::page(Method::GET, &path(rest), needs, summary, handler);
+    let form = |rest: &str, needs, summary, handler| Route::page(Method::POST, &path(rest), needs, summary, handler);
+    vec![
+        page("", read, "A dataset's proposals.", get(proposals::proposals)),
+        page("/{proposal}", read, "A proposal: what it changes, what was said, how it stands.", get(proposal::proposal)),
+        page("/{proposal}/merge", write, "What merging a proposal will do.", get(proposal::merging::plan)),
+        form("/{proposal}/merge", write, "Merges a proposal.", post(proposal::merging::merge)),
+        form("/{proposal}/votes", propose, "Votes on a proposal.", post(proposal::deeds::vote)),
+        form("/{proposal}/comments", propose, "Says something about a proposal, a row or a cell.", post(proposal::deeds::comment)),
+        form("/{proposal}/decision", propose, "Withdraws or rejects a proposal, or opens it again.", post(proposal::deeds::decide)),
+        form("/{proposal}/answers", write, "Answers a proposal's conflicts.", post(proposal::deeds::answer)),
+        form("/{proposal}/part", write, "Narrows a proposal to some rows.", post(proposal::deeds::part)),
+    ]
+}
+
 /// The frame of a dataset's page: the way to it, and the ways to its other pages. `here` is what its path ends with.
 pub(super) fn framed(visit: &Visit, dataset: &str, here: &str, title: String) -> Result<Frame> {
     let identity = visit.identity()?;
@@ -142,6 +163,7 @@ pub(super) fn framed(visit: &Visit, dataset: &str, here: &str, title: String) ->
     };
     let mut tabs = vec![
         tab("Tables", "", None),
+        tab("Proposals", "proposals", None),
         tab("History", "versions", None),
         tab("Conflicts", "conflicts", None),
         tab("Deleted rows", "deleted", None),

@@ -60,7 +60,7 @@ pub(super) fn accept(tx: &mut dyn Transaction, accepting: Accepting<'_>, pages: 
     if !released.is_empty() && !outcome.waiting.is_empty() {
         return Ok(None);
     }
-    let Outcome { schema, mut conflicts, waiting, mut renumbered, released: superseded } = outcome;
+    let Outcome { schema, mut conflicts, waiting, mut renumbered, released: superseded, .. } = outcome;
     released.extend(superseded);
     for conflict in &front.conflicts {
         if tx.conflict(conflict.id)?.is_none() && conflicts.iter().all(|c| c.id != conflict.id) {

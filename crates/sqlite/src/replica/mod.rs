@@ -24,7 +24,7 @@ mod working;
 pub use begin::{CloneOptions, InitOptions, InitReport, RefusedTable};
 pub use revert::{Left, Reverted};
 
-use crate::capture;
+use crate::capture::{self, KeptSources};
 use crate::connection::{self, FileIdentity};
 use crate::errors::{Explain, display_name, shell_word};
 use crate::lock::SyncLock;
@@ -57,6 +57,8 @@ pub struct SqliteReplica {
     notices: Vec<String>,
     lock: Option<SyncLock>,
     may_delete_many: bool,
+    /// How capture reads as rows, as long as that stays.
+    sources: KeptSources,
 }
 
 /// Runs `work` in one write transaction with triggers off. An error leaves the file as it was.
@@ -104,8 +106,16 @@ impl SqliteReplica {
         check_layout(&db, path)?;
         check_place(path, &file)?;
         past::create(&db)?;
-        let mut replica =
-            SqliteReplica { db, path: path.to_owned(), file, around, notices: Vec::new(), lock: None, may_delete_many: false };
+        let mut replica = SqliteReplica {
+            db,
+            path: path.to_owned(),
+            file,
+            around,
+            notices: Vec::new(),
+            lock: None,
+            may_delete_many: false,
+            sources: KeptSources::default(),
+        };
         replica.look_again()?;
         Ok(replica)
     }
@@ -154,7 +164,7 @@ impl SqliteReplica {
 
     /// Sets the policy that publish will give the primary. From then on the policy is the primary's.
     pub fn set_policy(&mut self, text: &str) -> Result<()> {
-        policy_text::parse(text)?;
+        policy_text::check(text)?;
         let db = &self.db;
         transact(db, || {
             if storage::get::<String>(db, "remote")?.is_some() {
@@ -382,9 +392,9 @@ impl Replica for SqliteReplica {
         observe(&self.db, || working::standing(&self.db))
     }
     fn operations(&mut self, after: i64, visit: &mut dyn FnMut(&Operation) -> Result<()>) -> Result<Working> {
-        let db = &self.db;
+        let (db, sources) = (&self.db, &mut self.sources);
         observe(db, || {
-            capture::operations(db, after, visit)?;
+            capture::operations(db, sources, after, visit)?;
             working::standing(db)
         })
     }

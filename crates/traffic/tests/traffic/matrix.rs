@@ -142,6 +142,15 @@ const SAMPLES: &[(&str, &str, Sample)] = &[
     ("POST", "/sign-in", Sample::Form("token=mainstem_")),
     ("POST", "/sign-out", Sample::Form("unknown=1")),
     ("POST", "/theme", Sample::Form("theme=dark")),
+    ("GET", "/datasets/{dataset}/proposals", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}/proposals/{proposal}", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}/proposals/{proposal}/merge", Sample::Asked("")),
+    ("POST", "/datasets/{dataset}/proposals/{proposal}/merge", Sample::Form("unknown=1")),
+    ("POST", "/datasets/{dataset}/proposals/{proposal}/votes", Sample::Form("unknown=1")),
+    ("POST", "/datasets/{dataset}/proposals/{proposal}/comments", Sample::Form("unknown=1")),
+    ("POST", "/datasets/{dataset}/proposals/{proposal}/decision", Sample::Form("unknown=1")),
+    ("POST", "/datasets/{dataset}/proposals/{proposal}/answers", Sample::Form("all=unknown")),
+    ("POST", "/datasets/{dataset}/proposals/{proposal}/part", Sample::Form("unknown=1")),
     ("GET", "/", Sample::Asked("")),
     ("GET", "/datasets/{dataset}", Sample::Asked("")),
     ("GET", "/datasets/{dataset}/tables/{table}", Sample::Asked("")),
@@ -296,6 +305,7 @@ impl Stage {
             .replace("{backup}", "none")
             .replace("{webhook}", &"0".repeat(16))
             .replace("{letter}", "1")
+            .replace("{proposal}", "999999")
             .replace("{asset}", "none.css")
             .replace("{browser}", "999999");
         assert!(!path.contains('{'), "what does {path} stand for?");

@@ -2,11 +2,11 @@
 use super::{Asked, Shown, framed, moment, shown};
 use crate::server::Shared;
 use crate::server::asked::{Asked as Query, Named};
-use crate::server::guard::permit;
 use crate::server::reading::read;
 use axum::extract::{Extension, State};
 use mainstem::accounts::Identity;
 use mainstem::audit::{Link, Remembered, verify};
+use mainstem::author::permit;
 use mainstem::core::authority::{Object, Right};
 use mainstem::core::event::Event;
 use mainstem::core::format::event;

@@ -2,11 +2,11 @@
 use super::overview::readable;
 use super::{Asked, Shown, shown};
 use crate::server::Shared;
-use crate::server::guard::permit;
 use crate::server::reading::read;
 use crate::server::webhooks::ask;
 use axum::extract::{Extension, State};
 use mainstem::accounts::Identity;
+use mainstem::author::permit;
 use mainstem::core::authority::{Object, Right};
 use mainstem::core::conflict::Conflict;
 use mainstem::error::Result;

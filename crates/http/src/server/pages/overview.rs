@@ -2,10 +2,10 @@
 use super::{Asked, Shown, moment, shown};
 use crate::server::Shared;
 use crate::server::asked::Asked as Query;
-use crate::server::guard::permit;
 use crate::server::reading::read;
 use axum::extract::{Extension, State};
 use mainstem::accounts::Identity;
+use mainstem::author::permit;
 use mainstem::core::authority::{Object, Right};
 use mainstem::core::event::Version;
 use mainstem::core::stamp::Time;
