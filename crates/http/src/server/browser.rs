@@ -156,8 +156,8 @@ fn id_of(request: &Request) -> String {
     request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
 }
 
-/// The page for a path at which there is nothing.
-pub(super) fn nothing_there(shared: &Shared, request: &Request, error: Error) -> Response {
+/// The page that says why there is none.
+pub(super) fn refused(shared: &Shared, request: &Request, error: Error) -> Response {
     let accepts_pages =
         request.headers().get(header::ACCEPT).is_some_and(|media| String::from_utf8_lossy(media.as_bytes()).contains("text/html"));
     let refused = Refused(error).into_response();

@@ -266,10 +266,16 @@ pub fn router(shared: Arc<Shared>) -> Router {
 }
 
 async fn nothing_there(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let error = Error::not_found("there is nothing at this path").hint("GET /api lists every path");
-    if request.uri().path().starts_with("/api") { Refused(error).into_response() } else { browser::nothing_there(&shared, &request, error) }
+    refused(&shared, &request, Error::not_found("there is nothing at this path"))
 }
 
-async fn not_so() -> Refused {
-    Error::new(ErrorKind::Invalid, "method_not_allowed", "this path takes another method").hint("GET /api lists every path").into()
+async fn not_so(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    refused(&shared, &request, Error::new(ErrorKind::Invalid, "method_not_allowed", "this path takes another method"))
+}
+
+fn refused(shared: &Shared, request: &Request, error: Error) -> Response {
+    if request.uri().path().starts_with("/api") {
+        return Refused(error.hint("GET /api lists every path")).into_response();
+    }
+    browser::refused(shared, request, error)
 }
