@@ -96,8 +96,7 @@ pub fn source(path: &Path) -> (Kind, PathBuf) {
 /// Makes a backup. `name` gives the file from what it will say of itself; the file must not exist.
 pub fn create(path: &Path, name: &dyn Fn(&Manifest) -> PathBuf, around: &Around, progress: Progress<'_>) -> Result<(PathBuf, Manifest)> {
     let (kind, file) = source(path);
-    let db = connection::open_user(&file)?;
-    let manifest = describe(&db, kind, path, around)?;
+    let (db, manifest) = look(&file, kind, path, around)?;
     let target = name(&manifest);
     if std::fs::symlink_metadata(&target).is_ok() {
         return Err(exists(&target));
@@ -110,8 +109,7 @@ pub fn create(path: &Path, name: &dyn Fn(&Manifest) -> PathBuf, around: &Around,
 
 /// Writes a backup of the primary in a folder. `scratch` is a file that may be made and is gone afterwards.
 pub fn write_out(folder: &Path, scratch: &Path, around: &Around, into: &mut dyn std::io::Write) -> Result<()> {
-    let db = connection::open_user(&folder.join(PRIMARY_FILE))?;
-    let manifest = describe(&db, Kind::Primary, folder, around)?;
+    let (db, manifest) = look(&folder.join(PRIMARY_FILE), Kind::Primary, folder, around)?;
     let part = Part::make(scratch, true)?;
     fill(&part, scratch, (db, manifest, folder), around, &mut |_, _, _| {})?;
     part.send(into)
@@ -165,6 +163,20 @@ pub fn list(folder: &Path) -> Result<Vec<(PathBuf, Result<Manifest>)>> {
 fn exists(path: &Path) -> Error {
     Error::new(ErrorKind::Conflict, "exists", format!("{} exists already", path.display()))
         .hint("choose another name, or move the file away")
+}
+
+/// Opens a database and hears what it says of itself, between two commits of whoever writes without a pause.
+fn look(file: &Path, kind: Kind, path: &Path, around: &Around) -> Result<(Connection, Manifest)> {
+    for _ in 0..TRIES_MAX {
+        let opened = connection::open_user_waiting(file, TRY_MS);
+        match opened.and_then(|db| describe(&db, kind, path, around).map(|manifest| (db, manifest))) {
+            Err(e) if e.code == "locked" => {}
+            looked => return looked,
+        }
+    }
+    let db = connection::open_user(file)?;
+    let manifest = describe(&db, kind, path, around)?;
+    Ok((db, manifest))
 }
 
 /// What the database says it is.
@@ -235,7 +247,11 @@ fn copy_in_steps(from: &Connection, to: &mut Connection, pages: i32, progress: P
                 (left, tries) = (now.remaining, 0);
                 progress("copying pages", (now.pagecount - now.remaining).max(0) as u64, now.pagecount.max(0) as u64);
             }
-            _ if tries < TRIES_MAX => tries += 1,
+            _ if tries < TRIES_MAX => {
+                tries += 1;
+                // Once it has waited in vain it waits no more until it is told anew: statements do that, steps do not.
+                from.busy_timeout(Duration::from_millis(TRY_MS)).on(from)?;
+            }
             _ => {
                 return Err(Error::new(ErrorKind::Unavailable, "busy", "another program keeps the database locked")
                     .hint("wait until it is done, then try again"));
