@@ -11,4 +11,5 @@ mod parts;
 mod patience;
 mod tables;
 mod tls;
+mod ways;
 mod webhooks;
