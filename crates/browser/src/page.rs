@@ -10,9 +10,11 @@ use std::sync::Arc;
 /// Finds what has that name: its words, its label, or the selector after `css:`.
 const FIND: &str = r#"(name, kinds) => {
   if (name.startsWith('css:')) return document.querySelector(name.slice(4));
-  const said = text => (text ?? '').replace(/\s+/g, ' ').trim();
+  const said = text => (text ?? '').replace(/\s+/g, ' ').replace(/ (?=[:,.])/g, '').trim();
   const isShown = each => each.checkVisibility({ visibilityProperty: true });
-  const names = each => [each.getAttribute('aria-label'), each.innerText, each.value, ...[...(each.labels ?? [])].map(label => label.innerText)];
+  // A label that is around its field says only what is not the field's own.
+  const own = label => [...label.childNodes].filter(part => !part.matches?.('select, input, textarea')).map(part => part.textContent).join('');
+  const names = each => [each.getAttribute('aria-label'), each.innerText, each.value, ...[...(each.labels ?? [])].map(own)];
   return [...document.querySelectorAll(kinds)].find(each => isShown(each) && names(each).some(text => said(text) === name)) ?? null;
 }"#;
 const PRESSED: &str = "a[href], button, summary, input[type=submit], input[type=checkbox], input[type=radio], [role=button], [role=tab]";

@@ -26,6 +26,8 @@ mod past_rows;
 mod plain_text;
 mod policy_edit;
 mod progress;
+mod review_pages;
+mod review_text;
 mod review_view;
 mod row_history;
 mod serve_settings;

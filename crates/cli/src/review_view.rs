@@ -1,6 +1,9 @@
 //! Proposals and what is done to them, as JSON and for the terminal.
 use crate::{json, plain_text};
-use mainstem::core::proposal::{Act, Anchor, Ballot, MergeWish, Origin, Remark, Reviewing, Revision};
+use mainstem::core::conflict::Conflict;
+use mainstem::core::proposal::{Act, Anchor, Assessment, Ballot, MergeWish, Origin, Remark, Reviewing, Revision, Vote};
+use mainstem::core::vote::{Verdict, WhyNot};
+use mainstem::review::Judged;
 use serde_json::{Value as Json, json};
 
 /// What was done to a proposal.
@@ -58,4 +61,94 @@ fn wish(wish: &MergeWish) -> Json {
         "request": json::bits(wish.request), "expected": wish.expected, "may_alter": wish.may_alter,
         "skip_conflicts": wish.skip_conflicts, "force": wish.force, "keep_staging": wish.keep_staging,
     })
+}
+
+/// How a proposal stands.
+pub fn judged(judged: &Judged) -> Json {
+    let proposal = &judged.proposal;
+    let revisions = proposal.revisions.iter().map(|(actor, at, revision)| {
+        let mut shown = self::revision(revision);
+        (shown["offered_by"], shown["offered_at"]) = (json!(actor), json::moment(*at));
+        shown
+    });
+    let vote = |vote: &Vote, why: Option<WhyNot>| {
+        let mut shown = ballot(&vote.ballot);
+        (shown["actor"], shown["at"], shown["token"]) = (json!(vote.actor), json::moment(vote.at), json!(vote.token));
+        (shown["counts"], shown["why_not"]) = (json!(why.is_none()), json!(why.map(why_name)));
+        shown
+    };
+    let votes = judged.tally.counted.iter().map(|one| vote(one, None));
+    let passed_over = judged.tally.passed_over.iter().map(|(one, why)| vote(one, Some(*why)));
+    let comments = proposal.comments.iter().enumerate().map(|(at, comment)| {
+        let mut shown = remark(&comment.remark);
+        (shown["number"], shown["actor"], shown["at"]) = (json!(at + 1), json!(comment.actor), json::moment(comment.at));
+        shown
+    });
+    json!({
+        "proposal": proposal.id,
+        "title": proposal.head().front.header.title,
+        "description": proposal.head().front.header.description,
+        "state": judged.state().name(),
+        "actor": proposal.actor,
+        "offered_at": json::moment(proposal.at),
+        "touched_at": json::moment(proposal.touched),
+        "version": proposal.version,
+        "verdict": verdict(judged.tally.verdict),
+        "missing": judged.tally.missing,
+        "closes": judged.tally.closes.map(json::moment),
+        "revisions": revisions.collect::<Vec<_>>(),
+        "votes": votes.chain(passed_over).collect::<Vec<_>>(),
+        "comments": comments.collect::<Vec<_>>(),
+        "decision": proposal.decision.as_ref().map(|(actor, at, decision)| {
+            json!({ "actor": actor, "at": json::moment(*at), "stage": decision.stage.name(), "reason": decision.reason })
+        }),
+        "failure": proposal.failure.as_ref().map(|failure| json!({ "code": failure.code, "reason": failure.message })),
+        "result": judged.assessment.as_ref().map(result),
+    })
+}
+
+fn result(assessment: &Assessment) -> Json {
+    let columns = |conflict: &Conflict| {
+        let shape = assessment.outcome.shapes.iter().find(|shape| shape.table.eq_ignore_ascii_case(&conflict.table));
+        shape
+            .map(|shape| json::key_columns(shape).into_iter().map(str::to_owned).collect())
+            .unwrap_or_else(|| (1..=conflict.key.len()).map(|at| format!("key{at}")).collect::<Vec<String>>())
+    };
+    let tables = assessment.tables.iter().map(|table| {
+        json!({
+            "table": table.table, "rows_added": table.inserted, "rows_updated": table.updated, "rows_deleted": table.deleted,
+            "cells_changed": table.cells,
+        })
+    });
+    json!({
+        "revision": assessment.revision,
+        "head": assessment.head,
+        "digest": plain_text::hex(&assessment.digest),
+        "rows": assessment.outcome.count,
+        "schema_steps": assessment.outcome.schema.iter().map(crate::changeset_view::schema_line).collect::<Vec<_>>(),
+        "tables": tables.collect::<Vec<_>>(),
+        "conflicts_open": assessment.conflicts_open(),
+        "conflicts": assessment.outcome.conflicts.iter().map(|conflict| json::conflict(conflict, &columns(conflict))).collect::<Vec<_>>(),
+        "waiting": assessment.outcome.waiting.len(),
+    })
+}
+
+fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Waiting => "waiting",
+        Verdict::Approved => "approved",
+        Verdict::Rejected => "rejected",
+    }
+}
+
+fn why_name(why: WhyNot) -> &'static str {
+    match why {
+        WhyNot::Stale => "stale",
+        WhyNot::NoRight => "no_right",
+        WhyNot::Author => "author",
+        WhyNot::Again => "again",
+        WhyNot::Late => "late",
+        WhyNot::Agent => "agent",
+        WhyNot::NotOwner => "not_owner",
+    }
 }

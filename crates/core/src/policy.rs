@@ -4,6 +4,7 @@
 //! Invariant: a policy holds only keys and values that are known here; anything else was refused when it was set.
 //! Invariant: names of tables and columns are compared without ASCII case, as SQLite does.
 //! Deliberately absent: the text a policy is written in.
+mod reviewed;
 mod voting;
 
 pub use voting::{APPROVALS, Majority, Quorum, SelfApproval, Voters, VotingRule};
@@ -195,11 +196,12 @@ pub struct Policy {
     clock_skew_ms_max: Option<u64>,
     history_life: Option<Life>,
     replica_life: Option<Life>,
+    staging_life: Option<Life>,
     review_above: Option<u64>,
     gates: Vec<Gate>,
 }
 
-const DATASET_KEYS: &str = "strategy, deletes, mode, priority_column, tombstones, soft_delete, history, replicas, \
+const DATASET_KEYS: &str = "strategy, deletes, mode, priority_column, tombstones, soft_delete, history, replicas, staging, \
                             priority_actors, priority_replicas, clock_skew_ms_max, review_above";
 const TABLE_KEYS: &str = "strategy, deletes, mode, priority_column, tombstones, soft_delete";
 const COLUMN_KEYS: &str = "strategy, delimiter";
@@ -259,6 +261,7 @@ impl Policy {
             "clock_skew_ms_max" => self.clock_skew_ms_max = Some(milliseconds(key, value)?),
             "history" => self.history_life = Some(life(key, value)?),
             "replicas" => self.replica_life = Some(life(key, value)?),
+            "staging" => self.staging_life = Some(life(key, value)?),
             "review_above" => self.review_above = Some(voting::rows(key, value)?),
             _ => set_rules(&mut self.dataset, key, key, value, DATASET_KEYS)?,
         }
@@ -284,7 +287,7 @@ impl Policy {
                 out.push(Entry { path: Vec::new(), key: key.to_string(), value: Setting::Ranks(list.clone()) });
             }
         }
-        for (key, life) in [("history", self.history_life), ("replicas", self.replica_life)] {
+        for (key, life) in [("history", self.history_life), ("replicas", self.replica_life), ("staging", self.staging_life)] {
             if let Some(life) = life {
                 out.push(Entry { path: Vec::new(), key: key.to_string(), value: life_setting(life) });
             }
@@ -359,6 +362,11 @@ impl Policy {
     /// unless the policy says otherwise.
     pub fn replicas(&self) -> Life {
         self.replica_life.unwrap_or_else(|| self.tombstones())
+    }
+
+    /// How long the staged rows of a proposal are kept once it is closed: as long as tombstones, unless the policy says otherwise.
+    pub fn staging(&self) -> Life {
+        self.staging_life.unwrap_or_else(|| self.tombstones())
     }
 
     /// The rank of who wrote something: the actor's where it is listed, else the replica's, else zero.

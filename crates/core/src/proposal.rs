@@ -7,6 +7,7 @@ use crate::conflict::Conflict;
 use crate::digest;
 use crate::event::{Digest, Event, Version};
 use crate::format;
+use crate::gate::GateResult;
 use crate::stamp::Time;
 use crate::value::Key;
 use alloc::{string::String, vec::Vec};
@@ -59,6 +60,13 @@ pub struct Revision {
     pub authors: Vec<String>,
     /// What it was made from.
     pub origin: Origin,
+}
+
+/// The write id of what is left of a revision where another, its part, stands for it: whoever divides a revision gives the rest
+/// this name, so that its author's copy knows it again.
+pub fn rest_of(revision: u128, part: u128) -> u128 {
+    let digest = digest::of("mainstem rest 1", &[&revision.to_be_bytes(), &part.to_be_bytes()]);
+    digest[..16].iter().fold(0, |id, byte| id << 8 | u128::from(*byte))
 }
 
 /// What a revision was made from.
@@ -272,8 +280,10 @@ pub struct Reviewed {
     pub votes: Vec<Vote>,
     /// What was asked for.
     pub wish: MergeWish,
-    /// What was passed over by force, and warnings of gates, in words.
+    /// What was passed over by force, in words.
     pub warnings: Vec<String>,
+    /// What the gates said.
+    pub gates: Vec<GateResult>,
 }
 
 impl Reviewed {
@@ -377,12 +387,18 @@ pub struct Assessment {
     pub outcome: Version,
     /// What happens in each table.
     pub tables: Vec<TableSummary>,
+    /// What the gates say of the rows as they would be.
+    pub gates: Vec<GateResult>,
 }
 
 impl Assessment {
     /// How many conflicts would be left open.
     pub fn conflicts_open(&self) -> usize {
         self.outcome.conflicts.iter().filter(|conflict| conflict.is_open()).count()
+    }
+    /// True where a gate stands in the way.
+    pub fn is_blocked(&self) -> bool {
+        self.gates.iter().any(GateResult::is_blocking)
     }
     /// Finds the digest of a version that would come of a merge: everything in it that votes are given on.
     pub fn digest_of(outcome: &Version) -> Digest {

@@ -7,13 +7,11 @@
 mod diff;
 #[cfg(test)]
 mod tests;
-mod words;
 
 use crate::planted::{self, Bug};
 use alloc::vec::Vec;
 use core::ops::Range;
 use diff::{Hunk, diff};
-pub use words::changed_words;
 
 /// What became of a merge.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,8 +18,8 @@ use count::Count;
 
 /// What votes are counted for.
 pub struct Ask<'a> {
-    /// The tables that would be changed. Where there are none, the dataset's rule holds, and `voter` is asked about the
-    /// table "".
+    /// The tables that would be changed. The table "" is what belongs to none: the dataset's rule holds for it. It stands
+    /// also where there are none.
     pub tables: &'a [String],
     /// The revision that would be merged, from 1.
     pub revision: u64,

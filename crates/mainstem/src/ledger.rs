@@ -147,6 +147,8 @@ pub trait Ledger {
     fn put_staged(&mut self, write_id: u128, page: u64, bytes: &[u8]) -> Result<()>;
     /// One staged page.
     fn staged(&mut self, write_id: u128, page: u64) -> Result<Option<Vec<u8>>>;
+    /// How many bytes the staged pages of a revision take.
+    fn staged_bytes(&mut self, write_id: u128) -> Result<u64>;
     /// Removes the staged pages of a revision. Returns how many bytes they took.
     fn unstage(&mut self, write_id: u128) -> Result<u64>;
 }

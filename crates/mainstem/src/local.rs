@@ -10,6 +10,7 @@ mod pages;
 mod pulling;
 mod reviewing;
 mod revising;
+mod staging;
 
 use crate::audit::{self, Differing, Findings, Link};
 use crate::body::{Body, Digests};
@@ -35,7 +36,7 @@ use mainstem_core::chronicle::Chronicle;
 use mainstem_core::conflict::Conflict;
 use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Restored, Version, Waiting};
 use mainstem_core::planted::{self, Bug};
-use mainstem_core::policy::{Mode, Policy};
+use mainstem_core::policy::Policy;
 use mainstem_core::schema::{Schema, SchemaChange};
 use mainstem_core::stamp::{ReplicaId, Time};
 use mainstem_core::three_way::Touch;
@@ -275,7 +276,10 @@ fn merge_pushed(tx: &mut dyn Transaction, around: &Around, known: &Acquaintance,
     }
     let policy = policy_text::parse(&tx.policy_text()?)?;
     check_clock(tx, around.now_ms(), &policy, front)?;
-    let reviewed = front.shapes.iter().map(|s| policy.table(&s.table).mode == Mode::Review).collect();
+    if let Some(why) = policy.reviewed_whole(front) {
+        return Err(Error::new(ErrorKind::Denied, "review_required", why).hint("mainstem propose"));
+    }
+    let reviewed = front.shapes.iter().map(|s| policy.is_reviewed(&s.table)).collect();
     let mut pages = Checked { inner: pages, front, reviewed };
     let primary = ReplicaId(known.lineage);
     let accepting = Accepting { policy: &policy, front, around, primary, released: Vec::new() };
@@ -443,7 +447,7 @@ impl<S: Store> Primary for LocalPrimary<S> {
     }
 
     fn set_policy(&mut self, text: &str, actor: &str) -> Result<()> {
-        policy_text::parse(text)?;
+        policy_text::check(text)?;
         let mut tx = self.store.begin()?;
         let at = Time::from_ms(self.around.now_ms());
         append(&mut *tx, &Event::Policy(PolicySet { text: text.to_owned(), actor: actor.to_owned(), at }))?;

@@ -6,8 +6,13 @@
 //! mode = "review"
 //! [tables.Artist.columns.Name]
 //! strategy = "manual"
+//! [gates.name_is_given]
+//! rule = "not-null"
+//! table = "Artist"
+//! column = "Name"
 //! ```
 //! Invariant: a change keeps every comment and the layout of everything else.
+mod gates;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +31,13 @@ pub fn parse(text: &str) -> Result<Policy> {
     policy_of(&document(text)?)
 }
 
+/// Reads a policy that is about to be set: what [`parse`] reads, and every gate can be tried.
+pub fn check(text: &str) -> Result<Policy> {
+    let policy = parse(text)?;
+    gates::check(&policy)?;
+    Ok(policy)
+}
+
 fn document(text: &str) -> Result<DocumentMut> {
     let hint = "mainstem policy";
     text.parse().map_err(|e: toml_edit::TomlError| {
@@ -37,8 +49,11 @@ fn document(text: &str) -> Result<DocumentMut> {
 
 fn policy_of(document: &DocumentMut) -> Result<Policy> {
     let mut entries = Vec::new();
+    let mut gates = Vec::new();
     for (key, item) in document.iter() {
-        if key == TABLES {
+        if key == gates::GATES {
+            gates = gates::read(item)?;
+        } else if key == TABLES {
             for (table, rules) in children(item, TABLES)? {
                 table_entries(&mut entries, table, rules)?;
             }
@@ -46,7 +61,7 @@ fn policy_of(document: &DocumentMut) -> Result<Policy> {
             entries.push(entry(&[], key, item)?);
         }
     }
-    Ok(Policy::from_entries(&entries)?)
+    Ok(Policy::from_entries(&entries)?.with_gates(gates))
 }
 
 /// The rules of the dataset and of some tables, without comments.
@@ -113,7 +128,8 @@ fn setting(item: &Item) -> Option<Setting> {
 }
 
 /// Sets one key and gives the new text. A key is `strategy`, `Artist.strategy` or `Artist.Name.strategy`; names with
-/// anything but letters, digits, `_` and `-` stand in double quotes: `"Order Details".mode`.
+/// anything but letters, digits, `_` and `-` stand in double quotes: `"Order Details".mode`. A gate is `gates.NAME` with all
+/// its keys in braces, or one of its keys: `gates.NAME.min`.
 pub fn set(text: &str, key: &str, value: &str) -> Result<String> {
     let mut document = document(text)?;
     if document.is_empty() && !text.is_empty() {
@@ -122,6 +138,10 @@ pub fn set(text: &str, key: &str, value: &str) -> Result<String> {
         return Ok(format!("{text}{line_end}{}", set("", key, value)?));
     }
     let mut parts = split_key(key)?;
+    if gates::is_gate(&parts, value) {
+        gates::set(&mut document, &parts, value)?;
+        return Ok(document.to_string());
+    }
     let last = parts.pop().unwrap_or_default();
     // Checked by itself first, so that the error is about this key and not about another in the text.
     let mut alone = Policy::default();
@@ -134,7 +154,13 @@ pub fn set(text: &str, key: &str, value: &str) -> Result<String> {
         [table, column, ..] => inner(document.as_table_mut(), &[TABLES, table, COLUMNS, column])?,
     };
     let fresh = written(&typed);
-    match table.get_mut(&last).and_then(Item::as_value_mut) {
+    put(table, &last, fresh);
+    policy_of(&document)?;
+    Ok(document.to_string())
+}
+
+fn put(table: &mut dyn TableLike, key: &str, fresh: Value) {
+    match table.get_mut(key).and_then(Item::as_value_mut) {
         // The blanks and the comment around the old value stay.
         Some(old) => {
             let around = old.decor().clone();
@@ -142,11 +168,9 @@ pub fn set(text: &str, key: &str, value: &str) -> Result<String> {
             *old.decor_mut() = around;
         }
         None => {
-            table.insert(&last, Item::Value(fresh));
+            table.insert(key, Item::Value(fresh));
         }
     }
-    policy_of(&document)?;
-    Ok(document.to_string())
 }
 
 /// The table at a path, made where it is missing. Names of the user's are found without ASCII case.

@@ -114,6 +114,8 @@ pub struct Outcome {
     pub renumbered: Vec<Renumbered>,
     /// Changes that wait no longer, because the changeset goes on from them: whose, table, key.
     pub released: Vec<(u128, String, Key)>,
+    /// Rows of which a change of the changeset was not written as its author made it, by table.
+    pub refused: Vec<(String, Key)>,
 }
 
 /// What a write carries along.
@@ -154,6 +156,8 @@ struct Rebase<'a, G: Ground + ?Sized> {
     waits: Waits,
     /// Rows of which changes of ours waited when it came.
     waiting: HashSet<(usize, Key)>,
+    /// Rows that are others here than where ours was made, since something stood against changes of ours there or here.
+    refused: HashSet<(usize, Key)>,
     out: Outcome,
 }
 
@@ -190,10 +194,12 @@ pub fn rebase<G: Ground + ?Sized>(
         held: HashSet::new(),
         revived: Vec::new(),
         waiting: waits.keys().cloned().collect(),
+        refused: HashSet::new(),
         waits,
         out,
     };
     run.renumber_colliding(pages)?;
+    run.refused = run.hidden(&steps);
     let are_rows_merged = !(planted::is(Bug::D1) && !front.schema.is_empty() && !steps.is_empty());
     while let Some(page) = pages.next()?.filter(|_| are_rows_merged) {
         for change in page {
@@ -238,7 +244,8 @@ fn is_taken_at_base<G: Ground + ?Sized>(ground: &mut G, front: &Front, row: &Ren
 impl<G: Ground + ?Sized> Rebase<'_, G> {
     /// True where rows may be there that ours did not know: a row of which a change of ours waits is another where ours was made.
     fn is_moved_on(&self) -> bool {
-        self.place.head > self.front.header.base_version || self.front.is_partial || !self.waiting.is_empty()
+        let may_differ = self.front.is_partial || !self.waiting.is_empty() || !self.front.hidden.is_empty();
+        may_differ || self.place.head > self.front.header.base_version
     }
 
     /// Finds rows whose number is taken before anything is written, so that references read earlier than the row
@@ -335,6 +342,9 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         let ours = Ours { shape, change: &change, replica: self.front.header.replica, actor: &self.front.header.actor };
         let theirs = Theirs { row: row.as_ref(), touches: &touches, primary: self.place.primary };
         let decision = three_way::decide(self.policy, &ours, &theirs, self.place.version);
+        if !decision.conflicts.is_empty() && !matches!(change.edit, Edit::Delete(_)) {
+            self.note_refused(table, &change.key);
+        }
         let after = match decision.verdict {
             Verdict::Renumber => {
                 let Edit::Insert(made) = &change.edit else {
@@ -376,6 +386,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 match self.settle_parents(table, &change, row.as_ref(), &mut after)? {
                     Parents::There => {}
                     Parents::Refused => {
+                        self.note_refused(table, &change.key);
                         self.out.conflicts.extend(decision.conflicts);
                         return match row {
                             Some(_) => Ok(()),

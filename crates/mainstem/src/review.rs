@@ -2,6 +2,7 @@
 //!
 //! Invariant: what is merged is what the counted votes name; both are compared inside the transaction that merges.
 //! Deliberately absent: the rows' own rules (see [`crate::rebase`]), and who somebody is ([`People`] tells).
+use crate::cleanup::Rehearsal;
 use crate::error::Result;
 use crate::ledger::ProposalsWanted;
 use crate::primary::{Acquaintance, Pages, Pushed};
@@ -9,6 +10,7 @@ use crate::replica::Answering;
 use mainstem_core::change::Front;
 use mainstem_core::event::Digest;
 use mainstem_core::proposal::{Assessment, Ballot, Decision, MergeWish, Proposal, Remark, Stage};
+use mainstem_core::stamp::Time;
 use mainstem_core::value::Key;
 use mainstem_core::vote::{Tally, Verdict, Voter};
 
@@ -105,6 +107,23 @@ pub enum Deed {
     Decide(Decision),
 }
 
+/// The staged rows of a proposal's revisions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Staged {
+    /// The proposal.
+    pub proposal: u64,
+    /// Where it is in its life.
+    pub stage: Stage,
+    /// How many of its revisions have staged rows.
+    pub revisions: u64,
+    /// The bytes that they take.
+    pub bytes: u64,
+    /// When something happened to it last.
+    pub touched: Time,
+    /// When they go; none while it is open, or where they are kept for ever.
+    pub expires: Option<Time>,
+}
+
 /// Which rows of a proposal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chosen {
@@ -180,8 +199,8 @@ impl Judged {
                 Verdict::Rejected => State::Rejected,
                 _ if self.assessment.as_ref().is_some_and(|a| a.conflicts_open() > 0) => State::HasConflicts,
                 _ if self.proposal.stage == Stage::MergeFailed => State::MergeFailed,
-                Verdict::Approved => State::Approved,
-                Verdict::Waiting => State::Open,
+                Verdict::Approved if !self.assessment.as_ref().is_some_and(Assessment::is_blocked) => State::Approved,
+                Verdict::Approved | Verdict::Waiting => State::Open,
             },
         }
     }
@@ -240,4 +259,8 @@ pub trait Review {
     fn accept_part(&mut self, proposal: u64, only: &[Chosen], by: By<'_>) -> Result<Option<u64>>;
     /// Proposes to take a version back; gives the proposal's number. What was changed since is a conflict.
     fn propose_revert(&mut self, version: u64, reason: &str, by: By<'_>) -> Result<u64>;
+    /// The staged rows of revisions, oldest first.
+    fn staging(&mut self) -> Result<Vec<Staged>>;
+    /// Removes the staged rows of closed proposals that are kept longer than the policy says; gives what went.
+    fn clean_staging(&mut self, rehearsal: Rehearsal, by: By<'_>) -> Result<Vec<Staged>>;
 }

@@ -54,6 +54,8 @@ pub struct Report {
     pub version: u64,
     /// Tables with changes that wait until they are proposed, and how many.
     pub waiting_for_review: Vec<(String, u64)>,
+    /// Proposals of this copy that are versions by now.
+    pub merged_proposals: Vec<u64>,
     /// Proposals that the primary had lost and that were offered to it again from here.
     pub proposed_again: u64,
 }
@@ -106,6 +108,7 @@ pub(crate) fn push_but_last(
 /// Push, then pull, until neither has anything left.
 pub fn sync(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, progress: Progress<'_>) -> Result<Report> {
     let mut report = Report::default();
+    let before = proposing::proposals(replica)?;
     for _ in 0..ROUNDS_MAX {
         mending(replica, primary, actor, progress, &mut report, push_all)?;
         mending(replica, primary, actor, progress, &mut report, pull_all)?;
@@ -119,6 +122,8 @@ pub fn sync(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, p
         }
     }
     proposing::hear(replica, primary, &mut report)?;
+    let after = proposing::proposals(replica)?;
+    report.merged_proposals = before.into_iter().filter(|id| !after.contains(id)).collect();
     tell(replica, primary, actor)?;
     finish(replica, report)
 }

@@ -45,6 +45,7 @@ impl World {
             self.check_stamp(&version)?;
             self.check_numbers(&version)?;
             self.check_deletes(&version)?;
+            self.note_states(&version)?;
             self.count_situations(&version);
             self.looked.changes_sent += version.count;
             let ids = [version.header.write_id].into_iter().chain(version.stands_for.iter().copied());

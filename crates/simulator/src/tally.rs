@@ -34,6 +34,8 @@ counted! {
         Causal = "I-6 later writes hold",
         /// Remote changes leave the outbox alone.
         Outbox = "I-7 receiving keeps the outbox",
+        /// Work that may not be sent any more.
+        Aside = "I-9 work survives the loss of a permission",
         /// Nobody's deletes.
         Deletes = "I-8 deletes were made by somebody",
         /// Everybody ends alike.
@@ -86,6 +88,12 @@ counted! {
         Chain = "I-50 the ledger's chain verifies",
         /// One history.
         History = "I-51 remembered heads are ancestors",
+        /// Nobody sees more.
+        Permitted = "I-52 nothing is told that may not be seen",
+        /// Nobody changes what is another's.
+        Untouched = "I-53 nobody changes what is another's",
+        /// Everybody sees what they may.
+        Visible = "I-54 a part is what it asks for and may see",
         /// A cleanup takes nothing that counts.
         Collected = "I-64 a cleanup changes no digest",
         /// Opens and is sound.
@@ -133,6 +141,10 @@ counted! {
         Meanwhile = "others at work between two requests",
         CutOff = "cut off from the primary",
         Restarted = "primary restarted",
+        Granted = "role given",
+        Revoked = "role taken, or only to read",
+        Rescoped = "scope changed",
+        Probed = "everything tried by who may see a part",
         Restored = "primary restored from a backup",
         WentBack = "primary put back without a word",
         DoubleAnswer = "answer received twice or late",

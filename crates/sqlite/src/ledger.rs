@@ -453,11 +453,15 @@ impl Ledger for SqliteLedger<'_> {
         self.one(sql, (write_id.to_be_bytes(), number(page)?), |row| row.get(0))
     }
 
-    fn unstage(&mut self, write_id: u128) -> Result<u64> {
+    fn staged_bytes(&mut self, write_id: u128) -> Result<u64> {
         let sql = "SELECT coalesce(sum(length(body)), 0) FROM mainstem_staged WHERE write_id = ?1";
-        let bytes: i64 = self.one(sql, [write_id.to_be_bytes()], |row| row.get(0))?.unwrap_or(0);
+        Ok(self.one(sql, [write_id.to_be_bytes()], |row| row.get::<_, i64>(0))?.unwrap_or(0).cast_unsigned())
+    }
+
+    fn unstage(&mut self, write_id: u128) -> Result<u64> {
+        let bytes = self.staged_bytes(write_id)?;
         self.run("DELETE FROM mainstem_staged WHERE write_id = ?1", [write_id.to_be_bytes()])?;
-        Ok(bytes.cast_unsigned())
+        Ok(bytes)
     }
 }
 

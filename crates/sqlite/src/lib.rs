@@ -16,6 +16,7 @@ pub mod notice;
 mod part;
 mod plan;
 pub mod primary;
+mod question;
 pub mod registry;
 pub mod replica;
 pub mod schema;

@@ -8,6 +8,7 @@ use crate::errors::{Explain, display_name};
 use crate::kept;
 use crate::ledger::SqliteLedger;
 use crate::notice::{self, Notice};
+use crate::question::Sentinel;
 use crate::seen;
 use crate::tables::SqliteTables;
 use mainstem::audit::Differing;
@@ -22,7 +23,7 @@ use mainstem::core::stamp::{ReplicaId, Time};
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::ledger::{Appended, Buried, BuriedCount, Head, Ledger, ProposalsWanted, Touch};
 use mainstem::primary::KnownReplica;
-use mainstem::store::{DirectWrite, Scratch, Store, Transaction, VisitDirect};
+use mainstem::store::{Answered, DirectWrite, Limits, Question, Scratch, Store, Transaction, VisitAnswer, VisitDirect};
 use mainstem::tables::{Tables, Wrote};
 use mainstem::{Error, Result};
 use rusqlite::{Connection, OptionalExtension};
@@ -65,15 +66,17 @@ pub struct SqliteStore {
     known: Option<Known>,
     file: Option<FileIdentity>,
     notice: Option<Notice>,
+    sentinel: Sentinel,
 }
 
 impl SqliteStore {
     /// A store on a connection of its own.
-    pub fn new(connection: Connection, read_schema: SchemaReader, watcher: Box<dyn Watcher + Send>) -> Result<Self> {
+    pub fn new(mut connection: Connection, read_schema: SchemaReader, watcher: Box<dyn Watcher + Send>) -> Result<Self> {
         triggers_off(&connection)?;
+        let sentinel = Sentinel::on(&mut connection)?;
         // A database in memory is nowhere.
         let file = connection.path().and_then(|path| FileIdentity::of(Path::new(path)).ok());
-        Ok(SqliteStore { connection, read_schema, watcher, known: None, file, notice: None })
+        Ok(SqliteStore { connection, read_schema, watcher, known: None, file, notice: None, sentinel })
     }
 
     /// The connection, for what is neither ledger nor tables.
@@ -91,7 +94,8 @@ impl SqliteStore {
         };
         let tables = SqliteTables::new(&self.connection, schema, Box::new(self.read_schema));
         let ledger = SqliteLedger::new(&self.connection);
-        Ok(StoreTransaction { connection: &self.connection, tables, ledger, watcher: &*self.watcher, written: BTreeSet::new(), may_write })
+        let (connection, watcher, sentinel) = (&self.connection, &*self.watcher, &self.sentinel);
+        Ok(StoreTransaction { connection, tables, ledger, watcher, sentinel, written: BTreeSet::new(), may_write })
     }
 
     /// The schema at the beginning of a transaction, read again only where it changed since the last.
@@ -172,6 +176,7 @@ pub struct StoreTransaction<'s> {
     tables: SqliteTables<'s>,
     ledger: SqliteLedger<'s>,
     watcher: &'s dyn Watcher,
+    sentinel: &'s Sentinel,
     written: BTreeSet<usize>,
     /// Told here rather than by `PRAGMA query_only`, which would have every statement of the connection prepared anew.
     may_write: bool,
@@ -235,6 +240,9 @@ impl Transaction for StoreTransaction<'_> {
     fn put_replica(&mut self, replica: &KnownReplica) -> Result<()> {
         self.writing()?;
         seen::put(self.connection, replica)
+    }
+    fn ask(&mut self, question: &Question<'_>, limits: &Limits, visit: VisitAnswer<'_>) -> Result<Answered> {
+        self.sentinel.ask(self.connection, &self.tables.schema(), question, limits, visit)
     }
 }
 
@@ -387,6 +395,9 @@ impl Ledger for StoreTransaction<'_> {
     }
     fn staged(&mut self, write_id: u128, page: u64) -> Result<Option<Vec<u8>>> {
         self.ledger.staged(write_id, page)
+    }
+    fn staged_bytes(&mut self, write_id: u128) -> Result<u64> {
+        self.ledger.staged_bytes(write_id)
     }
     fn unstage(&mut self, write_id: u128) -> Result<u64> {
         self.writing()?;

@@ -1,9 +1,11 @@
 //! A server with datasets, people and their copies, all of one test.
 use mainstem::core::authority::Role;
 use mainstem::core::scope::Scope;
+use mainstem::proposing::{self, Asked};
 use mainstem::sync;
 use mainstem::wiring::{Around, RealSurroundings};
 use mainstem_browser::Page;
+use mainstem_http::client::HttpPrimary;
 use mainstem_http::server::{Door, Limits, Porter, Record};
 use mainstem_sqlite::SqliteReplica;
 use mainstem_sqlite::replica::{CloneOptions, InitOptions};
@@ -59,17 +61,22 @@ impl House {
         let mut replica = self.replica(&file);
         replica.publish_at(&mut self.served.place(dataset), Some(dataset), ADMINISTRATOR, &mut quiet).expect("a dataset");
     }
-    /// Makes a copy of a dataset.
-    pub fn clone_to(&self, dataset: &str, name: &str) {
+    /// A dataset's primary, as somebody who contributes to it.
+    fn primary(&self, dataset: &str, who: &str) -> HttpPrimary {
+        let token = if who == ADMINISTRATOR { self.served.token() } else { Some(self.token_of(who, dataset, Role::Contributor)) };
+        self.served.primary_as(dataset, token)
+    }
+    /// Makes somebody's copy of a dataset.
+    pub fn clone_to(&self, dataset: &str, name: &str, who: &str) {
         let address = self.served.address(dataset).to_string();
-        let wanted = CloneOptions { address: &address, actor: Some(ADMINISTRATOR), scope: &Scope::default() };
-        let mut primary = self.served.primary(dataset);
+        let wanted = CloneOptions { address: &address, actor: Some(who), scope: &Scope::default() };
+        let mut primary = self.primary(dataset, who);
         SqliteReplica::clone_part(&mut primary, &wanted, &self.file(name), self.around.clone(), &mut quiet).expect("a copy");
     }
-    /// Syncs a copy as the administrator.
-    pub fn sync(&self, name: &str, dataset: &str) {
+    /// Syncs somebody's copy.
+    pub fn sync(&self, name: &str, dataset: &str, who: &str) {
         let mut replica = self.replica(&self.file(name));
-        sync::sync(&mut replica, &mut self.served.primary(dataset), ADMINISTRATOR, &mut quiet).expect("a sync");
+        sync::sync(&mut replica, &mut self.primary(dataset, who), who, &mut quiet).expect("a sync");
     }
     /// A copy as the library sees it.
     pub fn replica(&self, file: &Path) -> SqliteReplica {
@@ -85,5 +92,11 @@ impl House {
         page.fill("Token", token);
         page.follow("Sign in");
         assert!(!page.address().contains("/sign-in"), "{}", page.text());
+    }
+    /// Offers what somebody has edited in their copy for review: as a new proposal, or as a further revision of the one they have.
+    pub fn propose(&self, name: &str, dataset: &str, who: &str, title: &str) -> u64 {
+        let asked = Asked { title: Some(title.to_string()), description: format!("About: {title}"), ..Asked::default() };
+        let mut replica = self.replica(&self.file(name));
+        proposing::propose(&mut replica, &mut self.primary(dataset, who), who, &asked, &mut quiet).expect("it is offered").proposal
     }
 }

@@ -7,6 +7,7 @@ pub mod blame;
 pub mod bundle;
 pub mod changeset;
 pub mod clone;
+pub mod comment;
 pub mod commit;
 pub mod completions;
 pub mod config;
@@ -21,9 +22,12 @@ pub mod init;
 pub mod log;
 pub mod login;
 pub mod logout;
+pub mod merge;
 pub mod overview;
 pub mod pending;
 pub mod policy;
+pub mod proposals;
+pub mod propose;
 pub mod publish;
 pub mod pull;
 pub mod push;
@@ -31,6 +35,7 @@ pub mod rebuild;
 pub mod resolve;
 pub mod restore;
 pub mod revert;
+pub mod review;
 pub mod scope;
 pub mod serve;
 pub mod show;
@@ -40,8 +45,10 @@ pub mod sync;
 pub mod tombstones;
 pub mod trust;
 pub mod verify;
+pub mod vote;
 pub mod watch;
 pub mod webhook;
+pub mod withdraw;
 
 use crate::arguments::Command;
 use crate::exit_codes::Exit;
@@ -61,7 +68,7 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
     each! {
         Init Deinit Status Diff Log Access Datasets Login Logout Serve Trust Feed Webhook Show Blame Commit Begin Restore Revert Stash
         Publish Clone Push Pull Sync
-        Watch Conflicts Resolve Pending Tombstones Verify Audit Rebuild Policy Backup Bundle Changeset Config Scope
+        Watch Propose Proposals Review Vote Comment Merge Withdraw Reject Reopen Conflicts Resolve Pending Tombstones Verify Audit Rebuild Policy Backup Bundle Changeset Config Scope
         Doctor Demo Completions
     }
 }

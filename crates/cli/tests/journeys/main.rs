@@ -28,6 +28,7 @@ mod people;
 mod random;
 mod refusals;
 mod reseed;
+mod review;
 mod schema;
 mod serve;
 mod session;

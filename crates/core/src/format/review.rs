@@ -1,6 +1,6 @@
 //! What is done to proposals, in bytes.
 use super::bytes::{Reader, Writer};
-use super::{event, front, row};
+use super::{event, front, gate, row};
 use crate::error::Result;
 use crate::event::{Digest, Event};
 use crate::proposal::{
@@ -124,6 +124,7 @@ pub(super) fn write_reviewed(w: &mut Writer, reviewed: &Reviewed) {
     w.list(6, &reviewed.votes, write_vote);
     w.field(7, |w| write_wish(w, &reviewed.wish));
     w.texts(8, &reviewed.warnings);
+    w.field(9, |w| gate::write(w, &reviewed.gates));
 }
 
 pub(super) fn read_reviewed(r: &mut Reader<'_>) -> Result<Reviewed> {
@@ -136,6 +137,7 @@ pub(super) fn read_reviewed(r: &mut Reader<'_>) -> Result<Reviewed> {
         votes: Default::default(),
         wish: MergeWish::new(0),
         warnings: Default::default(),
+        gates: Default::default(),
     };
     let mut fields = r.fields();
     while let Some((tag, mut f)) = fields.read()? {
@@ -148,6 +150,7 @@ pub(super) fn read_reviewed(r: &mut Reader<'_>) -> Result<Reviewed> {
             6 => reviewed.votes = f.list(34, read_vote)?,
             7 => reviewed.wish = read_wish(&mut f)?,
             8 => reviewed.warnings = f.texts()?,
+            9 => reviewed.gates = gate::read(&mut f)?,
             _ => continue,
         }
         f.finish()?;
@@ -344,6 +347,7 @@ pub fn encode_assessment(assessment: &Assessment) -> Vec<u8> {
         w.varint(table.cells);
         w.fixed(table.table.as_bytes());
     });
+    w.field(6, |w| gate::write(w, &assessment.gates));
     w.0
 }
 
@@ -361,6 +365,7 @@ pub fn decode_assessment(bytes: &[u8]) -> Result<Assessment> {
                 _ => return Err(f.error("what would come of a merge is no version")),
             },
             5 => assessment.tables = f.list(4, read_summary)?,
+            6 => assessment.gates = gate::read(&mut f)?,
             _ => continue,
         }
         f.finish()?;

@@ -239,9 +239,10 @@ fn resolution() -> BoxedStrategy<Resolution> {
 /// Any front.
 pub fn front() -> BoxedStrategy<Front> {
     let here = (any::<u128>(), renumbered()).prop_map(|(made_by, row)| RenumberedHere { made_by, row });
-    let brought = (many(conflict(), 0..2), proptest::option::of(again()), many(here, 0..2));
+    let hidden = (name(), many(value(), 0..3));
+    let brought = (many(conflict(), 0..2), proptest::option::of(again()), many(here, 0..2), many(hidden, 0..2));
     (header(), many(step(), 0..3), many(shape(), 0..4), many(resolution(), 0..3), any::<u64>(), brought)
-        .prop_map(|(header, schema, shapes, resolutions, count, (conflicts, again, renumbered_here))| Front {
+        .prop_map(|(header, schema, shapes, resolutions, count, (conflicts, again, renumbered_here, hidden))| Front {
             header,
             schema,
             shapes,
@@ -250,7 +251,9 @@ pub fn front() -> BoxedStrategy<Front> {
             conflicts,
             again,
             renumbered_here,
+            hidden,
             is_partial: false,
+            token: None,
         })
         .boxed()
 }
@@ -368,6 +371,7 @@ fn reviewed() -> BoxedStrategy<Reviewed> {
             votes,
             wish,
             warnings,
+            gates: Vec::new(),
         })
         .boxed()
 }
@@ -585,6 +589,12 @@ pub mod fixed {
         let row = Renumbered { table: "person".into(), from: 16, to: -19, row: vec![Value::Integer(16)], columns: vec!["id".into()] };
         let version = Version { version: 43, renumbered_here: vec![row.clone()], ..Version::default() };
         (Front { renumbered_here: vec![RenumberedHere { made_by: u128::MAX, row }], ..front() }, Event::Version(version))
+    }
+
+    /// A changeset whose author's copy did not show rows as earlier ones made them.
+    pub fn hidden() -> Front {
+        let hidden = vec![("person".into(), vec![Value::Integer(3)]), ("tag".into(), vec![Value::text("a"), Value::Null])];
+        Front { hidden, ..front() }
     }
 
     pub fn conflicts() -> Vec<Conflict> {

@@ -1,7 +1,7 @@
 //! What is missing before a proposal may be merged, in words.
 //!
 //! Invariant: what is missing for every table alike is said once, without naming them.
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use alloc::{borrow::Cow, format};
 
@@ -33,9 +33,9 @@ pub(super) enum Lack {
 }
 
 impl Lack {
-    /// The line for tables named like `table price`; the empty name is all of them.
-    fn line(&self, tables: &str) -> String {
-        let place = |before: &str| if tables.is_empty() { String::new() } else { format!(" {before} {tables}") };
+    /// The line for a place like `table price`; the empty one is everywhere.
+    fn line(&self, at: &str) -> String {
+        let place = |before: &str| if at.is_empty() { String::new() } else { format!(" {before} {at}") };
         let (to, of) = (place("for"), place("of"));
         match self {
             Lack::Veto(names) => format!("rejected by {}, who may veto{}", names.join(", "), place("changes of")),
@@ -61,6 +61,10 @@ fn rejecting(n: usize) -> Cow<'static, str> {
     if n == 1 { "1 rejects it".into() } else { format!("{n} reject it").into() }
 }
 
+fn called(tables: &[&str]) -> String {
+    if let [one] = tables { format!("table {one}") } else { format!("tables {}", tables.join(", ")) }
+}
+
 /// The lines for tables and what each of them lacks.
 pub(super) fn lines(tables: &[String], lacks: &[&[Lack]]) -> Vec<String> {
     let mut seen: Vec<&Lack> = Vec::new();
@@ -71,11 +75,13 @@ pub(super) fn lines(tables: &[String], lacks: &[&[Lack]]) -> Vec<String> {
     }
     let line = |lack: &Lack| {
         let named: Vec<&str> = tables.iter().zip(lacks).filter(|(_, l)| l.contains(lack)).map(|(t, _)| t.as_str()).collect();
-        match named.as_slice() {
-            all if all.len() == tables.len() => lack.line(""),
-            [one] => lack.line(&format!("table {one}")),
-            some => lack.line(&format!("tables {}", some.join(", "))),
-        }
+        let place = match named.as_slice() {
+            all if all.len() == tables.len() => String::new(),
+            [""] => "the dataset".to_string(),
+            ["", some @ ..] => format!("the dataset and {}", called(some)),
+            some => called(some),
+        };
+        lack.line(&place)
     };
     seen.into_iter().map(line).collect()
 }

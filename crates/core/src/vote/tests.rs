@@ -194,6 +194,9 @@ fn without_tables_the_datasets_rule_holds() {
     let policy = policy(&["approvals=1", "price.approvals=9"]);
     assert_eq!(count_on(&[], &policy, &votes("ann+"), 1).verdict, Verdict::Approved);
     assert_eq!(count_on(&[], &policy, &[], 1).missing, ["1 more approval is needed"]);
+    let beside = |tables: &[&str]| count_on(tables, &policy, &[], 1).missing;
+    assert_eq!(beside(&["", "price"]), ["1 more approval is needed for the dataset", "9 more approvals are needed for table price"]);
+    assert_eq!(beside(&["", "note", "price"])[0], "1 more approval is needed for the dataset and table note");
 }
 
 #[test]

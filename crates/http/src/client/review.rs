@@ -4,6 +4,7 @@ use crate::spool::Spool;
 use crate::wire::call::Call;
 use crate::wire::frame::{FrameWriter, broken};
 use crate::wire::{Bytes, Wire};
+use mainstem::cleanup::Rehearsal;
 use mainstem::core::event::Digest;
 use mainstem::core::format::page;
 use mainstem::core::proposal::MergeWish;
@@ -11,7 +12,7 @@ use mainstem::error::Result;
 use mainstem::ledger::ProposalsWanted;
 use mainstem::primary::Acquaintance;
 use mainstem::replica::Answering;
-use mainstem::review::{By, Chosen, Deed, Judged, Merged, Offer, Offered, Part, Review};
+use mainstem::review::{By, Chosen, Deed, Judged, Merged, Offer, Offered, Part, Review, Staged};
 
 /// Appends the rows of a part: each frame says whose page it is.
 fn send_pages(request: &mut FrameWriter<Spool>, part: Part<'_>, is_direct: bool) -> Result<()> {
@@ -64,5 +65,11 @@ impl Review for HttpPrimary {
     }
     fn propose_revert(&mut self, version: u64, reason: &str, _by: By<'_>) -> Result<u64> {
         self.ask(Call::ProposeRevert, &(version, reason.to_owned()))
+    }
+    fn staging(&mut self) -> Result<Vec<Staged>> {
+        self.ask(Call::Staging, &())
+    }
+    fn clean_staging(&mut self, rehearsal: Rehearsal, _by: By<'_>) -> Result<Vec<Staged>> {
+        self.ask(Call::CleanStaging, &rehearsal)
     }
 }

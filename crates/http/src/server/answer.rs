@@ -3,13 +3,13 @@
 //! Deliberately absent: sockets, and who may ask. By then the request is whole and was allowed.
 mod review;
 
-use super::author::Author;
 use crate::client::WAIT_MS_MAX;
 use crate::spool::{Spool, SpoolPlace};
 use crate::wire::call::Call;
 use crate::wire::frame::{Bounds, FrameReader, FrameWriter};
 use crate::wire::{Bytes, Wire};
 use mainstem::audit::Finding;
+use mainstem::author::Author;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Front, Shape};
 use mainstem::core::format::page;
@@ -178,7 +178,9 @@ fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author: &Author<'
         | Call::FindRevision
         | Call::Answer
         | Call::AcceptPart
-        | Call::ProposeRevert => review::answer(call, asked, primary, author, reply),
+        | Call::ProposeRevert
+        | Call::Staging
+        | Call::CleanStaging => review::answer(call, asked, primary, author, reply),
         Call::Found | Call::Wait => Err(Error::internal("this call is answered by the hall")),
     }
 }

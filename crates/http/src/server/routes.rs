@@ -1,7 +1,7 @@
 //! Every route of the server, in one table: what it answers, what it needs, and who handles it.
 //!
 //! Invariant: a request reaches its handler only through [`router`], after what its row needs was granted.
-use super::people::{backups, conflicts, datasets, rows, tombstones, versions};
+use super::people::{backups, conflicts, datasets, edits, rows, tombstones, versions};
 use super::refused::Refused;
 use super::{Shared, access, browser, feed, gate, guard, meters, openapi, pages, replica_calls, webhooks};
 use crate::wire::call::Call;
@@ -10,7 +10,7 @@ use crate::wire::keeping::{
     CleanupWish, Confirmed, DatasetChange, DatasetsAsked, PolicyWish, ShownBackup, ShownCleanup, ShownDataset, ShownPolicy, ShownRestored,
 };
 use crate::wire::shown::{
-    Listed, ShownBlame, ShownChange, ShownConflict, ShownHappening, ShownReplica, ShownRows, ShownTombstone, ShownVersion,
+    Listed, ShownBlame, ShownChange, ShownConflict, ShownEdit, ShownHappening, ShownReplica, ShownRows, ShownTombstone, ShownVersion,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -133,6 +133,7 @@ pub fn routes() -> Vec<Route> {
     let mut all = of_server();
     all.extend(access::routes());
     all.extend(of_dataset());
+    all.extend(of_edits());
     all.extend(webhooks::routes());
     all.extend(meters::routes());
     all.extend(of_keeping());
@@ -181,6 +182,17 @@ fn of_dataset() -> Vec<Route> {
             ..Route::reads::<()>("/feed/socket", "Accepted changes as events over a WebSocket.", get(feed::socket))
         }
         .asked::<feed::FeedAsked>(),
+    ]
+}
+
+/// Edits for somebody who has no replica at hand.
+fn of_edits() -> Vec<Route> {
+    let writes =
+        |path, summary, handler| Route { needs: Needs::Dataset(Right::Write), ..Route::reads::<ShownEdit>(path, summary, handler) };
+    vec![
+        writes("/conflicts/answers", "Answers conflicts, as one version.", post(edits::answer)).takes::<edits::AnswersWish>(Method::POST),
+        writes("/tombstones/restore", "Puts deleted rows back, as one version.", post(edits::restore))
+            .takes::<edits::RestoreWish>(Method::POST),
     ]
 }
 
@@ -233,7 +245,7 @@ pub(super) fn right_of(call: Call) -> Right {
         Call::Push | Call::Merge | Call::Answer | Call::AcceptPart => Right::Write,
         // What is done to a proposal says which right it needs.
         Call::Propose | Call::Act | Call::ProposeRevert => Right::Propose,
-        Call::SetPolicy | Call::Cleanup | Call::BeginEpoch | Call::Found => Right::Own,
+        Call::SetPolicy | Call::Cleanup | Call::CleanStaging | Call::BeginEpoch | Call::Found => Right::Own,
         _ => Right::Read,
     }
 }

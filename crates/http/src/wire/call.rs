@@ -58,4 +58,6 @@ calls! {
     Answer = "answer",
     AcceptPart = "accept-part",
     ProposeRevert = "propose-revert",
+    Staging = "staging",
+    CleanStaging = "clean-staging",
 }

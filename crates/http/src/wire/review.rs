@@ -8,7 +8,7 @@ use mainstem::core::proposal::{
 use mainstem::core::vote::{Tally, Verdict, WhyNot};
 use mainstem::ledger::ProposalsWanted;
 use mainstem::replica::Answering;
-use mainstem::review::{Chosen, Deed, Judged, Merged, Offered};
+use mainstem::review::{Chosen, Deed, Judged, Merged, Offered, Staged};
 
 records! {
     Proposal {
@@ -27,6 +27,7 @@ records! {
     Merged { version, commit, added, updated, deleted, cells, is_staging_clean, is_repeated }
     Answering { choice, value }
     Chosen { table, key, columns }
+    Staged { proposal, stage, revisions, bytes, touched, expires }
     ProposalsWanted { stages, actor, before, limit }
 }
 

@@ -60,7 +60,7 @@ pub(super) fn accept(tx: &mut dyn Transaction, accepting: Accepting<'_>, pages: 
     if !released.is_empty() && !outcome.waiting.is_empty() {
         return Ok(None);
     }
-    let Outcome { schema, mut conflicts, waiting, mut renumbered, released: superseded } = outcome;
+    let Outcome { schema, mut conflicts, waiting, mut renumbered, released: superseded, .. } = outcome;
     released.extend(superseded);
     for conflict in &front.conflicts {
         if tx.conflict(conflict.id)?.is_none() && conflicts.iter().all(|c| c.id != conflict.id) {
@@ -84,6 +84,7 @@ pub(super) fn accept(tx: &mut dyn Transaction, accepting: Accepting<'_>, pages: 
         version.stands_for.clone_from(&again.stands_for);
     }
     version.resolved = answered(tx, front)?;
+    version.token.clone_from(&front.token);
     version.schema = schema.into_iter().map(|(_, step)| step).collect();
     version.conflicts = conflicts;
     version.waiting = waiting;

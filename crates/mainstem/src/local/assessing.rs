@@ -6,6 +6,7 @@ use super::pages::SetOut;
 use super::reviewing::closed;
 use super::{LocalPrimary, genesis};
 use crate::error::{Error, Result};
+use crate::gates::{self, Changed};
 use crate::ledger::Ledger;
 use crate::policy_text;
 use crate::store::{Scratch, Store, Transaction};
@@ -13,6 +14,7 @@ use crate::wiring::Around;
 use mainstem_core::digest::{self, Body};
 use mainstem_core::event::{Digest, Version};
 use mainstem_core::format::{page, review};
+use mainstem_core::gate::GateResult;
 use mainstem_core::policy::{Entry, Policy};
 use mainstem_core::proposal::{Assessment, Origin, Proposal, Revision, TableSummary};
 use mainstem_core::stamp::ReplicaId;
@@ -51,13 +53,22 @@ fn by_hand(key: &str) -> Entry {
     Entry { path: Vec::new(), key: key.to_owned(), value: "manual".into() }
 }
 
+/// Looks at what merging does, and at what the gates say of it, before it is appended; an error stops it.
+pub(super) type Judge<'a> = &'a mut dyn FnMut(&mut dyn Transaction, &mut Version, Vec<GateResult>) -> Result<()>;
+
+/// The name of a version whose own is taken: the same whenever it is looked at.
+fn another(write_id: u128) -> u128 {
+    let digest = digest::of("mainstem merged again 1", &[&write_id.to_be_bytes()]);
+    digest[..16].iter().fold(0, |id, byte| id << 8 | u128::from(*byte))
+}
+
 /// Merges a revision inside a transaction. `seal` sees the version before it is appended.
 pub(super) fn merge_in(
     tx: &mut dyn Transaction,
     around: &Around,
     scratch: &mut dyn Scratch,
     revision: &Revision,
-    seal: super::accepting::Seal<'_>,
+    seal: Judge<'_>,
 ) -> Result<Version> {
     let policy = match revision.origin {
         // What was changed since is a person's to decide, whoever wrote last.
@@ -65,8 +76,19 @@ pub(super) fn merge_in(
         _ => policy_text::parse(&tx.policy_text()?)?,
     };
     let primary = ReplicaId(genesis(tx)?.lineage);
-    let accepting = Accepting { policy: &policy, front: &revision.front, around, primary, released: Vec::new() };
+    let mut front = revision.front.clone();
+    if tx.find_write(front.header.write_id)?.is_some() {
+        // Merged once, lost by a restore, and pushed again by a copy that held it: no two versions have one name.
+        front.header.write_id = another(front.header.write_id);
+    }
+    let accepting = Accepting { policy: &policy, front: &front, around, primary, released: Vec::new() };
     let mut pages = SetOut { scratch, revision, next: 0 };
+    let seal = &mut |tx: &mut dyn Transaction, outcome: &mut Version| {
+        let rules = policy_text::parse(&tx.policy_text()?)?;
+        let changed = Changed { version: outcome.version, pages: outcome.pages, shapes: &outcome.shapes };
+        let results = gates::run(tx, &rules, Some(&changed), around)?;
+        seal(tx, outcome, results)
+    };
     accept(tx, accepting, &mut pages, seal)?.ok_or_else(|| Error::internal("a merge came to nothing"))
 }
 
@@ -142,13 +164,17 @@ impl<S: Store> LocalPrimary<S> {
         let now = mark(&mut *tx)?;
         let head = tx.head()?.version;
         set_out(&mut *tx, scratch, proposal)?;
-        let outcome = merge_in(&mut *tx, &self.around, scratch, revision, &mut |_, _| Ok(()))?;
+        let mut gates = Vec::new();
+        let outcome = merge_in(&mut *tx, &self.around, scratch, revision, &mut |_, _, results| {
+            gates = results;
+            Ok(())
+        })?;
         scratch.forget(&outcome_name)?;
         let tables = summarise(&mut *tx, &outcome, &mut |number, bytes| scratch.put(&format!("{outcome_name}{number}"), bytes))?;
         // Dropped, the transaction never was.
         drop(tx);
         let digest = Assessment::digest_of(&outcome);
-        let assessment = Assessment { revision: proposal.revisions.len() as u64, head, digest, outcome, tables };
+        let assessment = Assessment { revision: proposal.revisions.len() as u64, head, digest, outcome, tables, gates };
         scratch.put(&name, &[now, review::encode_assessment(&assessment)].concat())?;
         Ok(assessment)
     }

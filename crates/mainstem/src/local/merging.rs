@@ -8,25 +8,40 @@ use super::{LocalPrimary, absorb_in, genesis, release};
 use crate::error::{Error, Result};
 use crate::policy_text;
 use crate::review::{By, Merged, People, Privilege};
+use crate::schema_merge::table_of;
 use crate::store::{Scratch, Store, Transaction};
 use mainstem_core::ErrorKind;
+use mainstem_core::change::Front;
 use mainstem_core::event::Version;
+use mainstem_core::gate::{GateResult, Outcome};
 use mainstem_core::policy::Policy;
 use mainstem_core::proposal::{Act, Assessment, Failure, MergeWish, Proposal, Reviewed};
+use mainstem_core::schema::SchemaChange;
 use mainstem_core::stamp::{ReplicaId, Time};
 use mainstem_core::vote::{Ask, Tally, Verdict, tally};
+use std::collections::BTreeSet;
+
+/// The tables that a merge changes, in rows or in themselves; with "" where something belongs to none of them.
+fn tables(front: &Front, outcome: &Version) -> Vec<String> {
+    let mut names: BTreeSet<String> = front.shapes.iter().chain(&outcome.shapes).map(|shape| shape.table.clone()).collect();
+    for step in front.schema.iter().chain(&outcome.schema) {
+        names.insert(table_of(step).unwrap_or_default());
+        if let SchemaChange::RenameTable { from, .. } = step {
+            // Its rule stands under the name that it had.
+            names.insert(from.clone());
+        }
+    }
+    names.into_iter().collect()
+}
 
 /// Counts the votes on what merging does.
 pub(super) fn count(policy: &Policy, proposal: &Proposal, outcome: &Version, now: Time, people: &dyn People) -> Tally {
     let revision = proposal.head();
-    let mut tables: Vec<String> = revision.front.shapes.iter().chain(&outcome.shapes).map(|shape| shape.table.clone()).collect();
-    tables.sort();
-    tables.dedup();
     let offered_at = proposal.revisions.last().map_or(proposal.at, |(_, at, _)| *at);
     tally(
         policy,
         &Ask {
-            tables: &tables,
+            tables: &tables(&revision.front, outcome),
             revision: proposal.revisions.len() as u64,
             digest: &Assessment::digest_of(outcome),
             authors: &revision.authors,
@@ -39,11 +54,20 @@ pub(super) fn count(policy: &Policy, proposal: &Proposal, outcome: &Version, now
     )
 }
 
+fn told_gate(result: &GateResult) -> String {
+    match &result.outcome {
+        Outcome::Passed => format!("gate {} holds", result.gate),
+        Outcome::Failed { rows, .. } => format!("gate {} fails for {rows} rows", result.gate),
+        Outcome::Broke { why } => format!("gate {} could not be tried: {why}", result.gate),
+    }
+}
+
 /// Refuses what may not be merged so; gives what was passed over by force, in words.
 fn check(
     tx: &mut dyn Transaction,
     proposal: &Proposal,
     outcome: &Version,
+    gates: &[GateResult],
     wish: &MergeWish,
     now: Time,
     by: By<'_>,
@@ -59,7 +83,7 @@ fn check(
     }
     if !wish.may_alter && !outcome.schema.is_empty() {
         let message = format!("proposal {id} changes the tables themselves, which was not asked for");
-        return Err(Error::new(ErrorKind::Conflict, "schema_conflict", message));
+        return Err(Error::new(ErrorKind::Conflict, "schema_conflict", message).hint(format!("mainstem merge {id}, without --no-schema")));
     }
     let open = outcome.conflicts.iter().filter(|conflict| conflict.is_open()).count();
     if open > 0 && !wish.skip_conflicts {
@@ -79,6 +103,13 @@ fn check(
     if tally.verdict != Verdict::Approved {
         passed.push("votes".to_owned());
     }
+    let blocking: Vec<&GateResult> = gates.iter().filter(|gate| gate.is_blocking()).collect();
+    if !blocking.is_empty() && !wish.force {
+        let named = blocking.iter().map(|gate| told_gate(gate)).collect::<Vec<_>>().join("; ");
+        let message = format!("the dataset would not be valid after proposal {id}: {named}");
+        return Err(Error::new(ErrorKind::Conflict, "validation_failed", message).hint(format!("mainstem gates {id}")));
+    }
+    passed.extend(blocking.into_iter().map(told_gate));
     Ok((tally, passed))
 }
 
@@ -137,7 +168,7 @@ impl<S: Store> LocalPrimary<S> {
         let moment = Time::from_ms(self.around.now_ms());
         let mut tx = self.store.begin()?;
         let proposal = tx.proposal(id)?.ok_or_else(|| no_proposal(id))?;
-        check(&mut *tx, &proposal, &assessment.outcome, wish, moment, by)?;
+        check(&mut *tx, &proposal, &assessment.outcome, &assessment.gates, wish, moment, by)?;
         let at = now(&mut *tx, &self.around)?.max(proposal.touched);
         note(&mut *tx, at, id, Act::BeginMerge(wish.clone()), by)?;
         tx.commit()?;
@@ -156,10 +187,14 @@ impl<S: Store> LocalPrimary<S> {
         absorb_in(&mut *tx, &self.around)?;
         set_out(&mut *tx, scratch, &proposal)?;
         let moment = Time::from_ms(self.around.now_ms());
-        let seal = &mut |tx: &mut dyn Transaction, outcome: &mut Version| {
-            let (tally, warnings) = check(tx, &proposal, outcome, wish, moment, by)?;
-            let earlier = proposal.revisions.iter().rev().skip(1);
-            outcome.stands_for.extend(earlier.map(|(_, _, revision)| revision.front.header.write_id));
+        let seal = &mut |tx: &mut dyn Transaction, outcome: &mut Version, gates: Vec<GateResult>| {
+            let (tally, warnings) = check(tx, &proposal, outcome, &gates, wish, moment, by)?;
+            for (_, _, revision) in proposal.revisions.iter().rev().skip(1) {
+                let write_id = revision.front.header.write_id;
+                if tx.find_write(write_id)?.is_none() {
+                    outcome.stands_for.push(write_id);
+                }
+            }
             outcome.review = Some(Reviewed {
                 proposal: id,
                 revision: proposal.revisions.len() as u64,
@@ -169,6 +204,7 @@ impl<S: Store> LocalPrimary<S> {
                 votes: tally.counted,
                 wish: wish.clone(),
                 warnings,
+                gates,
             });
             Ok(())
         };

@@ -25,6 +25,10 @@ impl Pages for OnePage {
     }
 }
 
+fn by_review_only(table: &str) -> Error {
+    Error::new(ErrorKind::Denied, "review_required", format!("table {table} takes changes by review only")).hint("mainstem propose")
+}
+
 /// Pages from outside: what they must not contain is refused before it is used.
 pub(super) struct Checked<'a> {
     pub inner: &'a mut dyn Pages,
@@ -39,12 +43,7 @@ impl Pages for Checked<'_> {
         for change in &page {
             let shape = self.front.shapes.get(change.table).ok_or_else(|| Error::corrupt("a change refers to no table"))?;
             if self.reviewed[change.table] {
-                return Err(Error::new(
-                    ErrorKind::Denied,
-                    "review_required",
-                    format!("table {} takes changes by review only", shape.table),
-                )
-                .hint("mainstem propose"));
+                return Err(by_review_only(&shape.table));
             }
             if change.at > self.front.header.at {
                 return Err(Error::invalid(format!("a change of table {} is stamped later than its changeset", shape.table)));

@@ -1,13 +1,13 @@
 //! Proposals on the embedded primary: what is offered is staged, and nothing else is written until it is merged.
 use super::epochs::check_known;
 use super::{LocalPrimary, absorb_in, append, check_clock, merge_pushed, merging, stamped};
-use crate::cleanup::check_horizon;
+use crate::cleanup::{Rehearsal, check_horizon};
 use crate::error::{Error, Result};
 use crate::ledger::ProposalsWanted;
 use crate::policy_text;
 use crate::primary::{Acquaintance, Pushed};
 use crate::replica::Answering;
-use crate::review::{By, Chosen, Deed, Judged, Merged, Offer, Offered, Part, Privilege, Review};
+use crate::review::{By, Chosen, Deed, Judged, Merged, Offer, Offered, Part, Privilege, Review, Staged};
 use crate::store::{Store, Transaction};
 use crate::wiring::Around;
 use mainstem_core::ErrorKind;
@@ -282,5 +282,13 @@ impl<S: Store> Review for LocalPrimary<S> {
 
     fn propose_revert(&mut self, version: u64, reason: &str, by: By<'_>) -> Result<u64> {
         self.revert_version(version, reason, by)
+    }
+
+    fn staging(&mut self) -> Result<Vec<Staged>> {
+        self.all_staged()
+    }
+
+    fn clean_staging(&mut self, rehearsal: Rehearsal, by: By<'_>) -> Result<Vec<Staged>> {
+        self.clean_staged(rehearsal, by)
     }
 }

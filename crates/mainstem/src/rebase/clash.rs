@@ -33,7 +33,10 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             true => (self.stamp(write.tag.change.at), self.front.header.actor.clone()),
             false => (Stamp::default(), String::new()),
         };
-        self.stand_off(write, kind, what, stamp, actor, false).map(drop)
+        if !self.stand_off(write, kind, what, stamp, actor, false)? {
+            self.note_refused(write.table, &write.tag.change.key);
+        }
+        Ok(())
     }
 
     /// Two rows want one place. True where ours has it now; where it must and cannot, nothing is said.

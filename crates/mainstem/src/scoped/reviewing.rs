@@ -1,10 +1,11 @@
 //! Proposals for those who see a part: what touches rows that are not shown is not shown either.
 use super::Scoped;
+use crate::cleanup::Rehearsal;
 use crate::error::{Error, Result};
 use crate::ledger::ProposalsWanted;
 use crate::primary::{Acquaintance, Primary};
 use crate::replica::Answering;
-use crate::review::{By, Chosen, Deed, Judged, Merged, Offer, Offered, Review};
+use crate::review::{By, Chosen, Deed, Judged, Merged, Offer, Offered, Review, Staged};
 use mainstem_core::ErrorKind;
 use mainstem_core::event::Digest;
 use mainstem_core::proposal::MergeWish;
@@ -52,6 +53,12 @@ impl<P: DerefMut<Target: Primary>> Review for Scoped<P> {
     }
     fn propose_revert(&mut self, version: u64, reason: &str, by: By<'_>) -> Result<u64> {
         self.reviewable()?.propose_revert(version, reason, by)
+    }
+    fn staging(&mut self) -> Result<Vec<Staged>> {
+        self.reviewable()?.staging()
+    }
+    fn clean_staging(&mut self, rehearsal: Rehearsal, by: By<'_>) -> Result<Vec<Staged>> {
+        self.reviewable()?.clean_staging(rehearsal, by)
     }
     fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>> {
         self.reviewable()?.find_revision(write_id)

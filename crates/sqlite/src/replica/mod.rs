@@ -164,7 +164,7 @@ impl SqliteReplica {
 
     /// Sets the policy that publish will give the primary. From then on the policy is the primary's.
     pub fn set_policy(&mut self, text: &str) -> Result<()> {
-        policy_text::parse(text)?;
+        policy_text::check(text)?;
         let db = &self.db;
         transact(db, || {
             if storage::get::<String>(db, "remote")?.is_some() {

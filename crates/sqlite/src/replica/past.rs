@@ -244,7 +244,9 @@ impl Rewinding<'_> {
             conflicts: event.conflicts,
             again: Some(Again { was, stands_for: event.stands_for, renumbered }),
             renumbered_here: Vec::new(),
+            hidden: Vec::new(),
             is_partial: false,
+            token: None,
         }
     }
 

@@ -181,6 +181,8 @@ pub(super) struct Taking<'c> {
     /// Our own schema steps that could not be taken back.
     lasting: Vec<Lasting>,
     ordinal: u64,
+    /// Rows that do not stand here as unsent work made them.
+    hidden: Vec<(String, Key)>,
     /// Changesets that the versions of this pull accept: nothing of them is left to be laid on top.
     accepted: HashSet<u128>,
 }
@@ -207,6 +209,7 @@ impl<'c> Taking<'c> {
             are_steps_kept: false,
             lasting: Vec::new(),
             ordinal: 0,
+            hidden: Vec::new(),
             accepted,
         })
     }
@@ -390,6 +393,23 @@ impl<'c> Taking<'c> {
         }
     }
 
+    /// Answers of ours that the primary left out, because we might not see their conflicts, are none.
+    fn open_again(&mut self, version: &Version) -> Result<()> {
+        let db = self.db;
+        if !super::is_partial(db)? {
+            return Ok(());
+        }
+        let ours = storage::changesets(db)?.into_iter().find(|front| front.header.write_id == version.header.write_id);
+        for resolution in ours.into_iter().flat_map(|front| front.resolutions) {
+            let is_taken = version.resolved.iter().any(|taken| taken.conflict == resolution.conflict);
+            if let Some(mut conflict) = storage::conflict(db, resolution.conflict)?.filter(|_| !is_taken) {
+                conflict.answer = None;
+                storage::put_conflict(db, &conflict)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Conflicts, answers and acknowledgements of one version.
     fn fold(&mut self, version: &Version, is_ours: bool) -> Result<()> {
         let db = self.db;
@@ -414,6 +434,7 @@ impl<'c> Taking<'c> {
         }
         proposing::acknowledge(db, &mut self.ground, version)?;
         if is_ours && !planted::is(Bug::H5) {
+            self.open_again(version)?;
             storage::drop_changeset(db, version.header.write_id)?;
         }
         for write_id in &version.stands_for {

@@ -228,7 +228,9 @@ pub fn close(db: &Connection, around: &Around, naming: &Naming<'_>) -> Result<Op
     }
     let mut front = gather(db, around.random(), span, true)?;
     capture::clear(db, end)?;
+    raise_highest(db, &mut front)?;
     front.renumbered_here = renumbered_here(db)?;
+    front.hidden = storage::hidden(db)?;
     front.schema = steps;
     front.resolutions = if planted::is(Bug::X4) { Vec::new() } else { storage::resolutions(db)? };
     for answer in &mut front.resolutions {
@@ -271,6 +273,17 @@ pub fn standing(db: &Connection) -> Result<Working> {
         began: capture::beginning(db)?,
         end: capture::end(db)?,
     })
+}
+
+/// Numbers that unsent changesets gave stay theirs, though the primary may have refused the rows by now: what this one says
+/// of them must not meet a row of its own that gets another number.
+fn raise_highest(db: &Connection, front: &mut Front) -> Result<()> {
+    let unsent = storage::changesets(db)?;
+    for shape in front.shapes.iter_mut().filter(|shape| shape.highest.is_some()) {
+        let same = unsent.iter().flat_map(|front| &front.shapes).filter(|other| other.table.eq_ignore_ascii_case(&shape.table));
+        shape.highest = same.map(|other| other.highest).fold(shape.highest, Option::max);
+    }
+    Ok(())
 }
 
 /// Rows of unsent changesets that are called by another number here than they had first.

@@ -327,3 +327,50 @@ fn no_merge_without_votes_on_exactly_what_is_merged_however_close_a_revision_com
     println!("{merged} merged, {refused} refused");
     assert_eq!(merged + refused, races);
 }
+
+fn set_policy(world: &World, key: &str, value: &str) {
+    let text = mainstem::policy_text::set(&world.primary().describe().unwrap().policy, key, value).unwrap();
+    world.primary().set_policy(&text, "a0").unwrap();
+}
+
+#[test]
+fn two_proposals_that_hold_alone_and_not_together_are_not_both_merged() {
+    let world = World::new(9, START, 3);
+    let sum = "{ rule = \"no-rows\", sql = \"SELECT sum(points) FROM team HAVING sum(points) > 100\" }";
+    set_policy(&world, "gates.at_most_100", sum);
+    world.sql(1, "UPDATE team SET points = 60 WHERE id = 1");
+    offer(&world, 1, None, 77);
+    world.sql(2, "UPDATE team SET points = 60 WHERE id = 2");
+    offer(&world, 2, None, 78);
+    approve(&world, 1);
+    approve(&world, 2);
+    assert_eq!([1, 2].map(|id| judged(&world, id).state()), [State::Approved; 2]);
+    merge(&world, 1, 5).unwrap();
+    let second = judged(&world, 2);
+    assert_eq!(second.state(), State::Open, "its votes hold, and what it would do does not");
+    assert!(second.assessment.unwrap().is_blocked());
+    let refused = merge(&world, 2, 6).unwrap_err();
+    assert_eq!((refused.code, refused.message.contains("at_most_100")), ("validation_failed", true), "{refused}");
+    // A gate that cannot be tried holds a merge as well.
+    set_policy(&world, "gates.at_most_100", "{ rule = \"no-rows\", sql = \"SELECT 1 FROM nowhere\" }");
+    assert_eq!(merge(&world, 2, 7).unwrap_err().code, "validation_failed");
+    set_policy(&world, "gates.at_most_100.severity", "warn");
+    set_policy(&world, "gates.at_most_100", sum);
+    set_policy(&world, "gates.at_most_100.severity", "warn");
+    let version = merge(&world, 2, 8).unwrap();
+    let gates = world.primary().version(version).unwrap().unwrap().review.unwrap().gates;
+    assert!(gates.len() == 1 && !gates[0].is_blocking(), "what it warned of is kept: {gates:?}");
+}
+
+#[test]
+fn more_votes_asked_for_are_asked_for_at_once() {
+    let world = World::new(10, START, 2);
+    world.sql(1, "UPDATE team SET points = 60 WHERE id = 1");
+    offer(&world, 1, None, 77);
+    approve(&world, 1);
+    assert_eq!(judged(&world, 1).state(), State::Approved);
+    set_policy(&world, "approvals", "3");
+    assert_eq!(merge(&world, 1, 6).unwrap_err().code, "review_required");
+    vote(&world, 1, "di", Word::Approve);
+    merge(&world, 1, 7).unwrap();
+}

@@ -1,8 +1,9 @@
-//! The rules about votes where they meet the primary: its clock, its policy, the tables that a merge changes.
+//! The rules about votes where they meet the primary: its clock, its policy, the tables that a merge or a push changes.
 use super::review::{assessed, by, judged, merge, offer, vote};
 use super::world::{START, World};
 use mainstem::core::ErrorKind;
 use mainstem::core::proposal::{Ballot, MergeWish, Word};
+use mainstem::replica::Replica;
 use mainstem::review::{Deed, State};
 use mainstem_testkit::surroundings::Seeded;
 
@@ -61,4 +62,61 @@ fn n9_a_policy_counts_from_the_next_merge_on() {
     assert_eq!(merge(&world, 1, 5).unwrap_err().code, "review_required");
     world.primary().set_policy("[tables.person]\napprovals = 1\n", "a0").unwrap();
     assert!(merge(&world, 1, 6).is_ok());
+}
+
+#[track_caller]
+fn needs_an_owner_of_person(seed: u64, sql: &str, missing: &str) {
+    let world = World::new(seed, START, 2);
+    world.primary().set_policy("[tables.person]\nowners = ['cy']\n", "a0").unwrap();
+    world.sql(1, sql);
+    offer(&world, 1, None, 77);
+    vote(&world, 1, "bo", Word::Approve);
+    vote(&world, 1, "di", Word::Approve);
+    assert_eq!(judged(&world, 1).tally.missing, [missing]);
+    assert_eq!(merge(&world, 1, 5).unwrap_err().code, "review_required");
+    vote(&world, 1, "cy", Word::Approve);
+    assert!(merge(&world, 1, 6).is_ok());
+}
+
+#[test]
+fn the_rule_of_a_table_holds_for_its_columns_and_its_name_too() {
+    let line = "an owner of table person must approve: cy";
+    needs_an_owner_of_person(10, "ALTER TABLE person DROP COLUMN age; UPDATE tag SET note = 'x' WHERE code = 'b'", line);
+    needs_an_owner_of_person(11, "ALTER TABLE person ADD COLUMN size", "an owner must approve: cy");
+    needs_an_owner_of_person(12, "ALTER TABLE person RENAME TO people; UPDATE tag SET note = 'x' WHERE code = 'b'", line);
+}
+
+#[test]
+fn what_belongs_to_no_table_is_under_the_rule_of_the_dataset() {
+    let world = World::new(13, START, 2);
+    world.primary().set_policy("approvals = 3\n[tables.tag]\napprovals = 1\n", "a0").unwrap();
+    world.sql(1, "CREATE VIEW old AS SELECT * FROM person; UPDATE tag SET note = 'x' WHERE code = 'b'");
+    offer(&world, 1, None, 77);
+    vote(&world, 1, "bo", Word::Approve);
+    assert_eq!(judged(&world, 1).tally.missing, ["2 more approvals are needed for the dataset"]);
+}
+
+#[track_caller]
+fn is_refused_as_a_push(seed: u64, sql: &str, by_review: &str) {
+    let world = World::new(seed, START, 2);
+    world.primary().set_policy(&format!("[tables.{by_review}]\nmode = 'review'\n"), "a0").unwrap();
+    world.sql(1, sql);
+    let mut replica = world.replica(1);
+    replica.commit("a1", Some("a title"), "").unwrap();
+    let known = replica.standing().unwrap().known.unwrap();
+    let front = replica.unsent().unwrap().pop().unwrap();
+    let mut pages = replica.pages(front.header.write_id).unwrap();
+    let refused = world.primary().push(&known, &front, &mut *pages).unwrap_err();
+    assert_eq!((refused.code, world.head()), ("review_required", 1));
+}
+
+#[test]
+fn t7_no_push_changes_a_table_under_review() {
+    is_refused_as_a_push(14, "UPDATE person SET name = 'Anna' WHERE id = 1", "person");
+    is_refused_as_a_push(15, "ALTER TABLE person ADD COLUMN size", "PERSON");
+    is_refused_as_a_push(16, "ALTER TABLE person RENAME TO people", "person");
+    is_refused_as_a_push(17, "ALTER TABLE person RENAME TO people", "people");
+    is_refused_as_a_push(18, "ALTER TABLE person RENAME COLUMN age TO years", "person");
+    is_refused_as_a_push(19, "DROP TABLE tag", "tag");
+    is_refused_as_a_push(20, "CREATE TABLE fresh(id INTEGER PRIMARY KEY)", "fresh");
 }

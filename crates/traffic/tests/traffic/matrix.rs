@@ -25,7 +25,7 @@ use mainstem_traffic::plain::{Came, ask};
 
 const THERE: &str = "notes";
 const ARCHIVED: &str = "old";
-const ABSENT: &str = "nothing";
+const ABSENT: &str = "unfounded";
 const OTHER: &str = "other";
 
 /// What is sent to a route.
@@ -41,6 +41,8 @@ enum Sample {
     Wait,
     /// The beginning of a WebSocket.
     Upgrade,
+    /// A stream without an end.
+    Follow,
     /// A form of a page, with these fields beside those that every form has.
     Form(&'static str),
 }
@@ -108,6 +110,8 @@ const SAMPLES: &[(&str, &str, Sample)] = &[
     ("POST", "/api/v1/datasets/{dataset}/primary/shown-page", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/staged-page", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/find-revision", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/staging", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/clean-staging", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/answer", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/accept-part", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/propose-revert", Sample::Call),
@@ -138,7 +142,54 @@ const SAMPLES: &[(&str, &str, Sample)] = &[
     ("POST", "/sign-in", Sample::Form("token=mainstem_")),
     ("POST", "/sign-out", Sample::Form("unknown=1")),
     ("POST", "/theme", Sample::Form("theme=dark")),
+    ("GET", "/datasets/{dataset}/proposals", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}/proposals/{proposal}", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}/proposals/{proposal}/merge", Sample::Asked("")),
+    ("POST", "/datasets/{dataset}/proposals/{proposal}/merge", Sample::Form("unknown=1")),
+    ("POST", "/datasets/{dataset}/proposals/{proposal}/votes", Sample::Form("unknown=1")),
+    ("POST", "/datasets/{dataset}/proposals/{proposal}/comments", Sample::Form("unknown=1")),
+    ("POST", "/datasets/{dataset}/proposals/{proposal}/decision", Sample::Form("unknown=1")),
+    ("POST", "/datasets/{dataset}/proposals/{proposal}/answers", Sample::Form("all=unknown")),
+    ("POST", "/datasets/{dataset}/proposals/{proposal}/part", Sample::Form("unknown=1")),
     ("GET", "/", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}/tables/{table}", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}/tables/{table}/row", Sample::Asked("?key=1")),
+    ("GET", "/datasets/{dataset}/versions", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}/versions/{version}", Sample::Asked("")),
+    ("GET", "/live", Sample::Follow),
+    ("GET", "/notices", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}/live", Sample::Follow),
+    ("GET", "/datasets/{dataset}/conflicts", Sample::Asked("")),
+    ("POST", "/datasets/{dataset}/conflicts", Sample::Form("choice=ours&conflict=0000000000000000")),
+    ("GET", "/datasets/{dataset}/deleted", Sample::Asked("")),
+    ("POST", "/datasets/{dataset}/deleted/restore", Sample::Form("tombstone=9.9")),
+    (
+        "POST",
+        "/api/v1/datasets/{dataset}/conflicts/answers",
+        Sample::Json(r#"{"answers": [{"conflict": "0000000000000000", "choice": "ours"}]}"#),
+    ),
+    ("POST", "/api/v1/datasets/{dataset}/tombstones/restore", Sample::Json(r#"{"tombstones": ["9.9"]}"#)),
+    ("GET", "/datasets/{dataset}/policy", Sample::Asked("")),
+    ("POST", "/datasets/{dataset}/policy", Sample::Form("policy=")),
+    ("GET", "/datasets/{dataset}/audit", Sample::Asked("")),
+    ("GET", "/datasets/{dataset}/members", Sample::Asked("")),
+    ("POST", "/datasets/{dataset}/members", Sample::Form("actor=nobody&role=owner")),
+    ("GET", "/datasets/{dataset}/feed", Sample::Asked("")),
+    ("POST", "/datasets/{dataset}/webhooks", Sample::Form("url=https://10.0.0.1/")),
+    ("POST", "/datasets/{dataset}/webhooks/{webhook}/remove", Sample::Form("")),
+    ("POST", "/datasets/{dataset}/webhooks/{webhook}/dead-letters/{letter}/replay", Sample::Form("")),
+    ("GET", "/account/tokens", Sample::Asked("")),
+    ("POST", "/account/tokens", Sample::Form("right=everything")),
+    ("POST", "/account/tokens/{token}/revoke", Sample::Form("")),
+    ("GET", "/account/replicas", Sample::Asked("")),
+    ("POST", "/account/replicas/{replica}/revoke", Sample::Form("")),
+    ("GET", "/account/browsers", Sample::Asked("")),
+    ("POST", "/account/browsers/{browser}/end", Sample::Form("")),
+    ("GET", "/server", Sample::Asked("")),
+    ("GET", "/people", Sample::Asked("")),
+    ("POST", "/people", Sample::Form("name=")),
+    ("POST", "/people/{actor}", Sample::Form("become=disabled")),
 ];
 
 /// Somebody who asks: what they show, and what they may.
@@ -254,7 +305,9 @@ impl Stage {
             .replace("{backup}", "none")
             .replace("{webhook}", &"0".repeat(16))
             .replace("{letter}", "1")
-            .replace("{asset}", "none.css");
+            .replace("{proposal}", "999999")
+            .replace("{asset}", "none.css")
+            .replace("{browser}", "999999");
         assert!(!path.contains('{'), "what does {path} stand for?");
         let frames = |payload: &[u8]| {
             let mut writer = FrameWriter::new(Vec::new()).expect("in memory");
@@ -263,7 +316,7 @@ impl Stage {
         };
         let (more, media, body) = match sample {
             Sample::Asked(more) => (more, "", Vec::new()),
-            Sample::Upgrade => ("", "", Vec::new()),
+            Sample::Upgrade | Sample::Follow => ("", "", Vec::new()),
             Sample::Json(text) => ("", "application/json", text.as_bytes().to_vec()),
             Sample::Form(fields) => {
                 let key = key.map(BrowserKey::form_key).unwrap_or_default();

@@ -1,15 +1,15 @@
 //! Answers the calls about proposals.
 use super::{Asked, Reply, arguments, last, understood};
-use crate::server::author::Author;
-use crate::server::members::Members;
 use crate::wire::call::Call;
 use crate::wire::frame::FrameReader;
 use crate::wire::{Bytes, Wire};
+use mainstem::author::Author;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Front, Shape};
 use mainstem::core::format::page;
 use mainstem::core::proposal::MergeWish;
 use mainstem::error::{Error, Result};
+use mainstem::members::Members;
 use mainstem::primary::{Acquaintance, Pages, Primary};
 use mainstem::replica::Answering;
 use mainstem::review::{By, Chosen, Deed, Offer, Part};
@@ -47,6 +47,11 @@ pub(super) fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author
             author.check_revert(version, primary)?;
             last(reply, &primary.propose_revert(version, &reason, by)?)
         }
+        Call::Staging => {
+            arguments::<()>(asked)?;
+            last(reply, &primary.staging()?)
+        }
+        Call::CleanStaging => last(reply, &primary.clean_staging(arguments(asked)?, by)?),
         Call::Proposals => last(reply, &primary.proposals(&arguments(asked)?)?),
         Call::Proposal => last(reply, &primary.proposal(arguments(asked)?, by)?),
         Call::ShownPage => {

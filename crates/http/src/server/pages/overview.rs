@@ -2,14 +2,16 @@
 use super::{Asked, Shown, moment, shown};
 use crate::server::Shared;
 use crate::server::asked::Asked as Query;
-use crate::server::guard::permit;
-use crate::server::hall::Handle;
+use crate::server::reading::read;
 use axum::extract::{Extension, State};
 use mainstem::accounts::Identity;
+use mainstem::author::permit;
 use mainstem::core::authority::{Object, Right};
 use mainstem::core::event::Version;
 use mainstem::core::stamp::Time;
 use mainstem::error::{Error, Result};
+use mainstem::primary::Primary;
+use mainstem_pages::frame::Frame;
 use mainstem_pages::overview::{Dataset, Happening, Overview};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -46,7 +48,7 @@ pub async fn overview(
     names.truncate(DATASETS);
     let (mut datasets, mut latest) = (Vec::new(), Vec::new());
     for name in names {
-        match glance(&shared, &name).await {
+        match glance(&shared, &identity, &name).await {
             Ok(glance) => {
                 latest.extend(glance.latest.into_iter().map(|version| (name.clone(), version)));
                 datasets.push(glance.shown);
@@ -58,19 +60,20 @@ pub async fn overview(
     }
     latest.sort_by_key(|(_, version)| std::cmp::Reverse(version.accepted_at));
     let activity = latest.iter().take(ACTIVITY).map(|(name, version)| happening(name, version)).collect();
-    shown(&Overview { frame: visit.frame("Datasets"), datasets, next, activity, address: visit.address.clone() })
+    let frame = Frame { live: Some("/live".to_string()), ..visit.frame("Datasets") };
+    shown(&Overview { frame, datasets, next, activity, address: visit.address.clone() })
 }
 
 /// The names of the datasets that somebody may read.
 pub(super) fn readable(shared: &Shared, identity: &Identity) -> Result<Vec<String>> {
     let mut names = shared.hall.datasets().names()?;
-    names.retain(|name| permit(identity, Right::Read, Object::Dataset(name)).is_ok());
+    names.retain(|name| permit(identity, Right::Read, Object::Within(name)).is_ok());
     Ok(names)
 }
 
-async fn glance(shared: &Shared, name: &str) -> Result<Glance> {
+async fn glance(shared: &Arc<Shared>, identity: &Identity, name: &str) -> Result<Glance> {
     let (datasets, named) = (shared.hall.datasets(), name.to_string());
-    let look = move |primary: &mut Handle| {
+    let look = move |primary: &mut dyn Primary| {
         let head = primary.describe()?.head.version;
         let replicas = primary.replicas()?;
         let conflicts = primary.conflicts(true)?.len() as u64;
@@ -93,7 +96,7 @@ async fn glance(shared: &Shared, name: &str) -> Result<Glance> {
         };
         Ok(Glance { shown, latest })
     };
-    shared.hall.with(name, false, look).await
+    read(shared, identity, name, look).await
 }
 
 /// One that is damaged is shown as that: the others are there all the same.

@@ -7,7 +7,7 @@ use crate::errors::Explain;
 use crate::replica::{kept_policy, storage, tracked_schema, working};
 use mainstem::core::change::{Change, Edit, Front};
 use mainstem::core::format::{self, page, row as row_format};
-use mainstem::core::policy::{Mode, Policy};
+use mainstem::core::policy::Policy;
 use mainstem::core::schema::{Schema, SchemaChange};
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::Result;
@@ -139,17 +139,9 @@ fn steps_after(db: &Connection, version: u64) -> Result<Vec<SchemaChange>> {
     Ok(storage::versions(db, version, usize::MAX)?.into_iter().rev().flat_map(|version| version.schema).collect())
 }
 
-fn is_reviewed(policy: &Policy, table: &str) -> bool {
-    policy.table(table).mode == Mode::Review
-}
-
-/// True where a changeset is kept as a whole: it changes a reviewed table itself, or was accepted once by review.
+/// True where a changeset is kept as a whole: it needs review as such, or was accepted once by review.
 fn is_whole(policy: &Policy, front: &Front) -> bool {
-    let steps = front.schema.iter().any(|step| match step {
-        SchemaChange::RenameTable { from, to } => is_reviewed(policy, from) || is_reviewed(policy, to),
-        step => mainstem::schema_merge::table_of(step).is_some_and(|table| is_reviewed(policy, &table)),
-    });
-    steps || (front.again.is_some() && front.shapes.iter().any(|shape| is_reviewed(policy, &shape.table)))
+    policy.reviewed_whole(front).is_some() || (front.again.is_some() && front.shapes.iter().any(|shape| policy.is_reviewed(&shape.table)))
 }
 
 /// True where there may be something to keep back.
@@ -159,7 +151,7 @@ pub fn is_needed(db: &Connection, which: Apart) -> Result<bool> {
         return Ok(!unsent.is_empty());
     }
     let policy = policy_text::parse(&kept_policy(db)?)?;
-    let has_reviewed = |front: &Front| is_whole(&policy, front) || front.shapes.iter().any(|shape| is_reviewed(&policy, &shape.table));
+    let has_reviewed = |front: &Front| is_whole(&policy, front) || front.shapes.iter().any(|shape| policy.is_reviewed(&shape.table));
     Ok(unsent.iter().any(has_reviewed) || unsent.iter().any(|front| !front.resolutions.is_empty()) || !kept(db)?.is_empty())
 }
 
@@ -196,7 +188,7 @@ fn hold_what_depends(held: &mut Held<'_>, policy: &Policy, rest: &[Laned]) -> Re
         for one in rest {
             each_change(db, &one.front, &mut |change| {
                 let lane = &one.lanes[change.table];
-                let is_meant = is_reviewed(policy, &lane.shape.table) || held.has(lane, &change)? || held.has_parent(lane, &change)?;
+                let is_meant = policy.is_reviewed(&lane.shape.table) || held.has(lane, &change)? || held.has_parent(lane, &change)?;
                 is_done &= !(is_meant && held.hold(lane, &change)?);
                 Ok(())
             })?;
@@ -225,7 +217,7 @@ fn keep_part(db: &Connection, around: &Around, held: &Held<'_>, policy: &Policy,
     })?;
     let is_about = |table: &str, key: &Key| -> Result<bool> {
         let at = held.schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(table));
-        let Some(at) = at.filter(|_| !is_reviewed(policy, table)) else { return Ok(is_reviewed(policy, table)) };
+        let Some(at) = at.filter(|_| !policy.is_reviewed(table)) else { return Ok(policy.is_reviewed(table)) };
         let sql = "SELECT 1 FROM temp.mainstem_held WHERE tbl = ?1 AND key = ?2";
         db.prepare_cached(sql).on(db)?.exists(params![at as i64, row_format::encode_key(key)]).on(db)
     };
@@ -250,7 +242,7 @@ fn keep_part(db: &Connection, around: &Around, held: &Held<'_>, policy: &Policy,
         if is_about(&conflict.table, &conflict.key)? { kept.conflicts.push(conflict) } else { left.conflicts.push(conflict) }
     }
     storage::set_front(db, &left)?;
-    storage::add_changeset(db, &kept)?;
+    storage::add_changeset_after(db, left.header.write_id, &kept)?;
     set_mark(db, kept.header.write_id, &Mark::Waiting)?;
     follow(db, &left, &kept)?;
     Ok(meant.max(1))
@@ -332,7 +324,7 @@ pub fn edited_again(db: &Connection) -> Result<Vec<u64>> {
         let mut held = Held::new(db)?;
         all.iter().filter(|one| one.mark.is_some_and(|mark| mark.proposal() == Some(proposal))).try_for_each(|one| held.hold_all(one))?;
         let mut is_again = false;
-        for one in all.iter().filter(|one| one.mark == Some(Mark::Waiting)) {
+        for one in all.iter().filter(|one| one.mark.is_some_and(|mark| mark.is_waiting())) {
             each_change(db, &one.front, &mut |change| {
                 let lane = &one.lanes[change.table];
                 is_again = is_again || held.has(lane, &change)? || held.has_parent(lane, &change)?;

@@ -167,10 +167,14 @@ impl Taking<'_> {
             // A step that was laid after a row has given the row's table other names.
             let altered: Vec<String> = local_steps(self.db)?.iter().filter_map(schema_merge::table_of).collect();
             bases::settle(self.db, &self.ground.schema(), &altered)?;
+            self.hidden.sort_unstable();
+            self.hidden.dedup();
+            storage::set_hidden(self.db, &self.hidden)?;
         }
         self.ground.forget_laid(self.version)?;
         if storage::changesets(self.db)?.is_empty() && our_waiting(self.db)?.is_empty() {
             self.db.execute("DELETE FROM mainstem_touch", []).on(self.db)?;
+            storage::set_hidden(self.db, &[])?;
         }
         past::trim(self.db)?;
         self.ground.renew_indexes()?;
@@ -207,8 +211,10 @@ impl Taking<'_> {
         let schema = self.ground.schema();
         let columns = |w: &Waiting| schema.tables[w.change.table].column_names();
         let absent = refused::without_parent(&schema, &outcome.conflicts, &outcome.waiting, &columns);
+        self.hidden.extend(outcome.refused);
         for waiting in outcome.waiting {
             if absent.contains(&(waiting.table.clone(), waiting.key.clone())) {
+                self.hidden.push((waiting.table, waiting.key));
                 continue;
             }
             let table = schema.tables[waiting.change.table].clone();
