@@ -35,6 +35,8 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         };
         if !self.stand_off(write, kind, what, stamp, actor, false)? {
             self.note_refused(write.table, &write.tag.change.key);
+            let row = self.ground.get(write.table, &write.tag.change.key)?;
+            self.stays(write.table, row.as_ref())?;
         }
         Ok(())
     }
