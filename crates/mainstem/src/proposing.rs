@@ -223,6 +223,8 @@ fn target(kept: &[Kept], again: &[u64], target: Target) -> Result<Option<u64>> {
         }
         (Target::Revise(id), ..) => Some(id),
         (Target::Fitting, [first, ..], _) => Some(*first),
+        // What was rejected or taken back is offered again.
+        (Target::Fitting, [], []) if !kept.iter().any(|kept| kept.mark.is_waiting()) => closed(kept),
         (Target::Fitting, [], []) => None,
         (Target::Fitting, [], [only]) => Some(*only),
         (Target::Fitting, [], several) => {
@@ -240,6 +242,12 @@ fn target(kept: &[Kept], again: &[u64], target: Target) -> Result<Option<u64>> {
         }
         None => Ok(chosen),
     }
+}
+
+/// A proposal of this copy that is closed and no version.
+fn closed(kept: &[Kept]) -> Option<u64> {
+    let is_closed = |mark: &Mark| matches!(mark, Mark::Offered { stage: Stage::Rejected | Stage::Withdrawn, .. });
+    kept.iter().find(|kept| is_closed(&kept.mark)).and_then(|kept| kept.mark.proposal())
 }
 
 /// Sends what was drawn up, until it is known what became of it; with what is to be pushed, where that was set apart from it.

@@ -86,6 +86,7 @@ impl World {
         self.tally.check(Invariant::Sound);
         self.judge_ledger()?;
         self.judge_lives()?;
+        self.judge_limits()?;
         self.judge_conflicts(&truth)?;
         self.judge_traffic()?;
         self.judge_traces(&whole, &truth, &waiting)?;
@@ -179,7 +180,9 @@ impl World {
             // Those of rows that left it stay as they were when they were seen last.
             let shown = self.shown(who, |primary| primary.conflicts(false))?.map_err(fail)?;
             if let Some(other) = shown.iter().find(|shown| !conflicts.contains(shown) || !truth.contains(shown)) {
-                return Err(Wrong::new(Invariant::Conflicts, format!("conflicts differ: replica {who} of a part lacks {other:#?}")));
+                let held = conflicts.iter().find(|conflict| conflict.id == other.id);
+                let why = format!("conflicts differ: replica {who} of a part holds {held:?}\n of {other:?}");
+                return Err(Wrong::new(Invariant::Conflicts, why));
             }
         } else if conflicts != truth {
             let why = format!("conflicts differ: replica {who} has {conflicts:#?}\n the primary {truth:#?}");

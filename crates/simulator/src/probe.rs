@@ -36,7 +36,8 @@ pub(crate) struct States {
 /// What somebody was answered.
 #[derive(Default)]
 struct Heard {
-    words: BTreeSet<u64>,
+    /// Each word with the answer that told it first.
+    words: BTreeMap<u64, &'static str>,
 }
 
 /// The words in what is printed of something: in its texts, and in bytes that are printed as numbers.
@@ -50,18 +51,22 @@ fn words_printed(text: &str, into: &mut BTreeSet<u64>) {
 }
 
 impl Heard {
-    fn hear(&mut self, answer: &impl Debug) {
-        words_printed(&format!("{answer:?}"), &mut self.words);
+    fn hear(&mut self, what: &'static str, answer: &impl Debug) {
+        let mut found = BTreeSet::new();
+        words_printed(&format!("{answer:?}"), &mut found);
+        for word in found {
+            self.words.entry(word).or_insert(what);
+        }
     }
 }
 
 impl SnapshotSink for Heard {
     fn begin(&mut self, start: &SnapshotStart) -> Result<()> {
-        self.hear(start);
+        self.hear("a snapshot's beginning", start);
         Ok(())
     }
     fn rows(&mut self, _: usize, rows: &[Row]) -> Result<()> {
-        self.hear(&rows);
+        self.hear("a snapshot", &rows);
         Ok(())
     }
 }
@@ -108,6 +113,10 @@ impl World {
         for conflict in &version.conflicts {
             let beside = states.beside.entry((conflict.table.to_lowercase(), conflict.key.clone())).or_default();
             words_printed(&format!("{conflict:?}"), beside);
+        }
+        for row in version.renumbered.iter().chain(&version.renumbered_here) {
+            // A row that was renumbered is told where it is visible as it was made.
+            states.rows.entry((row.table.to_lowercase(), vec![Value::Integer(row.from)])).or_default().push(row.row.clone());
         }
         for wait in &version.waiting {
             let place = (wait.table.to_lowercase(), wait.key.clone());
@@ -158,8 +167,9 @@ impl World {
         }
         let mut allowed = self.permitted(&sight, &rows, &self.first.clone());
         allowed.extend(&self.copies[who].authored);
-        if let Some(word) = heard.words.difference(&allowed).next() {
-            let why = format!("told: word {word} to replica {who}, who asks for {:?} and may see {:?}", sight.asked, sight.permitted);
+        if let Some((word, what)) = heard.words.iter().find(|(word, _)| !allowed.contains(word)) {
+            let why =
+                format!("told: word {word} by {what} to replica {who}, who asks for {:?} and may see {:?}", sight.asked, sight.permitted);
             return Err(Wrong::new(Invariant::Permitted, why));
         }
         self.attack(who, &rows)
@@ -168,7 +178,7 @@ impl World {
     /// Asks in every way. True where anything was answered.
     fn ask_all(&mut self, who: usize, rows: &Image, sight: &Sight, heard: &mut Heard) -> Verdict<bool> {
         let described = self.shown(who, |primary| primary.describe())?;
-        heard.hear(&described);
+        heard.hear("describe", &described);
         let Ok(described) = described else {
             let refused = self.shown(who, |primary| primary.snapshot(heard))?;
             return Ok(refused.is_ok());
@@ -187,21 +197,21 @@ impl World {
         let horizon = described.horizon.max(1);
         self.shown(who, |primary| {
             drop(primary.snapshot(heard));
-            heard.hear(&primary.pull(&known, Cursor { version: horizon + 1, page: 0 }, 1 << 20));
-            heard.hear(&primary.conflicts(false));
-            heard.hear(&primary.events(0, 1 << 20));
-            heard.hear(&primary.chronicle());
-            heard.hear(&primary.schema());
+            heard.hear("pull", &primary.pull(&known, Cursor { version: horizon + 1, page: 0 }, 1 << 20));
+            heard.hear("conflicts", &primary.conflicts(false));
+            heard.hear("events", &primary.events(0, 1 << 20));
+            heard.hear("chronicle", &primary.chronicle());
+            heard.hear("schema", &primary.schema());
             let mut told = Vec::new();
             let visited = primary.tombstones(&Wanted::default(), &mut |tombstone| {
-                told.push(format!("{tombstone:?}"));
+                told.push(tombstone.clone());
                 Ok(())
             });
-            heard.hear(&visited.is_ok());
-            told.iter().for_each(|text| words_printed(text, &mut heard.words));
+            heard.hear("tombstones", &visited.err());
+            told.iter().for_each(|text| heard.hear("tombstones", text));
             for number in version.saturating_sub(VERSIONS).max(1)..=version {
-                heard.hear(&primary.version(number));
-                heard.hear(&primary.page(number, 0));
+                heard.hear("version", &primary.version(number));
+                heard.hear("page", &primary.page(number, 0));
             }
             for (table, held) in rows {
                 ask_table(primary, table, held, version, heard);
@@ -260,17 +270,17 @@ fn ask_table(primary: &mut dyn Primary, table: &str, held: &Held, version: u64, 
             told.push(row.clone());
             Ok(())
         });
-        heard.hear(&visited);
-        heard.hear(&told);
+        heard.hear("rows", &visited);
+        heard.hear("rows", &told);
     }
     let keys: Vec<Key> = held.rows.keys().take(ROWS).chain(held.rows.keys().rev().take(ROWS)).cloned().collect();
-    heard.hear(&primary.rows_of(table, &keys, version));
-    heard.hear(&primary.deleted_since(table, &keys, 0));
+    heard.hear("rows_of", &primary.rows_of(table, &keys, version));
+    heard.hear("deleted_since", &primary.deleted_since(table, &keys, 0));
     for key in keys {
         // What was asked with is in no answer that counts.
         let place = RowPlace { table: table.to_owned(), key, version };
-        heard.hear(&primary.row_history(&place, 20).ok());
-        heard.hear(&primary.touches(&place, 0).ok());
-        heard.hear(&primary.blame(&place).ok());
+        heard.hear("row_history", &primary.row_history(&place, 20).ok());
+        heard.hear("touches", &primary.touches(&place, 0).ok());
+        heard.hear("blame", &primary.blame(&place).ok());
     }
 }

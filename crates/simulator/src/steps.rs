@@ -190,6 +190,11 @@ impl World {
             let is_refused = done.as_ref().is_err_and(|e| world.is_refused(who, e));
             world.check_role(who, &done)?;
             let set_aside = done.as_ref().map_or(1, |report| report.set_aside);
+            if done.as_ref().is_ok_and(|report| report.is_reseeded) {
+                world.tally.reach(Situation::Reseeded);
+                let standing = replica.standing().map_err(|e| unexpected("standing", &e))?;
+                world.reseeded.insert(standing.replica);
+            }
             let is_done = !is_refused && world.met(done)?;
             world.stands(who, &mut replica)?;
             world.look_at_versions()?;
@@ -300,6 +305,7 @@ impl World {
             Err(e) if e.code == "other_epoch" && !self.lives.left.is_empty() => return Ok(None),
             pull => pull.map_err(|e| unexpected("a small pull", &e))?,
         };
+        self.check_size(&pull, bytes)?;
         Ok(if pull.items.is_empty() { None } else { Some(pull) })
     }
 
@@ -446,6 +452,7 @@ impl World {
     fn cleanup(&mut self) -> Verdict {
         let before = self.serve()?.describe().map_err(|e| unexpected("describe", &e))?;
         let done = self.serve()?.cleanup("a0", Rehearsal::Real).map_err(|e| unexpected("cleanup", &e))?;
+        self.check_cleanup(&done)?;
         let after = self.serve()?.describe().map_err(|e| unexpected("describe", &e))?;
         self.record(format!("{} {}", done.horizon_before, done.collected.horizon));
         self.tally.check(Invariant::Collected);

@@ -54,6 +54,8 @@ counted! {
         Forwards = "I-20 versions at a copy never go back",
         /// Half a version is never seen.
         Whole = "I-21 versions are seen whole",
+        /// Causes come first.
+        Causes = "I-22 what is seen is seen with its causes",
         /// Numbers without gaps.
         Sequence = "I-23 sequence numbers are gapless",
         /// Nothing is skipped.
@@ -94,10 +96,20 @@ counted! {
         Untouched = "I-53 nobody changes what is another's",
         /// Everybody sees what they may.
         Visible = "I-54 a part is what it asks for and may see",
+        /// Nothing is forgotten too early.
+        Buried = "I-60 tombstones wait for every replica",
+        /// Deleted rows.
+        Deleted = "I-61 deleted rows stay deleted",
+        /// One row after another.
+        Incarnation = "I-62 a row has cells of one row only",
+        /// No creates from behind the horizon.
+        Creates = "I-63 who began again makes nothing anew",
         /// A cleanup takes nothing that counts.
         Collected = "I-64 a cleanup changes no digest",
         /// Opens and is sound.
         Sound = "I-70 files open and are sound",
+        /// Limits.
+        Limits = "I-73 answers, logs and open files are bounded",
         /// Nothing goes on for ever.
         Terminates = "I-74 a sync takes a bounded number of calls",
         /// One bad change.
@@ -145,6 +157,7 @@ counted! {
         Revoked = "role taken, or only to read",
         Rescoped = "scope changed",
         Probed = "everything tried by who may see a part",
+        Reseeded = "began again from a snapshot",
         Restored = "primary restored from a backup",
         WentBack = "primary put back without a word",
         DoubleAnswer = "answer received twice or late",

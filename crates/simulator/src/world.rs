@@ -2,6 +2,7 @@
 //!
 //! Invariant: one thing happens at a time, in the order of the tape; nothing here depends on threads, on the order of a
 //! hash map, or on the real clock.
+use crate::causes::Causes;
 use crate::epochs::Lives;
 use crate::image::{self, Image, Tables};
 use crate::ledger_view::Looked;
@@ -17,6 +18,7 @@ use crate::wire::{Manners, Wires};
 use crate::{program, rarities};
 use mainstem::core::ErrorKind;
 use mainstem::core::scope::Scope;
+use mainstem::core::stamp::ReplicaId;
 use mainstem::error::Error;
 use mainstem::policy_text;
 use mainstem::primary::Primary;
@@ -151,6 +153,10 @@ pub struct World {
     pub(crate) states: Option<States>,
     /// The rows of the first version, likewise.
     pub(crate) first: Image,
+    /// What was seen when some words were written.
+    pub(crate) causes: Causes,
+    /// Replicas that began again from a snapshot.
+    pub(crate) reseeded: BTreeSet<ReplicaId>,
     /// The lives of the primary.
     pub(crate) lives: Lives,
     /// Changes that programs made, for I-15.
@@ -287,6 +293,8 @@ impl World {
             looked: Looked::default(),
             wires: Wires::default(),
             lives: Lives::default(),
+            causes: Causes::new(),
+            reseeded: BTreeSet::new(),
             office: None,
             sights: BTreeMap::new(),
             parts: setup.parts.clone(),
@@ -525,6 +533,9 @@ impl World {
             if noted.rows >= rarities::QUEUE {
                 self.tally.reach(Situation::LargeQueue);
             }
+            if let Some(who) = who.filter(|_| !is_blind) {
+                self.note_causes(who, noted.fresh, &after);
+            }
             if let (Some(who), true) = (who, self.office.is_some()) {
                 self.copies[who].authored.extend(&noted.written);
             }
@@ -537,6 +548,9 @@ impl World {
         } else {
             let place = who.map_or("the primary".to_owned(), |who| format!("replica {who}"));
             self.model.check_written(&before, &after, &mut self.tally).map_err(|wrong| wrong.at(place))?;
+            if let Some(who) = who.filter(|_| !self.is_failing) {
+                self.check_causes(who, &after)?;
+            }
         }
         if let Some(who) = who {
             let copy = &mut self.copies[who];

@@ -1,7 +1,7 @@
 //! A server with datasets, people and their copies, all of one test.
 use mainstem::core::authority::Role;
 use mainstem::core::scope::Scope;
-use mainstem::proposing::{self, Asked};
+use mainstem::proposing::{self, Asked, Target};
 use mainstem::sync;
 use mainstem::wiring::{Around, RealSurroundings};
 use mainstem_browser::Page;
@@ -62,7 +62,7 @@ impl House {
         replica.publish_at(&mut self.served.place(dataset), Some(dataset), ADMINISTRATOR, &mut quiet).expect("a dataset");
     }
     /// A dataset's primary, as somebody who contributes to it.
-    fn primary(&self, dataset: &str, who: &str) -> HttpPrimary {
+    pub fn primary(&self, dataset: &str, who: &str) -> HttpPrimary {
         let token = if who == ADMINISTRATOR { self.served.token() } else { Some(self.token_of(who, dataset, Role::Contributor)) };
         self.served.primary_as(dataset, token)
     }
@@ -95,7 +95,11 @@ impl House {
     }
     /// Offers what somebody has edited in their copy for review: as a new proposal, or as a further revision of the one they have.
     pub fn propose(&self, name: &str, dataset: &str, who: &str, title: &str) -> u64 {
-        let asked = Asked { title: Some(title.to_string()), description: format!("About: {title}"), ..Asked::default() };
+        self.propose_as(name, dataset, who, title, Target::Fitting)
+    }
+    /// The same as a proposal of that kind.
+    pub fn propose_as(&self, name: &str, dataset: &str, who: &str, title: &str, target: Target) -> u64 {
+        let asked = Asked { title: Some(title.to_string()), description: format!("About: {title}"), target, ..Asked::default() };
         let mut replica = self.replica(&self.file(name));
         proposing::propose(&mut replica, &mut self.primary(dataset, who), who, &asked, &mut quiet).expect("it is offered").proposal
     }

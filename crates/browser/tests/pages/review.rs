@@ -54,8 +54,9 @@ fn two_reviewers_look_discuss_vote_and_merge() {
     first.go(&house.at("/datasets/shop/proposals"));
     assert!(first.says("No proposal is open."), "{}", first.text());
     let id = house.propose("eve.db", "shop", "eve", "Prices of May");
-    first.reload();
-    assert!(first.says("Prices of May") && first.says("waits for your vote"), "{}", first.text());
+    // It appears by itself.
+    first.until_says("Prices of May");
+    assert!(first.says("waits for your vote"), "{}", first.text());
     checks::assert_good(&first);
     first.follow("Prices of May");
     for told in ["4.5", "5.0", "May", "June", "Tray", "added", "deleted", "changes 3 rows in 2 tables", "2 more approvals are needed"] {
@@ -71,6 +72,7 @@ fn two_reviewers_look_discuss_vote_and_merge() {
     second.fill("Comment", "Is that with tax?");
     second.follow("Comment on the row");
     assert!(second.says("Is that with tax?"), "{}", second.text());
+    first.until_says("Is that with tax?");
     let stale = second.evaluate("document.querySelector('#verdict input[name=digest]').value");
     house.sql("eve.db", "UPDATE article SET price = 5.35 WHERE id = 1; UPDATE article SET told = 'of oak' WHERE id = 4;");
     assert_eq!(house.propose("eve.db", "shop", "eve", "Prices of May, with tax"), id);
@@ -80,7 +82,7 @@ fn two_reviewers_look_discuss_vote_and_merge() {
     second.evaluate(&digest);
     second.follow("Approve");
     assert!(second.says("would do something else by now"), "{}", second.text());
-    first.reload();
+    first.until_says("Since your vote");
     for told in ["merging would do something else by now", "2 more approvals are needed", "Since your vote", "otherwise by now", "5.35"] {
         assert!(first.says(told), "{told}: {}", first.text());
     }
@@ -96,6 +98,7 @@ fn two_reviewers_look_discuss_vote_and_merge() {
     }
     checks::assert_good(&second);
     second.follow("Merge it now");
+    first.until_says("Merged by bo");
     assert!(second.says("It is merged.") && second.says("version 2") && second.says("Merged by bo"), "{}", second.text());
     checks::assert_good(&second);
     for (file, who) in [("shop.db", ADMINISTRATOR), ("eve.db", "eve")] {

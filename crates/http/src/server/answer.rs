@@ -168,20 +168,8 @@ fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author: &Author<'
             let (_, rehearsal): (String, _) = arguments(asked)?;
             last(reply, &primary.cleanup(author.name(), rehearsal)?)
         }
-        Call::Propose
-        | Call::Act
-        | Call::Merge
-        | Call::Proposals
-        | Call::Proposal
-        | Call::ShownPage
-        | Call::StagedPage
-        | Call::FindRevision
-        | Call::Answer
-        | Call::AcceptPart
-        | Call::ProposeRevert
-        | Call::Staging
-        | Call::CleanStaging => review::answer(call, asked, primary, author, reply),
         Call::Found | Call::Wait => Err(Error::internal("this call is answered by the hall")),
+        of_proposals => review::answer(of_proposals, asked, primary, author, reply),
     }
 }
 

@@ -391,22 +391,11 @@ impl Run {
                 let mut replica = self.team.open(name);
                 match proposing::propose(&mut replica, &mut *self.team.primary(), name, &asked, &mut quiet) {
                     Err(e) if e.code == "nothing_to_propose" || e.code == "proposed_rows" => {
-                        let closed: Vec<u64> = replica
-                            .kept()
-                            .unwrap()
-                            .iter()
-                            .filter(|kept| !kept.mark.is_open())
-                            .filter_map(|kept| kept.mark.proposal())
-                            .collect();
-                        for id in closed {
-                            self.team
-                                .primary()
-                                .act(id, &Deed::Decide(Decision { stage: Stage::Open, reason: "after all".into() }), by(name))
-                                .unwrap();
-                        }
-                        let waits = replica.kept().unwrap().iter().any(|kept| kept.mark.is_waiting());
-                        if e.code == "nothing_to_propose" && waits {
-                            self.drop_nothing(name);
+                        // What was offered was undone by further edits.
+                        let kept = replica.kept().unwrap();
+                        if e.code == "nothing_to_propose" && kept.iter().any(|kept| kept.mark.is_waiting()) {
+                            let id = kept.iter().find_map(|kept| kept.mark.proposal()).unwrap();
+                            replica.take_back(id).unwrap();
                         }
                     }
                     other => drop(other.unwrap_or_else(|e| panic!("{name}: {e:?}"))),
@@ -426,14 +415,20 @@ impl Run {
         }
         for name in NAMES {
             let kept = self.team.open(name).kept().unwrap();
+            if std::env::var_os("MAINSTEM_SAY").is_some() {
+                for id in kept.iter().filter_map(|kept| kept.mark.proposal()) {
+                    let proposal = self.team.primary().proposal(id, by(name)).unwrap().unwrap().proposal;
+                    let ids: Vec<String> = proposal.revisions.iter().map(|(_, _, r)| format!("{:x}", r.front.header.write_id)).collect();
+                    let version = self.team.primary().version(proposal.version.unwrap_or(1)).unwrap().unwrap();
+                    eprintln!(
+                        "{id}: {:?} {ids:?} {:?} {:x} {:x?}",
+                        proposal.stage, proposal.version, version.header.write_id, version.stands_for
+                    );
+                }
+            }
             assert!(kept.is_empty(), "{name} still keeps {kept:?}");
         }
         self.team.settle(&NAMES);
-    }
-
-    /// What waits comes to nothing.
-    fn drop_nothing(&self, name: &str) {
-        panic!("{name}: what waits comes to nothing and stays: {:?}", self.team.open(name).kept().unwrap());
     }
 
     /// Words that nobody took away are in the rows of all copies, in a conflict, or put aside.

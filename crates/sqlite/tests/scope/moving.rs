@@ -244,3 +244,25 @@ fn an_answer_to_what_is_hidden_by_now_blocks_nothing() {
     office.settle(&["cem", "ada"]);
     assert_eq!(office.open("cem").conflicts(true).unwrap(), office.conflicts(), "also cem, once it is seen again");
 }
+
+/// Of two answers the first holds, also on a copy of a part whose own came second.
+#[test]
+fn an_answer_that_came_second_leaves_the_first() {
+    let mut office = Office::new();
+    office.whole().set_policy(&mainstem::policy_text::set("", "strategy", "manual").unwrap(), "ada").unwrap();
+    office.permit("cem", "note\ntask\nproject");
+    office.join("cem", "*");
+    office.sql("ada", "UPDATE note SET body = 'of ada' WHERE k = 'b'");
+    office.sync("ada");
+    office.sql("cem", "UPDATE note SET body = 'of cem' WHERE k = 'b'");
+    office.sync("cem");
+    office.sync("ada");
+    let open = office.conflicts()[0].id;
+    for (name, choice) in [("ada", Choice::Base), ("cem", Choice::Ours)] {
+        office.open(name).resolve(name, &[(open, Answering { choice, value: None })]).unwrap();
+    }
+    office.sync("ada");
+    office.settle(&["cem", "ada"]);
+    assert_eq!(office.conflicts()[0].answer.as_ref().unwrap().actor.as_deref(), Some("ada"));
+    assert_eq!(office.open("cem").conflicts(false).unwrap(), office.conflicts());
+}

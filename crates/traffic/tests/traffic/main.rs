@@ -12,4 +12,5 @@ mod parts;
 mod patience;
 mod tables;
 mod tls;
+mod ways;
 mod webhooks;

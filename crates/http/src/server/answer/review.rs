@@ -62,7 +62,8 @@ pub(super) fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author
             let (proposal, revision, page) = arguments(asked)?;
             last(reply, &primary.staged_page(proposal, revision, page)?.map(Bytes))
         }
-        _ => last(reply, &primary.find_revision(arguments(asked)?)?),
+        Call::FindRevision => last(reply, &primary.find_revision(arguments(asked)?)?),
+        _ => Err(Error::internal("this call is about no proposal")),
     }
 }
 

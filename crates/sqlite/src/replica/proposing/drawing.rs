@@ -33,7 +33,8 @@ pub fn draw_up(db: &Connection, around: &Around, draft: &Draft) -> Result<bool> 
         _ => false,
     };
     let meant: Vec<Laned> = laned(db, &schema)?.into_iter().filter(is_meant).collect();
-    let is_new = |one: &Laned| one.mark.is_some_and(|mark| mark.is_waiting()) || matches!(draft.of, Content::Lost(_));
+    // What was closed is offered again as it is; what is open, only with something new.
+    let is_new = |one: &Laned| matches!(draft.of, Content::Lost(_)) || one.mark.is_some_and(|mark| !mark.is_open());
     if !meant.iter().any(is_new) {
         return Ok(false);
     }
