@@ -154,6 +154,7 @@ const SAMPLES: &[(&str, &str, Sample)] = &[
     ("GET", "/assets/{asset}", Sample::Asked("")),
     ("GET", "/sign-in", Sample::Asked("")),
     ("POST", "/sign-in", Sample::Form("token=mainstem_")),
+    ("POST", "/set-up", Sample::Form("token=x&name=y")),
     ("POST", "/sign-out", Sample::Form("unknown=1")),
     ("POST", "/theme", Sample::Form("theme=dark")),
     ("GET", "/datasets/{dataset}/proposals", Sample::Asked("")),
