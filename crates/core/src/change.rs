@@ -223,7 +223,12 @@ pub struct Front {
     pub again: Option<Again>,
     /// Rows of this changeset, and of those that were unsent before it, that it calls by another number than they had first.
     pub renumbered_here: Vec<RenumberedHere>,
+    /// Rows, by table, that its author's copy did not show as earlier changesets of the same replica made them, since something
+    /// stood against them there: its author does not know of them as they may be here.
+    pub hidden: Vec<(String, Key)>,
     /// True where it comes from a replica that saw only a part of its base version, so that rows may have been there which
     /// its author did not know. The primary finds that out by itself; it does not travel.
     pub is_partial: bool,
+    /// The label of the token that it is pushed with. Whoever lets its author in knows it; it does not travel.
+    pub token: Option<String>,
 }

@@ -5,6 +5,7 @@ pub mod accept;
 mod access;
 pub mod answer;
 mod asked;
+mod browser;
 mod counting;
 mod door;
 mod feed;
@@ -16,9 +17,11 @@ mod limits;
 mod meters;
 pub mod openapi;
 mod pace;
+mod pages;
 mod people;
 mod porter;
 mod rate;
+mod reading;
 mod record;
 mod refused;
 mod replica_calls;
@@ -43,6 +46,7 @@ pub use tls::Tls;
 
 use mainstem::accounts::Registrar;
 use mainstem::feed::Webhooks;
+use mainstem::sign_in::SignIns;
 use std::sync::Arc;
 
 /// What every handler shares.
@@ -51,6 +55,8 @@ pub struct Shared {
     pub hall: Hall,
     /// The accounts.
     pub registrar: Registrar,
+    /// Where people are signed in with browsers.
+    pub sign_ins: SignIns,
     /// Who lets requests in.
     pub porter: Porter,
     /// Whom events are sent to; none where this server sends none.

@@ -97,6 +97,10 @@ pub struct Effect<'a> {
 pub trait Effects<G: ?Sized> {
     /// One row was written.
     fn effect(&mut self, ground: &mut G, schema: &Schema, effect: &Effect<'_>) -> Result<()>;
+    /// A change was about a row that stays as it is.
+    fn stays(&mut self, _ground: &mut G, _schema: &Schema, _table: usize, _row: &Row) -> Result<()> {
+        Ok(())
+    }
     /// Schema steps were applied; the digests of these tables are stale.
     fn altered(&mut self, ground: &mut G, tables: &[String]) -> Result<()>;
 }
@@ -114,6 +118,8 @@ pub struct Outcome {
     pub renumbered: Vec<Renumbered>,
     /// Changes that wait no longer, because the changeset goes on from them: whose, table, key.
     pub released: Vec<(u128, String, Key)>,
+    /// Rows of which a change of the changeset was not written as its author made it, by table.
+    pub refused: Vec<(String, Key)>,
 }
 
 /// What a write carries along.
@@ -154,6 +160,8 @@ struct Rebase<'a, G: Ground + ?Sized> {
     waits: Waits,
     /// Rows of which changes of ours waited when it came.
     waiting: HashSet<(usize, Key)>,
+    /// Rows that are others here than where ours was made, since something stood against changes of ours there or here.
+    refused: HashSet<(usize, Key)>,
     out: Outcome,
 }
 
@@ -190,10 +198,12 @@ pub fn rebase<G: Ground + ?Sized>(
         held: HashSet::new(),
         revived: Vec::new(),
         waiting: waits.keys().cloned().collect(),
+        refused: HashSet::new(),
         waits,
         out,
     };
     run.renumber_colliding(pages)?;
+    run.refused = run.hidden(&steps);
     let are_rows_merged = !(planted::is(Bug::D1) && !front.schema.is_empty() && !steps.is_empty());
     while let Some(page) = pages.next()?.filter(|_| are_rows_merged) {
         for change in page {
@@ -238,7 +248,8 @@ fn is_taken_at_base<G: Ground + ?Sized>(ground: &mut G, front: &Front, row: &Ren
 impl<G: Ground + ?Sized> Rebase<'_, G> {
     /// True where rows may be there that ours did not know: a row of which a change of ours waits is another where ours was made.
     fn is_moved_on(&self) -> bool {
-        self.place.head > self.front.header.base_version || self.front.is_partial || !self.waiting.is_empty()
+        let may_differ = self.front.is_partial || !self.waiting.is_empty() || !self.front.hidden.is_empty();
+        may_differ || self.place.head > self.front.header.base_version
     }
 
     /// Finds rows whose number is taken before anything is written, so that references read earlier than the row
@@ -335,6 +346,9 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         let ours = Ours { shape, change: &change, replica: self.front.header.replica, actor: &self.front.header.actor };
         let theirs = Theirs { row: row.as_ref(), touches: &touches, primary: self.place.primary };
         let decision = three_way::decide(self.policy, &ours, &theirs, self.place.version);
+        if !decision.conflicts.is_empty() && !matches!(change.edit, Edit::Delete(_)) {
+            self.note_refused(table, &change.key);
+        }
         let after = match decision.verdict {
             Verdict::Renumber => {
                 let Edit::Insert(made) = &change.edit else {
@@ -346,10 +360,10 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 return self.decide(index, table, change);
             }
             Verdict::Keep => {
-                // A row whose deletion gave way keeps what it points to.
-                self.held.extend(row.filter(|_| matches!(change.edit, Edit::Delete(_))).map(|_| (table, change.key)));
                 self.out.conflicts.extend(decision.conflicts);
-                return Ok(());
+                // A row whose deletion gave way keeps what it points to.
+                self.held.extend(row.iter().filter(|_| matches!(change.edit, Edit::Delete(_))).map(|_| (table, change.key.clone())));
+                return self.stays(table, row.as_ref());
             }
             Verdict::Delete => {
                 if let (true, Some(row)) = (self.is_moved_on(), row.as_ref()) {
@@ -377,10 +391,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                     Parents::There => {}
                     Parents::Refused => {
                         self.out.conflicts.extend(decision.conflicts);
-                        return match row {
-                            Some(_) => Ok(()),
-                            None => self.bring_back_as_found(table, &after, Tag { change, touches }),
-                        };
+                        return self.give_way(row.as_ref(), &after, table, Tag { change, touches });
                     }
                     Parents::Awaited(_) if planted::is(Bug::E3) => {}
                     Parents::Awaited(parent) => {
@@ -396,8 +407,13 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         self.write(Write { table, before: row, after, tag: Tag { change, touches } })
     }
 
-    /// A row that an edit brings back, and that may not point where the edit lets it, points where the edit found it pointing.
-    fn bring_back_as_found(&mut self, table: usize, after: &Row, tag: Tag) -> Result<()> {
+    /// A row that may not point where ours lets it stays as it is. One that an edit brings back points where the edit found it
+    /// pointing.
+    fn give_way(&mut self, there: Option<&Row>, after: &Row, table: usize, tag: Tag) -> Result<()> {
+        self.note_refused(table, &tag.change.key);
+        if there.is_some() {
+            return self.stays(table, there);
+        }
         let Edit::Update(cells) = &tag.change.edit else { return Ok(()) };
         let found = clash::as_found(after, cells);
         match self.missing_parent(table, None, &found)? {

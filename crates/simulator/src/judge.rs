@@ -89,11 +89,16 @@ impl World {
         self.judge_limits()?;
         self.judge_conflicts(&truth)?;
         self.judge_traffic()?;
-        self.model.traces.judge(&whole, &truth, &waiting, &mut self.tally)?;
+        self.judge_traces(&whole, &truth, &waiting)?;
         self.judge_identities()?;
-        self.model.traces.judge(&whole, &truth, &waiting, &mut self.tally)?;
+        self.judge_traces(&whole, &truth, &waiting)?;
         self.nothing_lost(&whole, &truth, &waiting)?;
         self.judge_causality()
+    }
+
+    fn judge_traces(&mut self, rows: &Image, truth: &[Conflict], waiting: &[Waiting]) -> Verdict {
+        let model = &self.model;
+        model.traces.judge(rows, truth, waiting, &|table, column| model.is_combined(table, column), &mut self.tally)
     }
 
     /// I-36: however files were copied, no two go by one identity any more.

@@ -32,6 +32,7 @@ mod steps;
 mod tables;
 pub mod tally;
 pub mod tape;
+pub mod telling;
 mod traces;
 mod values;
 mod weather;

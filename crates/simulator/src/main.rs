@@ -2,6 +2,8 @@
 use clap::Parser;
 use simulator::hunt::{Found, Hunted, Limits, hunted};
 use simulator::tape::Tape;
+use simulator::telling::Teller;
+use simulator::world::World;
 use simulator::{orders, report, run, shrink, workload};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -28,6 +30,15 @@ struct Arguments {
     /// Run a tape that was kept.
     #[arg(long)]
     replay: Option<PathBuf>,
+    /// Say after each event of --replay what is in the files.
+    #[arg(long, requires = "replay")]
+    tell: bool,
+    /// Make the tape of --replay smaller, in place.
+    #[arg(long, requires = "replay", conflicts_with = "tell")]
+    shrink: bool,
+    /// Runs at most that a tape is made smaller with.
+    #[arg(long, default_value_t = 400)]
+    tries: usize,
     /// Print the tape of --seed and do not run it.
     #[arg(long, requires = "seed")]
     show: bool,
@@ -65,7 +76,7 @@ fn keep(found: &Found, arguments: &Arguments) -> std::io::Result<()> {
     let tape = if found.is_meeting { workload::meeting(found.seed) } else { workload::tape(found.seed) };
     let (tape, wrong) = match arguments.whole {
         true => (tape, found.wrong.clone()),
-        false => shrink::shrink(&tape, found.wrong.clone(), &|tape| judged(found.is_meeting, tape).wrong),
+        false => shrink::shrink(&tape, found.wrong.clone(), arguments.tries, &|tape| judged(found.is_meeting, tape).wrong),
     };
     std::fs::create_dir_all(&arguments.folder)?;
     let name = if found.is_meeting { format!("meeting{}.tape", found.seed) } else { format!("seed{}.tape", found.seed) };
@@ -75,15 +86,13 @@ fn keep(found: &Found, arguments: &Arguments) -> std::io::Result<()> {
     Ok(())
 }
 
-fn replay(path: &Path) -> ExitCode {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => {
-            say(&format!("{} cannot be read: {error}", path.display()));
-            return ExitCode::from(2);
-        }
-    };
-    let tape: Tape = match text.parse() {
+fn read(path: &Path) -> Result<Tape, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    text.parse()
+}
+
+fn replay(path: &Path, arguments: &Arguments) -> ExitCode {
+    let tape = match read(path) {
         Ok(tape) => tape,
         Err(why) => {
             say(&why);
@@ -91,16 +100,28 @@ fn replay(path: &Path) -> ExitCode {
         }
     };
     let is_meeting = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("meeting"));
-    match judged(is_meeting, &tape).wrong {
-        Some(wrong) => {
-            say(&wrong.to_string());
-            ExitCode::FAILURE
-        }
-        None => {
-            say("nothing went wrong");
-            ExitCode::SUCCESS
+    let wrong = match arguments.tell {
+        true => told(is_meeting, &tape).wrong,
+        false => judged(is_meeting, &tape).wrong,
+    };
+    let Some(wrong) = wrong else {
+        say("nothing went wrong");
+        return ExitCode::SUCCESS;
+    };
+    say(&wrong.to_string());
+    if arguments.shrink {
+        let (tape, _) = shrink::shrink(&tape, wrong, arguments.tries, &|tape| judged(is_meeting, tape).wrong);
+        if let Err(error) = std::fs::write(path, tape.to_string()) {
+            say(&format!("{} cannot be written: {error}", path.display()));
         }
     }
+    ExitCode::FAILURE
+}
+
+fn told(is_meeting: bool, tape: &Tape) -> run::Outcome {
+    let mut teller = Teller::default();
+    let mut tell = |world: &mut World, event: &str| say(&teller.told(world, event));
+    if is_meeting { orders::run_told(tape, &mut tell) } else { run::run_told(tape, &mut tell) }
 }
 
 fn finish(hunted: &Hunted, arguments: &Arguments) -> ExitCode {
@@ -130,7 +151,7 @@ fn finish(hunted: &Hunted, arguments: &Arguments) -> ExitCode {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Some(path) = &arguments.replay {
-        return replay(path);
+        return replay(path, &arguments);
     }
     if let (true, Some(seed)) = (arguments.show, arguments.seed) {
         say(&workload::tape(seed).to_string());

@@ -219,6 +219,11 @@ impl Model {
             || self.rows.contains(&print((table, column, key, value)))
     }
 
+    /// True where a strategy may have computed that column's values.
+    pub fn is_combined(&self, table: &str, column: &str) -> bool {
+        self.combined.contains(&(table.to_lowercase(), column.to_lowercase()))
+    }
+
     /// True where a program's value in that column holds as it is: no link, no strategy that computes.
     pub fn is_plain(&self, table: &str, column: &str) -> bool {
         let name = (table.to_lowercase(), column.to_lowercase());

@@ -1,7 +1,7 @@
 //! Two replicas work offline and come in one order or the other: the rows are alike up to the numbers given, and so
 //! are the conflicts (I-12).
 use crate::image::{Image, differences};
-use crate::run::{Outcome, calmly};
+use crate::run::{Outcome, Told, calmly};
 use crate::tally::{Invariant, Tally, Verdict, Wrong};
 use crate::tape::{Event, Tape};
 use crate::world::{World, unexpected};
@@ -19,15 +19,18 @@ struct Ending {
     hash: [u8; 32],
 }
 
-fn ending(tape: &Tape, first: usize) -> Verdict<Ending> {
+fn ending(tape: &Tape, first: usize, told: Told<'_>) -> Verdict<Ending> {
     let mut world = World::begin(tape)?;
     for event in &tape.schedule {
         world.step(tape, event)?;
+        told(&mut world, &event.to_string());
     }
     for event in [Event::Commit(0, false), Event::Commit(1, false), Event::Sync(first), Event::Sync(1 - first)] {
         world.step(tape, &event).map_err(|wrong| wrong.at(format!("first {first}")))?;
+        told(&mut world, &event.to_string());
     }
     world.settle()?;
+    told(&mut world, "the last syncs");
     let fail = |e: mainstem::Error| unexpected("judging", &e);
     let mut conflicts = world.serve()?.conflicts(false).map_err(fail)?;
     conflicts.sort_by_key(|c| c.id);
@@ -95,10 +98,15 @@ fn compare(one: &Ending, other: &Ending) -> Verdict {
 
 /// Runs the tape in both orders of arrival.
 pub fn run(tape: &Tape) -> Outcome {
+    run_told(tape, &mut |_, _| {})
+}
+
+/// The same, with somebody watching.
+pub fn run_told(tape: &Tape, told: Told<'_>) -> Outcome {
     let mut tally = Tally::default();
     let mut hash = [0; 32];
     let done = calmly(|| {
-        let (one, other) = (ending(tape, 0)?, ending(tape, 1)?);
+        let (one, other) = (ending(tape, 0, told)?, ending(tape, 1, told)?);
         tally.add(&one.tally);
         tally.add(&other.tally);
         tally.check(Invariant::Orders);

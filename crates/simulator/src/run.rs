@@ -55,21 +55,33 @@ pub fn calmly<T>(work: impl FnOnce() -> T) -> Verdict<T> {
     })
 }
 
-fn live(world: &mut World, tape: &Tape) -> Verdict {
+fn live(world: &mut World, tape: &Tape, told: Told<'_>) -> Verdict {
     for (at, event) in tape.schedule.iter().enumerate() {
-        world.step(tape, event).map_err(|wrong| wrong.at(format!("event {at}, {event}")))?;
+        let done = world.step(tape, event);
+        told(world, &event.to_string());
+        done.map_err(|wrong| wrong.at(format!("event {at}, {event}")))?;
     }
-    world.settle()?;
+    let settled = world.settle();
+    told(world, "the last syncs");
+    settled?;
     world.judge()
 }
 
+/// Is told after each event what it was.
+pub type Told<'a> = &'a mut dyn FnMut(&mut World, &str);
+
 /// Runs a tape and judges how it ends.
 pub fn run(tape: &Tape) -> Outcome {
+    run_told(tape, &mut |_, _| {})
+}
+
+/// The same, with somebody watching.
+pub fn run_told(tape: &Tape, told: Told<'_>) -> Outcome {
     let mut tally = Tally { seeds: 1, ..Tally::default() };
     let mut hash = [0; 32];
     let done = calmly(|| {
         let mut world = World::begin(tape)?;
-        let verdict = calmly(|| live(&mut world, tape)).and_then(|verdict| verdict);
+        let verdict = calmly(|| live(&mut world, tape, told)).and_then(|verdict| verdict);
         world.tally.check(Invariant::Calm);
         tally = std::mem::take(&mut world.tally);
         hash = *world.hash.finalize().as_bytes();

@@ -5,6 +5,7 @@
 //! Invariant: nothing is read but what programs' sessions did to files; a row without words can be any row.
 use crate::image::{Held, Image, words};
 use crate::tally::{Invariant, Tally, Verdict, Wrong};
+use mainstem::core::change::{Choice, Edit};
 use mainstem::core::conflict::{Claim, Conflict, ConflictKind};
 use mainstem::core::event::Waiting;
 use mainstem::core::value::{Key, Row, Value};
@@ -53,6 +54,8 @@ pub struct Traces {
     /// Words that programs wrote into several cells, or that several files held before they were sent: who takes one away need
     /// not have seen the others.
     several: BTreeSet<u64>,
+    /// Words in cells that programs wrote anew with those words still in them.
+    rewritten: BTreeSet<u64>,
 }
 
 /// The words that conflicts tell of.
@@ -70,7 +73,13 @@ pub(crate) fn words_claimed(conflicts: &[Conflict]) -> BTreeSet<u64> {
 
 /// True where the write that took the word from that row is refused in a conflict about the row: then it stays.
 fn is_kept_by(conflict: &Conflict, table: &str, held: &Held, row: &Row, word: u64) -> bool {
-    if !matches!(conflict.kind, ConflictKind::Unique | ConflictKind::Constraint) || !conflict.table.eq_ignore_ascii_case(table) {
+    let is_refusal = match conflict.kind {
+        ConflictKind::Unique | ConflictKind::Constraint => true,
+        // The deletion of a parent that the write would have the row point to holds.
+        ConflictKind::MissingParent => conflict.answer.as_ref().is_some_and(|answer| answer.choice == Choice::Theirs),
+        _ => false,
+    };
+    if !is_refusal || !conflict.table.eq_ignore_ascii_case(table) {
         return false;
     }
     let mut claims = [&conflict.ours.claim, &conflict.theirs.claim].into_iter();
@@ -80,6 +89,16 @@ fn is_kept_by(conflict: &Conflict, table: &str, held: &Held, row: &Row, word: u6
         let is_it = held.key.iter().all(|&at| claimed(at) == Some(&row[at]));
         is_it && (0..row.len()).any(|at| claimed(at) != Some(&row[at]) && words_in(&vec![row[at].clone()]).contains(&word))
     })
+}
+
+/// True where the write that took the word from that row waits for a parent: until it is let in, others see the row as it was.
+fn is_awaited(wait: &Waiting, table: &str, key: &Key, word: u64) -> bool {
+    let taken = match &wait.change.edit {
+        Edit::Update(cells) => cells.iter().map(|cell| cell.before.clone()).collect(),
+        Edit::Delete(row) => row.clone(),
+        Edit::Insert(_) => return false,
+    };
+    wait.table.eq_ignore_ascii_case(table) && wait.key == *key && words_in(&taken).contains(&word)
 }
 
 fn words_in(row: &Row) -> BTreeSet<u64> {
@@ -169,9 +188,14 @@ impl Traces {
             Some(old) => self.lives_of(old).unwrap_or_else(|| BTreeSet::from([ANY])),
         };
         let known = old.map(words_in).unwrap_or_default();
-        for value in row {
+        for (at, value) in row.iter().enumerate() {
             let mut found = BTreeSet::new();
             words(value, &mut found);
+            if let Some(was) = old.and_then(|old| old.get(at)).filter(|was| *was != value) {
+                let mut before = BTreeSet::new();
+                words(was, &mut before);
+                self.rewritten.extend(before.intersection(&found));
+            }
             for word in found.difference(&known) {
                 if self.of_word.contains_key(word) {
                     self.several.insert(*word);
@@ -217,7 +241,14 @@ impl Traces {
     }
 
     /// Judges the rows at the end.
-    pub fn judge(&self, rows: &Image, conflicts: &[Conflict], waiting: &[Waiting], tally: &mut Tally) -> Verdict {
+    pub fn judge(
+        &self,
+        rows: &Image,
+        conflicts: &[Conflict],
+        waiting: &[Waiting],
+        combines: &dyn Fn(&str, &str) -> bool,
+        tally: &mut Tally,
+    ) -> Verdict {
         let claimed = words_claimed(conflicts);
         let has_parents_back = conflicts.iter().any(|c| c.kind == ConflictKind::MissingParent) || !waiting.is_empty();
         for (name, held) in rows {
@@ -229,7 +260,17 @@ impl Traces {
                 tally.check(Invariant::Deleted);
                 let is_back =
                     |word: &&u64| self.taken.contains(&(**word, name.clone())) && !self.several.contains(word) && !claimed.contains(word);
-                let is_refused = |word: &&u64| conflicts.iter().any(|conflict| is_kept_by(conflict, name, held, row, **word));
+                // A strategy that puts values together has one side's value whole, with what it kept of the value before.
+                let is_combined = |word: &&u64| {
+                    let holds =
+                        |(at, value): (usize, &Value)| combines(name, &held.columns[at]) && words_in(&vec![value.clone()]).contains(word);
+                    self.rewritten.contains(*word) && row.iter().enumerate().any(holds)
+                };
+                let is_refused = |word: &&u64| {
+                    conflicts.iter().any(|conflict| is_kept_by(conflict, name, held, row, **word))
+                        || waiting.iter().any(|wait| is_awaited(wait, name, key, **word))
+                        || is_combined(word)
+                };
                 if let Some(word) = found.iter().filter(is_back).find(|w| !is_refused(w)).filter(|_| self.is_still && !may_come_back) {
                     let why = format!("came back: word {word} in {name} {key:?}, which somebody took away, without a conflict");
                     let is_row = self.buried.contains(&(*word, name.clone()));

@@ -164,10 +164,10 @@ pub struct World {
     pub(crate) edits: u64,
     /// The latest that the primary's clock ever showed, in milliseconds.
     pub(crate) latest_ms: u64,
-    /// What programs took from under links: while triggers were off, or where SQLite counted one link that leads nowhere for
-    /// another.
+    /// What programs took from under links: while triggers or foreign keys were off, or where SQLite counted one link that
+    /// leads nowhere for another.
     pub(crate) cut: BTreeSet<Aim>,
-    /// True during a session with triggers off.
+    /// True during a session with triggers or foreign keys off.
     pub(crate) is_blind: bool,
     /// Conflicts that a revert told one copy of: they do not travel.
     pub(crate) told: BTreeSet<u64>,

@@ -8,14 +8,17 @@ use mainstem::core::change::{Change, Front};
 use mainstem::core::chronicle::Chronicle;
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Version};
+use mainstem::core::proposal::MergeWish;
 use mainstem::core::schema::Schema;
 use mainstem::core::value::{Key, Row};
 use mainstem::error::{Error, Result};
 use mainstem::history::{Blame, RowHistory, RowPlace};
-use mainstem::ledger::{Head, Touch};
+use mainstem::ledger::{Head, ProposalsWanted, Touch};
 use mainstem::primary::{
     Acquaintance, Cursor, Deleted, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink,
 };
+use mainstem::replica::Answering;
+use mainstem::review::{By, Chosen, Deed, Judged, Merged, Offer, Offered, Part, Review, Staged};
 use mainstem::tombstones::{Tombstone, Wanted};
 
 /// Where in a call, and which.
@@ -157,6 +160,69 @@ impl<M: Middle> Between<M> {
 fn all(pages: &mut dyn Pages) -> Result<Vec<Vec<Change>>> {
     pages.rewind()?;
     std::iter::from_fn(|| pages.next().transpose()).collect()
+}
+
+impl<M: Middle> Between<M> {
+    /// A call that may arrive twice.
+    fn send<T>(&mut self, name: &'static str, mut call: impl FnMut(&mut dyn Primary) -> Result<T>) -> Result<T> {
+        if self.middle.meddle(Moment::Before(name))? == Turn::Twice {
+            self.middle.with(&mut call)?;
+        }
+        self.once(name, call)
+    }
+}
+
+impl<M: Middle> Review for Between<M> {
+    fn propose(&mut self, known: &Acquaintance, offer: Offer<'_>, by: By<'_>) -> Result<Offered> {
+        let Offer { revises, reviewed, mut direct } = offer;
+        self.send("propose", |p| {
+            reviewed.pages.rewind()?;
+            let along = match &mut direct {
+                Some(part) => {
+                    part.pages.rewind()?;
+                    Some(Part { front: part.front, pages: &mut *part.pages })
+                }
+                None => None,
+            };
+            p.propose(known, Offer { revises, reviewed: Part { front: reviewed.front, pages: &mut *reviewed.pages }, direct: along }, by)
+        })
+    }
+    fn act(&mut self, proposal: u64, deed: &Deed, by: By<'_>) -> Result<()> {
+        self.send("act", |p| p.act(proposal, deed, by))
+    }
+    fn merge(&mut self, proposal: u64, wish: &MergeWish, by: By<'_>) -> Result<Merged> {
+        self.send("merge", |p| p.merge(proposal, wish, by))
+    }
+    fn proposals(&mut self, wanted: &ProposalsWanted) -> Result<Vec<u64>> {
+        self.call("proposals", |p| p.proposals(wanted))
+    }
+    fn proposal(&mut self, id: u64, by: By<'_>) -> Result<Option<Judged>> {
+        self.call("proposal", |p| p.proposal(id, by))
+    }
+    fn shown_page(&mut self, proposal: u64, digest: &Digest, page: u64) -> Result<Option<Vec<u8>>> {
+        self.call("shown_page", |p| p.shown_page(proposal, digest, page))
+    }
+    fn staged_page(&mut self, proposal: u64, revision: u64, page: u64) -> Result<Option<Vec<u8>>> {
+        self.call("staged_page", |p| p.staged_page(proposal, revision, page))
+    }
+    fn answer(&mut self, proposal: u64, answers: &[(u64, Answering)], by: By<'_>) -> Result<u64> {
+        self.send("answer", |p| p.answer(proposal, answers, by))
+    }
+    fn accept_part(&mut self, proposal: u64, only: &[Chosen], by: By<'_>) -> Result<Option<u64>> {
+        self.send("accept_part", |p| p.accept_part(proposal, only, by))
+    }
+    fn propose_revert(&mut self, version: u64, reason: &str, by: By<'_>) -> Result<u64> {
+        self.send("propose_revert", |p| p.propose_revert(version, reason, by))
+    }
+    fn staging(&mut self) -> Result<Vec<Staged>> {
+        self.call("staging", |p| p.staging())
+    }
+    fn clean_staging(&mut self, rehearsal: Rehearsal, by: By<'_>) -> Result<Vec<Staged>> {
+        self.call("clean_staging", |p| p.clean_staging(rehearsal, by))
+    }
+    fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>> {
+        self.call("find_revision", |p| p.find_revision(write_id))
+    }
 }
 
 impl<M: Middle> Primary for Between<M> {

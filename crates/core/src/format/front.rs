@@ -1,6 +1,6 @@
 //! Fronts in bytes: everything in a changeset but its rows.
 use super::bytes::{Reader, Writer};
-use super::{conflict, event, schema};
+use super::{conflict, event, row, schema};
 use crate::change::{Again, Choice, Front, Header, Past, RenumberedHere, Resolution, Shape};
 use crate::error::{Error, Result};
 use crate::stamp::{ReplicaId, Time};
@@ -22,6 +22,10 @@ pub fn encode(front: &Front) -> Vec<u8> {
         w.fixed(&here.made_by.to_be_bytes());
         event::write_renumbered(w, &here.row);
     });
+    w.list(9, &front.hidden, |w, (table, key)| {
+        w.bytes(table.as_bytes());
+        row::write_values(w, key);
+    });
     w.0
 }
 
@@ -39,6 +43,7 @@ pub fn decode(bytes: &[u8]) -> Result<Front> {
             6 => front.conflicts = f.list(16, conflict::read)?,
             7 => front.again = Some(read_again(&mut f)?),
             8 => front.renumbered_here = f.list(25, |r| Ok(RenumberedHere { made_by: r.wide()?, row: event::read_renumbered(r)? }))?,
+            9 => front.hidden = f.list(2, |r| Ok((r.nested()?.text()?, row::read_values(r)?)))?,
             _ => continue,
         }
         f.finish()?;

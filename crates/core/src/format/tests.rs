@@ -351,6 +351,14 @@ fn the_bytes_of_rows_renumbered_here_are_kept() {
     torture(&event::encode(&version), |b| event::decode(b).map(drop));
 }
 
+/// What came to version 1 with rows that an author's copy did not show. An earlier program skips this field.
+#[test]
+fn the_bytes_of_hidden_rows_are_kept() {
+    let front = fixed::hidden();
+    kept(include_str!("../../fixtures/format-1/hidden.hex"), &front, front::encode(&front), front::decode);
+    torture(&front::encode(&front), |b| front::decode(b).map(drop));
+}
+
 #[test]
 fn the_bytes_of_version_1_are_kept() {
     let values = fixed::values();

@@ -1,6 +1,8 @@
 //! Answers one call of the replica protocol: reads its arguments, asks the primary, writes what it says.
 //!
 //! Deliberately absent: sockets, and who may ask. By then the request is whole and was allowed.
+mod review;
+
 use crate::client::WAIT_MS_MAX;
 use crate::spool::{Spool, SpoolPlace};
 use crate::wire::call::Call;
@@ -167,6 +169,7 @@ fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author: &Author<'
             last(reply, &primary.cleanup(author.name(), rehearsal)?)
         }
         Call::Found | Call::Wait => Err(Error::internal("this call is answered by the hall")),
+        of_proposals => review::answer(of_proposals, asked, primary, author, reply),
     }
 }
 

@@ -31,10 +31,7 @@ const NOTICED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Lets one request through, or answers why not.
 pub(super) async fn pass(shared: Arc<Shared>, needs: Needs, mut request: Request, next: Next) -> Response {
-    let dataset = match request.extract_parts::<RawPathParams>().await {
-        Ok(params) => params.iter().find(|(name, _)| *name == "dataset").map(|(_, value)| value.to_string()),
-        Err(_) => None,
-    };
+    let dataset = dataset_in(&mut request).await;
     match allow(&shared, needs, dataset.as_deref(), request.headers()) {
         Ok(shown) => {
             match shown {
@@ -53,6 +50,12 @@ pub(super) async fn pass(shared: Arc<Shared>, needs: Needs, mut request: Request
     }
 }
 
+/// The dataset that a request's path names.
+pub(super) async fn dataset_in(request: &mut Request) -> Option<String> {
+    let params = request.extract_parts::<RawPathParams>().await.ok()?;
+    params.iter().find(|(name, _)| *name == "dataset").map(|(_, value)| value.to_string())
+}
+
 /// What a request showed of whoever sends it.
 enum Shown {
     Nothing,
@@ -61,32 +64,39 @@ enum Shown {
 }
 
 fn allow(shared: &Shared, needs: Needs, dataset: Option<&str>, headers: &HeaderMap) -> Result<Shown> {
+    match needs {
+        Needs::Nothing => return Ok(Shown::Nothing),
+        Needs::Setup => return token(headers)?.filter(Secret::is_setup).map(Shown::Setup).ok_or_else(unauthenticated),
+        Needs::Identity | Needs::Account | Needs::Server | Needs::Dataset(_) => {}
+    }
+    let secret = token(headers)?.ok_or_else(nobody)?;
+    let identity = shared.registrar.identity(&secret).ok_or_else(unauthenticated)?;
+    may(&identity, needs, dataset)?;
+    Ok(Shown::Identity(identity))
+}
+
+/// Whether somebody has what a route needs of whoever is somebody.
+pub(super) fn may(identity: &Identity, needs: Needs, dataset: Option<&str>) -> Result<()> {
     let object = match (needs, dataset) {
-        (Needs::Nothing, _) => return Ok(Shown::Nothing),
-        (Needs::Setup, _) => return token(headers)?.filter(Secret::is_setup).map(Shown::Setup).ok_or_else(unauthenticated),
-        (Needs::Identity, _) => None,
+        (Needs::Nothing | Needs::Setup | Needs::Identity, _) => None,
         (Needs::Account, _) => Some(Object::Account),
         (Needs::Server, _) => Some(Object::Server),
         (Needs::Dataset(right), Some(dataset)) => Some(object_of(right, dataset)),
         (Needs::Dataset(_), None) => return Err(Error::internal("a route needs a right on a dataset and names none")),
     };
-    let secret = token(headers)?.ok_or_else(nobody)?;
-    let identity = shared.registrar.identity(&secret).ok_or_else(unauthenticated)?;
     if let Some(unfit) = dataset.filter(|dataset| !is_dataset_name(dataset)) {
         return Err(absent(unfit));
     }
-    if let Some(object) = object {
-        let right = if let Needs::Dataset(right) = needs { right } else { Right::Read };
-        permit(&identity, right, object)?;
-    }
-    Ok(Shown::Identity(identity))
+    let right = if let Needs::Dataset(right) = needs { right } else { Right::Read };
+    object.map_or(Ok(()), |object| permit(identity, right, object))
 }
 
-/// What a right of a route is wanted on: which tables are written is known once they are read.
+/// What a right of a route is wanted on: of what is read only what may be seen is shown, and which tables are written is
+/// known once they are read.
 fn object_of(right: Right, dataset: &str) -> Object<'_> {
     match right {
-        Right::Propose | Right::Write => Object::Within(dataset),
-        Right::Read | Right::Review | Right::Own => Object::Dataset(dataset),
+        Right::Read | Right::Propose | Right::Write => Object::Within(dataset),
+        Right::Review | Right::Own => Object::Dataset(dataset),
     }
 }
 

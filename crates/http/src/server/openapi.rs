@@ -1,5 +1,5 @@
 //! The description of the server's routes, as OpenAPI 3.1 and as a page, made from the table of routes itself.
-use super::routes::{Describe, Media, Needs, Route, routes};
+use super::routes::{Describe, Media, Needs, Route, Side};
 use crate::wire::failure::Failure;
 use crate::wire::frame::MEDIA_TYPE;
 use crate::wire::keeping::FILE_TYPE;
@@ -12,6 +12,13 @@ use serde_json::{Map, Value as Tree, json};
 /// Answers with the description.
 pub async fn document() -> Json<Tree> {
     Json(described())
+}
+
+/// The routes for programs; those for browsers are linked to one another.
+fn routes() -> Vec<Route> {
+    let mut routes = super::routes::routes();
+    routes.retain(|route| route.side == Side::Programs);
+    routes
 }
 
 /// Answers with the description as a page.
@@ -163,7 +170,7 @@ const HEAD: &str = r#"<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Mainstem: the HTTP interface</title>
 <style>
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
+:root { color-scheme: light dark; background: Canvas; font: 16px/1.5 system-ui, sans-serif }
 main { max-width: 84rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; width: 100%; display: block; overflow-x: auto }
 th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent) }

@@ -186,12 +186,12 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         Ok(false)
     }
 
-    /// True where a row is another here than where ours was made, since a change of ours to it waits.
+    /// True where a row is another here than where ours was made, since a change of ours to it waits or was refused.
     fn is_hidden(&self, table: usize, key: &Key, gets_in: impl Fn(&Orphan) -> bool) -> bool {
         let waits = |orphan: &&Orphan| self.lanes[orphan.lane].table == Some(table) && orphan.change.key == *key;
         match self.orphans.iter().find(waits) {
             Some(orphan) => !gets_in(orphan),
-            None => self.waiting.contains(&(table, key.clone())),
+            None => self.waiting.contains(&(table, key.clone())) || self.refused.contains(&(table, key.clone())),
         }
     }
 

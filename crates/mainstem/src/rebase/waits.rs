@@ -1,14 +1,15 @@
-//! A replica goes on working on a row that waits for its parent: there the row is in its place, here it is not.
+//! A replica goes on working on a row that waits for its parent: there the row is in its place, here it is not. Or on a copy
+//! where a change of its own was refused: there the row is not as it made it, here it may be.
 //!
 //! Invariant: of one row, one change of a replica waits at most, which is all that the replica did to it.
 use super::{Ground, Rebase, touches};
 use crate::error::Result;
-use crate::lane::Lane;
+use crate::lane::{Lane, table_after};
 use mainstem_core::change::{Change, Edit, Front};
 use mainstem_core::condense::combine_changes;
-use mainstem_core::schema::Schema;
-use mainstem_core::value::Key;
-use std::collections::HashMap;
+use mainstem_core::schema::{Schema, SchemaChange};
+use mainstem_core::value::{Key, Row};
+use std::collections::{HashMap, HashSet};
 
 /// What waits of the replica whose changeset comes in, by table and key: the names it waits under, and the change.
 pub(super) type Waits = HashMap<(usize, Key), ((u128, String, Key), Change)>;
@@ -30,6 +31,27 @@ pub(super) fn of<G: Ground + ?Sized>(ground: &mut G, schema: &Schema, front: &Fr
 }
 
 impl<G: Ground + ?Sized> Rebase<'_, G> {
+    /// The rows that ours' author's copy did not show as ours made them.
+    pub(super) fn hidden(&self, steps: &[SchemaChange]) -> HashSet<(usize, Key)> {
+        let place = |(name, key): &(String, Key)| {
+            let name = table_after(name, steps);
+            let table = self.schema.tables.iter().position(|table| table.name.eq_ignore_ascii_case(&name))?;
+            Some((table, self.renumbering.key(&self.schema.tables[table].name, key)))
+        };
+        self.front.hidden.iter().filter_map(place).collect()
+    }
+
+    /// A change of ours to that row was not written as it was made.
+    pub(super) fn note_refused(&mut self, table: usize, key: &Key) {
+        self.out.refused.push((self.schema.tables[table].name.clone(), key.clone()));
+        self.refused.insert((table, key.clone()));
+    }
+
+    /// A row that ours was about stays as it is.
+    pub(super) fn stays(&mut self, table: usize, row: Option<&Row>) -> Result<()> {
+        row.map_or(Ok(()), |row| self.effects.stays(self.ground, &self.schema, table, row))
+    }
+
     /// The change together with what waits of the same cells: both are one from here on. None where nothing is left of them.
     pub(super) fn with_what_waits(&mut self, table: usize, change: Change) -> Result<Option<Change>> {
         let place = (table, change.key.clone());

@@ -92,6 +92,9 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
         if eye.sight.permitted.is_everything() || changes.is_empty() {
             return Ok(Vec::new());
         }
+        if eye.sight.permitted.is_nothing() {
+            return Ok(changes);
+        }
         let keys: Vec<Key> = changes.iter().map(|change| number_now(eye.table, change, moved)).collect();
         let head = self.primary.describe()?.head.version;
         let (now, then) = (self.permitted(view, eye, &keys, head)?, self.permitted(view, eye, &keys, base)?);

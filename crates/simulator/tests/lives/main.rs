@@ -54,7 +54,7 @@ fn a_failing_tape_gets_small() {
         let is_said = tape.schedule.iter().any(|event| event.to_string() == "run 0") && !tape.workload[0].statements.is_empty();
         is_said.then(|| simulator::tally::Wrong::new(simulator::tally::Invariant::Calm, "said: so"))
     };
-    let (small, wrong) = shrink::shrink(&tape, judge(&tape).unwrap(), &judge);
+    let (small, wrong) = shrink::shrink(&tape, judge(&tape).unwrap(), 400, &judge);
     assert_eq!((small.schedule.len(), small.workload.len(), small.workload[0].statements.len()), (1, 1, 1), "{small}");
     assert_eq!(wrong.why, "said: so");
 }

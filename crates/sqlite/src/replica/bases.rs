@@ -11,12 +11,11 @@ use mainstem::core::change::Edit;
 use mainstem::core::event::Digest;
 use mainstem::core::format::row as row_format;
 use mainstem::core::planted::{self, Bug};
-use mainstem::core::schema::{Schema, SchemaChange, Table};
+use mainstem::core::schema::{Column, Schema, SchemaChange, Table};
 use mainstem::core::value::{Key, Row, Value};
 use mainstem::error::{Error, Result};
 use mainstem::lane::Lane;
 use mainstem::primary::Pages;
-use mainstem::schema_merge::table_of;
 use mainstem::tables::Tables;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::rc::Rc;
@@ -85,11 +84,10 @@ impl<'c> Keeper<'c> {
         (self.last, self.digests) = (None, Digests::default());
     }
 
-    /// Corrects a kept row's base image, and says that it was just that at the last commit: what it became since is in
-    /// capture's log.
-    pub fn correct(&mut self, table: &Table, key: &Key, base: Option<&Row>) -> Result<()> {
+    /// Corrects a kept row's base image, and what it was at the last commit: what it became since is in capture's log.
+    pub fn correct(&mut self, table: &Table, key: &Key, base: Option<&Row>, now: Option<&Row>) -> Result<()> {
         let sql = "UPDATE mainstem_base SET shape = ?3, image = ?4, now = ?5 WHERE tbl = ?1 AND key = ?2";
-        self.write(sql, table, key, base, base)
+        self.write(sql, table, key, base, now)
     }
 
     /// Says what a row was in an earlier version, which is the base version from now on.
@@ -148,8 +146,14 @@ pub fn committed(db: &Connection, table: &Table, key: &Key, seen: Option<&Row>) 
     if seen.is_some_and(|row| digests.digest(table, row) == now) {
         return Ok(None);
     }
+    let base = find(db, table, key)?.flatten().map(|image| image.row(table, None));
+    let row = with_unsent(db, table, key, base)?;
+    Ok(row.filter(|row| digests.digest(table, row) == now).map(Some))
+}
+
+/// A row with the unsent changesets laid on, each as it was made.
+fn with_unsent(db: &Connection, table: &Table, key: &Key, mut row: Option<Row>) -> Result<Option<Row>> {
     let schema = Schema { tables: vec![table.clone()], objects: Vec::new() };
-    let mut row = find(db, table, key)?.flatten().map(|image| image.row(table, None));
     for front in storage::changesets(db)? {
         let lanes: Vec<Lane> = front.shapes.iter().map(|shape| Lane::between(&schema, Some(0), shape, &[])).collect();
         let mut pages = storage::StoredPages { db, front: front.clone(), next: 0 };
@@ -170,7 +174,7 @@ pub fn committed(db: &Connection, table: &Table, key: &Key, seen: Option<&Row>) 
             }
         }
     }
-    Ok(row.filter(|row| digests.digest(table, row) == now).map(Some))
+    Ok(row)
 }
 
 /// The same for a row that a pull has merged: unsent work is laid once more. Nothing may be read meanwhile.
@@ -253,54 +257,99 @@ fn shape_of(db: &Connection, names: &[String]) -> Result<i64> {
     db.prepare_cached(sql).on(db)?.query_row([&columns], |r| r.get(0)).on(db)
 }
 
-/// Says what kept rows were at the last commit in the columns that tables have now, where steps since then added some: a
-/// row that nobody wrote is still the one that was left there.
-pub fn widen(db: &Connection, schema: &Schema, steps: &[SchemaChange]) -> Result<()> {
+/// Says what kept rows were at the last commit under the names that tables and columns have now, where steps since then
+/// gave them others: a row that nobody wrote is still the one that was left there.
+pub fn carry(db: &Connection, schema: &Schema, steps: &[SchemaChange]) -> Result<()> {
     for table in &schema.tables {
         let Some(former) = Former::of(table, steps) else { continue };
         let (mut before, mut after) = (Digests::default(), Digests::default());
-        let mut widen_one = |key: &Key, row: &Row| -> Result<()> {
-            let was: Row = former.columns.iter().map(|&at| row[at].clone()).collect();
-            if now(db, table, key)? != Some(Some(before.digest(&former.table, &was))) {
-                return Ok(());
+        let mut carry_one = |key: &Key, row: &Row| -> Result<()> {
+            let Some(Some(left)) = now(db, table, key)? else { return Ok(()) };
+            match former.row(db, table, key, row)? {
+                Some(was) if before.digest(&former.table, &was) == left => put_now(db, table, key, &after.digest(table, row)),
+                _ => Ok(()),
             }
-            let sql = "UPDATE mainstem_base SET now = ?3 WHERE tbl = ?1 AND key = ?2";
-            let values = params![table.name, row_format::encode_key(key), after.digest(table, row)];
-            db.prepare_cached(sql).on(db)?.execute(values).on(db).map(drop)
         };
         capture::condense(db, None, &mut |of, net| match &net.before {
-            Some(row) if of.name == table.name && net.unknown_before.is_empty() => widen_one(&net.key, row),
+            Some(row) if of.name == table.name && net.unknown_before.is_empty() => carry_one(&net.key, row),
             _ => Ok(()),
         })?;
-        let mut rows = working::rows_now(db, &Schema { tables: vec![table.clone()], objects: Vec::new() });
-        each(db, &mut |name, kept| match name.eq_ignore_ascii_case(&table.name) {
-            true => rows.get(0, &kept.key)?.map_or(Ok(()), |row| widen_one(&kept.key, &row)),
-            false => Ok(()),
-        })?;
+        each_there(db, table, &mut carry_one)?;
     }
     Ok(())
 }
 
-/// A table before columns were added to it.
+/// Says that kept rows of these tables are as they are to be: what a step of our own made of them while it was laid is known.
+pub fn settle(db: &Connection, schema: &Schema, tables: &[String]) -> Result<()> {
+    let mut digests = Digests::default();
+    for table in tables.iter().filter_map(|name| schema.table(name)) {
+        each_there(db, table, &mut |key, row| put_now(db, table, key, &digests.digest(table, row)))?;
+    }
+    Ok(())
+}
+
+/// Visits the kept rows of a table that are there.
+fn each_there(db: &Connection, table: &Table, visit: &mut dyn FnMut(&Key, &Row) -> Result<()>) -> Result<()> {
+    let mut rows = working::rows_now(db, &Schema { tables: vec![table.clone()], objects: Vec::new() });
+    each(db, &mut |name, kept| match name.eq_ignore_ascii_case(&table.name) {
+        true => rows.get(0, &kept.key)?.map_or(Ok(()), |row| visit(&kept.key, &row)),
+        false => Ok(()),
+    })
+}
+
+fn put_now(db: &Connection, table: &Table, key: &Key, now: &Digest) -> Result<()> {
+    let sql = "UPDATE mainstem_base SET now = ?3 WHERE tbl = ?1 AND key = ?2";
+    db.prepare_cached(sql).on(db)?.execute(params![table.name, row_format::encode_key(key), now]).on(db).map(drop)
+}
+
+/// A table before steps gave it other columns, or another name.
 struct Former {
     table: Table,
-    /// Where its columns are in the table of now.
-    columns: Vec<usize>,
+    /// Where its columns are in the table of now; none for those that were dropped.
+    places: Vec<Option<usize>>,
 }
 
 impl Former {
-    /// None where no column was added, or more than that was done to the table.
+    /// None where nothing of the kind was done to the table, or where the steps do not tell what it was.
     fn of(table: &Table, steps: &[SchemaChange]) -> Option<Former> {
-        let of_it: Vec<&SchemaChange> =
-            steps.iter().filter(|step| table_of(step).is_some_and(|name| name.eq_ignore_ascii_case(&table.name))).collect();
-        let added = |step: &&SchemaChange| match step {
-            SchemaChange::AddColumn { column, .. } => table.column(&column.name),
-            _ => None,
+        let mut name = table.name.clone();
+        let mut columns: Vec<(Column, Option<usize>)> = table.columns.iter().cloned().zip((0..).map(Some)).collect();
+        let mut is_another = false;
+        for step in steps.iter().rev() {
+            let is_it = |of: &str| of.eq_ignore_ascii_case(&name);
+            match step {
+                SchemaChange::RenameTable { from, to } if is_it(to) => name.clone_from(from),
+                SchemaChange::AddColumn { table, column, .. } if is_it(table) => {
+                    columns.retain(|(known, _)| !known.name.eq_ignore_ascii_case(&column.name));
+                }
+                SchemaChange::RenameColumn { table, from, to } if is_it(table) => {
+                    columns.iter_mut().find(|(known, _)| known.name.eq_ignore_ascii_case(to))?.0.name.clone_from(from);
+                }
+                SchemaChange::DropColumn { table, column } if is_it(table) => {
+                    columns.push((Column { name: column.clone(), ..Column::default() }, None));
+                }
+                SchemaChange::CreateTable { table } | SchemaChange::Rebuild { table, .. } if is_it(&table.name) => return None,
+                _ => continue,
+            }
+            is_another = true;
+        }
+        let (columns, places): (Vec<Column>, Vec<Option<usize>>) = columns.into_iter().unzip();
+        let key = table.key.iter().map(|&at| places.iter().position(|place| *place == Some(at))).collect::<Option<_>>()?;
+        is_another.then(|| Former { table: Table { name, columns, key, ..table.clone() }, places })
+    }
+
+    /// A row of now as it was then, with what is remembered of dropped cells; none where nothing is.
+    fn row(&self, db: &Connection, table: &Table, key: &Key, row: &Row) -> Result<Option<Row>> {
+        let remembered = match self.places.contains(&None) {
+            true => {
+                let base = find(db, table, key)?.flatten().map(|image| image.row(&self.table, None));
+                with_unsent(db, &self.table, key, base)?
+            }
+            false => Some(row.clone()),
         };
-        let added = of_it.iter().map(added).collect::<Option<Vec<usize>>>().filter(|added| !added.is_empty())?;
-        let columns: Vec<usize> = (0..table.columns.len()).filter(|at| !added.contains(at)).collect();
-        let kept = columns.iter().map(|&at| table.columns[at].clone()).collect();
-        Some(Former { table: Table { columns: kept, ..table.clone() }, columns })
+        let Some(remembered) = remembered else { return Ok(None) };
+        let cell = |(at, place): (usize, &Option<usize>)| place.map_or_else(|| remembered[at].clone(), |now| row[now].clone());
+        Ok(Some(self.places.iter().enumerate().map(cell).collect()))
     }
 }
 
@@ -341,7 +390,6 @@ fn damaged() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mainstem::core::schema::Column;
 
     fn table(columns: &[(&str, Option<&str>)]) -> Table {
         let column = |(name, default): &(&str, Option<&str>)| Column {

@@ -2,6 +2,9 @@
 //!
 //! Invariant: a comparison never writes a user's row. What it finds becomes a captured local edit, so that it can be
 //! seen, sent and undone like any other.
+mod anew;
+mod taken;
+
 use super::{base_version, bases, known, storage, tracked_schema, working};
 use crate::capture::{self, Done};
 use crate::errors::Explain;
@@ -221,9 +224,38 @@ impl Comparing<'_> {
             visit(Unseen { key, base, here: here.as_ref(), is_logged: logged.is_some(), is_kept: false, committed: None })
         }
     }
+
+    /// The same for the rows whose images are kept, but for those that were found wrong.
+    fn kept(&mut self, wrong: &HashSet<Key>, visit: VisitUnseen<'_>) -> Result<()> {
+        let (db, table) = (self.db, self.table);
+        bases::each(db, &mut |name, kept| {
+            if !name.eq_ignore_ascii_case(&table.name) || wrong.contains(&kept.key) {
+                return Ok(());
+            }
+            let base = kept.image.map(|image| image.row(table, None));
+            if base.is_some() && !is_seen(db, &kept.key)? {
+                // The row came unseen, so that what a later write found was taken for the base.
+                let (here, is_logged) = (self.now.get(0, &kept.key)?, logged(db, table, &kept.key)?.is_some());
+                return visit(Unseen { key: &kept.key, base: None, here: here.as_ref(), is_logged, is_kept: false, committed: None });
+            }
+            // What came unseen is told from what was committed: a row that was gone then is made anew, not changed.
+            let key = &kept.key;
+            self.settle(key, kept.now, base.as_ref(), &mut |unseen| {
+                let committed = bases::committed(db, table, key, None)?;
+                visit(Unseen { is_kept: true, committed, ..unseen })
+            })
+        })
+    }
 }
 
-fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[SchemaChange], visit: VisitUnseen<'_>) -> Result<()> {
+/// Returns the columns that the primary no longer knows: they are NULL in its rows.
+fn compare(
+    db: &Connection,
+    table: &Table,
+    primary: &mut dyn Primary,
+    steps: &[SchemaChange],
+    visit: VisitUnseen<'_>,
+) -> Result<Vec<usize>> {
     let schema = Schema { tables: vec![table.clone()], objects: Vec::new() };
     let mut comparing = Comparing { db, table, now: working::rows_now(db, &schema), digests: Digests::default() };
     db.execute("DELETE FROM temp.mainstem_seen", []).on(db)?;
@@ -274,23 +306,10 @@ fn compare(db: &Connection, table: &Table, primary: &mut dyn Primary, steps: &[S
     for key in extra {
         comparing.settle(&key, None, None, visit)?;
     }
-    bases::each(db, &mut |name, kept| {
-        if !name.eq_ignore_ascii_case(&table.name) || wrong.contains(&kept.key) {
-            return Ok(());
-        }
-        let base = kept.image.map(|image| image.row(table, None));
-        if base.is_some() && !is_seen(db, &kept.key)? {
-            // The row came unseen, so that what a later write found was taken for the base.
-            let (here, is_logged) = (comparing.now.get(0, &kept.key)?, logged(db, table, &kept.key)?.is_some());
-            return visit(Unseen { key: &kept.key, base: None, here: here.as_ref(), is_logged, is_kept: false, committed: None });
-        }
-        // What came unseen is told from what was committed: a row that was gone then is made anew, not changed.
-        let key = &kept.key;
-        comparing.settle(key, kept.now, base.as_ref(), &mut |unseen| {
-            let committed = bases::committed(db, table, key, None)?;
-            visit(Unseen { is_kept: true, committed, ..unseen })
-        })
-    })
+    comparing.kept(&wrong, visit)?;
+    let Some((names, lane)) = lane else { return Ok(Vec::new()) };
+    let taken = taken::taken(primary, base_version(db)?, &former, &names)?;
+    Ok(taken.into_iter().filter_map(|at| lane.columns[at]).collect())
 }
 
 /// True where the base version has a row of that key.
@@ -404,7 +423,8 @@ fn name_rows(
             differences.push(Difference { table: table.name.clone(), key: Some(unseen.key.clone()), what });
         }
         Ok(())
-    })?;
+    })
+    .map(drop)?;
     if named > NAMED_MAX {
         differences.push(Difference { table: table.name.clone(), key: None, what: format!("and {} rows more", named - NAMED_MAX) });
     }
@@ -416,6 +436,7 @@ pub fn reconcile(db: &Connection, primary: &mut dyn Primary, may_delete_many: bo
     let schema = tracked_schema(db)?;
     let gaps = storage::gaps(db)?;
     let steps = local_steps(db)?;
+    let suspects = suspects(db)?;
     note_logged(db)?;
     let mut found = 0;
     for (done, table) in schema.tables.iter().enumerate() {
@@ -423,8 +444,13 @@ pub fn reconcile(db: &Connection, primary: &mut dyn Primary, may_delete_many: bo
             continue;
         }
         progress("comparing tables", done as u64, schema.tables.len() as u64);
+        let is_altered = steps.iter().filter_map(table_of).any(|of| of.eq_ignore_ascii_case(&table.name));
+        if !is_altered && !suspects.contains(&table.name) {
+            complete_partial(db, table, primary, &steps)?;
+            continue;
+        }
         let mut missed = Vec::new();
-        compare(db, table, primary, &steps, &mut |unseen| {
+        let taken = compare(db, table, primary, &steps, &mut |unseen| {
             let Unseen { key, base, here, is_logged, is_kept, committed } = unseen;
             missed.push((key.clone(), base.cloned(), here.cloned(), is_logged, is_kept, committed));
             Ok(())
@@ -454,7 +480,12 @@ pub fn reconcile(db: &Connection, primary: &mut dyn Primary, may_delete_many: bo
             }
             // From here on it is the log that says what became of the row.
             if committed.is_none() {
-                keeper.correct(table, key, base.as_ref())?;
+                anew::unsay_misborn(db, table, key, base.as_ref())?;
+                let known = with_taken(base.as_ref(), here.as_ref(), &taken);
+                if known != *base {
+                    keeper.keep(table, key, known.as_ref(), base.as_ref())?;
+                }
+                keeper.correct(table, key, known.as_ref(), base.as_ref())?;
             }
         }
         found += missed.len() as u64;
@@ -462,6 +493,17 @@ pub fn reconcile(db: &Connection, primary: &mut dyn Primary, may_delete_many: bo
     }
     db.execute("DELETE FROM mainstem_gap", []).on(db)?;
     Ok(found)
+}
+
+/// A row of the base version as it is put back: what nobody knows of it any more is as it is here.
+fn with_taken(base: Option<&Row>, here: Option<&Row>, taken: &[usize]) -> Option<Row> {
+    let mut known = base?.clone();
+    for &at in taken {
+        if let (true, Some(here)) = (known[at].is_null(), here) {
+            known[at].clone_from(&here[at]);
+        }
+    }
+    Some(known)
 }
 
 /// Rows whose value before is known only in part (a column was renamed in between) get their base image from the primary.

@@ -5,7 +5,7 @@
 mod unaccepted;
 
 use super::ground::ReplicaGround;
-use super::{base_version, bases, clock, is_partial, known, past, storage, working};
+use super::{base_version, bases, clock, is_partial, known, past, proposing, storage, working};
 use crate::capture;
 use crate::connection;
 use crate::errors::Explain;
@@ -182,6 +182,8 @@ pub(super) struct Taking<'c> {
     /// Our own schema steps that could not be taken back.
     lasting: Vec<Lasting>,
     ordinal: u64,
+    /// Rows that do not stand here as unsent work made them.
+    hidden: Vec<(String, Key)>,
     /// Changesets that the versions of this pull accept: nothing of them is left to be laid on top.
     accepted: HashSet<u128>,
 }
@@ -208,13 +210,15 @@ impl<'c> Taking<'c> {
             are_steps_kept: false,
             lasting: Vec::new(),
             ordinal: 0,
+            hidden: Vec::new(),
             accepted,
         })
     }
 
     fn take(&mut self, version: &Version, body: &[u8], hash: &Digest, incoming: &mut Incoming<'_>, received: &mut Received) -> Result<()> {
         let unsent = storage::changesets(self.db)?;
-        let is_ours = unsent.iter().any(|f| f.header.write_id == version.header.write_id);
+        let write_id = version.header.write_id;
+        let is_ours = unsent.iter().any(|f| f.header.write_id == write_id) || proposing::is_drawn(self.db, write_id)?;
         if is_ours && self.is_as_we_left_it(version, &unsent)? {
             for number in 0..version.pages {
                 past::keep(self.db, version.version, number, &incoming.page()?)?;
@@ -223,7 +227,8 @@ impl<'c> Taking<'c> {
         } else {
             self.undo(&unsent)?;
             // Work of ours that stays unaccepted will be laid on top and must know what it meets.
-            let is_noted = unsent.iter().any(|f| !self.accepted.contains(&f.header.write_id)) || !our_waiting(self.db)?.is_empty();
+            let may_stay = |id: &u128| !self.accepted.contains(id) || version.stands_for.contains(id);
+            let is_noted = unsent.iter().any(|f| may_stay(&f.header.write_id)) || !our_waiting(self.db)?.is_empty();
             self.apply(version, incoming, is_noted).map_err(|e| self.in_the_way(version, e))?;
         }
         self.check_digests(version).map_err(|e| self.in_the_way(version, e))?;
@@ -427,6 +432,7 @@ impl<'c> Taking<'c> {
         for waiting in &version.waiting {
             storage::add_waiting(db, version.header.write_id, version.version, waiting)?;
         }
+        proposing::acknowledge(db, &mut self.ground, version)?;
         if is_ours && !planted::is(Bug::H5) {
             self.open_again(version)?;
             storage::drop_changeset(db, version.header.write_id)?;

@@ -2,7 +2,9 @@
 //!
 //! Invariant: what is laid again goes by the very rules of the primary.
 use super::{Taking, drift, key_text};
+use crate::capture;
 use crate::errors::Explain;
+use crate::replica::compare::local_steps;
 use crate::replica::ground::Laid;
 use crate::replica::{bases, kept_policy, past, refused, replica_id, storage, working};
 use mainstem::core::ErrorKind;
@@ -18,7 +20,6 @@ use mainstem::lane::Lane;
 use mainstem::policy_text;
 use mainstem::primary::Pages;
 use mainstem::rebase::{Place, rebase};
-use mainstem::replica::Unseen;
 use mainstem::schema_merge;
 use mainstem::tables::Tables;
 use mainstem::writer::{Tried, Write, Writer};
@@ -46,13 +47,13 @@ impl Lasting {
 impl Taking<'_> {
     /// Takes local work back before accepted versions are applied: they come first, and ours is laid on top again. Objects
     /// go before rows, since what the base version has may not fit a new unique index; tables and columns go after.
-    pub(super) fn undo(&mut self, unsent: &[Front]) -> Result<()> {
+    pub(in crate::replica) fn undo(&mut self, unsent: &[Front]) -> Result<()> {
         if std::mem::replace(&mut self.is_undone, true) {
             return Ok(());
         }
         let is_object = |step: &SchemaChange| matches!(step, SchemaChange::PutObject { .. } | SchemaChange::DropObject { .. });
         self.undo_steps(unsent, &is_object)?;
-        self.undo_rows(Unseen::Refused)?;
+        self.undo_rows()?;
         self.undo_steps(unsent, &|step| !is_object(step))
     }
 
@@ -65,15 +66,14 @@ impl Taking<'_> {
     }
 
     /// Puts every row that local work changed back to what it is in the base version.
-    fn undo_rows(&mut self, missed: Unseen) -> Result<()> {
+    fn undo_rows(&mut self) -> Result<()> {
         let schema = self.ground.schema();
         let mut writer = Writer::default();
         let (ground, digests) = (&mut self.ground, &mut self.digests);
         bases::each(self.db, &mut |name, kept| {
             let Some(table) = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else { return Ok(()) };
             let before = ground.get(table, &kept.key)?;
-            let is_seen = before.as_ref().map(|row| digests.digest(&schema.tables[table], row)) == kept.now;
-            if !is_seen && missed == Unseen::Refused {
+            if before.as_ref().map(|row| digests.digest(&schema.tables[table], row)) != kept.now {
                 return Err(unseen(&schema.tables[table].name, &kept.key));
             }
             let after = kept.image.map(|image| image.row(&schema.tables[table], before.as_ref()));
@@ -87,6 +87,37 @@ impl Taking<'_> {
             return Err(drift(&schema, write, what));
         }
         bases::clear(self.db)
+    }
+
+    /// The same for rows that programs have written to since the last commit, seen and unseen, as far as that can be: what
+    /// stands where a row of the base version belongs came since.
+    fn undo_all_rows(&mut self) -> Result<()> {
+        let schema = self.ground.schema();
+        let place = |name: &str| schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name));
+        let mut writer = Writer::default();
+        let (ground, db) = (&mut self.ground, self.db);
+        capture::condense(db, None, &mut |of, net| {
+            let Some(table) = place(&of.name).filter(|_| net.unknown_before.is_empty()) else { return Ok(()) };
+            match bases::is_kept(db, of, &net.key)? {
+                true => Ok(()),
+                false => writer.write(ground, Write { table, before: net.after, after: net.before, tag: () }).map(drop),
+            }
+        })?;
+        bases::each(db, &mut |name, kept| {
+            let Some(table) = place(name) else { return Ok(()) };
+            let before = ground.get(table, &kept.key)?;
+            let after = kept.image.map(|image| image.row(&schema.tables[table], before.as_ref()));
+            writer.write(ground, Write { table, before, after, tag: () }).map(drop)
+        })?;
+        let (_, clashes) = writer.finish(ground)?;
+        for (write, _) in clashes {
+            let Some(after) = &write.after else { continue };
+            for rival in ground.rivals(write.table, after)? {
+                ground.delete(write.table, &schema.tables[write.table].key_of(&rival))?;
+            }
+            Writer::default().write(ground, write)?;
+        }
+        bases::clear(db)
     }
 
     /// Takes our own schema steps back, latest first. What cannot be taken back stays.
@@ -133,10 +164,17 @@ impl Taking<'_> {
                     fronts = storage::changesets(self.db)?;
                 }
             }
+            // A step that was laid after a row has given the row's table other names.
+            let altered: Vec<String> = local_steps(self.db)?.iter().filter_map(schema_merge::table_of).collect();
+            bases::settle(self.db, &self.ground.schema(), &altered)?;
+            self.hidden.sort_unstable();
+            self.hidden.dedup();
+            storage::set_hidden(self.db, &self.hidden)?;
         }
         self.ground.forget_laid(self.version)?;
         if storage::changesets(self.db)?.is_empty() && our_waiting(self.db)?.is_empty() {
             self.db.execute("DELETE FROM mainstem_touch", []).on(self.db)?;
+            storage::set_hidden(self.db, &[])?;
         }
         past::trim(self.db)?;
         self.ground.renew_indexes()?;
@@ -173,8 +211,10 @@ impl Taking<'_> {
         let schema = self.ground.schema();
         let columns = |w: &Waiting| schema.tables[w.change.table].column_names();
         let absent = refused::without_parent(&schema, &outcome.conflicts, &outcome.waiting, &columns);
+        self.hidden.extend(outcome.refused);
         for waiting in outcome.waiting {
             if absent.contains(&(waiting.table.clone(), waiting.key.clone())) {
+                self.hidden.push((waiting.table, waiting.key));
                 continue;
             }
             let table = schema.tables[waiting.change.table].clone();
@@ -269,7 +309,7 @@ fn lay_again(db: &Connection, table: &Table, key: &Key) -> Result<Option<Row>> {
     let mut taking = Taking::over(db, HashSet::new())?;
     // Tables stay as they are: somebody may be reading them.
     (taking.is_undone, taking.are_steps_kept) = (true, true);
-    taking.undo_rows(Unseen::Overwritten)?;
+    taking.undo_all_rows()?;
     taking.end()?;
     working::rows_now(db, &Schema { tables: vec![table.clone()], objects: Vec::new() }).get(0, key)
 }
