@@ -10,6 +10,7 @@ pub mod failure;
 mod fields;
 pub mod frame;
 pub mod keeping;
+pub mod resume;
 mod review;
 pub mod scope;
 pub mod shown;
