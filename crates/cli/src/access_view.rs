@@ -1,5 +1,5 @@
 //! Accounts of a server as people read them. In JSON they are as the server told them.
-use crate::output::{Output, Paint};
+use crate::output::Output;
 use crate::plain_text::name;
 use mainstem::Result;
 use mainstem::core::stamp::Time;
@@ -140,14 +140,5 @@ fn table(out: &mut Output, items: &Json, heads: &[&str], row: impl Fn(&Json) -> 
     if out.is_json() {
         return out.json(items);
     }
-    let mut rows = vec![heads.iter().map(ToString::to_string).collect::<Vec<_>>()];
-    rows.extend(items.as_array().into_iter().flatten().map(row));
-    let widths: Vec<usize> = (0..heads.len()).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0)).collect();
-    for (number, row) in rows.iter().enumerate() {
-        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
-        let line = cells.collect::<Vec<_>>().join("  ");
-        let line = line.trim_end();
-        if number == 0 { out.line(out.paint(Paint::Heading, line))? } else { out.line(line)? }
-    }
-    Ok(())
+    out.table(heads, items.as_array().into_iter().flatten().map(row).collect())
 }

@@ -52,8 +52,11 @@ fn explain_rest(out: &mut Output, done: &Cleanup) -> Result<()> {
         ))?,
         _ => {}
     }
-    match done.waiting {
-        Some(version) => out.line(format_args!("a change made on version {version} waits for its parent: see mainstem pending")),
+    if let Some(version) = done.waiting {
+        out.line(format_args!("a change made on version {version} waits for its parent: see mainstem pending"))?;
+    }
+    match done.proposed {
+        Some(version) => out.line(format_args!("an open proposal was made on version {version}: see mainstem proposals")),
         None => Ok(()),
     }
 }
@@ -96,6 +99,7 @@ fn shown(done: &Cleanup, rehearsal: Rehearsal) -> Json {
         "living": living.collect::<Vec<_>>(),
         "holding": holding.collect::<Vec<_>>(),
         "waiting_base": done.waiting,
+        "proposed_base": done.proposed,
         "history_days": match done.history.0 {
             Life::Days(days) => json!(days),
             Life::Forever => json!("forever"),

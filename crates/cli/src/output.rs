@@ -79,6 +79,18 @@ impl Output {
     pub fn line(&mut self, text: impl Display) -> Result<()> {
         self.write(format_args!("{text}\n"))
     }
+    /// Writes rows under their heads, in columns as wide as they must be.
+    pub fn table(&mut self, heads: &[&str], mut rows: Vec<Vec<String>>) -> Result<()> {
+        rows.insert(0, heads.iter().map(ToString::to_string).collect());
+        let widths: Vec<usize> = (0..heads.len()).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0)).collect();
+        for (number, row) in rows.iter().enumerate() {
+            let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
+            let line = cells.collect::<Vec<_>>().join("  ");
+            let line = line.trim_end();
+            if number == 0 { self.line(self.paint(Paint::Heading, line))? } else { self.line(line)? }
+        }
+        Ok(())
+    }
     /// Writes without a line end.
     pub fn write(&mut self, text: Arguments<'_>) -> Result<()> {
         self.sink.write_fmt(text).map_err(unwritten)

@@ -45,7 +45,7 @@ fn edit_file(editor: &str, path: &Path) -> Result<String> {
         return Err(unavailable(format!("the editor {program} ended with {status}; the policy is as it was")));
     }
     let text = std::fs::read_to_string(path).map_err(|e| unavailable(format!("what the editor wrote cannot be read: {e}")).because(e))?;
-    policy_text::parse(&text)?;
+    policy_text::check(&text)?;
     Ok(text)
 }
 

@@ -1,6 +1,6 @@
 //! What push, pull and sync have in common: running them on the opened pair, and telling what they did.
 use crate::output::Output;
-use crate::plain_text::count;
+use crate::plain_text::{count, name};
 use crate::wiring::Session;
 use mainstem::Result;
 use mainstem::primary::Primary;
@@ -54,7 +54,25 @@ pub fn shown(report: &Report) -> Json {
         "edits_of_gone_rows": report.edits_of_gone_rows,
         "set_aside": report.set_aside,
         "version": report.version,
+        "waiting_for_review": waiting_for_review(&report.waiting_for_review),
+        "merged_proposals": report.merged_proposals,
+        "proposed_again": report.proposed_again,
     })
+}
+
+/// Tables with changes that wait until they are proposed, as JSON.
+pub fn waiting_for_review(waiting: &[(String, u64)]) -> Json {
+    waiting.iter().map(|(table, changes)| json!({ "table": table, "changes": changes })).collect()
+}
+
+/// Tells of changes that wait until they are proposed.
+pub fn tell_of_review(out: &mut Output, waiting: &[(String, u64)]) -> Result<()> {
+    for (table, changes) in waiting {
+        let what = format!("{} in {}", count(*changes, "change", "changes"), name(table));
+        let wait = if *changes == 1 { "waits" } else { "wait" };
+        out.line(format_args!("{what} {wait} for review: {}", out.suggest("mainstem propose")))?;
+    }
+    Ok(())
 }
 
 /// What became of a history that replica and primary did not share any more.
@@ -109,6 +127,14 @@ pub fn tell(out: &mut Output, report: &Report) -> Result<()> {
     } else {
         out.line(format_args!("now at version {}", report.version))?;
     }
+    for id in &report.merged_proposals {
+        out.line(format_args!("proposal {id} is merged: {}", out.suggest(&format!("mainstem review {id}"))))?;
+    }
+    if report.proposed_again > 0 {
+        let lost = count(report.proposed_again, "proposal", "proposals");
+        out.line(format_args!("offered {lost} again that the primary had lost: {}", out.suggest("mainstem proposals --mine")))?;
+    }
+    tell_of_review(out, &report.waiting_for_review)?;
     if report.pending > 0 {
         let changes = count(report.pending, "change waits", "changes wait");
         out.line(format_args!("{changes} for a parent row: {}", out.suggest("mainstem pending")))?;

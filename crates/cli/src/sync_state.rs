@@ -3,14 +3,14 @@ use crate::output::Output;
 use crate::plain_text::{count, moment_ms, name};
 use crate::suggestion;
 use crate::watch::record;
-use crate::wiring::{self, Session};
+use crate::wiring::{self, Opened, Session};
 use mainstem::replica::{Replica, Since, Standing};
 use mainstem::{Error, Result};
 use serde_json::{Value as Json, json};
 use std::path::Path;
 
 /// What is known of one replica.
-struct Known {
+pub struct Known {
     standing: Standing,
     unsent_changes: u64,
     watch: Option<Json>,
@@ -22,15 +22,7 @@ struct Known {
 /// Shows one replica.
 pub fn show_one(session: &mut Session, path: &Path) -> Result<()> {
     let mut opened = session.replica_at(path)?;
-    wiring::remote_of(&opened.standing)?;
-    let mut unsent_changes = 0;
-    opened.replica.changes(Since::Base, &mut |_, _| {
-        unsent_changes += 1;
-        Ok(())
-    })?;
-    let watch = path.canonicalize().ok().and_then(|real| record::of(&real));
-    let mut known = Known { standing: opened.standing, unsent_changes, watch, primary_version: None, last_sync: None, failure: None };
-    known.ask(session);
+    let known = Known::look(session, &mut opened)?;
     let shown = known.json(path);
     if session.out.is_json() {
         return session.out.json(&shown);
@@ -63,6 +55,25 @@ pub fn show_watched(session: &mut Session) -> Result<()> {
 }
 
 impl Known {
+    /// Looks at a replica, and asks whoever knows more.
+    pub fn look(session: &Session, opened: &mut Opened) -> Result<Known> {
+        wiring::remote_of(&opened.standing)?;
+        let mut unsent_changes = 0;
+        opened.replica.changes(Since::Base, &mut |_, _| {
+            unsent_changes += 1;
+            Ok(())
+        })?;
+        let watch = opened.path.canonicalize().ok().and_then(|real| record::of(&real));
+        let standing = opened.standing.clone();
+        let mut known = Known { standing, unsent_changes, watch, primary_version: None, last_sync: None, failure: None };
+        known.ask(session);
+        Ok(known)
+    }
+    /// Where the primary's ledger ends, where somebody knows.
+    pub fn primary_version(&self) -> Option<u64> {
+        self.primary_version
+    }
+
     /// Asks the watch, where there is one that hears the primary, or the primary.
     fn ask(&mut self, session: &Session) {
         if let Some(told) = self.watch.as_ref().filter(|told| told["state"] == "watching") {
@@ -84,7 +95,8 @@ impl Known {
         self.last_sync = told.map(String::from).or(self.last_sync.take());
     }
 
-    fn json(&self, path: &Path) -> Json {
+    /// All of it for programs.
+    pub fn json(&self, path: &Path) -> Json {
         let standing = &self.standing;
         json!({
             "database": path.display().to_string(),
@@ -102,7 +114,8 @@ impl Known {
         })
     }
 
-    fn tell(&self, out: &mut Output, path: &Path) -> Result<()> {
+    /// All of it for people.
+    pub fn tell(&self, out: &mut Output, path: &Path) -> Result<()> {
         let standing = &self.standing;
         out.line(format_args!("{} ({})", name(&path.display().to_string()), name(&standing.dataset)))?;
         out.line(format_args!("  primary    {}", name(standing.remote.as_deref().unwrap_or_default())))?;

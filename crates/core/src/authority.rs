@@ -1,7 +1,8 @@
 //! Who may do what: roles, rights, what a token is limited to, and the one function that decides.
 //!
-//! Invariant: what is not granted is denied, and a dataset that may not be read is answered as one that is not there.
+//! Invariant: what is not granted is denied, and a dataset of which nothing may be read is answered as one that is not there.
 //! Deliberately absent: who somebody is (see [`crate::account`]), and what a request needs (its route says).
+use crate::scope::{Filter, Part, Scope};
 use alloc::{string::String, vec::Vec};
 
 /// What one may be allowed on a dataset, each including those before it.
@@ -78,7 +79,8 @@ impl Role {
     }
 }
 
-/// A role on a dataset, or on one of its tables. One on a table adds to the one on the dataset, without which nothing is seen.
+/// A role on a dataset, or on one of its tables. One on a table adds to the one on the dataset; where there is none on the
+/// dataset, the tables with a role are all that is seen.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Grant {
     /// The dataset.
@@ -160,8 +162,7 @@ pub fn decide(authority: &Authority, right: Right, object: Object<'_>) -> Verdic
         Object::Server => return Verdict::Denied,
         Object::Dataset(dataset) | Object::Within(dataset) | Object::Table(dataset, _) => dataset,
     };
-    let is_outside = authority.limit.dataset.as_deref().is_some_and(|only| only != dataset);
-    if is_outside || !holds(authority, Right::Read, Object::Dataset(dataset)) {
+    if is_outside(authority, dataset) || !holds(authority, Right::Read, Object::Within(dataset)) {
         Verdict::Hidden
     } else if !holds(authority, right, object) {
         Verdict::Denied
@@ -170,6 +171,20 @@ pub fn decide(authority: &Authority, right: Right, object: Object<'_>) -> Verdic
     } else {
         Verdict::Allowed
     }
+}
+
+/// What may be read of a dataset: all of it, or the tables that a role is on.
+pub fn sight(authority: &Authority, dataset: &str) -> Scope {
+    if decide(authority, Right::Read, Object::Dataset(dataset)) == Verdict::Allowed {
+        return Scope::everything();
+    }
+    let tables = authority.grants.iter().filter(|grant| grant.dataset == dataset && !is_outside(authority, dataset));
+    let tables = tables.filter_map(|grant| grant.table.clone());
+    Scope::of(tables.map(|table| Part { table, filter: Filter::Always(true) }))
+}
+
+fn is_outside(authority: &Authority, dataset: &str) -> bool {
+    authority.limit.dataset.as_deref().is_some_and(|only| only != dataset)
 }
 
 fn holds(authority: &Authority, right: Right, object: Object<'_>) -> bool {
@@ -195,6 +210,7 @@ fn unlimited(authority: &Authority) -> Verdict {
 mod tests {
     use super::*;
     use Verdict::{Allowed, Denied, Hidden, Limited};
+    use alloc::string::ToString;
 
     /// `roles` as in `"recipes=viewer recipes.step=owner"`, or `administrator`; `limit` as in `"read"`, `"@recipes"`.
     fn authority(roles: &str, limit: &str) -> Authority {
@@ -223,7 +239,8 @@ mod tests {
         let table = [
             ("", "", [Hidden; 5]),
             ("other=owner", "", [Hidden; 5]),
-            ("recipes.step=owner", "", [Hidden; 5]),
+            ("recipes.step=owner", "", [Denied; 5]),
+            ("recipes.step=owner", "@other", [Hidden; 5]),
             ("recipes=viewer", "", [Allowed, Denied, Denied, Denied, Denied]),
             ("recipes=contributor", "", [Allowed, Allowed, Allowed, Denied, Denied]),
             ("recipes=reviewer", "", [Allowed, Allowed, Allowed, Allowed, Denied]),
@@ -252,7 +269,9 @@ mod tests {
             ("recipes=viewer recipes.step=contributor", "note", Right::Write, Denied),
             ("recipes=viewer recipes.step=contributor", "step", Right::Own, Denied),
             ("recipes=contributor recipes.step=viewer", "step", Right::Write, Allowed),
-            ("recipes.step=contributor", "step", Right::Write, Hidden),
+            ("recipes.step=contributor", "step", Right::Write, Allowed),
+            ("recipes.step=contributor", "note", Right::Read, Denied),
+            ("recipes.step=viewer", "step", Right::Write, Denied),
             ("recipes=viewer other.step=contributor", "step", Right::Write, Denied),
             ("administrator", "step", Right::Own, Allowed),
         ];
@@ -264,6 +283,29 @@ mod tests {
         assert_eq!(decide(&authority("recipes=viewer", ""), Right::Write, Object::Within("recipes")), Denied);
         let limited = authority("recipes=viewer recipes.step=contributor", "read");
         assert_eq!(decide(&limited, Right::Write, Object::Table("recipes", "step")), Limited);
+    }
+
+    #[test]
+    fn a_role_on_a_table_alone_shows_that_table() {
+        let table = [
+            ("", "", Some("")),
+            ("other=owner other.step=owner", "", Some("")),
+            ("recipes.step=viewer", "", Some("step")),
+            ("recipes.step=viewer recipes.note=owner other.safe=owner", "", Some("note\nstep")),
+            ("recipes.step=viewer", "@other", Some("")),
+            ("recipes.step=viewer recipes=viewer", "", None),
+            ("recipes.step=viewer", "read @recipes", Some("step")),
+            ("administrator", "", None),
+            ("administrator", "@other", Some("")),
+        ];
+        for (roles, limit, expected) in table {
+            let seen = sight(&authority(roles, limit), "recipes");
+            assert_eq!((!seen.is_everything()).then(|| seen.to_string()).as_deref(), expected, "{roles:?} with a token for {limit:?}");
+        }
+        let some = authority("recipes.step=viewer", "");
+        assert_eq!(decide(&some, Right::Read, Object::Within("recipes")), Allowed);
+        assert_eq!(decide(&some, Right::Read, Object::Dataset("recipes")), Denied);
+        assert_eq!(decide(&some, Right::Write, Object::Within("recipes")), Denied);
     }
 
     #[test]

@@ -229,4 +229,6 @@ pub struct Front {
     /// True where it comes from a replica that saw only a part of its base version, so that rows may have been there which
     /// its author did not know. The primary finds that out by itself; it does not travel.
     pub is_partial: bool,
+    /// The label of the token that it is pushed with. Whoever lets its author in knows it; it does not travel.
+    pub token: Option<String>,
 }

@@ -7,7 +7,7 @@ mod order;
 #[cfg(test)]
 mod tests;
 
-pub use order::order;
+pub use order::{order, table_ranks};
 
 use crate::change::{Cell, Change, Changeset, Edit, Shape};
 use crate::error::{Error, Result};
@@ -51,6 +51,53 @@ pub fn combine_changes(first: &Change, second: &Change) -> Result<Option<Change>
         edit,
         at: first.at.max(second.at),
     }))
+}
+
+/// Combines two net changes of one row between which others' work may have come: where the second does not start where the
+/// first ended, its author saw something else there by then, and what was written last stands.
+///
+/// | first, then | insert | update | delete |
+/// |---|---|---|---|
+/// | insert | the second | insert, cells laid on | nothing |
+/// | update | the second | update, of a cell that does not follow the second | delete of the row before, as far as it follows |
+/// | delete | update of the cells that differ | the second | the second |
+pub fn combine_apart(first: &Change, second: &Change) -> Option<Change> {
+    if let Ok(combined) = combine_changes(first, second) {
+        return combined;
+    }
+    let edit = match (&first.edit, &second.edit) {
+        (Edit::Insert(_), Edit::Delete(_)) => return None,
+        (Edit::Insert(row), Edit::Update(cells)) => {
+            let mut row = row.clone();
+            for cell in cells {
+                if let Some(value) = row.get_mut(cell.column) {
+                    value.clone_from(&cell.after);
+                }
+            }
+            Edit::Insert(row)
+        }
+        (Edit::Update(early), Edit::Update(late)) => {
+            let overtaken = |cell: &&Cell| late.iter().any(|l| l.column == cell.column && l.before != cell.after);
+            let kept: Vec<Cell> = early.iter().filter(|cell| !overtaken(cell)).cloned().collect();
+            combine_cells(&kept, late).ok().flatten()?
+        }
+        (Edit::Update(cells), Edit::Delete(image)) => {
+            let mut row = image.clone();
+            for cell in cells {
+                if let Some(value) = row.get_mut(cell.column).filter(|value| **value == cell.after) {
+                    value.clone_from(&cell.before);
+                }
+            }
+            Edit::Delete(row)
+        }
+        _ => second.edit.clone(),
+    };
+    let moved_from = match (&first.edit, &edit) {
+        (Edit::Insert(_), Edit::Insert(_)) => first.moved_from.clone(),
+        (_, Edit::Insert(_)) => second.moved_from.clone(),
+        _ => None,
+    };
+    Some(Change { table: second.table, key: second.key.clone(), moved_from, edit, at: first.at.max(second.at) })
 }
 
 fn follows(does: bool, what: &str) -> Result<()> {

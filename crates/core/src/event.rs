@@ -3,6 +3,7 @@
 //! Events are chained by hash (see [`crate::format`]); an event never changes once it is appended.
 use crate::change::{Header, Past, Resolution, Shape};
 use crate::conflict::Conflict;
+use crate::proposal::{Reviewed, Reviewing};
 use crate::schema::{Schema, SchemaChange};
 use crate::stamp::{ReplicaId, Time};
 use crate::value::{Key, Row};
@@ -25,6 +26,8 @@ pub enum Event {
     Collected(Collected),
     /// The primary goes on from an older copy, in a new epoch.
     Restored(Restored),
+    /// Something was done to a proposal.
+    Review(Reviewing),
 }
 
 /// The birth of a dataset.
@@ -178,6 +181,10 @@ pub struct Version {
     pub stands_for: Vec<u128>,
     /// Rows that its author gave another number before it was accepted: `renumbered` goes on from that one.
     pub renumbered_here: Vec<Renumbered>,
+    /// The proposal it came out of; none for what was synced directly.
+    pub review: Option<Reviewed>,
+    /// The label of the token that its changeset was pushed with; none where none was needed.
+    pub token: Option<String>,
 }
 
 impl Version {

@@ -16,8 +16,10 @@ pub mod digest;
 pub mod error;
 pub mod event;
 pub mod format;
+pub mod gate;
 pub mod planted;
 pub mod policy;
+pub mod proposal;
 pub mod renumber;
 pub mod schema;
 pub mod scope;
@@ -26,5 +28,6 @@ pub mod strategy;
 pub mod text;
 pub mod three_way;
 pub mod value;
+pub mod vote;
 
 pub use error::{Error, ErrorKind, Result};

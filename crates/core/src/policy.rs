@@ -1,9 +1,16 @@
-//! The rules of a dataset: which strategy a column has, what a delete does against an edit, who outranks whom.
+//! The rules of a dataset: which strategy a column has, what a delete does against an edit, who outranks whom, who
+//! must agree.
 //!
 //! Invariant: a policy holds only keys and values that are known here; anything else was refused when it was set.
 //! Invariant: names of tables and columns are compared without ASCII case, as SQLite does.
 //! Deliberately absent: the text a policy is written in.
+mod reviewed;
+mod voting;
+
+pub use voting::{APPROVALS, Majority, Quorum, SelfApproval, Voters, VotingRule};
+
 use crate::error::{Error, Result};
+use crate::gate::Gate;
 use crate::stamp::ReplicaId;
 use crate::strategy::Strategy;
 use alloc::collections::BTreeMap;
@@ -106,6 +113,8 @@ pub enum Setting {
     Number(i64),
     /// Ranks by name.
     Ranks(Vec<(String, i64)>),
+    /// Names. They may be written `name, name`; ranks may be written as names, too.
+    Names(Vec<String>),
 }
 
 impl From<&str> for Setting {
@@ -166,6 +175,7 @@ struct Rules {
     priority_column: Option<String>,
     tombstones: Option<Life>,
     soft_delete: Option<String>,
+    voting: voting::Keys,
     columns: BTreeMap<String, ColumnRules>,
 }
 
@@ -186,10 +196,13 @@ pub struct Policy {
     clock_skew_ms_max: Option<u64>,
     history_life: Option<Life>,
     replica_life: Option<Life>,
+    staging_life: Option<Life>,
+    review_above: Option<u64>,
+    gates: Vec<Gate>,
 }
 
-const DATASET_KEYS: &str = "strategy, deletes, mode, priority_column, tombstones, soft_delete, history, replicas, \
-                            priority_actors, priority_replicas, clock_skew_ms_max";
+const DATASET_KEYS: &str = "strategy, deletes, mode, priority_column, tombstones, soft_delete, history, replicas, staging, \
+                            priority_actors, priority_replicas, clock_skew_ms_max, review_above";
 const TABLE_KEYS: &str = "strategy, deletes, mode, priority_column, tombstones, soft_delete";
 const COLUMN_KEYS: &str = "strategy, delimiter";
 
@@ -248,12 +261,24 @@ impl Policy {
             "clock_skew_ms_max" => self.clock_skew_ms_max = Some(milliseconds(key, value)?),
             "history" => self.history_life = Some(life(key, value)?),
             "replicas" => self.replica_life = Some(life(key, value)?),
+            "staging" => self.staging_life = Some(life(key, value)?),
+            "review_above" => self.review_above = Some(voting::rows(key, value)?),
             _ => set_rules(&mut self.dataset, key, key, value, DATASET_KEYS)?,
         }
         Ok(())
     }
 
-    /// Everything that is set, as entries that build the same policy again.
+    /// The same policy with these gates.
+    pub fn with_gates(self, gates: Vec<Gate>) -> Policy {
+        Policy { gates, ..self }
+    }
+
+    /// What must hold of the rows after a merge.
+    pub fn gates(&self) -> &[Gate] {
+        &self.gates
+    }
+
+    /// Everything that is set, as entries that build the same policy again. Gates are no entries.
     pub fn entries(&self) -> Vec<Entry> {
         let mut out = Vec::new();
         push_rules(&mut out, &[], &self.dataset);
@@ -262,14 +287,16 @@ impl Policy {
                 out.push(Entry { path: Vec::new(), key: key.to_string(), value: Setting::Ranks(list.clone()) });
             }
         }
-        for (key, life) in [("history", self.history_life), ("replicas", self.replica_life)] {
+        for (key, life) in [("history", self.history_life), ("replicas", self.replica_life), ("staging", self.staging_life)] {
             if let Some(life) = life {
                 out.push(Entry { path: Vec::new(), key: key.to_string(), value: life_setting(life) });
             }
         }
-        if let Some(ms) = self.clock_skew_ms_max {
-            let value = Setting::Number(i64::try_from(ms).unwrap_or(i64::MAX));
-            out.push(Entry { path: Vec::new(), key: "clock_skew_ms_max".to_string(), value });
+        for (key, number) in [("clock_skew_ms_max", self.clock_skew_ms_max), ("review_above", self.review_above)] {
+            if let Some(number) = number {
+                let value = Setting::Number(i64::try_from(number).unwrap_or(i64::MAX));
+                out.push(Entry { path: Vec::new(), key: key.to_string(), value });
+            }
         }
         for table in self.tables.values() {
             push_rules(&mut out, &[&table.name], table);
@@ -310,6 +337,17 @@ impl Policy {
         }
     }
 
+    /// Who must agree to changes of a table: by each key of its own, else of the dataset's.
+    pub fn voting(&self, table: &str) -> VotingRule {
+        let own = self.tables.get(&table.to_ascii_lowercase());
+        voting::Keys::rule(own.map(|t| &t.voting), &self.dataset.voting)
+    }
+
+    /// A changeset of more rows than this needs review whatever its tables say; none where any may be.
+    pub fn review_above(&self) -> Option<u64> {
+        self.review_above
+    }
+
     /// How long tombstones are kept in tables that have no rule of their own.
     fn tombstones(&self) -> Life {
         self.dataset.tombstones.unwrap_or(Life::Days(TOMBSTONE_DAYS))
@@ -324,6 +362,11 @@ impl Policy {
     /// unless the policy says otherwise.
     pub fn replicas(&self) -> Life {
         self.replica_life.unwrap_or_else(|| self.tombstones())
+    }
+
+    /// How long the staged rows of a proposal are kept once it is closed: as long as tombstones, unless the policy says otherwise.
+    pub fn staging(&self) -> Life {
+        self.staging_life.unwrap_or_else(|| self.tombstones())
     }
 
     /// The rank of who wrote something: the actor's where it is listed, else the replica's, else zero.
@@ -353,6 +396,7 @@ fn push_rules(out: &mut Vec<Entry>, path: &[&String], rules: &Rules) {
     push("priority_column", rules.priority_column.as_deref().map(Setting::from));
     push("tombstones", rules.tombstones.map(life_setting));
     push("soft_delete", rules.soft_delete.as_deref().map(Setting::from));
+    rules.voting.each(push);
 }
 
 fn set_rules(rules: &mut Rules, whole: &str, key: &str, value: &Setting, allowed: &str) -> Result<()> {
@@ -363,7 +407,8 @@ fn set_rules(rules: &mut Rules, whole: &str, key: &str, value: &Setting, allowed
         "priority_column" => rules.priority_column = Some(word(whole, value, "a column's name")?),
         "tombstones" => rules.tombstones = Some(life(whole, value)?),
         "soft_delete" => rules.soft_delete = Some(word(whole, value, "a column's name")?),
-        _ => return Err(unknown_key(whole, allowed)),
+        _ if rules.voting.set(whole, key, value)? => {}
+        _ => return Err(unknown_key(whole, &format!("{allowed}, {}", voting::KEYS))),
     }
     Ok(())
 }
@@ -386,6 +431,7 @@ fn unknown_value(whole: &str, value: &Setting, allowed: &str) -> Error {
         Setting::Text(text) => format!("{text:?}"),
         Setting::Number(number) => number.to_string(),
         Setting::Ranks(_) => "a list of ranks".to_string(),
+        Setting::Names(list) => format!("{list:?}"),
     };
     Error::invalid(format!("policy key {whole}"), format!("{shown} is not a value for it; allowed: {allowed}"))
 }
@@ -423,7 +469,7 @@ fn milliseconds(whole: &str, value: &Setting) -> Result<u64> {
     let number = match value {
         Setting::Number(number) => u64::try_from(*number).ok(),
         Setting::Text(text) => text.parse().ok(),
-        Setting::Ranks(_) => None,
+        Setting::Ranks(_) | Setting::Names(_) => None,
     };
     number.ok_or_else(|| unknown_value(whole, value, "milliseconds, zero or more"))
 }
@@ -433,7 +479,7 @@ fn life(whole: &str, value: &Setting) -> Result<Life> {
         Setting::Number(number) => u32::try_from(*number).ok(),
         Setting::Text(text) if text == FOREVER => return Ok(Life::Forever),
         Setting::Text(text) => text.parse().ok(),
-        Setting::Ranks(_) => None,
+        Setting::Ranks(_) | Setting::Names(_) => None,
     };
     days.map(Life::Days).ok_or_else(|| unknown_value(whole, value, "days, zero or more, or \"forever\""))
 }
@@ -447,18 +493,16 @@ fn life_setting(life: Life) -> Setting {
 
 fn ranks(whole: &str, value: &Setting) -> Result<Vec<(String, i64)>> {
     let refuse = || unknown_value(whole, value, "name=rank, name=rank (a rank is a whole number)");
+    let parse = |part: &str| {
+        let (name, rank) = part.rsplit_once('=').ok_or_else(refuse)?;
+        let rank = rank.trim().parse().map_err(|_| refuse())?;
+        Ok((name.trim().to_string(), rank))
+    };
     match value {
         Setting::Ranks(list) => Ok(list.clone()),
         Setting::Number(_) => Err(refuse()),
-        Setting::Text(text) => text
-            .split(',')
-            .filter(|part| !part.trim().is_empty())
-            .map(|part| {
-                let (name, rank) = part.rsplit_once('=').ok_or_else(refuse)?;
-                let rank = rank.trim().parse().map_err(|_| refuse())?;
-                Ok((name.trim().to_string(), rank))
-            })
-            .collect(),
+        Setting::Names(list) => list.iter().map(|part| parse(part)).collect(),
+        Setting::Text(text) => text.split(',').filter(|part| !part.trim().is_empty()).map(parse).collect(),
     }
 }
 

@@ -129,6 +129,11 @@ impl Filter {
         *self == Filter::Always(true)
     }
 
+    /// True where it lets no row through by its form.
+    pub fn is_nothing(&self) -> bool {
+        *self == Filter::Always(false)
+    }
+
     /// What fulfils both.
     pub fn and(self, other: Filter) -> Filter {
         match (self, other) {
@@ -161,7 +166,7 @@ impl Comparison {
 }
 
 /// The order of two values of one kind; none between kinds.
-fn order(one: &Value, other: &Value) -> Option<Ordering> {
+pub(crate) fn order(one: &Value, other: &Value) -> Option<Ordering> {
     match (one, other) {
         (Value::Integer(a), Value::Integer(b)) => Some(a.cmp(b)),
         (Value::Real(a), Value::Real(b)) => a.partial_cmp(b),

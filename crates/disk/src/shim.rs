@@ -42,6 +42,10 @@ unsafe impl Sync for Registry {}
 
 static REGISTRY: OnceLock<Registry> = OnceLock::new();
 
+/// Small pieces of memory that each connection keeps for itself, so that preparing a statement asks the system for none.
+const LOOKASIDE_BYTES: c_int = 1_200;
+const LOOKASIDE_SLOTS: c_int = 400;
+
 /// Makes the observing file system this process's default, once.
 ///
 /// # Panics
@@ -52,6 +56,8 @@ pub fn install() {
         // lock of the whole process. Where SQLite has been used before, it refuses, and goes on counting.
         // SAFETY: the option takes one integer, and SQLite itself checks that it has not begun.
         unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, 0 as c_int) };
+        // SAFETY: the option takes two integers, likewise.
+        unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_LOOKASIDE, LOOKASIDE_BYTES, LOOKASIDE_SLOTS) };
         // SAFETY: SQLite gives its default file system, which lives as long as the process.
         let system = unsafe { ffi::sqlite3_vfs_find(std::ptr::null()) };
         assert!(!system.is_null(), "SQLite has a default file system");

@@ -7,6 +7,7 @@ use mainstem_core::change::{Front, Shape};
 use mainstem_core::digest::Body;
 use mainstem_core::event::Event;
 use mainstem_core::format;
+use mainstem_core::gate::{GateResult, Outcome, Sample, Severity};
 use std::fmt::Debug;
 use std::io::Cursor;
 
@@ -102,6 +103,22 @@ pub fn conflict(bytes: &[u8]) {
 
 pub fn conflict_seeds() -> Vec<Vec<u8>> {
     vec![from_hex(include_str!("../../core/fixtures/format-1/conflict.hex"))]
+}
+
+/// What came of gates.
+pub fn gates(bytes: &[u8]) {
+    again(bytes, format::gate::decode, |results| format::gate::encode(results));
+}
+
+pub fn gates_seeds() -> Vec<Vec<u8>> {
+    let sample = Sample::new("product", &[7.into()], [("price", &(-0.5).into()), ("note", &"too dear".into())].into_iter());
+    let outcomes = [
+        Outcome::Passed,
+        Outcome::Failed { rows: 3, samples: vec![sample] },
+        Outcome::Broke { why: "there is no table product".to_string() },
+    ];
+    let result = |outcome| GateResult { gate: "price".to_string(), severity: Severity::Warn, outcome };
+    vec![format::gate::encode(&outcomes.map(result))]
 }
 
 /// The session extension's format. It says what is in it in one way, but for lengths that are spelled too long.

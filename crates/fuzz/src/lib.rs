@@ -35,6 +35,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "event", run: decode::event, seeds: decode::event_seeds, executions: 20_000 },
     Target { name: "schema", run: decode::schema, seeds: decode::schema_seeds, executions: 20_000 },
     Target { name: "conflict", run: decode::conflict, seeds: decode::conflict_seeds, executions: 20_000 },
+    Target { name: "gates", run: decode::gates, seeds: decode::gates_seeds, executions: 20_000 },
     Target { name: "file", run: decode::file, seeds: decode::file_seeds, executions: 10_000 },
     Target { name: "frames", run: decode::frames, seeds: decode::frames_seeds, executions: 4_000 },
     Target { name: "session", run: decode::session, seeds: database::session_seeds, executions: 20_000 },

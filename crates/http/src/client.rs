@@ -3,11 +3,14 @@
 //! Invariant: every call may be repeated, so one that got no whole answer is an error of kind Unavailable and no more.
 mod account;
 mod line;
+mod review;
 mod trust;
+mod way;
 
 pub use account::HttpAccounts;
 pub use line::Patience;
 pub use trust::{Trust, shown_by};
+pub use way::Ways;
 
 use crate::address::Address;
 use crate::spool::Spool;

@@ -3,9 +3,10 @@
 //! Invariant: a request is whole before a primary is asked, and the answer before its first byte is sent.
 pub mod accept;
 mod access;
+mod acting;
 pub mod answer;
 mod asked;
-mod author;
+mod browser;
 mod counting;
 mod door;
 mod feed;
@@ -17,9 +18,11 @@ mod limits;
 mod meters;
 pub mod openapi;
 mod pace;
+mod pages;
 mod people;
 mod porter;
 mod rate;
+mod reading;
 mod record;
 mod refused;
 mod replica_calls;
@@ -44,6 +47,7 @@ pub use tls::Tls;
 
 use mainstem::accounts::Registrar;
 use mainstem::feed::Webhooks;
+use mainstem::sign_in::SignIns;
 use std::sync::Arc;
 
 /// What every handler shares.
@@ -52,6 +56,8 @@ pub struct Shared {
     pub hall: Hall,
     /// The accounts.
     pub registrar: Registrar,
+    /// Where people are signed in with browsers.
+    pub sign_ins: SignIns,
     /// Who lets requests in.
     pub porter: Porter,
     /// Whom events are sent to; none where this server sends none.

@@ -9,7 +9,10 @@ pub mod event;
 pub mod failure;
 mod fields;
 pub mod frame;
+pub mod given;
 pub mod keeping;
+pub mod proposal;
+mod review;
 pub mod scope;
 pub mod shown;
 #[cfg(test)]

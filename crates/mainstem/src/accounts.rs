@@ -88,8 +88,12 @@ impl Registrar {
     }
     /// The same identity as of now: its roles may have changed since it came, or its token may have ended.
     pub fn renewed(&self, identity: &Identity) -> Option<Identity> {
+        self.of_token(identity.token)
+    }
+    /// Whom the token of that number stands for. None where nobody, for whatever reason.
+    pub fn of_token(&self, token: TokenId) -> Option<Identity> {
         let state = self.state();
-        identity_of(&state.accounts, state.accounts.token(identity.token)?, self.now())
+        identity_of(&state.accounts, state.accounts.token(token)?, self.now())
     }
 
     /// Creates the token by which the first administrator is made, in place of those of before.

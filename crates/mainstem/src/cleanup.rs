@@ -4,7 +4,7 @@
 //! Invariant: an expired replica that the horizon passes is marked in the transaction that moves the horizon.
 //! Deliberately absent: rows and events. A cleanup changes no row and no digest, and the chain of events stays whole.
 use crate::error::{Error, Result};
-use crate::ledger::{BuriedCount, Ledger};
+use crate::ledger::{BuriedCount, Ledger, ProposalsWanted};
 use crate::local::append;
 use crate::policy_text;
 use crate::primary::{KnownReplica, Seen};
@@ -12,6 +12,7 @@ use crate::store::Transaction;
 use mainstem_core::ErrorKind;
 use mainstem_core::event::{Collected, CollectedTombstones, Event};
 use mainstem_core::policy::{Life, Policy};
+use mainstem_core::proposal::Stage;
 use mainstem_core::stamp::Time;
 
 /// How long a replica that says the same again is not noted again: noting costs a write, and lives are counted in days.
@@ -45,6 +46,8 @@ pub struct Cleanup {
     pub holding: Vec<Holding>,
     /// The version on which the oldest change that waits for its parent was made: the horizon stays there.
     pub waiting: Option<u64>,
+    /// The version on which the oldest open proposal was made: the horizon stays there, too.
+    pub proposed: Option<u64>,
     /// How long the policy keeps row changes, and the version up to which that is over.
     pub history: (Life, u64),
 }
@@ -119,6 +122,18 @@ fn holds(replica: &KnownReplica) -> bool {
     !replica.is_expired && !replica.must_reseed
 }
 
+/// The version on which the oldest open proposal was made.
+fn open_proposals(tx: &mut dyn Transaction) -> Result<Option<u64>> {
+    let stages = Stage::ALL.into_iter().filter(|stage| stage.is_open()).collect();
+    let ids = tx.proposals(&ProposalsWanted { stages, limit: usize::MAX, ..ProposalsWanted::default() })?;
+    let mut oldest = None;
+    for id in ids {
+        let base = tx.proposal(id)?.map(|proposal| proposal.head().front.header.base_version);
+        oldest = oldest.into_iter().chain(base).min();
+    }
+    Ok(oldest)
+}
+
 /// Removes what may go, as one event, inside a transaction of the caller's.
 pub(crate) fn cleanup(tx: &mut dyn Transaction, now_ms: u64, actor: &str) -> Result<Cleanup> {
     let policy = policy_text::parse(&tx.policy_text()?)?;
@@ -134,7 +149,8 @@ pub(crate) fn cleanup(tx: &mut dyn Transaction, now_ms: u64, actor: &str) -> Res
     let horizon_before = tx.horizon()?;
     let aged = aged(tx, &policy, now_ms)?;
     let waiting = tx.waiting()?.iter().map(|(version, _)| version.header.base_version).min();
-    let wanted = aged.min(waiting.unwrap_or(head));
+    let proposed = open_proposals(tx)?;
+    let wanted = aged.min(waiting.unwrap_or(head)).min(proposed.unwrap_or(head));
     // Version 1 came as a snapshot: it has no row changes that could go.
     let horizon = horizon_before.max(Some(wanted.min(cursor)).filter(|&version| version > 1).unwrap_or(0));
     let is_passed = |r: &&KnownReplica| r.is_expired && !r.must_reseed && r.seen.version < horizon;
@@ -150,8 +166,18 @@ pub(crate) fn cleanup(tx: &mut dyn Transaction, now_ms: u64, actor: &str) -> Res
         Holding { replica: replica.clone(), tombstones, holds_horizon }
     });
     let holding = holding.filter(|h| h.tombstones > 0 || h.holds_horizon).collect();
-    let mut done =
-        Cleanup { collected, horizon_before, head, pages: 0, bytes: 0, living, holding, waiting, history: (policy.history(), aged) };
+    let mut done = Cleanup {
+        collected,
+        horizon_before,
+        head,
+        pages: 0,
+        bytes: 0,
+        living,
+        holding,
+        waiting,
+        proposed,
+        history: (policy.history(), aged),
+    };
     if !done.is_nothing() {
         let before = tx.page_sizes()?;
         append(tx, &Event::Collected(done.collected.clone()))?;

@@ -4,6 +4,7 @@ use mainstem_core::change::{Change, Shape};
 use mainstem_core::chronicle::{Chronicle, TableId};
 use mainstem_core::conflict::Conflict;
 use mainstem_core::event::{Digest, Event, Restored, TableDigest, Version, Waiting};
+use mainstem_core::proposal::{Proposal, Stage};
 use mainstem_core::stamp::{ReplicaId, Time};
 use mainstem_core::value::Key;
 use std::ops::RangeInclusive;
@@ -55,6 +56,19 @@ pub struct BuriedCount {
     pub accepted_at: Time,
     /// How many.
     pub count: u64,
+}
+
+/// Which proposals are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProposalsWanted {
+    /// In these stages; in any where empty.
+    pub stages: Vec<Stage>,
+    /// Of this actor.
+    pub actor: Option<String>,
+    /// With a number below this one.
+    pub before: Option<u64>,
+    /// At most so many.
+    pub limit: usize,
 }
 
 /// Events, pages and what is folded from them, inside one transaction with the tables.
@@ -123,4 +137,18 @@ pub trait Ledger {
     fn accepted_until(&mut self, until: Time) -> Result<u64>;
     /// How many pages of row changes are kept, and how many bytes they take.
     fn page_sizes(&mut self) -> Result<(u64, u64)>;
+    /// A proposal as the events so far make it.
+    fn proposal(&mut self, id: u64) -> Result<Option<Proposal>>;
+    /// The numbers of proposals, newest first.
+    fn proposals(&mut self, wanted: &ProposalsWanted) -> Result<Vec<u64>>;
+    /// The proposal and its revision (from 1) that a write id names.
+    fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>>;
+    /// Stages one page of a revision that is about to be offered.
+    fn put_staged(&mut self, write_id: u128, page: u64, bytes: &[u8]) -> Result<()>;
+    /// One staged page.
+    fn staged(&mut self, write_id: u128, page: u64) -> Result<Option<Vec<u8>>>;
+    /// How many bytes the staged pages of a revision take.
+    fn staged_bytes(&mut self, write_id: u128) -> Result<u64>;
+    /// Removes the staged pages of a revision. Returns how many bytes they took.
+    fn unstage(&mut self, write_id: u128) -> Result<u64>;
 }

@@ -4,7 +4,9 @@
 #![warn(missing_docs)]
 
 pub mod accounts;
+pub mod at_primary;
 pub mod audit;
+pub mod author;
 pub mod body;
 pub mod changeset_file;
 pub mod changeset_json;
@@ -13,18 +15,24 @@ pub mod cleanup;
 pub mod datasets;
 pub mod error;
 pub mod feed;
+pub mod gates;
 pub mod history;
 pub mod lane;
 pub mod ledger;
 pub mod local;
+pub mod members;
 pub mod moment;
+pub mod moved;
 pub mod policy_text;
 pub mod primary;
+pub mod proposing;
 pub mod rebase;
 pub mod registry;
 pub mod replica;
+pub mod review;
 pub mod schema_merge;
 pub mod scoped;
+pub mod sign_in;
 pub mod stale;
 pub mod store;
 pub mod sync;

@@ -3,9 +3,14 @@
 //! Invariant: each call is one transaction over ledger and tables; a crash leaves before or after.
 //! Deliberately absent: who may do what (the server's matter), and how rows and events are stored.
 mod accepting;
+mod assessing;
 mod epochs;
+mod merging;
 mod pages;
 mod pulling;
+mod reviewing;
+mod revising;
+mod staging;
 
 use crate::audit::{self, Differing, Findings, Link};
 use crate::body::{Body, Digests};
@@ -18,11 +23,11 @@ use crate::primary::{
     Acquaintance, Cursor, Deleted, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink, SnapshotStart,
 };
 use crate::rebase::{Effects, Ground};
-use crate::store::{Store, Transaction};
+use crate::store::{Scratch, Store, Transaction};
 use crate::tables::Wrote;
 use crate::tombstones::{self, Tombstone, Wanted};
 use crate::wiring::Around;
-use accepting::{accept, release, stamped, version_of};
+use accepting::{Accepting, accept, release, stamped, version_of};
 pub(crate) use epochs::other_scope;
 use epochs::{begin_epoch, check_known, check_whole, describe, genesis, recent, restore_in};
 use mainstem_core::ErrorKind;
@@ -31,7 +36,7 @@ use mainstem_core::chronicle::Chronicle;
 use mainstem_core::conflict::Conflict;
 use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Restored, Version, Waiting};
 use mainstem_core::planted::{self, Bug};
-use mainstem_core::policy::{Mode, Policy};
+use mainstem_core::policy::Policy;
 use mainstem_core::schema::{Schema, SchemaChange};
 use mainstem_core::stamp::{ReplicaId, Time};
 use mainstem_core::three_way::Touch;
@@ -69,6 +74,8 @@ impl Ground for dyn Transaction + '_ {
 pub struct LocalPrimary<S> {
     store: S,
     around: Around,
+    /// What was assessed lately, until it is another result.
+    assessed: Option<Box<dyn Scratch>>,
 }
 
 /// What a new primary begins with.
@@ -91,12 +98,12 @@ pub type Fill<'a> = &'a mut dyn FnMut(&mut dyn FnMut(usize, &Row) -> Result<()>)
 impl<S: Store> LocalPrimary<S> {
     /// A primary that exists.
     pub fn new(store: S, around: Around) -> Self {
-        LocalPrimary { store, around }
+        LocalPrimary { store, around, assessed: None }
     }
 
     /// Founds a dataset in an empty store: version 1 is what `fill` hands over.
     pub fn publish(store: S, around: Around, founding: &Founding<'_>, fill: Fill<'_>) -> Result<Self> {
-        let mut primary = LocalPrimary { store, around };
+        let mut primary = LocalPrimary { store, around, assessed: None };
         let at = Time::from_ms(primary.around.now_ms());
         let lineage = founding.lineage;
         let mut tx = primary.store.begin()?;
@@ -240,25 +247,51 @@ impl<S: Store> LocalPrimary<S> {
         }
         Ok(None)
     }
+}
 
-    /// Refuses what is stamped far ahead of the primary's clock, or of what it has stamped itself when that ran ahead:
-    /// whoever heard of that can only go on from there.
-    fn check_clock(tx: &mut dyn Transaction, mut now: u64, policy: &Policy, front: &Front) -> Result<()> {
-        let ahead = policy.clock_skew_ms_max();
-        if front.header.at.ms() > now.saturating_add(ahead) {
-            now = now.max(stamped(tx)?.ms());
-        }
-        if front.header.at.ms() > now.saturating_add(ahead) && !planted::is(Bug::G2) {
-            let seconds = (front.header.at.ms() - now) / 1000;
-            return Err(Error::new(
-                ErrorKind::Invalid,
-                "clock_skew",
-                format!("the replica's clock is {seconds} s ahead of the primary's; more than {} s is refused", ahead / 1000),
-            )
-            .hint("set this machine's clock, then mainstem sync"));
-        }
-        Ok(())
+/// Refuses what is stamped far ahead of the primary's clock, or of what it has stamped itself when that ran ahead:
+/// whoever heard of that can only go on from there.
+fn check_clock(tx: &mut dyn Transaction, mut now: u64, policy: &Policy, front: &Front) -> Result<()> {
+    let ahead = policy.clock_skew_ms_max();
+    if front.header.at.ms() > now.saturating_add(ahead) {
+        now = now.max(stamped(tx)?.ms());
     }
+    if front.header.at.ms() > now.saturating_add(ahead) && !planted::is(Bug::G2) {
+        let seconds = (front.header.at.ms() - now) / 1000;
+        return Err(Error::new(
+            ErrorKind::Invalid,
+            "clock_skew",
+            format!("the replica's clock is {seconds} s ahead of the primary's; more than {} s is refused", ahead / 1000),
+        )
+        .hint("set this machine's clock, then mainstem sync"));
+    }
+    Ok(())
+}
+
+/// Merges what is pushed onto the head, inside a transaction.
+fn merge_pushed(tx: &mut dyn Transaction, around: &Around, known: &Acquaintance, front: &Front, pages: &mut dyn Pages) -> Result<Pushed> {
+    check_horizon(tx, known.version.min(front.header.base_version))?;
+    if front.header.lineage != known.lineage || front.header.base_version > tx.head()?.version {
+        return Err(Error::invalid("the changeset was not made on this dataset's versions"));
+    }
+    let policy = policy_text::parse(&tx.policy_text()?)?;
+    check_clock(tx, around.now_ms(), &policy, front)?;
+    if let Some(why) = policy.reviewed_whole(front) {
+        return Err(Error::new(ErrorKind::Denied, "review_required", why).hint("mainstem propose"));
+    }
+    let reviewed = front.shapes.iter().map(|s| policy.is_reviewed(&s.table)).collect();
+    let mut pages = Checked { inner: pages, front, reviewed };
+    let primary = ReplicaId(known.lineage);
+    let accepting = Accepting { policy: &policy, front, around, primary, released: Vec::new() };
+    let version = accept(tx, accepting, &mut pages, &mut |_, _| Ok(()))?.ok_or_else(|| Error::internal("a push came to nothing"))?;
+    release(tx, around, primary)?;
+    Ok(Pushed::Accepted {
+        version: version.version,
+        conflicts: version.conflicts.len() as u64,
+        conflicts_open: version.conflicts.iter().filter(|c| c.is_open()).count() as u64,
+        waiting: version.waiting.len() as u64,
+        renumbered: version.renumbered.len() as u64,
+    })
 }
 
 impl<S: Store> Primary for LocalPrimary<S> {
@@ -289,26 +322,9 @@ impl<S: Store> Primary for LocalPrimary<S> {
             tx.commit()?;
             return Ok(answer);
         }
-        check_horizon(&mut *tx, known.version.min(front.header.base_version))?;
-        if front.header.lineage != known.lineage || front.header.base_version > tx.head()?.version {
-            return Err(Error::invalid("the changeset was not made on this dataset's versions"));
-        }
-        let policy = policy_text::parse(&tx.policy_text()?)?;
-        Self::check_clock(&mut *tx, self.around.now_ms(), &policy, front)?;
-        let reviewed = front.shapes.iter().map(|s| policy.table(&s.table).mode == Mode::Review).collect();
-        let mut pages = Checked { inner: pages, front, reviewed };
-        let primary = ReplicaId(known.lineage);
-        let version = accept(&mut *tx, &policy, front, &mut pages, &self.around, primary, Vec::new())?
-            .ok_or_else(|| Error::internal("a push came to nothing"))?;
-        release(&mut *tx, &self.around, primary)?;
+        let pushed = merge_pushed(&mut *tx, &self.around, known, front, pages)?;
         tx.commit()?;
-        Ok(Pushed::Accepted {
-            version: version.version,
-            conflicts: version.conflicts.len() as u64,
-            conflicts_open: version.conflicts.iter().filter(|c| c.is_open()).count() as u64,
-            waiting: version.waiting.len() as u64,
-            renumbered: version.renumbered.len() as u64,
-        })
+        Ok(pushed)
     }
 
     fn pull(&mut self, known: &Acquaintance, from: Cursor, bytes_max: usize) -> Result<Pull> {
@@ -431,7 +447,7 @@ impl<S: Store> Primary for LocalPrimary<S> {
     }
 
     fn set_policy(&mut self, text: &str, actor: &str) -> Result<()> {
-        policy_text::parse(text)?;
+        policy_text::check(text)?;
         let mut tx = self.store.begin()?;
         let at = Time::from_ms(self.around.now_ms());
         append(&mut *tx, &Event::Policy(PolicySet { text: text.to_owned(), actor: actor.to_owned(), at }))?;

@@ -6,8 +6,13 @@
 //! mode = "review"
 //! [tables.Artist.columns.Name]
 //! strategy = "manual"
+//! [gates.name_is_given]
+//! rule = "not-null"
+//! table = "Artist"
+//! column = "Name"
 //! ```
 //! Invariant: a change keeps every comment and the layout of everything else.
+mod gates;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +31,13 @@ pub fn parse(text: &str) -> Result<Policy> {
     policy_of(&document(text)?)
 }
 
+/// Reads a policy that is about to be set: what [`parse`] reads, and every gate can be tried.
+pub fn check(text: &str) -> Result<Policy> {
+    let policy = parse(text)?;
+    gates::check(&policy)?;
+    Ok(policy)
+}
+
 fn document(text: &str) -> Result<DocumentMut> {
     let hint = "mainstem policy";
     text.parse().map_err(|e: toml_edit::TomlError| {
@@ -37,8 +49,11 @@ fn document(text: &str) -> Result<DocumentMut> {
 
 fn policy_of(document: &DocumentMut) -> Result<Policy> {
     let mut entries = Vec::new();
+    let mut gates = Vec::new();
     for (key, item) in document.iter() {
-        if key == TABLES {
+        if key == gates::GATES {
+            gates = gates::read(item)?;
+        } else if key == TABLES {
             for (table, rules) in children(item, TABLES)? {
                 table_entries(&mut entries, table, rules)?;
             }
@@ -46,7 +61,23 @@ fn policy_of(document: &DocumentMut) -> Result<Policy> {
             entries.push(entry(&[], key, item)?);
         }
     }
-    Ok(Policy::from_entries(&entries)?)
+    Ok(Policy::from_entries(&entries)?.with_gates(gates))
+}
+
+/// The rules of the dataset and of some tables, without comments.
+pub fn only(text: &str, is_wanted: &dyn Fn(&str) -> bool) -> Result<String> {
+    let mut document = DocumentMut::new();
+    for entry in parse(text)?.entries() {
+        let path: Vec<&str> = entry.path.iter().map(String::as_str).collect();
+        let table: &mut dyn TableLike = match path.as_slice() {
+            [] => document.as_table_mut(),
+            [table, ..] if !is_wanted(table) => continue,
+            [table] => inner(document.as_table_mut(), &[TABLES, table])?,
+            [table, column, ..] => inner(document.as_table_mut(), &[TABLES, table, COLUMNS, column])?,
+        };
+        table.insert(&entry.key, Item::Value(written(&entry.value)));
+    }
+    Ok(document.to_string())
 }
 
 fn table_entries(entries: &mut Vec<Entry>, table: &str, rules: &Item) -> Result<()> {
@@ -74,13 +105,13 @@ fn children<'a>(item: &'a Item, name: &str) -> Result<toml_edit::Iter<'a>> {
 fn entry(path: &[&str], key: &str, item: &Item) -> Result<Entry> {
     let value = setting(item).ok_or_else(|| {
         let whole: Vec<String> = path.iter().chain([&key]).map(|part| quoted(part)).collect();
-        Error::invalid(format!("policy key {}: its value is neither text, a whole number nor ranks", whole.join(".")))
+        Error::invalid(format!("policy key {}: its value is neither text, a whole number, ranks nor names", whole.join(".")))
             .hint("mainstem policy")
     })?;
     Ok(Entry { path: path.iter().map(|&part| part.to_owned()).collect(), key: key.to_owned(), value })
 }
 
-/// Ranks are `{ name = rank }` or `["name=rank"]`.
+/// Ranks are `{ name = rank }` or `["name=rank"]`, names `["name"]`.
 fn setting(item: &Item) -> Option<Setting> {
     if let Some(text) = item.as_str() {
         return Some(Setting::Text(text.to_owned()));
@@ -89,15 +120,16 @@ fn setting(item: &Item) -> Option<Setting> {
         return Some(Setting::Number(number));
     }
     if let Some(list) = item.as_array() {
-        let parts: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
-        return parts.map(|parts| Setting::Text(parts.join(",")));
+        let names = list.iter().map(|name| name.as_str().map(str::to_owned));
+        return names.collect::<Option<Vec<_>>>().map(Setting::Names);
     }
     let ranks = item.as_table_like()?.iter().map(|(name, rank)| Some((name.to_owned(), rank.as_integer()?)));
     ranks.collect::<Option<Vec<_>>>().map(Setting::Ranks)
 }
 
 /// Sets one key and gives the new text. A key is `strategy`, `Artist.strategy` or `Artist.Name.strategy`; names with
-/// anything but letters, digits, `_` and `-` stand in double quotes: `"Order Details".mode`.
+/// anything but letters, digits, `_` and `-` stand in double quotes: `"Order Details".mode`. A gate is `gates.NAME` with all
+/// its keys in braces, or one of its keys: `gates.NAME.min`.
 pub fn set(text: &str, key: &str, value: &str) -> Result<String> {
     let mut document = document(text)?;
     if document.is_empty() && !text.is_empty() {
@@ -106,6 +138,10 @@ pub fn set(text: &str, key: &str, value: &str) -> Result<String> {
         return Ok(format!("{text}{line_end}{}", set("", key, value)?));
     }
     let mut parts = split_key(key)?;
+    if gates::is_gate(&parts, value) {
+        gates::set(&mut document, &parts, value)?;
+        return Ok(document.to_string());
+    }
     let last = parts.pop().unwrap_or_default();
     // Checked by itself first, so that the error is about this key and not about another in the text.
     let mut alone = Policy::default();
@@ -118,7 +154,13 @@ pub fn set(text: &str, key: &str, value: &str) -> Result<String> {
         [table, column, ..] => inner(document.as_table_mut(), &[TABLES, table, COLUMNS, column])?,
     };
     let fresh = written(&typed);
-    match table.get_mut(&last).and_then(Item::as_value_mut) {
+    put(table, &last, fresh);
+    policy_of(&document)?;
+    Ok(document.to_string())
+}
+
+fn put(table: &mut dyn TableLike, key: &str, fresh: Value) {
+    match table.get_mut(key).and_then(Item::as_value_mut) {
         // The blanks and the comment around the old value stay.
         Some(old) => {
             let around = old.decor().clone();
@@ -126,11 +168,9 @@ pub fn set(text: &str, key: &str, value: &str) -> Result<String> {
             *old.decor_mut() = around;
         }
         None => {
-            table.insert(&last, Item::Value(fresh));
+            table.insert(key, Item::Value(fresh));
         }
     }
-    policy_of(&document)?;
-    Ok(document.to_string())
 }
 
 /// The table at a path, made where it is missing. Names of the user's are found without ASCII case.
@@ -155,6 +195,7 @@ fn written(setting: &Setting) -> Value {
     match setting {
         Setting::Text(text) => Value::from(text.as_str()),
         Setting::Number(number) => Value::from(*number),
+        Setting::Names(names) => Value::from(names.iter().map(String::as_str).collect::<Array>()),
         Setting::Ranks(ranks) => {
             let mut names: Vec<&str> = ranks.iter().map(|(name, _)| name.as_str()).collect();
             names.sort_unstable();

@@ -4,6 +4,7 @@ use crate::cleanup::{Cleanup, Rehearsal};
 use crate::error::Result;
 use crate::history::{Blame, RowHistory, RowPlace};
 use crate::ledger::{Head, Touch};
+use crate::review::Review;
 use crate::tombstones::{Tombstone, Wanted};
 use mainstem_core::change::{Change, Front};
 use mainstem_core::chronicle::Chronicle;
@@ -218,7 +219,7 @@ pub struct SnapshotStart {
 ///
 /// A pull for a replica that stands on another scope than is shown now is answered by an error of kind Conflict with the code
 /// `other_scope`: it must begin again from a snapshot.
-pub trait Primary {
+pub trait Primary: Review {
     /// What this primary is and where it stands.
     fn describe(&mut self) -> Result<Description>;
     /// Waits until the ledger ends elsewhere than `known`, at most so long, and tells where it ends then. At once where it

@@ -1,6 +1,7 @@
 //! A copy that people edit.
 use crate::error::Result;
 use crate::primary::{Acquaintance, Cursor, Pages, Primary, Pull};
+use crate::proposing::Proposing;
 use mainstem_core::change::{Change, Choice, Front, Shape};
 use mainstem_core::conflict::{Conflict, Image};
 use mainstem_core::event::{Digest, Version};
@@ -23,7 +24,7 @@ pub struct Standing {
     pub known: Option<Acquaintance>,
     /// The version it holds; zero before publish.
     pub base_version: u64,
-    /// Changesets that are committed here and not known to be accepted.
+    /// Changesets that are committed here and not known to be accepted, without those that are kept for review.
     pub unsent: u64,
     /// Open conflicts.
     pub conflicts_open: u64,
@@ -193,7 +194,7 @@ pub struct Reseeded {
 pub type Progress<'a> = &'a mut dyn FnMut(&str, u64, u64);
 
 /// A copy that people edit. One process at a time holds its sync lock; programs may write to it all the while.
-pub trait Replica {
+pub trait Replica: Proposing {
     /// Who it is and where it stands.
     fn standing(&mut self) -> Result<Standing>;
     /// Visits net changes, in the order in which they could be applied.
@@ -206,9 +207,9 @@ pub trait Replica {
     /// Closes the working changes as a changeset. None where there is nothing to close. With a title, changesets
     /// that were closed without one get it.
     fn commit(&mut self, actor: &str, title: Option<&str>, description: &str) -> Result<Option<Front>>;
-    /// The changesets that are not known to be accepted, oldest first.
+    /// The changesets that are not known to be accepted, oldest first, without those that are kept for review.
     fn unsent(&mut self) -> Result<Vec<Front>>;
-    /// The pages of one of them.
+    /// The pages of one of them, or of one that is kept for review.
     fn pages<'a>(&'a mut self, write_id: u128) -> Result<Box<dyn Pages + 'a>>;
     /// Where the next pull starts.
     fn cursor(&mut self) -> Result<Cursor>;

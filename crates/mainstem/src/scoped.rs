@@ -6,6 +6,7 @@
 mod past;
 mod pushing;
 mod reducing;
+mod reviewing;
 mod telling;
 mod view;
 
@@ -133,6 +134,7 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
     /// What a snapshot of the part begins with. The digests are known for the version `at`.
     fn start(&mut self, view: &View, start: &SnapshotStart) -> Result<SnapshotStart> {
         let mut description = start.description.clone();
+        description.policy = view.policy(&description.policy)?;
         description.tables = self.digests(view, description.head.version, &description.tables)?;
         description.scope = view.mark;
         let head = self.reduce(view, start.head.clone(), Digests::All)?;
@@ -209,6 +211,7 @@ impl<P: DerefMut<Target: Primary>> Primary for Scoped<P> {
         described.scope = view.mark;
         if !view.is_whole {
             described.tables = self.digests(&view, described.head.version, &described.tables)?;
+            described.policy = view.policy(&described.policy)?;
         }
         Ok(described)
     }
@@ -229,7 +232,8 @@ impl<P: DerefMut<Target: Primary>> Primary for Scoped<P> {
         if !rows.is_empty() {
             return Ok(Pushed::Outside { rows });
         }
-        self.primary.push(&known, &Front { is_partial: true, ..front.clone() }, pages)
+        let resolutions = self.answers(&view, front)?;
+        self.primary.push(&known, &Front { is_partial: true, resolutions, ..front.clone() }, pages)
     }
 
     fn pull(&mut self, known: &Acquaintance, from: Cursor, bytes_max: usize) -> Result<Pull> {
@@ -241,6 +245,7 @@ impl<P: DerefMut<Target: Primary>> Primary for Scoped<P> {
         if !view.is_whole {
             pull.items = self.tell_items(&view, from, std::mem::take(&mut pull.items))?;
             pull.scope = view.mark;
+            pull.policy = view.policy(&pull.policy)?;
         }
         Ok(pull)
     }

@@ -5,10 +5,11 @@ use crate::ledger::Ledger;
 use crate::primary::KnownReplica;
 use crate::rebase::Effect;
 use crate::tables::Tables;
+use crate::wiring::Around;
 use mainstem_core::event::Digest;
 use mainstem_core::schema::SchemaChange;
 use mainstem_core::stamp::Time;
-use mainstem_core::value::{Key, Row};
+use mainstem_core::value::{Key, Row, Value};
 
 /// A store of one dataset.
 pub trait Store {
@@ -23,6 +24,18 @@ pub trait Store {
     fn moment(&mut self) -> Result<i64>;
     /// Waits until anybody else has committed since that moment, at most so long. Returns how much of the time is left.
     fn wait(&mut self, moment: i64, timeout_ms: u64) -> Result<u64>;
+    /// A new place for what can be made again, beside any transaction.
+    fn scratch(&self) -> Result<Box<dyn Scratch>>;
+}
+
+/// A place for what can be made again, by name. It may be lost at any time, and ends with whoever made it.
+pub trait Scratch: Send {
+    /// Keeps bytes under a name, instead of what was there.
+    fn put(&mut self, name: &str, bytes: &[u8]) -> Result<()>;
+    /// What is kept under a name.
+    fn get(&mut self, name: &str) -> Result<Option<Vec<u8>>>;
+    /// Forgets every name that begins so.
+    fn forget(&mut self, beginning: &str) -> Result<()>;
 }
 
 /// Ledger and tables together. Dropped without [`Transaction::commit`], nothing of it happened.
@@ -49,7 +62,63 @@ pub trait Transaction: Ledger + Tables {
     fn replicas(&mut self) -> Result<Vec<KnownReplica>>;
     /// Notes where a replica stands.
     fn put_replica(&mut self, replica: &KnownReplica) -> Result<()>;
+    /// Answers a question about the rows as they are in this transaction, and writes nothing. SQL is anybody's: it may be one
+    /// SELECT over the dataset's tables and views, with functions that see nothing but their arguments and the time.
+    ///
+    /// What is wrong with the question is `Invalid`. After any other error the transaction may be undone; it is told so and
+    /// cannot be committed.
+    fn ask(&mut self, question: &Question<'_>, limits: &Limits, visit: VisitAnswer<'_>) -> Result<Answered>;
 }
+
+/// A question about rows.
+#[derive(Clone, Copy, Debug)]
+pub enum Question<'a> {
+    /// What a SELECT finds.
+    Sql(&'a str),
+    /// The rows whose values in these columns, none NULL, another row has as well: key and columns of each, ordered by those.
+    Sharing {
+        /// The table's position.
+        table: usize,
+        /// The columns.
+        columns: &'a [usize],
+    },
+    /// The rows whose values in these columns, none NULL, no row of another table has: key and columns of each, by key.
+    Orphans {
+        /// The table's position.
+        table: usize,
+        /// The columns.
+        columns: &'a [usize],
+        /// The other table's position.
+        parent: usize,
+        /// Its columns.
+        parent_columns: &'a [usize],
+    },
+}
+
+/// What an answer may cost.
+#[derive(Clone)]
+pub struct Limits {
+    /// How long it may take.
+    pub time_ms: u64,
+    /// How many rows it may have.
+    pub rows_max: u64,
+    /// Where the time comes from.
+    pub around: Around,
+}
+
+/// How an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// Everything was visited.
+    Whole,
+    /// There are more rows than were allowed; that many were visited.
+    TooManyRows,
+    /// It took too long.
+    OutOfTime,
+}
+
+/// Takes one row of an answer: the names of its columns, and the values.
+pub type VisitAnswer<'a> = &'a mut dyn FnMut(&[String], &[Value]) -> Result<()>;
 
 /// Takes one row that another program changed.
 pub type VisitDirect<'a> = &'a mut dyn FnMut(&mut dyn Transaction, DirectWrite) -> Result<()>;

@@ -4,8 +4,10 @@
 //! step may be repeated, lost or cut short.
 use crate::error::{Error, Result};
 use crate::primary::{Acquaintance, Description, Primary, Pushed, Seen};
+use crate::proposing::{self, Apart};
 use crate::replica::{Progress, Replica, Rewind, Unseen};
 use mainstem_core::ErrorKind;
+use mainstem_core::change::Front;
 use mainstem_core::event::Digest;
 use mainstem_core::planted::{self, Bug};
 
@@ -50,35 +52,83 @@ pub struct Report {
     pub set_aside: u64,
     /// The version held now.
     pub version: u64,
+    /// Tables with changes that wait until they are proposed, and how many.
+    pub waiting_for_review: Vec<(String, u64)>,
+    /// Proposals of this copy that are versions by now.
+    pub merged_proposals: Vec<u64>,
+    /// Proposals that the primary had lost and that were offered to it again from here.
+    pub proposed_again: u64,
 }
 
 /// Closes the working changes and offers every unsent changeset to the primary.
 pub fn push(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, progress: Progress<'_>) -> Result<Report> {
     let mut report = Report::default();
-    mending(replica, primary, actor, progress, &mut report, push_all)?;
-    tell(replica, primary, actor)?;
+    // Also where there is nothing to push it shows whether the history is still shared.
+    mending(replica, primary, actor, progress, &mut report, |replica, primary, actor, progress, report| {
+        push_all(replica, primary, actor, progress, report)?;
+        tell(replica, primary, actor)
+    })?;
     finish(replica, report)
 }
 
 /// Brings the replica to the primary's head, with local work rebased on top.
 pub fn pull(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, progress: Progress<'_>) -> Result<Report> {
     let mut report = Report::default();
-    mending(replica, primary, actor, progress, &mut report, pull_all)?;
-    tell(replica, primary, actor)?;
+    mending(replica, primary, actor, progress, &mut report, |replica, primary, actor, progress, report| {
+        pull_all(replica, primary, actor, progress, report)?;
+        tell(replica, primary, actor)
+    })?;
     finish(replica, report)
+}
+
+/// Brings the replica to the primary's head.
+pub(crate) fn receive_all(
+    replica: &mut dyn Replica,
+    primary: &mut dyn Primary,
+    actor: &str,
+    progress: Progress<'_>,
+    report: &mut Report,
+) -> Result<()> {
+    mending(replica, primary, actor, progress, report, pull_all)
+}
+
+/// Pushes everything but the last changeset.
+pub(crate) fn push_but_last(
+    replica: &mut dyn Replica,
+    primary: &mut dyn Primary,
+    actor: &str,
+    progress: Progress<'_>,
+    report: &mut Report,
+) -> Result<()> {
+    mending(replica, primary, actor, progress, report, |replica, primary, actor, progress, report| {
+        push_until(replica, primary, actor, progress, report, 1)
+    })
 }
 
 /// Push, then pull, until neither has anything left.
 pub fn sync(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, progress: Progress<'_>) -> Result<Report> {
     let mut report = Report::default();
+    let before = proposing::proposals(replica)?;
+    let mut is_told = false;
     for _ in 0..ROUNDS_MAX {
         mending(replica, primary, actor, progress, &mut report, push_all)?;
         mending(replica, primary, actor, progress, &mut report, pull_all)?;
-        if replica.standing()?.unsent == 0 {
+        if replica.standing()?.unsent > 0 {
+            continue;
+        }
+        // A primary that went back since the pull is noticed here, and what it lost is offered in the next round.
+        mending(replica, primary, actor, progress, &mut report, |replica, primary, actor, _, _| tell(replica, primary, actor))?;
+        is_told = replica.standing()?.unsent == 0;
+        if is_told {
             break;
         }
     }
-    tell(replica, primary, actor)?;
+    proposing::hear(replica, primary, &mut report)?;
+    let after = proposing::proposals(replica)?;
+    report.merged_proposals = before.into_iter().filter(|id| !after.contains(id)).collect();
+    if !is_told {
+        tell(replica, primary, actor)?;
+    }
     finish(replica, report)
 }
 
@@ -227,8 +277,9 @@ fn last_common(line: &[(u64, Digest)], primary: &mut dyn Primary) -> Result<Opti
     Ok(low.checked_sub(1).map(|at| line[at].0))
 }
 
-fn finish(replica: &mut dyn Replica, mut report: Report) -> Result<Report> {
+pub(crate) fn finish(replica: &mut dyn Replica, mut report: Report) -> Result<Report> {
     let standing = replica.standing()?;
+    report.waiting_for_review = replica.waiting_for_review()?;
     report.conflicts_open = standing.conflicts_open;
     report.pending = standing.pending;
     report.version = standing.base_version;
@@ -242,7 +293,8 @@ const OTHERS_REPLICA: &str = "others_replica";
 /// the next time: until then the primary keeps more than it must.
 pub fn tell(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str) -> Result<()> {
     let (known, standing) = (known(replica)?, replica.standing()?);
-    let oldest = replica.unsent()?.iter().map(|front| front.header.base_version).min();
+    let kept = replica.kept()?.into_iter().map(|kept| kept.front);
+    let oldest = replica.unsent()?.into_iter().chain(kept).map(|front| front.header.base_version).min();
     let version = oldest.map_or(known.version, |base| base.min(known.version));
     let mut seen = Seen { replica: standing.replica, actor: actor.to_owned(), version };
     let mut heard = primary.seen(&known, &seen);
@@ -257,7 +309,7 @@ pub fn tell(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str) -
     }
 }
 
-fn known(replica: &mut dyn Replica) -> Result<Acquaintance> {
+pub(crate) fn known(replica: &mut dyn Replica) -> Result<Acquaintance> {
     replica
         .standing()?
         .known
@@ -265,7 +317,19 @@ fn known(replica: &mut dyn Replica) -> Result<Acquaintance> {
 }
 
 fn push_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, progress: Progress<'_>, report: &mut Report) -> Result<()> {
-    let known = known(replica)?;
+    close(replica, primary, actor, progress, report)?;
+    replica.set_apart(Apart::Reviewed)?;
+    push_until(replica, primary, actor, progress, report, 0)
+}
+
+/// Closes the working changes, with what was missed until now.
+pub(crate) fn close(
+    replica: &mut dyn Replica,
+    primary: &mut dyn Primary,
+    actor: &str,
+    progress: Progress<'_>,
+    report: &mut Report,
+) -> Result<()> {
     // What is known to have been missed goes before what was seen since, which may build on it.
     find_missed(replica, primary, progress, report)?;
     replica.commit(actor, None, "")?;
@@ -275,22 +339,36 @@ fn push_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, p
     if find_missed(replica, primary, progress, report)? {
         replica.commit(actor, None, "")?;
     }
-    let total = replica.unsent()?.len() as u64;
-    let mut next = 0;
-    while let Some(front) = replica.unsent()?.into_iter().nth(next) {
-        progress("pushing", next as u64, total);
+    Ok(())
+}
+
+/// Offers unsent changesets, oldest first, until so many are left.
+fn push_until(
+    replica: &mut dyn Replica,
+    primary: &mut dyn Primary,
+    actor: &str,
+    progress: Progress<'_>,
+    report: &mut Report,
+    left: usize,
+) -> Result<()> {
+    let (mut next, mut has_heard) = (0, false);
+    loop {
+        let known = known(replica)?;
+        let fronts = replica.unsent()?;
+        let Some(front) = fronts[..fronts.len().saturating_sub(left)].get(next).cloned() else { return Ok(()) };
+        progress("pushing", next as u64, fronts.len() as u64);
         let answer = {
             let mut pages = replica.pages(front.header.write_id)?;
             let answer = primary.push(&known, &front, &mut *pages);
             match answer {
                 // The primary knows this replica as somebody else's: this is a copy of theirs, or was handed over.
-                Err(e) if e.code == OTHERS_REPLICA => Pushed::Reused,
-                Err(_) if planted::is(Bug::I2) => Pushed::Already { version: known.version },
-                answer => answer?,
+                Err(e) if e.code == OTHERS_REPLICA => Ok(Pushed::Reused),
+                Err(_) if planted::is(Bug::I2) => Ok(Pushed::Already { version: known.version }),
+                answer => answer,
             }
         };
         match answer {
-            Pushed::Accepted { conflicts, renumbered, .. } => {
+            Ok(Pushed::Accepted { conflicts, renumbered, .. }) => {
                 if front.again.is_none() {
                     report.pushed += 1;
                     report.pushed_changes += front.count;
@@ -299,26 +377,47 @@ fn push_all(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, p
                 report.renumbered += renumbered;
                 next += 1;
             }
-            Pushed::Already { .. } => next += 1,
-            // Each answer names at least one row that is set aside, so that this ends.
-            Pushed::Outside { rows } => match replica.set_aside(front.header.write_id, &rows)? {
-                0 => return Err(Error::internal("the primary refuses rows that the changeset does not have")),
-                count => report.set_aside += count,
-            },
-            // Numbers do not count for what is offered again.
-            Pushed::Gap { .. } | Pushed::Reused if front.again.is_some() => {
-                return Err(Error::internal("the primary counts the numbers of what is offered again"));
+            Ok(Pushed::Already { .. }) => next += 1,
+            Ok(refused) => {
+                if mend_push(replica, &front, refused, report)? {
+                    next = 0;
+                }
             }
-            Pushed::Gap { expected } if expected < front.header.sequence => replica.resequence(front.header.write_id, expected)?,
-            Pushed::Gap { .. } => return Err(Error::internal("the primary expects a changeset that was never made")),
-            // Another copy of this file used our number: we are not who we thought we were.
-            Pushed::Reused => {
-                replica.reidentify()?;
-                next = 0;
+            // The policy is another by now. What was accepted under the old one is acknowledged with it.
+            Err(e) if e.code == "review_required" && !has_heard => {
+                pull_all(replica, primary, actor, progress, report)?;
+                replica.set_apart(Apart::Reviewed)?;
+                (next, has_heard) = (0, true);
             }
+            Err(e) => return Err(e),
         }
     }
-    Ok(())
+}
+
+/// Mends what a changeset was refused for. True where those before it are to be offered again.
+pub(crate) fn mend_push(replica: &mut dyn Replica, front: &Front, refused: Pushed, report: &mut Report) -> Result<bool> {
+    match refused {
+        // Each answer names at least one row that is set aside, so that this ends.
+        Pushed::Outside { rows } => match replica.set_aside(front.header.write_id, &rows)? {
+            0 => Err(Error::internal("the primary refuses rows that the changeset does not have")),
+            count => {
+                report.set_aside += count;
+                Ok(false)
+            }
+        },
+        // Numbers do not count for what is offered again.
+        Pushed::Gap { .. } | Pushed::Reused if front.again.is_some() => {
+            Err(Error::internal("the primary counts the numbers of what is offered again"))
+        }
+        Pushed::Gap { expected } if expected < front.header.sequence => {
+            replica.resequence(front.header.write_id, expected)?;
+            Ok(false)
+        }
+        Pushed::Gap { .. } => Err(Error::internal("the primary expects a changeset that was never made")),
+        // Another copy of this file used our number: we are not who we thought we were.
+        Pushed::Reused => replica.reidentify().map(|_| true),
+        Pushed::Accepted { .. } | Pushed::Already { .. } => Err(Error::internal("what was accepted was taken for refused")),
+    }
 }
 
 /// Compares the tables of which it is known that capture may have missed something. True where there are any.

@@ -110,7 +110,7 @@ impl World {
         }
         self.tally.check(Invariant::Acknowledged);
         self.look_at_versions()?;
-        if let Some((version, hash)) = self.heads.last().copied() {
+        if let Some((version, hash)) = self.looked.heads.last().copied() {
             let now = self.serve()?.version_hash(version).map_err(|e| unexpected("version_hash", &e))?;
             if now != Some(hash) {
                 return Err(Wrong::new(Invariant::Acknowledged, format!("acknowledged and gone: version {version}")));

@@ -3,31 +3,54 @@ use crate::tally::{Invariant, Situation, Verdict, Wrong};
 use crate::world::{World, unexpected};
 use mainstem::core::change::Edit;
 use mainstem::core::conflict::ConflictKind;
-use mainstem::core::event::Version;
+use mainstem::core::event::{Digest, Version};
 use mainstem::core::format::page;
+use mainstem::core::stamp::ReplicaId;
+use std::collections::BTreeMap;
+
+/// What a primary's ledger was seen to hold.
+#[derive(Clone, Default)]
+pub(crate) struct Looked {
+    /// Hashes of heads that were seen.
+    pub(crate) heads: Vec<(u64, Digest)>,
+    /// Versions whose events were looked at.
+    pub(crate) looked_at: u64,
+    /// Row changes in accepted versions.
+    pub(crate) changes_sent: u64,
+    /// Write ids of accepted versions, and of those that they stand for.
+    pub(crate) accepted: BTreeMap<u128, u64>,
+    /// The last sequence number accepted from each replica.
+    pub(crate) sequences: BTreeMap<ReplicaId, u64>,
+    /// The highest number that rows of each table ever had, by its lower-case name.
+    pub(crate) highest: BTreeMap<String, i64>,
+    /// What replicas told of where they stand, and when, in milliseconds by the primary's clock.
+    pub(crate) heard: BTreeMap<ReplicaId, (u64, u64)>,
+}
 
 impl World {
     /// True where a changeset is in the ledger.
     pub(crate) fn accepted(&self, write_id: u128) -> bool {
-        self.accepted.contains(&write_id)
+        self.looked.accepted.contains_key(&write_id)
     }
 
     /// Looks at the versions that came since the last look.
     pub(crate) fn look_at_versions(&mut self) -> Verdict {
         let head = self.serve()?.describe().map_err(|e| unexpected("describe", &e))?.head;
         self.record(head.hash);
-        while self.looked_at < head.version {
-            let number = self.looked_at + 1;
+        while self.looked.looked_at < head.version {
+            let number = self.looked.looked_at + 1;
             let version = self.serve()?.version(number).map_err(|e| unexpected("version", &e))?;
             let version = version.ok_or_else(|| Wrong::new(Invariant::Chain, format!("version {number} is not there")))?;
             self.check_sequence(&version)?;
             self.check_stamp(&version)?;
             self.check_numbers(&version)?;
             self.check_deletes(&version)?;
+            self.note_states(&version)?;
             self.count_situations(&version);
-            self.changes_sent += version.count;
-            self.accepted.insert(version.header.write_id);
-            self.looked_at = number;
+            self.looked.changes_sent += version.count;
+            let ids = [version.header.write_id].into_iter().chain(version.stands_for.iter().copied());
+            self.looked.accepted.extend(ids.map(|id| (id, number)));
+            self.looked.looked_at = number;
         }
         Ok(())
     }
@@ -36,16 +59,18 @@ impl World {
     fn check_sequence(&mut self, version: &Version) -> Verdict {
         self.tally.check(Invariant::Sequence);
         let header = &version.header;
-        let last = self.sequences.entry(header.replica).or_default();
-        // A version of a child that waited carries its author's name and no number.
-        if header.sequence != 0 {
+        let last = self.looked.sequences.entry(header.replica).or_default();
+        // A version of a child that waited carries its author's name and no number; of what is offered again it does not count.
+        if !version.was.is_empty() {
+            *last = header.sequence.max(*last);
+        } else if header.sequence != 0 {
             if header.sequence != *last + 1 {
                 let why = format!("sequence gap: replica {} sends {} after {last}", header.replica, header.sequence);
                 return Err(Wrong::new(Invariant::Sequence, why));
             }
             *last = header.sequence;
         }
-        if self.accepted.contains(&header.write_id) {
+        if self.looked.accepted.contains_key(&header.write_id) {
             return Err(Wrong::new(Invariant::Captured, format!("accepted twice: changeset {:032x}", header.write_id)));
         }
         Ok(())
@@ -60,6 +85,7 @@ impl World {
             let bytes = self.serve()?.page(version.version, number).map_err(|e| unexpected("page", &e))?;
             let bytes = bytes.ok_or_else(|| Wrong::new(Invariant::Chain, "a page is not there: version"))?;
             let changes = page::decode(&bytes, &version.shapes).map_err(|e| Wrong::new(Invariant::Chain, format!("page: {e}")))?;
+            self.check_creates(version, &changes)?;
             if changes.iter().any(|change| change.moved_from.is_some()) {
                 self.tally.reach(Situation::MovedKey);
             }

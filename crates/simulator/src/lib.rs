@@ -3,7 +3,9 @@
 //!
 //! Invariant: a seed gives one tape, and a tape one run, whatever the machine and the number of threads.
 //! A crate of its own because it drives the SQLite adapter, on which testkit must not depend. Never shipped.
+mod causes;
 mod dice;
+mod epochs;
 mod faults;
 mod features;
 pub mod hunt;
@@ -15,7 +17,10 @@ pub mod links;
 mod machine;
 mod model;
 mod oddities;
+mod office;
 pub mod orders;
+mod parts;
+mod probe;
 mod program;
 mod rarities;
 mod remake;
@@ -30,6 +35,7 @@ pub mod tape;
 pub mod telling;
 mod traces;
 mod values;
+mod weather;
 mod wire;
 pub mod workload;
 pub mod world;

@@ -27,7 +27,8 @@ impl World {
         };
         self.tally.reach(Situation::Reverted);
         self.told.extend(done.conflicts.iter().map(|conflict| conflict.id));
-        if !is_idle || back > 0 || !done.left.is_empty() || !done.conflicts.is_empty() {
+        let is_left = standing.known.is_some_and(|known| self.lives.left.contains(&known.epoch));
+        if !is_idle || is_left || back > 0 || !done.left.is_empty() || !done.conflicts.is_empty() {
             return Ok(());
         }
         let now = self.rows_of(who)?;

@@ -3,6 +3,7 @@
 //! Invariant: what is left fails by the same invariant and for the same reason as the whole.
 use crate::tally::Wrong;
 use crate::tape::{Event, Manner, Tape};
+use std::collections::BTreeSet;
 
 /// The first words of a complaint: a smaller tape must fail for the same reason.
 pub fn reason(wrong: &Wrong) -> String {
@@ -94,10 +95,17 @@ impl Shrinking<'_> {
     }
 }
 
-/// True where the schedule runs that session.
-fn runs(tape: &Tape, session: usize) -> bool {
-    let is_it = |event: &Event| *event == Event::Run(session);
-    tape.schedule.iter().any(|event| is_it(event) || matches!(event, Event::Disk(_, _, inner) if is_it(inner)))
+/// The sessions that the schedule runs.
+fn sessions(tape: &mut Tape) -> BTreeSet<usize> {
+    let mut found = BTreeSet::new();
+    for event in &mut tape.schedule {
+        event.all_mut(&mut |event| {
+            if let Event::Run(session) = event {
+                found.insert(*session);
+            }
+        });
+    }
+    found
 }
 
 /// A smaller tape that fails alike, and its complaint, after so many runs at most.
@@ -107,11 +115,19 @@ pub fn shrink(tape: &Tape, wrong: Wrong, tries: usize, judge: &dyn Fn(&Tape) -> 
     loop {
         let before = shrinking.best.clone();
         for session in 0..tape.workload.len() {
-            if runs(&shrinking.best, session) {
+            if sessions(&mut shrinking.best).contains(&session) {
                 shrinking.stretches(move |tape| &mut tape.workload[session].statements);
                 shrinking.one(|tape| tape.workload[session].manner = Manner::default());
             } else {
                 shrinking.best.workload[session].statements.clear();
+            }
+        }
+        for at in 0..shrinking.best.schedule.len() {
+            if matches!(shrinking.best.schedule[at], Event::Line(..)) {
+                shrinking.stretches(move |tape| match &mut tape.schedule[at] {
+                    Event::Line(_, troubles) => troubles,
+                    _ => unreachable!("nothing else is made of a line here"),
+                });
             }
         }
         shrinking.stretches(|tape| &mut tape.setup.policy);
@@ -126,18 +142,15 @@ pub fn shrink(tape: &Tape, wrong: Wrong, tries: usize, judge: &dyn Fn(&Tape) -> 
 
 /// The same tape without sessions that never run.
 fn tidied(mut tape: Tape) -> Tape {
-    fn session(event: &mut Event) -> Option<&mut usize> {
-        match event {
-            Event::Run(session) => Some(session),
-            Event::Disk(_, _, inner) => session(inner),
-            _ => None,
-        }
-    }
-    let used: Vec<usize> = tape.schedule.iter_mut().filter_map(session).map(|session| *session).collect();
+    let used = sessions(&mut tape);
     let kept: Vec<usize> = (0..tape.workload.len()).filter(|session| used.contains(session)).collect();
-    for number in tape.schedule.iter_mut().filter_map(session) {
-        // A session that is not in the tape is none in the smaller one either.
-        *number = kept.iter().position(|session| *session == *number).unwrap_or(usize::MAX);
+    for event in &mut tape.schedule {
+        event.all_mut(&mut |event| {
+            if let Event::Run(number) = event {
+                // A session that is not in the tape is none in the smaller one either.
+                *number = kept.iter().position(|session| session == number).unwrap_or(usize::MAX);
+            }
+        });
     }
     tape.workload = kept.into_iter().map(|session| tape.workload[session].clone()).collect();
     tape

@@ -1,8 +1,9 @@
 //! What happens, one event at a time.
 use crate::image::{Image, words_of};
+use crate::office::Sight;
 use crate::tally::{Invariant, Situation, Verdict, Wrong};
-use crate::tape::{ClockFault, Delivery, Event, Loss, Tape};
-use crate::wire::Wire;
+use crate::tape::{ClockFault, Delivery, Event, Role, Tape, Trick, Trouble};
+use crate::wire::{Counted, Line, Manners};
 use crate::world::{COPIES_MAX, Copy, Place, World, quiet, tolerate, unexpected};
 use mainstem::cleanup::Rehearsal;
 use mainstem::core::ErrorKind;
@@ -20,7 +21,7 @@ use std::collections::BTreeSet;
 pub(crate) type How = fn(&mut dyn Replica, &mut dyn Primary, &str, mainstem::replica::Progress<'_>) -> mainstem::Result<Report>;
 
 /// The copy that an event is about.
-fn subject(event: &Event) -> Option<usize> {
+pub(crate) fn subject(event: &Event) -> Option<usize> {
     match event {
         Event::Commit(who, _)
         | Event::Push(who)
@@ -42,6 +43,7 @@ fn subject(event: &Event) -> Option<usize> {
         | Event::Disorder(who)
         | Event::Unheard(who)
         | Event::Clock(Some(who), _) => Some(*who),
+        Event::Line(who, _) | Event::Ask(who, _) | Event::Permit(who, _) | Event::Role(who, _) | Event::Probe(who) => Some(*who),
         Event::Disk(_, _, inner) => subject(inner),
         _ => None,
     }
@@ -54,6 +56,10 @@ impl World {
         if subject(event).is_some_and(|who| who >= self.copies.len()) {
             return Ok(());
         }
+        let is_whole = matches!(event, Event::Deliver(..) | Event::Some(..) | Event::Revert(..) | Event::Disorder(_) | Event::Unheard(_));
+        if is_whole && subject(event).is_some_and(|who| self.sights.contains_key(&who)) {
+            return Ok(());
+        }
         self.tally.operations += 1;
         match event {
             Event::Run(session) => match tape.workload.get(*session) {
@@ -61,10 +67,38 @@ impl World {
                 None => Ok(()),
             },
             Event::Commit(who, is_titled) => self.commit(*who, *is_titled),
-            Event::Push(who) => self.meet(*who, sync::push, None),
-            Event::Pull(who) => self.meet(*who, sync::pull, None),
-            Event::Sync(who) => self.meet(*who, sync::sync, None),
-            Event::Wire(who, at, loss) => self.meet(*who, sync::sync, Some((*at, *loss))),
+            Event::Push(who) => self.meet(tape, *who, sync::push, &Manners::CALM),
+            Event::Pull(who) => self.meet(tape, *who, sync::pull, &Manners::CALM),
+            Event::Sync(who) => self.meet(tape, *who, sync::sync, &Manners::CALM),
+            Event::Wire(who, at, loss) => {
+                let troubles = vec![Trouble { at: *at, what: Trick::Lost(*loss) }];
+                self.meet(tape, *who, sync::sync, &Manners { troubles, counted: Counted::Sent })
+            }
+            Event::Line(who, troubles) => {
+                let troubles = troubles.clone();
+                self.meet(tape, *who, sync::sync, &Manners { troubles, counted: Counted::All })
+            }
+            Event::Cut(who, is_heard) => {
+                self.tally.fault("cut off");
+                self.wires.cut = who.iter().map(|who| (*who, *is_heard)).collect();
+                Ok(())
+            }
+            Event::Mend => {
+                self.wires.cut.clear();
+                Ok(())
+            }
+            Event::Restart => {
+                self.tally.reach(Situation::Restarted);
+                self.tally.fault("primary restarted");
+                self.primary = None;
+                Ok(())
+            }
+            Event::Ask(who, scope) => self.set_sight(*who, scope, true),
+            Event::Permit(who, scope) => self.set_sight(*who, scope, false),
+            Event::Role(who, role) => self.set_role(*who, *role),
+            Event::Probe(who) => self.probe(*who),
+            Event::Backup => self.back_up(),
+            Event::Return(is_said) => self.go_back(*is_said),
             Event::Deliver(who, bytes, how) => self.receiving(*who, |world| world.deliver(*who, *bytes, *how)),
             Event::Some(who, times) => self.receiving(*who, |world| world.some(*who, *times)),
             Event::Restore(who, table, is_base) => self.noting(*who, |world| world.restore(*who, table, *is_base)),
@@ -147,47 +181,61 @@ impl World {
     }
 
     /// Pushes or pulls, over a wire that may fail.
-    fn meet(&mut self, who: usize, how: How, loss: Option<(usize, Loss)>) -> Verdict {
-        self.receiving(who, |world| {
+    fn meet(&mut self, tape: &Tape, who: usize, how: How, manners: &Manners) -> Verdict {
+        let is_committed = self.receiving(who, |world| {
             let mut replica = world.replica(who)?;
             world.check_capture(who, &mut replica)?;
             let outbox = world.outbox(&mut replica)?;
-            let actor = world.copies[who].actor.clone();
-            let done = match loss {
-                None => how(&mut *replica, world.serve()?, &actor, &mut quiet),
-                Some((at, loss)) => {
-                    let mut wire = Wire { at, loss, calls: 0 };
-                    let mut between = Between::new(world.serve()?, |moment| wire.meddle(moment));
-                    let done = how(&mut *replica, &mut between, &actor, &mut quiet);
-                    if wire.calls > at {
-                        world.count_loss(loss);
-                    }
-                    done
-                }
-            };
-            world.met(done)?;
+            let (done, has_own_session) = world.call(Some(tape), who, &mut replica, how, manners)?;
+            let is_refused = done.as_ref().is_err_and(|e| world.is_refused(who, e));
+            world.check_role(who, &done)?;
+            let set_aside = done.as_ref().map_or(1, |report| report.set_aside);
+            if done.as_ref().is_ok_and(|report| report.is_reseeded) {
+                world.tally.reach(Situation::Reseeded);
+                let standing = replica.standing().map_err(|e| unexpected("standing", &e))?;
+                world.reseeded.insert(standing.replica);
+            }
+            let is_done = !is_refused && world.met(done)?;
             world.stands(who, &mut replica)?;
             world.look_at_versions()?;
-            world.check_outbox(who, &mut replica, &outbox)?;
+            if set_aside == 0 || !world.sights.contains_key(&who) {
+                world.check_outbox(who, &mut replica, &outbox)?;
+            }
+            if is_done {
+                world.look_at_sight(who, &mut replica)?;
+            }
             // What was committed is laid on a new base: the next comparison begins here.
             world.copies[who].committed = None;
-            Ok(())
+            Ok(is_done && !has_own_session)
         })?;
         let copy = &mut self.copies[who];
-        if !self.is_failing {
+        if !self.is_failing && is_committed {
             copy.committed = copy.place.image.clone();
         }
         Ok(())
     }
 
-    fn count_loss(&mut self, loss: Loss) {
-        let (situation, name) = match loss {
-            Loss::Request => (Situation::LostRequest, "lost request"),
-            Loss::Answer => (Situation::LostAnswer, "lost answer"),
-            Loss::Double => (Situation::DoubleRequest, "doubled request"),
-        };
-        self.tally.reach(situation);
-        self.tally.fault(name);
+    /// Calls the primary over the copy's wire. True where a program wrote into the copy's file meanwhile.
+    pub(crate) fn call(
+        &mut self,
+        tape: Option<&Tape>,
+        who: usize,
+        replica: &mut SqliteReplica,
+        how: How,
+        manners: &Manners,
+    ) -> Verdict<(mainstem::Result<Report>, bool)> {
+        let actor = self.copies[who].actor.clone();
+        if let Some(sight) = self.sights.get_mut(&who) {
+            // A replica says at each contact what it asks for.
+            sight.asked = replica.standing().map_err(|e| unexpected("standing", &e))?.scope;
+        }
+        let mut between = Between::of(Line::new(self, tape, who, manners));
+        let done = how(replica, &mut between, &actor, &mut quiet);
+        let line = between.into_middle();
+        match line.wrong {
+            Some(wrong) => Err(wrong),
+            None => Ok((done, line.has_own_session)),
+        }
     }
 
     /// What came of a meeting. A clock that runs ahead is refused, and a cut wire is nobody's fault.
@@ -252,7 +300,12 @@ impl World {
     fn ask(&mut self, replica: &mut SqliteReplica, bytes: usize) -> Verdict<Option<Pull>> {
         let known = self.known(replica)?;
         let cursor = replica.cursor().map_err(|e| unexpected("cursor", &e))?;
-        let pull = self.serve()?.pull(&known, cursor, bytes).map_err(|e| unexpected("a small pull", &e))?;
+        let pull = match self.serve()?.pull(&known, cursor, bytes) {
+            // A sync finds the way to another life of the primary.
+            Err(e) if e.code == "other_epoch" && !self.lives.left.is_empty() => return Ok(None),
+            pull => pull.map_err(|e| unexpected("a small pull", &e))?,
+        };
+        self.check_size(&pull, bytes)?;
         Ok(if pull.items.is_empty() { None } else { Some(pull) })
     }
 
@@ -399,6 +452,7 @@ impl World {
     fn cleanup(&mut self) -> Verdict {
         let before = self.serve()?.describe().map_err(|e| unexpected("describe", &e))?;
         let done = self.serve()?.cleanup("a0", Rehearsal::Real).map_err(|e| unexpected("cleanup", &e))?;
+        self.check_cleanup(&done)?;
         let after = self.serve()?.describe().map_err(|e| unexpected("describe", &e))?;
         self.record(format!("{} {}", done.horizon_before, done.collected.horizon));
         self.tally.check(Invariant::Collected);
@@ -463,20 +517,13 @@ impl World {
                 self.tally.fault("file copied");
                 let machine = crate::machine::Machine::new(self.true_ms, 0, self.seed, number as u64);
                 let original = &self.copies[who];
-                let (version, has_unseen, since_kept) = (original.version, original.has_unseen, BTreeSet::new());
                 let place = Place { is_synced: self.disk.is_some(), ..Place::new(to, machine) };
-                let actor = format!("a{number}");
-                self.copies.push(Copy {
-                    place,
-                    actor,
-                    kept: None,
-                    kept_unsent: BTreeSet::new(),
-                    since_kept,
-                    taken_since_kept: BTreeSet::new(),
-                    committed: None,
-                    version,
-                    has_unseen,
-                });
+                let (version, epoch) = (original.version, original.epoch);
+                let has_unseen = original.has_unseen;
+                if let Some(sight) = self.sights.get(&who).cloned() {
+                    self.sights.insert(number, Sight { role: Role::Contributor, ..sight });
+                }
+                self.copies.push(Copy { version, epoch, has_unseen, ..Copy::new(place, number) });
             }
             Event::Keep(_) => {
                 let kept = self.fresh_path();
@@ -501,6 +548,7 @@ impl World {
                 }
                 self.tally.reach(if is_swap { Situation::Swapped } else { Situation::Rewound });
                 self.tally.fault(if is_swap { "file swapped" } else { "file rewound" });
+                self.holds_no_more(who, &unsent)?;
                 self.went_back(who);
             }
             _ => {}

@@ -64,6 +64,37 @@ pub enum Loss {
     Double,
 }
 
+/// What goes wrong with one call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trick {
+    /// Something of it is lost, or it arrives twice.
+    Lost(Loss),
+    /// A push, or the word of where a copy stands, arrives after so many other calls, and its sender hears nothing.
+    Late(usize),
+    /// A pull is answered with what one before it was answered.
+    Stale,
+    /// It is slow: something else happens before it arrives.
+    Before(Box<Event>),
+    /// Its answer is slow: something else happens before it is heard.
+    After(Box<Event>),
+}
+
+impl Trick {
+    /// True where the call has its effect first.
+    pub(crate) fn is_after(&self) -> bool {
+        matches!(self, Trick::Lost(Loss::Answer) | Trick::After(_))
+    }
+}
+
+/// A call, and what goes wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Its number, from zero.
+    pub at: usize,
+    /// How.
+    pub what: Trick,
+}
+
 /// How a pull's answers are delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
@@ -120,6 +151,26 @@ pub enum Event {
     Sync(usize),
     /// Syncs while the so-and-so-many-th call of the primary goes wrong.
     Wire(usize, usize, Loss),
+    /// Syncs while calls of the primary go wrong.
+    Line(usize, Vec<Trouble>),
+    /// Copies are cut off; where true, they are heard and hear nothing.
+    Cut(Vec<usize>, bool),
+    /// Nobody is cut off any more.
+    Mend,
+    /// The primary's process ends and begins again: what it held in memory is gone.
+    Restart,
+    /// A backup of the primary is made.
+    Backup,
+    /// What a copy of a part asks for changes.
+    Ask(usize, String),
+    /// What a copy of a part may see changes.
+    Permit(usize, String),
+    /// What the actor of a copy of a part may do changes.
+    Role(usize, Role),
+    /// The actor of a copy of a part tries everything.
+    Probe(usize),
+    /// The primary is put back to the backup; where true, as `backup restore` does it, else by its file alone.
+    Return(bool),
     /// Receives answers of that many bytes, oddly delivered.
     Deliver(usize, usize, Delivery),
     /// Receives this many of the smallest possible pulls, then hears no more.
@@ -185,6 +236,30 @@ pub struct Setup {
     pub journals: Vec<String>,
     /// How far the copies' clocks are off at first, in milliseconds.
     pub offsets: Vec<i64>,
+    /// Copies that hold a part.
+    pub parts: Vec<Part>,
+}
+
+/// A copy of a part; scopes are text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The copy.
+    pub who: usize,
+    /// What it asks for.
+    pub asked: String,
+    /// What it may see.
+    pub permitted: String,
+}
+
+/// What somebody is on the dataset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Nobody: not even that it is there may be known.
+    Nobody,
+    /// Reads.
+    Viewer,
+    /// Reads and writes.
+    Contributor,
 }
 
 /// A whole run.
@@ -198,6 +273,24 @@ pub struct Tape {
     pub workload: Vec<Session>,
     /// When, and what goes wrong.
     pub schedule: Vec<Event>,
+}
+
+impl Event {
+    /// The events in it, and it itself.
+    pub(crate) fn all_mut(&mut self, visit: &mut dyn FnMut(&mut Event)) {
+        match self {
+            Event::Disk(_, _, inner) => inner.all_mut(visit),
+            Event::Line(_, troubles) => {
+                for trouble in troubles {
+                    if let Trick::Before(inner) | Trick::After(inner) = &mut trouble.what {
+                        inner.all_mut(visit);
+                    }
+                }
+            }
+            _ => {}
+        }
+        visit(self);
+    }
 }
 
 impl Datum {

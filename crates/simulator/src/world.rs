@@ -2,26 +2,33 @@
 //!
 //! Invariant: one thing happens at a time, in the order of the tape; nothing here depends on threads, on the order of a
 //! hash map, or on the real clock.
+use crate::causes::Causes;
+use crate::epochs::Lives;
 use crate::image::{self, Image, Tables};
+use crate::ledger_view::Looked;
 use crate::lent::{Home, Lent};
 use crate::links::{self, Aim};
 use crate::machine::{MORNING, Machine};
 use crate::model::Model;
+use crate::office::{Office, Sight};
+use crate::probe::States;
 use crate::tally::{Invariant, Situation, Tally, Verdict, Wrong};
-use crate::tape::Tape;
+use crate::tape::{Part, Tape};
+use crate::wire::{Manners, Wires};
 use crate::{program, rarities};
 use mainstem::core::ErrorKind;
-use mainstem::core::event::Digest;
+use mainstem::core::scope::Scope;
 use mainstem::core::stamp::ReplicaId;
 use mainstem::error::Error;
 use mainstem::policy_text;
 use mainstem::primary::Primary;
 use mainstem::replica::Replica;
+use mainstem::sync;
 use mainstem::wiring::Surroundings;
 use mainstem_disk::Disk;
 use mainstem_sqlite::SqliteReplica;
 use mainstem_sqlite::primary::PRIMARY_FILE;
-use mainstem_sqlite::replica::InitOptions;
+use mainstem_sqlite::replica::{CloneOptions, InitOptions};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +39,7 @@ use std::sync::Arc;
 pub const COPIES_MAX: usize = 10;
 
 /// One command in so many opens its file anew.
-const FRESH_EVERY: u64 = 4;
+const FRESH_EVERY: u64 = 8;
 
 /// A file that programs write to: a replica's, or the primary's.
 pub struct Place {
@@ -46,12 +53,17 @@ pub struct Place {
     pub(crate) home: Home,
     pub(crate) tables: Tables,
     pub(crate) image: Option<Image>,
+    /// How often programs have opened it.
+    pub(crate) opened: u64,
     pub(crate) manner: Option<crate::tape::Manner>,
     /// The last record of the log before a session whose captured times are not set yet.
     pub(crate) log_last: Option<i64>,
     /// How programs sync: fully, where the power may go.
     pub(crate) is_synced: bool,
 }
+
+/// Tells whether a file was written to, as one connection sees it: which connection, by others, by itself, and its schema.
+type Moment = (u64, i64, u64, i64);
 
 /// One replica.
 pub struct Copy {
@@ -73,6 +85,31 @@ pub struct Copy {
     pub version: u64,
     /// True where triggers were off once, or the file is an older one: what capture believes may be wrong.
     pub has_unseen: bool,
+    /// The life of the primary that it was last seen to follow.
+    pub(crate) epoch: u128,
+    /// Write ids of versions that a primary lost and that this copy holds.
+    pub(crate) held: BTreeSet<u128>,
+    /// Words that were written here, where copies of a part are told of some.
+    pub(crate) authored: BTreeSet<u64>,
+}
+
+impl Copy {
+    pub(crate) fn new(place: Place, number: usize) -> Copy {
+        Copy {
+            place,
+            actor: format!("a{number}"),
+            kept: None,
+            kept_unsent: BTreeSet::new(),
+            since_kept: BTreeSet::new(),
+            taken_since_kept: BTreeSet::new(),
+            committed: None,
+            version: 0,
+            has_unseen: false,
+            epoch: 0,
+            held: BTreeSet::new(),
+            authored: BTreeSet::new(),
+        }
+    }
 }
 
 /// A file that was read before something happened to it, and not since.
@@ -81,6 +118,8 @@ pub struct Unread {
     is_noted: bool,
     is_blind: bool,
     before: Image,
+    /// When that was, where the disk is well.
+    moment: Option<Moment>,
 }
 
 /// Everything.
@@ -102,27 +141,33 @@ pub struct World {
     pub(crate) model: Model,
     pub(crate) tally: Tally,
     pub(crate) hash: blake3::Hasher,
-    /// Hashes of heads that were seen.
-    pub(crate) heads: Vec<(u64, Digest)>,
-    /// Versions whose events were looked at.
-    pub(crate) looked_at: u64,
+    /// What the primary's ledger was seen to hold.
+    pub(crate) looked: Looked,
+    /// What is on its way, and who is cut off.
+    pub(crate) wires: Wires,
+    /// Accounts, where there are copies of a part, and what each of those holds and may see.
+    pub(crate) office: Option<Office>,
+    pub(crate) sights: BTreeMap<usize, Sight>,
+    parts: Vec<Part>,
+    /// Every state that rows were in, where copies of a part are told of some.
+    pub(crate) states: Option<States>,
+    /// The rows of the first version, likewise.
+    pub(crate) first: Image,
+    /// What was seen when some words were written.
+    pub(crate) causes: Causes,
+    /// Replicas that began again from a snapshot.
+    pub(crate) reseeded: BTreeSet<ReplicaId>,
+    /// The lives of the primary.
+    pub(crate) lives: Lives,
     /// Changes that programs made, for I-15.
     pub(crate) edits: u64,
     /// The latest that the primary's clock ever showed, in milliseconds.
     pub(crate) latest_ms: u64,
-    /// The highest number that rows of each table ever had, by its lower-case name.
-    pub(crate) highest: BTreeMap<String, i64>,
-    /// What programs took from under links: while triggers or foreign keys were off, or where SQLite counted one link that leads nowhere for
-    /// another.
+    /// What programs took from under links: while triggers or foreign keys were off, or where SQLite counted one link that
+    /// leads nowhere for another.
     pub(crate) cut: BTreeSet<Aim>,
     /// True during a session with triggers or foreign keys off.
     pub(crate) is_blind: bool,
-    /// Row changes in accepted versions.
-    pub(crate) changes_sent: u64,
-    /// Write ids of accepted versions.
-    pub(crate) accepted: BTreeSet<u128>,
-    /// The last sequence number accepted from each replica.
-    pub(crate) sequences: BTreeMap<ReplicaId, u64>,
     /// Conflicts that a revert told one copy of: they do not travel.
     pub(crate) told: BTreeSet<u64>,
     files: u64,
@@ -165,6 +210,7 @@ impl Place {
             home: Home::default(),
             tables: Tables::default(),
             image: None,
+            opened: 0,
             manner: None,
             log_last: None,
             is_synced: false,
@@ -193,6 +239,7 @@ impl Place {
             // What a program binds does not have its statement prepared anew.
             db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(unreadable)?;
             (self.db, self.manner) = (Some(db), None);
+            self.opened += 1;
         }
         Ok(self.db.as_ref().expect("it was just opened"))
     }
@@ -202,6 +249,14 @@ impl Place {
         self.open(keeps_links, None)?;
         let db = self.db.as_ref().expect("it was just opened");
         image::read(db, &mut self.tables).map_err(unreadable)
+    }
+
+    /// The present moment of an open file.
+    fn moment(&self) -> Verdict<Option<Moment>> {
+        let Some(db) = &self.db else { return Ok(None) };
+        let number = |sql: &str| db.prepare_cached(sql).and_then(|mut s| s.query_row([], |row| row.get(0))).map_err(unreadable);
+        let (data, schema) = (number("PRAGMA main.data_version")?, number("PRAGMA main.schema_version")?);
+        Ok(Some((self.opened, data, db.total_changes(), schema)))
     }
 
     /// The rows as last read.
@@ -235,22 +290,36 @@ impl World {
             model: Model::new(setup.is_still),
             tally: Tally { seeds: 1, ..Tally::default() },
             hash: blake3::Hasher::new(),
-            heads: Vec::new(),
-            looked_at: 0,
+            looked: Looked::default(),
+            wires: Wires::default(),
+            lives: Lives::default(),
+            causes: Causes::new(),
+            reseeded: BTreeSet::new(),
+            office: None,
+            sights: BTreeMap::new(),
+            parts: setup.parts.clone(),
+            states: None,
+            first: Image::new(),
             edits: 0,
             latest_ms: 0,
-            highest: BTreeMap::new(),
             cut: BTreeSet::new(),
             is_blind: false,
-            changes_sent: 0,
-            accepted: BTreeSet::new(),
-            sequences: BTreeMap::new(),
             told: BTreeSet::new(),
             files: 0,
             lent: 0,
             folder,
         };
         world.found(tape)?;
+        if !setup.parts.is_empty() {
+            world.open_office()?;
+            let mut replica = world.replica(0)?;
+            let (told, _) = world.call(None, 0, &mut replica, sync::pull, &Manners::CALM)?;
+            told.map_err(|e| unexpected("the first sync", &e))?;
+            drop(replica);
+            world.states = Some(States::default());
+            world.first = world.primary_image()?;
+            world.look_at_versions()?;
+        }
         for _ in 1..setup.copies {
             world.clone_one()?;
         }
@@ -260,17 +329,7 @@ impl World {
     fn found(&mut self, tape: &Tape) -> Verdict {
         let path = self.fresh_path();
         let place = Place { is_synced: self.disk.is_some(), ..Place::new(path.clone(), self.machine(0)) };
-        let mut first = Copy {
-            place,
-            actor: "a0".into(),
-            kept: None,
-            kept_unsent: BTreeSet::new(),
-            since_kept: BTreeSet::new(),
-            taken_since_kept: BTreeSet::new(),
-            committed: None,
-            version: 1,
-            has_unseen: false,
-        };
+        let mut first = Copy { version: 1, ..Copy::new(place, 0) };
         let journal = self.journals.first().cloned();
         let db = first.place.open(self.keeps_links, None)?;
         if tape.setup.is_wide_text {
@@ -373,7 +432,9 @@ impl World {
         };
         self.tally.check(Invariant::Triggers);
         let triggers = replica.capture_triggers().map_err(fail)?;
-        if triggers == 0 {
+        // A copy of a part may have no table at all.
+        let is_empty = self.sights.contains_key(&who) && replica.schema().map_err(fail)?.tables.is_empty();
+        if triggers == 0 && !is_empty {
             return Err(Wrong::new(Invariant::Triggers, format!("no capture: replica {who}")));
         }
         Ok(Lent::new(replica, &place.home))
@@ -386,24 +447,20 @@ impl World {
         let address = self.primary_folder().to_string_lossy().into_owned();
         let actor = format!("a{number}");
         let around = machine.clone();
-        SqliteReplica::clone_from(self.serve()?, &address, &path, Some(&actor), around, &mut quiet).map_err(|e| unexpected("clone", &e))?;
+        if let Some(part) = self.parts.iter().find(|part| part.who == number).cloned() {
+            self.place_part(number, &part)?;
+        }
+        let scope = self.sights.get(&number).map_or_else(Scope::everything, |sight| sight.asked.clone());
+        let wanted = CloneOptions { address: &address, actor: Some(&actor), scope: &scope };
+        self.shown(number, |primary| SqliteReplica::clone_part(primary, &wanted, &path, around, &mut quiet))?
+            .map_err(|e| unexpected("clone", &e))?;
         let mut place = Place { is_synced: self.disk.is_some(), ..Place::new(path, machine) };
         let journal = self.journals.get(number % self.journals.len().max(1)).cloned();
         place.open(self.keeps_links, journal.as_deref())?;
         let image = place.read(self.keeps_links)?;
         self.model.check_written(&Image::new(), &image, &mut self.tally).map_err(|wrong| wrong.at(format!("new clone {number}")))?;
         place.image = Some(image.clone());
-        self.copies.push(Copy {
-            place,
-            actor,
-            kept: None,
-            kept_unsent: BTreeSet::new(),
-            since_kept: BTreeSet::new(),
-            taken_since_kept: BTreeSet::new(),
-            committed: Some(image),
-            version: 0,
-            has_unseen: false,
-        });
+        self.copies.push(Copy { committed: Some(image), ..Copy::new(place, number) });
         Ok(())
     }
 
@@ -433,7 +490,11 @@ impl World {
             Some(who) => self.copies[who].place.known(keeps_links)?,
             None => self.primary_image()?,
         };
-        let unread = Unread { who, is_noted, is_blind: self.is_blind, before };
+        let moment = match who {
+            Some(who) if !self.is_failing => self.copies[who].place.moment()?,
+            _ => None,
+        };
+        let unread = Unread { who, is_noted, is_blind: self.is_blind, before, moment };
         if self.is_failing {
             self.unread = Some(unread);
             return work(self);
@@ -445,7 +506,16 @@ impl World {
 
     /// The second reading.
     pub(crate) fn read_after(&mut self, unread: Unread) -> Verdict {
-        let Unread { who, is_noted, is_blind, before } = unread;
+        let Unread { who, is_noted, is_blind, before, moment } = unread;
+        if let Some(who) = who
+            && moment.is_some()
+            && self.copies[who].place.moment()? == moment
+        {
+            let copy = &mut self.copies[who];
+            copy.place.image = Some(before);
+            copy.committed = copy.committed.take().filter(|_| is_noted);
+            return Ok(());
+        }
         let after = match who {
             Some(who) => self.copies[who].place.read(self.keeps_links)?,
             None => self.primary_image()?,
@@ -463,6 +533,12 @@ impl World {
             if noted.rows >= rarities::QUEUE {
                 self.tally.reach(Situation::LargeQueue);
             }
+            if let Some(who) = who.filter(|_| !is_blind) {
+                self.note_causes(who, noted.fresh, &after);
+            }
+            if let (Some(who), true) = (who, self.office.is_some()) {
+                self.copies[who].authored.extend(&noted.written);
+            }
             if let Some(who) = who
                 && self.copies[who].kept.is_some()
             {
@@ -472,6 +548,9 @@ impl World {
         } else {
             let place = who.map_or("the primary".to_owned(), |who| format!("replica {who}"));
             self.model.check_written(&before, &after, &mut self.tally).map_err(|wrong| wrong.at(place))?;
+            if let Some(who) = who.filter(|_| !self.is_failing) {
+                self.check_causes(who, &after)?;
+            }
         }
         if let Some(who) = who {
             let copy = &mut self.copies[who];
@@ -495,15 +574,17 @@ impl World {
         let standing = replica.standing().map_err(|e| unexpected("standing", &e))?;
         self.tally.check(Invariant::Forwards);
         let copy = &mut self.copies[who];
+        if let Some(known) = standing.known.filter(|known| known.epoch != copy.epoch) {
+            // Numbers count within one life of the primary.
+            (copy.epoch, copy.version) = (known.epoch, 0);
+        }
         if standing.base_version < copy.version {
             let why = format!("went back: replica {who} from version {} to {}", copy.version, standing.base_version);
             return Err(Wrong::new(Invariant::Forwards, why));
         }
         copy.version = standing.base_version;
-        if let Some(known) = standing.known
-            && self.heads.last() != Some(&(known.version, known.hash))
-        {
-            self.heads.push((known.version, known.hash));
+        if let Some(known) = standing.known {
+            self.remember(&known)?;
         }
         self.record(format!("{} {} {}", standing.base_version, standing.unsent, standing.conflicts_open));
         Ok(())

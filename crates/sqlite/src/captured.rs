@@ -25,7 +25,7 @@ pub struct Captured {
 impl Captured {
     /// The events of the database in a file. What is not committed as a changeset yet is said to be that author's.
     pub fn open(path: &Path, author: &str, around: Around) -> Result<Captured> {
-        let notice = Notice::of(path)?;
+        let notice = Notice::of(path)?.keen();
         let replica = SqliteReplica::open(path, around)?;
         let schema = schema_version(&replica)?;
         Ok(Captured { replica, author: author.to_string(), notice, seen: -1, schema })

@@ -11,10 +11,11 @@ use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Event, Renumbered, Restored, TableDigest, Version, Waiting};
 use mainstem::core::format;
 use mainstem::core::planted::{self, Bug};
+use mainstem::core::proposal::Proposal;
 use mainstem::core::schema::SchemaChange;
 use mainstem::core::stamp::{ReplicaId, Time};
 use mainstem::core::value::Key;
-use mainstem::ledger::{Appended, Buried, BuriedCount, Head, Ledger, Touch};
+use mainstem::ledger::{Appended, Buried, BuriedCount, Head, Ledger, ProposalsWanted, Touch};
 use mainstem::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, Params};
 use std::collections::{HashMap, VecDeque};
@@ -25,6 +26,7 @@ use std::sync::Arc;
 mod fold;
 mod past;
 mod rebuild;
+mod review;
 mod tombstone;
 
 pub use rebuild::PROJECTIONS;
@@ -67,7 +69,8 @@ pub fn create(connection: &Connection) -> Result<()> {
 
 /// Makes what a ledger of an earlier version of this program lacks.
 pub fn complete(connection: &Connection) -> Result<()> {
-    connection.execute_batch(EPOCHS).on(connection)
+    connection.execute_batch(EPOCHS).on(connection)?;
+    connection.execute_batch(review::TABLES).on(connection)
 }
 
 /// True where the ledger's tables are there.
@@ -216,7 +219,7 @@ impl Ledger for SqliteLedger<'_> {
         }
         let version: Option<&Version> = match event {
             Event::Version(version) => Some(version),
-            Event::Genesis(_) | Event::Policy(_) | Event::Collected(_) | Event::Restored(_) => None,
+            Event::Genesis(_) | Event::Policy(_) | Event::Collected(_) | Event::Restored(_) | Event::Review(_) => None,
         };
         if let Some(version) = version {
             self.check_next(&head, version)?;
@@ -424,6 +427,41 @@ impl Ledger for SqliteLedger<'_> {
         let sql = "SELECT count(*), coalesce(sum(length(body)), 0) FROM mainstem_page";
         let sizes = self.one(sql, [], |row| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64)))?;
         Ok(sizes.unwrap_or_default())
+    }
+
+    fn proposal(&mut self, id: u64) -> Result<Option<Proposal>> {
+        self.read_proposal(id)
+    }
+
+    fn proposals(&mut self, wanted: &ProposalsWanted) -> Result<Vec<u64>> {
+        self.list_proposals(wanted)
+    }
+
+    fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>> {
+        let sql = "SELECT proposal, revision FROM mainstem_revision WHERE write_id = ?1";
+        let found = self.one(sql, [write_id.to_be_bytes()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+        Ok(found.map(|(proposal, revision)| (proposal.cast_unsigned(), revision.cast_unsigned())))
+    }
+
+    fn put_staged(&mut self, write_id: u128, page: u64, bytes: &[u8]) -> Result<()> {
+        let sql = "INSERT INTO mainstem_staged(write_id, page, body) VALUES (?1, ?2, ?3)";
+        self.run(sql, (write_id.to_be_bytes(), number(page)?, bytes)).map(drop)
+    }
+
+    fn staged(&mut self, write_id: u128, page: u64) -> Result<Option<Vec<u8>>> {
+        let sql = "SELECT body FROM mainstem_staged WHERE write_id = ?1 AND page = ?2";
+        self.one(sql, (write_id.to_be_bytes(), number(page)?), |row| row.get(0))
+    }
+
+    fn staged_bytes(&mut self, write_id: u128) -> Result<u64> {
+        let sql = "SELECT coalesce(sum(length(body)), 0) FROM mainstem_staged WHERE write_id = ?1";
+        Ok(self.one(sql, [write_id.to_be_bytes()], |row| row.get::<_, i64>(0))?.unwrap_or(0).cast_unsigned())
+    }
+
+    fn unstage(&mut self, write_id: u128) -> Result<u64> {
+        let bytes = self.staged_bytes(write_id)?;
+        self.run("DELETE FROM mainstem_staged WHERE write_id = ?1", [write_id.to_be_bytes()])?;
+        Ok(bytes)
     }
 }
 

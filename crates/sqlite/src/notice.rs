@@ -27,6 +27,8 @@ const RUMOUR_FRESH: Duration = Duration::from_millis(8);
 /// The first pause after which SQLite is asked once more, on a rumour that has not come true yet: a commit can be seen soon after
 /// its last write, of which the rumour is.
 const RUMOUR_FIRST: Duration = Duration::from_micros(60);
+/// How long whoever is keen asks again without any pause: a sleep is longer than most commits take from there.
+const RUMOUR_KEEN: Duration = Duration::from_micros(150);
 /// The longest.
 const RUMOUR_MAX: Duration = Duration::from_millis(512);
 
@@ -53,6 +55,7 @@ pub struct Notice {
     /// Where a program that writes without a log keeps what it overwrites.
     journal: PathBuf,
     events: FolderEvents,
+    is_keen: bool,
 }
 
 impl Notice {
@@ -63,7 +66,12 @@ impl Notice {
         let mut journal = file.path.clone().into_os_string();
         journal.push("-journal");
         let events = FolderEvents::of(file.path.parent().unwrap_or(Path::new("/")));
-        Ok(Notice { file, path: path.to_owned(), name, journal: journal.into(), events })
+        Ok(Notice { file, path: path.to_owned(), name, journal: journal.into(), events, is_keen: false })
+    }
+
+    /// Hears of a commit as soon as can be, for more of the processor while somebody writes; nothing more where nobody does.
+    pub fn keen(self) -> Notice {
+        Notice { is_keen: true, ..self }
     }
 
     fn is_being_written(&self) -> bool {
@@ -82,6 +90,7 @@ impl Notice {
         let end = now() + Duration::from_millis(timeout_ms);
         let look = Duration::from_millis(if self.events.is_told() { LOOK_MS } else { LOOK_UNTOLD_MS });
         let mut rumour: Option<Duration> = None;
+        let mut keen_until = now();
         loop {
             self.check_place()?;
             let left_ms = end.saturating_duration_since(now()).as_millis() as u64;
@@ -94,14 +103,20 @@ impl Notice {
             }
             // While a rumour is fresh, further ones say nothing new: a large transaction sends thousands.
             let is_fresh = rumour.is_some_and(|pause| pause < RUMOUR_FRESH);
+            if is_fresh && now() < keen_until {
+                std::thread::yield_now();
+                continue;
+            }
             if self.events.wait(rumour.unwrap_or(look).min(Duration::from_millis(left_ms)), call, !is_fresh) == Heard::Call {
                 return Ok((Noticed::Call, left_ms));
             }
             let is_rumoured = self.events.take(&self.name);
-            rumour = match rumour {
-                _ if is_rumoured && !is_fresh => Some(RUMOUR_FIRST),
-                rumour => rumour.map(|pause| pause * 2).filter(|pause| *pause <= RUMOUR_MAX),
-            };
+            if is_rumoured && !is_fresh {
+                rumour = Some(RUMOUR_FIRST);
+                keen_until = if self.is_keen { now() + RUMOUR_KEEN } else { now() };
+                continue;
+            }
+            rumour = rumour.map(|pause| if self.is_keen { pause * 5 / 4 } else { pause * 2 }).filter(|pause| *pause <= RUMOUR_MAX);
         }
     }
 }

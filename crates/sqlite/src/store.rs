@@ -2,12 +2,13 @@
 //!
 //! Invariant: our own connection fires no trigger, neither the user's nor those that notice what other programs
 //! write. A write transaction takes the lock when it begins; one that is dropped leaves nothing.
-use crate::connection::{FileIdentity, begin_if_free, begin_read, begin_write, commit, one, roll_back, triggers_off};
+use crate::connection::{self, FileIdentity, begin_if_free, begin_read, begin_write, commit, one, roll_back, triggers_off};
 use crate::derived::{self, Stale};
 use crate::errors::{Explain, display_name};
 use crate::kept;
 use crate::ledger::SqliteLedger;
 use crate::notice::{self, Notice};
+use crate::question::Sentinel;
 use crate::seen;
 use crate::tables::SqliteTables;
 use mainstem::audit::Differing;
@@ -16,15 +17,16 @@ use mainstem::core::change::{Change, Shape};
 use mainstem::core::chronicle::{Chronicle, TableId};
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Event, Renumbered, Restored, TableDigest, Version, Waiting};
+use mainstem::core::proposal::Proposal;
 use mainstem::core::schema::{Object, Schema, SchemaChange};
 use mainstem::core::stamp::{ReplicaId, Time};
 use mainstem::core::value::{Key, Row, Value};
-use mainstem::ledger::{Appended, Buried, BuriedCount, Head, Ledger, Touch};
+use mainstem::ledger::{Appended, Buried, BuriedCount, Head, Ledger, ProposalsWanted, Touch};
 use mainstem::primary::KnownReplica;
-use mainstem::store::{DirectWrite, Store, Transaction, VisitDirect};
+use mainstem::store::{Answered, DirectWrite, Limits, Question, Scratch, Store, Transaction, VisitAnswer, VisitDirect};
 use mainstem::tables::{Tables, Wrote};
 use mainstem::{Error, Result};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -64,15 +66,17 @@ pub struct SqliteStore {
     known: Option<Known>,
     file: Option<FileIdentity>,
     notice: Option<Notice>,
+    sentinel: Sentinel,
 }
 
 impl SqliteStore {
     /// A store on a connection of its own.
-    pub fn new(connection: Connection, read_schema: SchemaReader, watcher: Box<dyn Watcher + Send>) -> Result<Self> {
+    pub fn new(mut connection: Connection, read_schema: SchemaReader, watcher: Box<dyn Watcher + Send>) -> Result<Self> {
         triggers_off(&connection)?;
+        let sentinel = Sentinel::on(&mut connection)?;
         // A database in memory is nowhere.
         let file = connection.path().and_then(|path| FileIdentity::of(Path::new(path)).ok());
-        Ok(SqliteStore { connection, read_schema, watcher, known: None, file, notice: None })
+        Ok(SqliteStore { connection, read_schema, watcher, known: None, file, notice: None, sentinel })
     }
 
     /// The connection, for what is neither ledger nor tables.
@@ -90,7 +94,8 @@ impl SqliteStore {
         };
         let tables = SqliteTables::new(&self.connection, schema, Box::new(self.read_schema));
         let ledger = SqliteLedger::new(&self.connection);
-        Ok(StoreTransaction { connection: &self.connection, tables, ledger, watcher: &*self.watcher, written: BTreeSet::new(), may_write })
+        let (connection, watcher, sentinel) = (&self.connection, &*self.watcher, &self.sentinel);
+        Ok(StoreTransaction { connection, tables, ledger, watcher, sentinel, written: BTreeSet::new(), may_write })
     }
 
     /// The schema at the beginning of a transaction, read again only where it changed since the last.
@@ -139,6 +144,30 @@ impl Store for SqliteStore {
         let notice = self.notice.as_ref().ok_or_else(|| Error::internal("a wait begins with a moment"))?;
         notice.wait(&self.connection, moment, timeout_ms, None).map(|(_, left_ms)| left_ms)
     }
+
+    fn scratch(&self) -> Result<Box<dyn Scratch>> {
+        let scratch = connection::scratch()?;
+        scratch.execute_batch("CREATE TABLE kept(name TEXT PRIMARY KEY, bytes BLOB NOT NULL)").on(&scratch)?;
+        Ok(Box::new(SqliteScratch(scratch)))
+    }
+}
+
+/// A place for what can be made again: a temporary database that ends with its connection.
+struct SqliteScratch(Connection);
+
+impl Scratch for SqliteScratch {
+    fn put(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        let sql = "INSERT INTO kept(name, bytes) VALUES (?1, ?2) ON CONFLICT(name) DO UPDATE SET bytes = excluded.bytes";
+        self.0.prepare_cached(sql).on(&self.0)?.execute((name, bytes)).on(&self.0).map(drop)
+    }
+    fn get(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
+        let mut statement = self.0.prepare_cached("SELECT bytes FROM kept WHERE name = ?1").on(&self.0)?;
+        statement.query_row([name], |row| row.get(0)).optional().on(&self.0)
+    }
+    fn forget(&mut self, beginning: &str) -> Result<()> {
+        let sql = "DELETE FROM kept WHERE substr(name, 1, length(?1)) = ?1";
+        self.0.prepare_cached(sql).on(&self.0)?.execute([beginning]).on(&self.0).map(drop)
+    }
 }
 
 /// One transaction over ledger and tables; dropped, it is undone.
@@ -147,6 +176,7 @@ pub struct StoreTransaction<'s> {
     tables: SqliteTables<'s>,
     ledger: SqliteLedger<'s>,
     watcher: &'s dyn Watcher,
+    sentinel: &'s Sentinel,
     written: BTreeSet<usize>,
     /// Told here rather than by `PRAGMA query_only`, which would have every statement of the connection prepared anew.
     may_write: bool,
@@ -210,6 +240,9 @@ impl Transaction for StoreTransaction<'_> {
     fn put_replica(&mut self, replica: &KnownReplica) -> Result<()> {
         self.writing()?;
         seen::put(self.connection, replica)
+    }
+    fn ask(&mut self, question: &Question<'_>, limits: &Limits, visit: VisitAnswer<'_>) -> Result<Answered> {
+        self.sentinel.ask(self.connection, &self.tables.schema(), question, limits, visit)
     }
 }
 
@@ -346,5 +379,28 @@ impl Ledger for StoreTransaction<'_> {
     }
     fn page_sizes(&mut self) -> Result<(u64, u64)> {
         self.ledger.page_sizes()
+    }
+    fn proposal(&mut self, id: u64) -> Result<Option<Proposal>> {
+        self.ledger.proposal(id)
+    }
+    fn proposals(&mut self, wanted: &ProposalsWanted) -> Result<Vec<u64>> {
+        self.ledger.proposals(wanted)
+    }
+    fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>> {
+        self.ledger.find_revision(write_id)
+    }
+    fn put_staged(&mut self, write_id: u128, page: u64, bytes: &[u8]) -> Result<()> {
+        self.writing()?;
+        self.ledger.put_staged(write_id, page, bytes)
+    }
+    fn staged(&mut self, write_id: u128, page: u64) -> Result<Option<Vec<u8>>> {
+        self.ledger.staged(write_id, page)
+    }
+    fn staged_bytes(&mut self, write_id: u128) -> Result<u64> {
+        self.ledger.staged_bytes(write_id)
+    }
+    fn unstage(&mut self, write_id: u128) -> Result<u64> {
+        self.writing()?;
+        self.ledger.unstage(write_id)
     }
 }

@@ -2,6 +2,7 @@
 use mainstem::accounts::{Registrar, Wish};
 use mainstem::core::account::Fact;
 use mainstem::core::authority::Role;
+use mainstem::sign_in::SignIns;
 use mainstem::token::Secret;
 use mainstem::wiring::{Around, RealSurroundings};
 use mainstem_feed::target::Allowed;
@@ -12,6 +13,7 @@ use mainstem_http::server::accept::serve;
 use mainstem_http::server::{Door, Hall, Limits, Porter, Record, Shared, Stop, Tls};
 use mainstem_sqlite::primary::FolderDatasets;
 use mainstem_sqlite::registry::SqliteRegistry;
+use mainstem_sqlite::sign_ins::SqliteSignIns;
 use mainstem_sqlite::webhooks::SqliteWebhooks;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -50,7 +52,9 @@ impl Served {
         let near = Allowed::parse(&["127.0.0.0/8".to_string()]).expect("a network");
         let office = Office::open(datasets.clone(), Arc::new(store), near, TEMPO, around).expect("webhooks can be sent");
         let hall = Hall::new(datasets, &porter.limits);
-        let shared = Arc::new(Shared { hall, registrar, porter, webhooks: Some(Arc::new(office)), stop: Stop::default() });
+        let sign_ins = SqliteSignIns::open(folder).expect("sign-ins can be kept");
+        let sign_ins = SignIns::new(Box::new(sign_ins), Arc::new(RealSurroundings));
+        let shared = Arc::new(Shared { hall, registrar, sign_ins, porter, webhooks: Some(Arc::new(office)), stop: Stop::default() });
         let acceptor = tls.map(|tls| tls.acceptor().expect("TLS can be set up"));
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a free port");
         let address = listener.local_addr().expect("it is bound");

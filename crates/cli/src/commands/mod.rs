@@ -1,5 +1,7 @@
 //! One file per command: it reads what was typed, calls one use case, shows the outcome.
+pub mod accept;
 pub mod access;
+pub mod answer;
 pub mod audit;
 pub mod backup;
 pub mod begin;
@@ -7,6 +9,7 @@ pub mod blame;
 pub mod bundle;
 pub mod changeset;
 pub mod clone;
+pub mod comment;
 pub mod commit;
 pub mod completions;
 pub mod config;
@@ -17,13 +20,17 @@ pub mod demo;
 pub mod diff;
 pub mod doctor;
 pub mod feed;
+pub mod gates;
 pub mod init;
 pub mod log;
 pub mod login;
 pub mod logout;
+pub mod merge;
 pub mod overview;
 pub mod pending;
 pub mod policy;
+pub mod proposals;
+pub mod propose;
 pub mod publish;
 pub mod pull;
 pub mod push;
@@ -31,17 +38,21 @@ pub mod rebuild;
 pub mod resolve;
 pub mod restore;
 pub mod revert;
+pub mod review;
 pub mod scope;
 pub mod serve;
 pub mod show;
+pub mod staging;
 pub mod stash;
 pub mod status;
 pub mod sync;
 pub mod tombstones;
 pub mod trust;
 pub mod verify;
+pub mod vote;
 pub mod watch;
 pub mod webhook;
+pub mod withdraw;
 
 use crate::arguments::Command;
 use crate::exit_codes::Exit;
@@ -61,7 +72,7 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
     each! {
         Init Deinit Status Diff Log Access Datasets Login Logout Serve Trust Feed Webhook Show Blame Commit Begin Restore Revert Stash
         Publish Clone Push Pull Sync
-        Watch Conflicts Resolve Pending Tombstones Verify Audit Rebuild Policy Backup Bundle Changeset Config Scope
+        Watch Propose Proposals Review Vote Comment Gates Answer Accept Merge Withdraw Reject Reopen Staging Conflicts Resolve Pending Tombstones Verify Audit Rebuild Policy Backup Bundle Changeset Config Scope
         Doctor Demo Completions
     }
 }

@@ -3,6 +3,7 @@ use crate::exit_codes::Exit;
 use crate::output::{Output, note};
 use crate::policy_edit;
 use crate::wiring::{Opened, Session};
+use mainstem::gates;
 use mainstem::policy_text;
 use mainstem::primary::Primary;
 use mainstem::replica::Standing;
@@ -25,11 +26,18 @@ use serde_json::json;
 ///   history          days that row changes of old versions are kept, or forever (as it comes) (dataset)
 ///   replicas         days after which a replica that was not seen holds nothing back (as tombstones) (dataset)
 ///   priority_actors, priority_replicas, clock_skew_ms_max    (dataset)
+///   gates.NAME       what must hold of the rows after a merge: all its keys in braces, as below, or one with
+///                    gates.NAME.KEY. Keys: rule (not-null, in-set, range, pattern, length, json-schema, relation,
+///                    unique, foreign-key, row-count, no-rows), table, column, columns, min, max, values, pattern,
+///                    schema, relation, other, references, references_columns, sql, severity (block, warn),
+///                    rows (all, changed), time_limit_ms
 ///
 /// Examples:
 ///   mainstem policy show
 ///   mainstem policy set strategy last-write-wins
 ///   mainstem policy set recipe.note.strategy text
+///   mainstem policy set gates.named '{ rule = "not-null", table = "recipe", column = "title" }'
+///   mainstem policy set gates.named.severity warn
 ///   mainstem policy edit
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
@@ -104,8 +112,13 @@ fn reach(session: &Session, standing: &Standing, is_enough: bool) -> Result<Opti
 /// Says which names that were not in the policy before are not in the database: they may be of the future, or mistyped.
 fn note_unknown_names(opened: &Opened, before: &str, after: &str) -> Result<()> {
     let schema = opened.replica.schema()?;
-    let known = policy_text::parse(before)?.entries();
-    let entries = policy_text::parse(after)?.entries();
+    let (before, after) = (policy_text::parse(before)?, policy_text::parse(after)?);
+    for gate in after.gates().iter().filter(|gate| !before.gates().contains(gate)) {
+        gates::misfit(&schema, gate)
+            .into_iter()
+            .for_each(|why| note(format!("{why}; until then the gate {} blocks every merge", gate.name)));
+    }
+    let (known, entries) = (before.entries(), after.entries());
     for entry in entries.iter().filter(|e| !known.iter().any(|k| k.path == e.path)) {
         let Some(table) = entry.path.first() else { continue };
         match (schema.table(table), entry.path.get(1)) {

@@ -5,6 +5,7 @@ use crate::serve_settings::{Flags, Settings};
 use crate::wiring::Session;
 use mainstem::accounts::Registrar;
 use mainstem::feed::Webhooks;
+use mainstem::sign_in::SignIns;
 use mainstem::token::Secret;
 use mainstem::{Error, Result};
 use mainstem_feed::target::Allowed;
@@ -12,6 +13,7 @@ use mainstem_feed::{Office, Tempo};
 use mainstem_http::server::{self, Door, Hall, Porter, Record, Shared, Stop, Tls};
 use mainstem_sqlite::primary::FolderDatasets;
 use mainstem_sqlite::registry::SqliteRegistry;
+use mainstem_sqlite::sign_ins::SqliteSignIns;
 use mainstem_sqlite::webhooks::SqliteWebhooks;
 use serde_json::json;
 use std::net::SocketAddr;
@@ -95,7 +97,8 @@ impl Serve {
         let webhooks = Some(webhooks(&settings, datasets.clone(), session)?);
         let hall = Hall::new(datasets, limits);
         let porter = Porter::new(limits.clone(), door, record, around).keeping(spools);
-        let shared = Arc::new(Shared { hall, registrar, porter, webhooks, stop: Stop::default() });
+        let sign_ins = SignIns::new(Box::new(SqliteSignIns::open(&settings.data())?), session.around.clone());
+        let shared = Arc::new(Shared { hall, registrar, sign_ins, porter, webhooks, stop: Stop::default() });
         log_panics(Arc::downgrade(&shared));
         let fingerprint = tls.as_ref().map(|tls| tls.fingerprint().to_string());
         server::run(settings.listen(), shared, tls, &mut |address| {

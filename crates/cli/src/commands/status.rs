@@ -5,8 +5,10 @@ use crate::exit_codes::Exit;
 use crate::json;
 use crate::output::{JsonList, Output, Paint};
 use crate::plain_text::{count, name};
+use crate::sync_report::tell_of_review;
 use crate::wiring::{Opened, Session};
 use mainstem::Result;
+use mainstem::proposing::{Kept, Mark, Proposing};
 use mainstem::replica::{Replica, Since, Standing};
 use mainstem_core::change::{Change, Edit, Shape};
 use std::collections::BTreeMap;
@@ -73,6 +75,7 @@ impl Status {
             "conflicts_open": standing.conflicts_open,
             "pending": standing.pending,
             "schema_steps": opened.replica.schema_steps()?.iter().map(schema_line).collect::<Vec<_>>(),
+            "kept_for_review": opened.replica.kept()?.iter().map(kept_json).collect::<Vec<_>>(),
             "notices": standing.notices,
         });
         // The list of changes may not fit in memory, so the object around it is written by hand.
@@ -117,7 +120,7 @@ fn named(out: &Output, shape: &Shape, change: &Change) -> String {
     out.paint(paint, format!("{}{columns}", headline(shape, change)))
 }
 
-fn show_standing(out: &mut Output, opened: &Opened, actor: &str) -> Result<()> {
+fn show_standing(out: &mut Output, opened: &mut Opened, actor: &str) -> Result<()> {
     let standing = &opened.standing;
     let path = name(&opened.path.display().to_string());
     out.line(format_args!("{path}: replica {} of {}, edited by {}", standing.replica.short(), name(&standing.dataset), name(actor)))?;
@@ -128,7 +131,34 @@ fn show_standing(out: &mut Output, opened: &Opened, actor: &str) -> Result<()> {
     if standing.unsent > 0 {
         out.line(format_args!("{} not sent", count(standing.unsent, "changeset is", "changesets are")))?;
     }
-    Ok(())
+    show_review(out, opened)
+}
+
+/// What is kept for review.
+fn show_review(out: &mut Output, opened: &mut Opened) -> Result<()> {
+    for Kept { front, mark } in opened.replica.kept()? {
+        let Mark::Offered { proposal, revision, stage } = mark else { continue };
+        let rows = count(front.count, "row", "rows");
+        let look = match stage.is_open() {
+            true => format!("mainstem review {proposal}"),
+            false => format!("mainstem propose, or mainstem withdraw {proposal} --undo"),
+        };
+        let title = name(front.header.title.as_deref().unwrap_or("(no title)"));
+        out.line(format_args!("proposal {proposal}, revision {revision}: {title} ({rows}, {}): {}", stage.name(), out.suggest(&look)))?;
+    }
+    tell_of_review(out, &opened.replica.waiting_for_review()?)
+}
+
+fn kept_json(kept: &Kept) -> serde_json::Value {
+    let header = &kept.front.header;
+    let (proposal, revision, stage) = match kept.mark {
+        Mark::Waiting | Mark::Left => (None, None, "waiting"),
+        Mark::Offered { proposal, revision, stage } => (Some(proposal), Some(revision), stage.name()),
+    };
+    serde_json::json!({
+        "proposal": proposal, "revision": revision, "state": stage, "title": header.title, "changes": kept.front.count,
+        "write_id": json::bits(header.write_id), "base_version": header.base_version,
+    })
 }
 
 fn show_changes(out: &mut Output, tables: &BTreeMap<String, TableSummary>, steps: &[String]) -> Result<()> {

@@ -201,6 +201,45 @@ fn roles_say_what_may_be_done_and_by_which_table() {
 }
 
 #[test]
+fn a_role_on_a_table_alone_is_that_table() {
+    let desk = Desk::new();
+    let server = Serving::begin(&desk, &[]);
+    let (ann, ben) = (Person { desk: &desk, name: "ann" }, Person { desk: &desk, name: "ben" });
+    desk.sql("ann.db", START);
+    ann.ok(&["init", "ann.db"]);
+    assert_eq!(ann.login(&server, server.setup.as_deref().expect("a setup token")).code, 0);
+    ann.ok(&["publish", &server.dataset(), "--db", "ann.db", "--dataset", "recipes"]);
+    let token = token_in(&ann.json(&["access", "invite", &server.dataset(), "ben"]));
+    assert_eq!(ben.login(&server, &token).code, 0);
+    ann.ok(&["access", "withdraw", &server.dataset(), "ben"]);
+    ben.run(&["clone", &server.dataset(), "ben.db"]).refuses(4, "no dataset recipes");
+    ann.ok(&["access", "grant", &server.dataset(), "ben", "contributor", "--table", "recipe"]);
+    ben.ok(&["clone", &server.dataset(), "ben.db"]);
+    assert_eq!(desk.rows("ben.db"), desk.rows_without("ann.db", &["step"]));
+    desk.sql("ben.db", "UPDATE recipe SET minutes = 30 WHERE id = 2;");
+    desk.sql("ann.db", "UPDATE step SET text = 'topsecret'; INSERT INTO recipe VALUES (3, 'cake', 50);");
+    for person in [&ann, &ben, &ann] {
+        person.ok(&["sync", "--db", &format!("{}.db", person.name)]);
+    }
+    assert_eq!(desk.rows("ben.db"), desk.rows_without("ann.db", &["step"]));
+    assert_eq!(ben.json(&["verify", "--db", "ben.db"])["ok"], true);
+    let told = ben.ok(&["feed", &server.dataset(), "--from", "1"]);
+    assert!(told.contains("cake") && !told.contains("topsecret"), "{told}");
+    // What he is shown more, comes; what he wrote where he may not any more, stays with him.
+    ann.ok(&["access", "grant", &server.dataset(), "ben", "contributor", "--table", "step"]);
+    ben.ok(&["sync", "--db", "ben.db"]);
+    assert_eq!(desk.rows("ben.db"), desk.rows("ann.db"));
+    desk.sql("ben.db", "UPDATE step SET text = 'knead it'; UPDATE recipe SET minutes = 31 WHERE id = 2;");
+    ann.ok(&["access", "withdraw", &server.dataset(), "ben", "--table", "step"]);
+    let said = ben.ok(&["sync", "--db", "ben.db"]);
+    assert!(said.contains("stash"), "{said}");
+    assert!(ben.ok(&["stash", "list", "--db", "ben.db"]).contains("outside what this copy may see"));
+    ann.ok(&["sync", "--db", "ann.db"]);
+    assert_eq!(desk.sql("ann.db", "SELECT text, minutes FROM step JOIN recipe ON recipe.id = 2;").trim(), "topsecret|31");
+    assert_eq!(desk.rows("ben.db"), desk.rows_without("ann.db", &["step"]));
+}
+
+#[test]
 fn whoever_logs_in_anew_goes_on_with_the_same_copy() {
     let desk = Desk::new();
     let server = Serving::begin(&desk, &[]);

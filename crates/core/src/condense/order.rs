@@ -33,8 +33,8 @@ pub fn order(schema: &Schema, changes: &mut Vec<Change>, shapes: &[Shape]) {
     changes.append(&mut writes);
 }
 
-/// Each table's place, parents first. In a cycle, the one that is met first goes last.
-fn table_ranks(schema: &Schema) -> BTreeMap<String, usize> {
+/// Each table's place by its name in lower case, parents first. In a cycle, the one that is met first goes last.
+pub fn table_ranks(schema: &Schema) -> BTreeMap<String, usize> {
     let places: BTreeMap<String, usize> = schema.tables.iter().enumerate().map(|(i, table)| (folded(&table.name), i)).collect();
     let parents =
         |table: &Table| -> Vec<usize> { table.foreign_keys.iter().filter_map(|link| places.get(&folded(&link.parent)).copied()).collect() };

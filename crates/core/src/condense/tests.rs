@@ -1,5 +1,5 @@
 //! The three-by-three table, and the laws: the parts in turn, there and back, parents before children.
-use super::{combine, combine_changes, invert, order};
+use super::{combine, combine_apart, combine_changes, invert, order};
 use crate::change::{Cell, Change, Changeset, Edit, Front, Header, Shape};
 use crate::error::Error;
 use crate::schema::{Column, ForeignKey, Schema, SchemaChange, Table};
@@ -28,6 +28,28 @@ fn change(at: u64, edit: Edit) -> Change {
 
 fn update(before: &Row, after: &Row, at: u64) -> Change {
     change(at, Edit::Update(cells(before, after, at)))
+}
+
+/// The documented table of changes between which others' work came.
+#[test]
+fn what_was_written_last_stands() {
+    let insert = |row: Row, at| change(at, Edit::Insert(row));
+    let delete = |row: Row, at| change(at, Edit::Delete(row));
+    let (x, y, z, w) = (row(1, 1), row(2, 1), row(2, 2), row(7, 1));
+    let cases = [
+        (insert(x.clone(), 1), insert(y.clone(), 2), Some(insert(y.clone(), 2))),
+        (insert(x.clone(), 1), update(&y, &w, 2), Some(insert(w.clone(), 2))),
+        (insert(x.clone(), 1), delete(y.clone(), 2), None),
+        (update(&x, &y, 1), insert(w.clone(), 2), Some(insert(w.clone(), 2))),
+        (update(&x, &z, 1), update(&w, &x, 2), Some(change(2, Edit::Update([cells(&w, &x, 2), cells(&y, &z, 1)].concat())))),
+        (update(&x, &z, 1), delete(row(9, 2), 2), Some(delete(row(9, 1), 2))),
+        (delete(x.clone(), 1), update(&x, &y, 2), Some(update(&x, &y, 2))),
+        (delete(x.clone(), 1), delete(y.clone(), 2), Some(delete(y.clone(), 2))),
+        (update(&x, &y, 1), update(&y, &x, 2), None),
+    ];
+    for (first, second, expect) in cases {
+        assert_eq!(combine_apart(&first, &second), expect, "{} {}", first.edit.name(), second.edit.name());
+    }
 }
 
 /// The documented table, cell by cell.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: an event's hash covers the hash before it, so equal hashes mean equal histories.
 use super::bytes::{Reader, Writer};
-use super::{conflict, front, page, row, schema};
+use super::{conflict, front, page, review, row, schema};
 use crate::change::{Change, Shape};
 use crate::digest;
 use crate::error::Result;
@@ -19,6 +19,7 @@ const VERSION: u64 = 2;
 const POLICY: u64 = 3;
 const COLLECTED: u64 = 4;
 const RESTORED: u64 = 5;
+const REVIEW: u64 = 6;
 
 /// Encodes an event.
 ///
@@ -49,6 +50,10 @@ pub fn encode(event: &Event) -> Vec<u8> {
             w.varint(RESTORED);
             write_restored(&mut w, restored);
         }
+        Event::Review(event) => {
+            w.varint(REVIEW);
+            review::write_reviewing(&mut w, event);
+        }
     }
     w.0
 }
@@ -62,6 +67,7 @@ pub fn decode(bytes: &[u8]) -> Result<Event> {
         POLICY => read_policy(&mut r).map(Event::Policy),
         COLLECTED => read_collected(&mut r).map(Event::Collected),
         RESTORED => read_restored(&mut r).map(Event::Restored),
+        REVIEW => review::read_reviewing(&mut r).map(Event::Review),
         other => Err(r.error(format!("{other} is no kind of event"))),
     }
 }
@@ -203,6 +209,10 @@ fn write_version(w: &mut Writer, version: &Version) {
     w.list(15, &version.was, front::write_past);
     front::write_ids(w, 16, &version.stands_for);
     w.list(17, &version.renumbered_here, write_renumbered);
+    if let Some(reviewed) = &version.review {
+        w.field(18, |w| review::write_reviewed(w, reviewed));
+    }
+    w.option(19, version.token.as_deref());
 }
 
 fn read_version(r: &mut Reader<'_>) -> Result<Version> {
@@ -227,6 +237,8 @@ fn read_version(r: &mut Reader<'_>) -> Result<Version> {
             15 => version.was = f.list(17, front::read_past)?,
             16 => version.stands_for = f.list(16, Reader::wide)?,
             17 => version.renumbered_here = f.list(9, read_renumbered)?,
+            18 => version.review = Some(review::read_reviewed(&mut f)?),
+            19 => version.token = Some(f.text()?),
             _ => continue,
         }
         f.finish()?;

@@ -2,11 +2,15 @@
 use crate::change::{Again, Cell, Change, Choice, Edit, Front, Header, Past, RenumberedHere, Resolution, Shape};
 use crate::conflict::{Answer, Claim, Conflict, ConflictKind, Image, Side};
 use crate::event::{Collected, CollectedTombstones, Event, Genesis, PolicySet, Renumbered, Restored, TableDigest, Version, Waiting};
+use crate::proposal::{
+    Act, Anchor, Ballot, Decision, Failure, MergeWish, Origin, Remark, Reviewed, Reviewing, Revision, Stage, Vote, Word,
+};
 use crate::schema::{Column, ForeignKey, Object, Schema, SchemaChange, Table};
 use crate::stamp::{ReplicaId, Stamp, Time};
 use crate::value::{Key, Row, Value};
 use alloc::{format, string::String, vec, vec::Vec};
 use proptest::collection::vec as many;
+use proptest::option;
 use proptest::prelude::*;
 
 /// Integers at every edge that some format or language trips over.
@@ -249,6 +253,7 @@ pub fn front() -> BoxedStrategy<Front> {
             renumbered_here,
             hidden,
             is_partial: false,
+            token: None,
         })
         .boxed()
 }
@@ -297,9 +302,10 @@ fn version() -> BoxedStrategy<Version> {
         many((any::<u128>(), name(), key()), 0..3),
         many(digest, 0..3),
     );
-    let places = (many(past(), 0..3), many(any::<u128>(), 0..3), many(renumbered(), 0..2));
+    let places = (many(past(), 0..3), many(any::<u128>(), 0..3), many(renumbered(), 0..2), option::of(reviewed()), option::of(name()));
     (header(), any::<[u64; 3]>(), time(), many(step(), 0..3), page(), any::<[u8; 32]>(), lists, places)
-        .prop_map(|(header, numbers, accepted_at, schema, (shapes, changes), body, lists, (was, stands_for, renumbered_here))| {
+        .prop_map(|(header, numbers, accepted_at, schema, (shapes, changes), body, lists, places)| {
+            let (was, stands_for, renumbered_here, review, token) = places;
             let (renumbered, conflicts, resolved, waiting, released, tables) = lists;
             let waiting = waiting.into_iter().zip(changes).map(|((table, key, parent, parent_key), change)| Waiting {
                 table,
@@ -326,8 +332,75 @@ fn version() -> BoxedStrategy<Version> {
                 was,
                 stands_for,
                 renumbered_here,
+                review,
+                token,
             }
         })
+        .boxed()
+}
+
+fn ballot() -> BoxedStrategy<Ballot> {
+    (any::<u64>(), any::<[u8; 32]>(), 0..Word::ALL.len(), name())
+        .prop_map(|(revision, digest, word, comment)| Ballot { revision, digest, word: Word::ALL[word], comment })
+        .boxed()
+}
+
+fn wish() -> BoxedStrategy<MergeWish> {
+    (any::<u128>(), option::of(any::<[u8; 32]>()), option::of(any::<u64>()), any::<[bool; 4]>())
+        .prop_map(|(request, digest, expected, [may_alter, skip_conflicts, force, keep_staging])| MergeWish {
+            request,
+            digest,
+            expected,
+            may_alter,
+            skip_conflicts,
+            force,
+            keep_staging,
+        })
+        .boxed()
+}
+
+fn reviewed() -> BoxedStrategy<Reviewed> {
+    let vote = (name(), option::of(name()), time(), ballot()).prop_map(|(actor, token, at, ballot)| Vote { actor, token, at, ballot });
+    (any::<[u64; 2]>(), any::<[u8; 32]>(), name(), option::of(name()), many(vote, 0..3), wish(), many(name(), 0..3))
+        .prop_map(|([proposal, revision], digest, actor, token, votes, wish, warnings)| Reviewed {
+            proposal,
+            revision,
+            digest,
+            actor,
+            token,
+            votes,
+            wish,
+            warnings,
+            gates: Vec::new(),
+        })
+        .boxed()
+}
+
+fn act() -> BoxedStrategy<Act> {
+    let origin = prop_oneof![
+        Just(Origin::Replica),
+        Just(Origin::Resolution),
+        any::<u64>().prop_map(Origin::Part),
+        any::<u64>().prop_map(Origin::Revert)
+    ];
+    let revision = (any::<u64>(), any::<[u8; 32]>(), many(name(), 0..3), origin)
+        .prop_map(|(pages, body, authors, origin)| Act::Revise(Revision { front: fixed::front(), pages, body, authors, origin }));
+    let anchor = prop_oneof![
+        Just(Anchor::Whole),
+        (name(), key()).prop_map(|(table, key)| Anchor::Row(table, key)),
+        (name(), key(), name()).prop_map(|(table, key, column)| Anchor::Cell(table, key, column)),
+    ];
+    let remark = (anchor, option::of(1..=u64::MAX), any::<u64>(), name())
+        .prop_map(|(anchor, reply_to, revision, text)| Act::Comment(Remark { anchor, reply_to, revision, text }));
+    let decision = (0..Stage::ALL.len(), name()).prop_map(|(stage, reason)| Act::Decide(Decision { stage: Stage::ALL[stage], reason }));
+    let failure = (name(), name()).prop_map(|(code, message)| Act::FailMerge(Failure { code, message }));
+    prop_oneof![revision, ballot().prop_map(Act::Vote), remark, decision, wish().prop_map(Act::BeginMerge), failure, Just(Act::Unstage)]
+        .boxed()
+}
+
+fn reviewing() -> BoxedStrategy<Event> {
+    (any::<u64>(), name(), option::of(name()), time(), act())
+        .prop_map(|(proposal, actor, token, at, act)| Event::Review(Reviewing { proposal, actor, token, at, act }))
         .boxed()
 }
 
@@ -349,7 +422,7 @@ pub fn event() -> BoxedStrategy<Event> {
     let replicas = many(any::<u128>().prop_map(ReplicaId), 0..3);
     let collected = (name(), time(), any::<u64>(), many(of_table, 0..3), replicas)
         .prop_map(|(actor, at, horizon, tombstones, expired)| Event::Collected(Collected { actor, at, horizon, tombstones, expired }));
-    prop_oneof![1 => genesis, 3 => version().prop_map(Event::Version), 1 => policy, 1 => collected, 1 => restored].boxed()
+    prop_oneof![1 => genesis, 3 => version().prop_map(Event::Version), 1 => policy, 1 => collected, 1 => restored, 2 => reviewing()].boxed()
 }
 
 /// One of everything, the same every time: what the kept bytes of version 1 hold.

@@ -1,13 +1,15 @@
 //! Answers one call of the replica protocol: reads its arguments, asks the primary, writes what it says.
 //!
 //! Deliberately absent: sockets, and who may ask. By then the request is whole and was allowed.
-use super::author::Author;
+mod review;
+
 use crate::client::WAIT_MS_MAX;
 use crate::spool::{Spool, SpoolPlace};
 use crate::wire::call::Call;
 use crate::wire::frame::{Bounds, FrameReader, FrameWriter};
 use crate::wire::{Bytes, Wire};
 use mainstem::audit::Finding;
+use mainstem::author::Author;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Front, Shape};
 use mainstem::core::format::page;
@@ -167,6 +169,7 @@ fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author: &Author<'
             last(reply, &primary.cleanup(author.name(), rehearsal)?)
         }
         Call::Found | Call::Wait => Err(Error::internal("this call is answered by the hall")),
+        of_proposals => review::answer(of_proposals, asked, primary, author, reply),
     }
 }
 

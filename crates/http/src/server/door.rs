@@ -9,6 +9,18 @@ use mainstem::error::{Error, Result};
 use std::net::IpAddr;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Who can read what goes between a browser and the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// Nobody: it is encrypted, by us or by a proxy that is believed.
+    Secret,
+    /// Nobody else: the browser is on this machine, or believes that the server is on its own.
+    Near,
+    /// Whoever is on the way.
+    Open,
+}
 
 /// Addresses that begin with the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +78,16 @@ impl Door {
         }
         address
     }
+    /// How a browser reaches us.
+    pub fn line(&self, ends: &Ends, headers: &HeaderMap) -> Line {
+        let said = headers.get(FORWARDED_PROTO).filter(|_| self.is_trusted_proxy(ends.remote.ip().to_canonical()));
+        if ends.is_secret || said.is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https")) {
+            return Line::Secret;
+        }
+        // A browser that was told a name of its own machine sends nothing beyond it in the open.
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        if is_loopback(&bare(host)) { Line::Near } else { Line::Open }
+    }
     /// Refuses a request for a name that is not ours, and one that a page of another site makes.
     pub fn admit(&self, ends: &Ends, headers: &HeaderMap, named: Option<&str>) -> Result<()> {
         let mut hosts = headers.get_all(header::HOST).iter();
@@ -86,9 +108,12 @@ impl Door {
     }
     fn is_own(&self, host: &str) -> bool {
         let bare = bare(host);
-        let is_loopback = bare.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
-        is_loopback || bare == "localhost" || self.hosts.contains(&bare)
+        is_loopback(&bare) || self.hosts.contains(&bare)
     }
+}
+
+fn is_loopback(bare: &str) -> bool {
+    bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 /// A host without its port and brackets, in lower case.
@@ -160,6 +185,24 @@ mod tests {
             let admitted = door.admit(&local, &headers(&[("host", "localhost:7430"), ("origin", page)]), None);
             assert_eq!(admitted.is_ok(), is_admitted, "{page}");
         }
+    }
+
+    #[test]
+    fn what_a_browser_sends_is_read_by_nobody_on_the_way() {
+        let door = Door::new(&[], &["10.0.0.1".into()]).expect("a door");
+        for (remote, host, scheme, line) in [
+            ("192.0.2.9", "localhost:7430", "http", Line::Near),
+            ("192.0.2.9", "[::1]:7430", "http", Line::Near),
+            ("192.0.2.9", "data.example.org", "http", Line::Open),
+            ("192.0.2.9", "data.example.org", "https", Line::Open),
+            ("10.0.0.1", "data.example.org", "https", Line::Secret),
+            ("10.0.0.1", "data.example.org", "http", Line::Open),
+        ] {
+            let found = door.line(&ends(remote, "10.0.0.7"), &headers(&[("host", host), ("x-forwarded-proto", scheme)]));
+            assert_eq!(found, line, "{host} from {remote} by {scheme}");
+        }
+        let secret = Ends { is_secret: true, ..ends("192.0.2.9", "10.0.0.7") };
+        assert_eq!(door.line(&secret, &headers(&[("host", "data.example.org")])), Line::Secret);
     }
 
     #[test]

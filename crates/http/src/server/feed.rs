@@ -1,7 +1,8 @@
 //! The feed of a dataset: as a page, as a stream of lines or of server-sent events, and over a WebSocket.
 //!
 //! Invariant: what a slow reader has not taken is never more than two pieces; the next is read when there is room for it.
-//! Invariant: a stream ends within seconds once whoever reads it may not any more.
+//! Invariant: a stream ends within seconds once whoever reads it may not any more, and before anything is told of another part
+//! than it began with.
 mod piece;
 mod socket;
 mod stream;
@@ -11,6 +12,7 @@ pub use socket::socket;
 use super::Shared;
 use super::asked::{Asked, Named};
 use super::people::limit;
+use super::reading::read_on;
 use super::refused::Refused;
 use crate::wire::event::ShownEvent;
 use crate::wire::shown::Listed;
@@ -23,6 +25,7 @@ use mainstem::accounts::Identity;
 use mainstem::error::Result;
 use mainstem::feed::{self, Batch, Offset};
 use mainstem::ledger::Head;
+use mainstem::primary::Primary;
 use piece::Style;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -84,7 +87,7 @@ pub async fn feed(
         (true, _) => Style::Events,
         (false, true) if asked.follow == Some(true) => Style::Lines,
         (false, is_lines) => {
-            let (batch, _) = first(&shared, &name, from, most).await?;
+            let (batch, _) = first(&shared, &identity, &name, from, most).await?;
             return Ok(if is_lines { (media(Style::Lines), Style::Lines.told(&batch)).into_response() } else { page(batch) });
         }
     };
@@ -109,13 +112,13 @@ fn page(batch: Batch) -> Response {
 }
 
 /// What comes first after a place, and where the ledger ended then.
-async fn first(shared: &Shared, name: &str, from: From, most: usize) -> Result<(Batch, Head)> {
-    let read = move |primary: &mut super::hall::Handle| {
+async fn first(shared: &Arc<Shared>, identity: &Identity, name: &str, from: From, most: usize) -> Result<(Batch, Head)> {
+    let read = move |primary: &mut dyn Primary| {
         let from = match from {
             From::Offset(offset) => offset,
             From::Now => feed::now(&primary.describe()?),
         };
-        feed::read(&mut **primary, &from, most)
+        feed::read(primary, &from, most)
     };
-    shared.hall.with(name, false, read).await
+    read_on(shared, identity, name, read).await
 }

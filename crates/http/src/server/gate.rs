@@ -1,6 +1,6 @@
 //! What stands around every route: the porter before it, the request's id and line in the log after it.
 //!
-//! Invariant: every answer carries a request id, and every error is JSON that carries it as well.
+//! Invariant: every answer carries a request id, and every error is JSON, or a page, that carries it as well.
 use super::Shared;
 use super::accept::Ends;
 use super::counting::Entered;
@@ -31,6 +31,10 @@ const LATER_S: u64 = 5;
 const SOON_S: u64 = 1;
 /// The longest text of an error that is not ours.
 const FOREIGN_BYTES_MAX: usize = 1_024;
+
+/// What one request is called.
+#[derive(Clone, Debug)]
+pub(super) struct RequestId(pub String);
 
 /// Who acts in a request, once that is known; for the log.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +72,7 @@ pub(super) async fn pass(State(shared): State<Arc<Shared>>, mut request: Request
     let (response, place) = match admitted {
         Ok(admitted) => {
             request.extensions_mut().insert(story.actor.clone());
+            request.extensions_mut().insert(RequestId(story.id.clone()));
             let (allowance, received) = (Allowance::new(&shared.porter.limits), story.received.clone());
             let request = request.map(|body| Body::new(Inflow { body, allowance, received }));
             (admitted.caller.asks(next.run(request)).await, Some(admitted.place))
@@ -155,8 +160,9 @@ async fn as_failure(mut response: Response, id: &str) -> Response {
         return response;
     }
     let known = response.extensions_mut().remove::<Failure>();
-    let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(b"application/json"));
-    if known.is_none() && is_json {
+    // JSON is our own error already, and HTML is one that a page shows.
+    let is_shown = |media: &HeaderValue| [&b"application/json"[..], b"text/html"].iter().any(|own| media.as_bytes().starts_with(own));
+    if known.is_none() && response.headers().get(header::CONTENT_TYPE).is_some_and(is_shown) {
         return response;
     }
     let (mut parts, body) = response.into_parts();

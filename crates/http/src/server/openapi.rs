@@ -1,5 +1,5 @@
 //! The description of the server's routes, as OpenAPI 3.1 and as a page, made from the table of routes itself.
-use super::routes::{Describe, Media, Needs, Route, routes};
+use super::routes::{Describe, Media, Needs, Route, Side};
 use crate::wire::failure::Failure;
 use crate::wire::frame::MEDIA_TYPE;
 use crate::wire::keeping::FILE_TYPE;
@@ -12,6 +12,13 @@ use serde_json::{Map, Value as Tree, json};
 /// Answers with the description.
 pub async fn document() -> Json<Tree> {
     Json(described())
+}
+
+/// The routes for programs; those for browsers are linked to one another.
+fn routes() -> Vec<Route> {
+    let mut routes = super::routes::routes();
+    routes.retain(|route| route.side == Side::Programs);
+    routes
 }
 
 /// Answers with the description as a page.
@@ -112,6 +119,9 @@ fn refusals(route: &Route) -> Vec<(&'static str, &'static str)> {
     if route.path.contains('{') || matches!(route.takes, Media::Json(_)) {
         refusals.extend([("404", "There is no such thing."), ("409", "The state of the data stands against it.")]);
     }
+    if route.path.ends_with("/merge") {
+        refusals.push(("422", "A gate stands in the way."));
+    }
     if !matches!(route.takes, Media::Nothing) {
         refusals.extend([("408", "It came too slowly."), ("413", "It is too large.")]);
     }
@@ -121,7 +131,8 @@ fn refusals(route: &Route) -> Vec<(&'static str, &'static str)> {
 }
 
 fn path_parameter(name: &str) -> Tree {
-    let schema = if name == "version" { json!({ "type": "integer", "minimum": 0 }) } else { json!({ "type": "string", "minLength": 1 }) };
+    let is_number = matches!(name, "version" | "proposal" | "revision");
+    let schema = if is_number { json!({ "type": "integer", "minimum": 0 }) } else { json!({ "type": "string", "minLength": 1 }) };
     json!({ "name": name, "in": "path", "required": true, "schema": schema })
 }
 
@@ -163,7 +174,7 @@ const HEAD: &str = r#"<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Mainstem: the HTTP interface</title>
 <style>
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
+:root { color-scheme: light dark; background: Canvas; font: 16px/1.5 system-ui, sans-serif }
 main { max-width: 84rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; width: 100%; display: block; overflow-x: auto }
 th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent) }

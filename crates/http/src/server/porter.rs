@@ -2,8 +2,9 @@
 //!
 //! Invariant: a request that is refused here has cost its head and nothing else.
 use super::accept::Ends;
+use super::browser::FORM_TYPE;
 use super::counting::{Caller, Callers, Counts, Crowded, Entered};
-use super::door::Door;
+use super::door::{Door, Line};
 use super::limits::Limits;
 use super::meters::Meters;
 use super::rate::Rates;
@@ -82,6 +83,14 @@ impl Porter {
     pub fn origin(&self, ends: &Ends, headers: &HeaderMap) -> IpAddr {
         self.door.origin(ends, headers)
     }
+    /// How a browser reaches us.
+    pub fn line(&self, ends: &Ends, headers: &HeaderMap) -> Line {
+        self.door.line(ends, headers)
+    }
+    /// Where time and randomness come from.
+    pub(super) fn around(&self) -> &Around {
+        &self.around
+    }
     /// Wall-clock milliseconds since 1970.
     pub(super) fn now_ms(&self) -> u64 {
         self.around.now_ms()
@@ -152,7 +161,11 @@ impl Porter {
         }
         let has_body = headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
         let media = headers.get(header::CONTENT_TYPE).map(|media| media.to_str().unwrap_or("").split(';').next().unwrap_or("").trim());
-        let is_known = media.is_some_and(|media| media.eq_ignore_ascii_case("application/json") || media.eq_ignore_ascii_case(MEDIA_TYPE));
+        // Forms are for pages alone: no page of another site can make a browser send what programs send.
+        let is_form = |media: &str| media.eq_ignore_ascii_case(FORM_TYPE) && !uri.path().starts_with("/api/");
+        let is_known = media.is_some_and(|media| {
+            media.eq_ignore_ascii_case("application/json") || media.eq_ignore_ascii_case(MEDIA_TYPE) || is_form(media)
+        });
         if has_body && !is_known {
             return Err(unsupported(&format!("a request's body is application/json or {MEDIA_TYPE}")));
         }

@@ -1,10 +1,10 @@
 //! The routes of the replica protocol.
 use super::Shared;
 use super::answer::{Request, one};
-use super::author::Author;
 use super::guard::{lost, still};
 use super::hall::{Handle, stopping};
 use super::limits::Limits;
+use super::reading::lend;
 use super::refused::Refused;
 use super::routes::right_of;
 use crate::spool::{Spool, SpoolBody, SpoolPlace, too_large};
@@ -17,11 +17,10 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use hyper::header::{self, HeaderMap};
 use mainstem::accounts::Identity;
+use mainstem::author::Author;
 use mainstem::core::ErrorKind;
-use mainstem::core::scope::Scope;
 use mainstem::datasets::Datasets;
 use mainstem::error::{Error, Result};
-use mainstem::scoped::Scoped;
 use std::sync::Arc;
 
 /// What is cut short on its way here is no failure of ours, and may be sent again. With a source, it is a spool's.
@@ -34,7 +33,20 @@ fn not_whole(e: Error) -> Error {
 
 /// What an archived dataset takes no more.
 fn is_write(call: Call) -> bool {
-    matches!(call, Call::Push | Call::BeginEpoch | Call::SetPolicy | Call::Cleanup)
+    matches!(
+        call,
+        Call::Push
+            | Call::Propose
+            | Call::Act
+            | Call::Merge
+            | Call::Answer
+            | Call::AcceptPart
+            | Call::ProposeRevert
+            | Call::CleanStaging
+            | Call::BeginEpoch
+            | Call::SetPolicy
+            | Call::Cleanup
+    )
 }
 
 /// Answers a call.
@@ -74,10 +86,7 @@ pub async fn handle(
             let answering = move |primary: &mut Handle| {
                 let identity = &still(&accounts, &identity, right_of(call), &name)?;
                 let author = Author { registrar: &accounts.registrar, identity, dataset: &name };
-                if asked.is_everything() {
-                    return request.answer(&mut **primary, &author).map_err(not_whole);
-                }
-                request.answer(&mut Scoped::new(&mut **primary, asked, Scope::everything()), &author).map_err(not_whole)
+                lend(primary, asked, identity, &name, |shown| request.answer(shown, &author).map_err(not_whole))
             };
             match call {
                 // Whoever reads says where they stand, also of what nobody writes to any more.
@@ -92,7 +101,7 @@ pub async fn handle(
 }
 
 fn body_bytes_max(call: Call, limits: &Limits) -> u64 {
-    if matches!(call, Call::Push | Call::Found) { limits.request_bytes_max } else { limits.question_bytes_max }
+    if matches!(call, Call::Push | Call::Propose | Call::Found) { limits.request_bytes_max } else { limits.question_bytes_max }
 }
 
 fn bounds(limits: &Limits) -> Bounds {

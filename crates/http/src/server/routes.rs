@@ -1,20 +1,26 @@
 //! Every route of the server, in one table: what it answers, what it needs, and who handles it.
 //!
 //! Invariant: a request reaches its handler only through [`router`], after what its row needs was granted.
-use super::people::{backups, conflicts, datasets, rows, tombstones, versions};
+use super::people::proposals::{self, deeds, merging};
+use super::people::{backups, conflicts, datasets, edits, rows, tombstones, versions};
 use super::refused::Refused;
-use super::{Shared, access, feed, gate, guard, meters, openapi, replica_calls, webhooks};
+use super::{Shared, access, browser, feed, gate, guard, meters, openapi, pages, replica_calls, webhooks};
 use crate::wire::call::Call;
 use crate::wire::event::ShownEvent;
+use crate::wire::given::{GivenAnswers, GivenComment, GivenDecision, GivenMerge, GivenPart, GivenRevert, GivenVote};
 use crate::wire::keeping::{
     CleanupWish, Confirmed, DatasetChange, DatasetsAsked, PolicyWish, ShownBackup, ShownCleanup, ShownDataset, ShownPolicy, ShownRestored,
 };
+use crate::wire::proposal::{
+    ShownAnswered, ShownMerged, ShownOffered, ShownPart, ShownPlan, ShownProposal, ShownProposalLine, ShownStaged, ShownUnstaged,
+};
 use crate::wire::shown::{
-    Listed, ShownBlame, ShownChange, ShownConflict, ShownHappening, ShownReplica, ShownRows, ShownTombstone, ShownVersion,
+    Listed, ShownBlame, ShownChange, ShownConflict, ShownEdit, ShownHappening, ShownReplica, ShownRows, ShownTombstone, ShownVersion,
 };
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use hyper::Method;
 use mainstem::core::ErrorKind;
@@ -64,8 +70,19 @@ pub enum Media {
     Text,
 }
 
+/// Whom a route is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Programs: they show a token, and no cookie counts.
+    Programs,
+    /// Browsers: they show a cookie, and no token counts.
+    Browsers,
+}
+
 /// One route.
 pub struct Route {
+    /// Whom it is for.
+    pub side: Side,
     /// The method.
     pub method: Method,
     /// The path, with `{dataset}` and the like in it.
@@ -87,6 +104,7 @@ pub struct Route {
 impl Route {
     fn reads<T: JsonSchema>(path: &str, summary: &str, handler: MethodRouter<Arc<Shared>>) -> Route {
         Route {
+            side: Side::Programs,
             method: Method::GET,
             path: format!("/api/v1/datasets/{{dataset}}{path}"),
             needs: Needs::Dataset(Right::Read),
@@ -109,6 +127,10 @@ impl Route {
     pub(super) fn of_server(path: &str, needs: Needs, gives: Media, summary: &str, handler: MethodRouter<Arc<Shared>>) -> Route {
         Route { path: path.to_string(), needs, gives, ..Route::reads::<()>("", summary, handler) }
     }
+    /// A page, or what a page's form is sent to.
+    pub(super) fn page(method: Method, path: &str, needs: Needs, summary: &str, handler: MethodRouter<Arc<Shared>>) -> Route {
+        Route { side: Side::Browsers, method, ..Route::of_server(path, needs, Media::Page, summary, handler) }
+    }
 }
 
 /// Every route.
@@ -116,10 +138,13 @@ pub fn routes() -> Vec<Route> {
     let mut all = of_server();
     all.extend(access::routes());
     all.extend(of_dataset());
+    all.extend(of_edits());
+    all.extend(of_proposals());
     all.extend(webhooks::routes());
     all.extend(meters::routes());
     all.extend(of_keeping());
     all.extend(Call::ALL.iter().map(|&call| of_call(call)));
+    all.extend(pages::routes());
     all
 }
 
@@ -166,6 +191,62 @@ fn of_dataset() -> Vec<Route> {
     ]
 }
 
+/// Edits for somebody who has no replica at hand.
+fn of_edits() -> Vec<Route> {
+    let writes =
+        |path, summary, handler| Route { needs: Needs::Dataset(Right::Write), ..Route::reads::<ShownEdit>(path, summary, handler) };
+    vec![
+        writes("/conflicts/answers", "Answers conflicts, as one version.", post(edits::answer)).takes::<edits::AnswersWish>(Method::POST),
+        writes("/tombstones/restore", "Puts deleted rows back, as one version.", post(edits::restore))
+            .takes::<edits::RestoreWish>(Method::POST),
+    ]
+}
+
+/// Proposals: what is read of them needs to read, what is said of them to propose, and what is made of them to write.
+fn of_proposals() -> Vec<Route> {
+    let path = |rest: &str| format!("/proposals/{{proposal}}{rest}");
+    let may = |right, route: Route| Route { needs: Needs::Dataset(right), ..route };
+    let said = |rest: &str, summary, handler| may(Right::Propose, Route::reads::<ShownProposal>(&path(rest), summary, handler));
+    vec![
+        Route::reads::<Listed<ShownProposalLine>>("/proposals", "Proposals, newest first.", get(proposals::proposals))
+            .asked::<proposals::ProposalsAsked>(),
+        Route::reads::<ShownProposal>(
+            &path(""),
+            "A proposal: how it stands, its votes and comments, and what merging would do.",
+            get(proposals::proposal),
+        ),
+        Route::reads::<Listed<ShownChange>>(&path("/changes"), "What merging changes, by the digest of that.", get(proposals::changes))
+            .asked::<proposals::ChangesAsked>(),
+        Route::reads::<Listed<ShownChange>>(
+            &path("/revisions/{revision}/changes"),
+            "What a revision changes, as it was offered.",
+            get(proposals::offered),
+        )
+        .asked::<proposals::OfferedAsked>(),
+        said("/votes", "Votes on what merging does, by the digest of that.", post(deeds::vote)).takes::<GivenVote>(Method::POST),
+        said("/comments", "Says something about a proposal, a row or a cell.", post(deeds::comment)).takes::<GivenComment>(Method::POST),
+        said("/decision", "Withdraws or rejects a proposal, or opens it again.", post(deeds::decide)).takes::<GivenDecision>(Method::POST),
+        may(Right::Write, Route::reads::<ShownAnswered>(&path("/answers"), "Answers every open conflict.", post(deeds::answer)))
+            .takes::<GivenAnswers>(Method::POST),
+        may(Right::Write, Route::reads::<ShownPart>(&path("/part"), "Narrows a proposal to some rows.", post(deeds::part)))
+            .takes::<GivenPart>(Method::POST),
+        Route::reads::<ShownPlan>(&path("/merge"), "What merging a proposal would come to.", get(merging::plan)),
+        may(Right::Write, Route::reads::<ShownMerged>(&path("/merge"), "Merges a proposal, once.", post(merging::merge)))
+            .takes::<GivenMerge>(Method::POST),
+        may(
+            Right::Propose,
+            Route::reads::<ShownOffered>("/versions/{version}/revert", "Proposes to take a version back.", post(deeds::revert)),
+        )
+        .takes::<GivenRevert>(Method::POST),
+        Route::reads::<Listed<ShownStaged>>("/staging", "The staged rows of proposals, oldest first.", get(merging::staging)),
+        may(
+            Right::Own,
+            Route::reads::<ShownUnstaged>("/staging/cleanup", "Removes staged rows that have expired.", post(merging::clean_staging)),
+        )
+        .takes::<CleanupWish>(Method::POST),
+    ]
+}
+
 /// What whoever runs a dataset does to it as a whole.
 fn of_keeping() -> Vec<Route> {
     vec![
@@ -194,6 +275,7 @@ fn of_keeping() -> Vec<Route> {
 
 fn of_call(call: Call) -> Route {
     Route {
+        side: Side::Programs,
         method: Method::POST,
         path: format!("/api/v1/datasets/{{dataset}}/primary/{}", call.name()),
         needs: if call == Call::Found { Needs::Server } else { Needs::Dataset(right_of(call)) },
@@ -211,8 +293,10 @@ fn of_call(call: Call) -> Route {
 /// for them, too.
 pub(super) fn right_of(call: Call) -> Right {
     match call {
-        Call::Push => Right::Write,
-        Call::SetPolicy | Call::Cleanup | Call::BeginEpoch | Call::Found => Right::Own,
+        Call::Push | Call::Merge | Call::Answer | Call::AcceptPart => Right::Write,
+        // What is done to a proposal says which right it needs.
+        Call::Propose | Call::Act | Call::ProposeRevert => Right::Propose,
+        Call::SetPolicy | Call::Cleanup | Call::CleanStaging | Call::BeginEpoch | Call::Found => Right::Own,
         _ => Right::Read,
     }
 }
@@ -222,17 +306,27 @@ pub fn router(shared: Arc<Shared>) -> Router {
     let json_bytes_max = usize::try_from(shared.porter.limits.json_bytes_max).unwrap_or(usize::MAX);
     let router = routes().into_iter().fold(Router::new(), |router, route| {
         let (guarded, needs) = (shared.clone(), route.needs);
-        let guard = from_fn(move |request, next| guard::pass(guarded.clone(), needs, request, next));
-        router.route(&route.path, route.handler.route_layer(guard))
+        let handler = match route.side {
+            Side::Programs => route.handler.route_layer(from_fn(move |request, next| guard::pass(guarded.clone(), needs, request, next))),
+            Side::Browsers => route.handler.route_layer(from_fn(move |request, next| browser::pass(guarded.clone(), needs, request, next))),
+        };
+        router.route(&route.path, handler)
     });
     let router = router.fallback(nothing_there).method_not_allowed_fallback(not_so);
     router.layer(DefaultBodyLimit::max(json_bytes_max)).layer(from_fn_with_state(shared.clone(), gate::pass)).with_state(shared)
 }
 
-async fn nothing_there() -> Refused {
-    Error::not_found("there is nothing at this path").hint("GET /api lists every path").into()
+async fn nothing_there(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    refused(&shared, &request, Error::not_found("there is nothing at this path"))
 }
 
-async fn not_so() -> Refused {
-    Error::new(ErrorKind::Invalid, "method_not_allowed", "this path takes another method").hint("GET /api lists every path").into()
+async fn not_so(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    refused(&shared, &request, Error::new(ErrorKind::Invalid, "method_not_allowed", "this path takes another method"))
+}
+
+fn refused(shared: &Shared, request: &Request, error: Error) -> Response {
+    if request.uri().path().starts_with("/api") {
+        return Refused(error.hint("GET /api lists every path")).into_response();
+    }
+    browser::refused(shared, request, error)
 }

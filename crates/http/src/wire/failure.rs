@@ -111,6 +111,7 @@ fn general(status: u16) -> (ErrorKind, &'static str) {
 
 /// Codes that callers act on, as they are raised on the other side.
 const KNOWN: &[(ErrorKind, &str)] = &[
+    (ErrorKind::Conflict, "ahead"),
     (ErrorKind::Conflict, "archived"),
     (ErrorKind::Conflict, "behind"),
     (ErrorKind::Conflict, "behind_horizon"),
@@ -123,6 +124,7 @@ const KNOWN: &[(ErrorKind, &str)] = &[
     (ErrorKind::Conflict, "occupied"),
     (ErrorKind::Conflict, "other_epoch"),
     (ErrorKind::Conflict, "other_lineage"),
+    (ErrorKind::Conflict, "other_scope"),
     (ErrorKind::Conflict, "overlap"),
     (ErrorKind::Conflict, "resolved"),
     (ErrorKind::Conflict, "reused"),
@@ -140,6 +142,8 @@ const KNOWN: &[(ErrorKind, &str)] = &[
     (ErrorKind::Denied, "forbidden"),
     (ErrorKind::Denied, "forbidden_host"),
     (ErrorKind::Denied, "others_replica"),
+    (ErrorKind::Denied, "outside_scope"),
+    (ErrorKind::Denied, "partial"),
     (ErrorKind::Denied, "replica_revoked"),
     (ErrorKind::Denied, "review_required"),
     (ErrorKind::Denied, "unauthenticated"),
@@ -147,6 +151,7 @@ const KNOWN: &[(ErrorKind, &str)] = &[
     (ErrorKind::Invalid, "clock_skew"),
     (ErrorKind::Invalid, "invalid"),
     (ErrorKind::Invalid, "path_too_long"),
+    (ErrorKind::Invalid, "scope_column"),
     (ErrorKind::Invalid, "too_large"),
     (ErrorKind::Invalid, "transfer_encoding"),
     (ErrorKind::Invalid, "unsupported_media_type"),

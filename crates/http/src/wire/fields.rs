@@ -53,7 +53,7 @@ records! {
     TombstoneId { version, place }
     Collected { actor, at, horizon, tombstones, expired }
     CollectedTombstones { table, through, until, count }
-    Cleanup { collected, horizon_before, head, pages, bytes, living, holding, waiting, history }
+    Cleanup { collected, horizon_before, head, pages, bytes, living, holding, waiting, history, proposed }
     Living { table, count, first }
     Holding { replica, tombstones, holds_horizon }
     Finding { subject, position, version, what }

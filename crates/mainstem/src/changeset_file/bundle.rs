@@ -204,7 +204,7 @@ fn check_versions(things: &mut Things<'_>) -> Result<(u64, u64)> {
                         left = version.count;
                         Some(version)
                     }
-                    Event::Genesis(_) | Event::Policy(_) | Event::Collected(_) | Event::Restored(_) => None,
+                    Event::Genesis(_) | Event::Policy(_) | Event::Collected(_) | Event::Restored(_) | Event::Review(_) => None,
                 };
             }
         }

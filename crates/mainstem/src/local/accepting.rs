@@ -37,16 +37,21 @@ pub(super) fn version_of(version: u64, header: Header, accepted_at: Time, writte
     }
 }
 
+/// What is accepted, and by which rules.
+pub(super) struct Accepting<'a> {
+    pub policy: &'a Policy,
+    pub front: &'a Front,
+    pub around: &'a Around,
+    pub primary: ReplicaId,
+    pub released: Vec<(u128, String, Key)>,
+}
+
+/// Looks at a version when its rows are in place and before it is appended; an error stops it.
+pub(super) type Seal<'a> = &'a mut dyn FnMut(&mut dyn Transaction, &mut Version) -> Result<()>;
+
 /// Merges one changeset onto the head and appends what came of it.
-pub(super) fn accept(
-    tx: &mut dyn Transaction,
-    policy: &Policy,
-    front: &Front,
-    pages: &mut dyn Pages,
-    around: &Around,
-    primary: ReplicaId,
-    mut released: Vec<(u128, String, Key)>,
-) -> Result<Option<Version>> {
+pub(super) fn accept(tx: &mut dyn Transaction, accepting: Accepting<'_>, pages: &mut dyn Pages, seal: Seal<'_>) -> Result<Option<Version>> {
+    let Accepting { policy, front, around, primary, mut released } = accepting;
     let head = tx.head()?;
     let known = tx.digests()?;
     let place = Place { head: head.version, version: head.version + 1, primary };
@@ -79,6 +84,7 @@ pub(super) fn accept(
         version.stands_for.clone_from(&again.stands_for);
     }
     version.resolved = answered(tx, front)?;
+    version.token.clone_from(&front.token);
     version.schema = schema.into_iter().map(|(_, step)| step).collect();
     version.conflicts = conflicts;
     version.waiting = waiting;
@@ -86,6 +92,7 @@ pub(super) fn accept(
     let own = front.renumbered_here.iter().filter(|here| here.made_by == front.header.write_id);
     version.renumbered_here = own.map(|here| here.row.clone()).collect();
     version.released = released;
+    seal(tx, &mut version)?;
     append(tx, &Event::Version(version.clone()))?;
     Ok(Some(version))
 }
@@ -115,7 +122,8 @@ pub(super) fn release(tx: &mut dyn Transaction, around: &Around, primary: Replic
             front.header.sequence = 0;
             let mut pages = OnePage { change: Some(waiting.change.clone()), is_read: false };
             let released = vec![(version.header.write_id, waiting.table.clone(), waiting.key.clone())];
-            is_done &= accept(tx, &policy, &front, &mut pages, around, primary, released)?.is_none();
+            let accepting = Accepting { policy: &policy, front: &front, around, primary, released };
+            is_done &= accept(tx, accepting, &mut pages, &mut |_, _| Ok(()))?.is_none();
         }
         if is_done {
             return Ok(());

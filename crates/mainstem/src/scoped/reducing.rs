@@ -2,13 +2,14 @@
 //!
 //! Invariant: of a version that shows nothing only its number, its hash, its write id and its time are told.
 use super::Scoped;
-use super::telling::{Lenses, concerns};
+use super::telling::{Lenses, tells};
 use super::view::View;
 use crate::error::Result;
 use crate::primary::Primary;
 use mainstem_core::change::{Change, Edit, Header, Shape};
 use mainstem_core::conflict::{Claim, Conflict, Image};
-use mainstem_core::event::{Event, Genesis, Renumbered, Version, Waiting};
+use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Version, Waiting};
+use mainstem_core::proposal::{Act, Remark, Reviewing};
 use mainstem_core::value::{Key, Row};
 use std::ops::DerefMut;
 
@@ -36,7 +37,7 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
             stands_for: version.stands_for.clone(),
             ..Version::default()
         };
-        told.schema = version.schema.iter().filter(|step| concerns(view, version.version, step)).cloned().collect();
+        told.schema = version.schema.iter().filter(|step| tells(view, version.version, step)).cloned().collect();
         for conflict in &version.conflicts {
             if self.shows_conflict(view, conflict)? {
                 told.conflicts.push(conflict.clone());
@@ -114,7 +115,12 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
                 collected.tombstones.retain(|tombstones| head.table(&tombstones.table).is_some());
                 Event::Collected(collected)
             }
-            Event::Policy(_) | Event::Restored(_) => event,
+            // A proposal may be about rows that are not shown, and so may what is said of it.
+            Event::Review(told) => {
+                Event::Review(Reviewing { actor: String::new(), token: None, act: Act::Comment(Remark::default()), ..told })
+            }
+            Event::Policy(set) => Event::Policy(PolicySet { text: view.policy(&set.text)?, ..set }),
+            Event::Restored(_) => event,
         })
     }
 

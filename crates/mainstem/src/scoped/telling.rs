@@ -323,7 +323,8 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
             return Ok(tally.clone());
         }
         let mut tally = Tally { version, hash, rows: 0, sum: Sum::default() };
-        if let Some(then) = view.chronicle.at(version).find(table).filter(|_| version > 0)
+        let is_empty = view.sight(table).is_none_or(|sight| sight.shown.is_nothing());
+        if let Some(then) = view.chronicle.at(version).find(table).filter(|_| version > 0 && !is_empty)
             && let Some(eye) = view.eye_of(then)
         {
             let digester = RowDigester::new(&then.name, &then.column_names());
@@ -395,5 +396,14 @@ pub(super) fn concerns(view: &View, version: u64, step: &SchemaChange) -> bool {
         SchemaChange::PutObject { .. } | SchemaChange::DropObject { .. } => true,
         SchemaChange::DropTable { .. } => false,
         step => crate::schema_merge::table_of(step).is_some_and(|table| is_shown(&table)),
+    }
+}
+
+/// True where a schema step of a version is told: to whoever may see some tables only, what speaks of these alone.
+pub(super) fn tells(view: &View, version: u64, step: &SchemaChange) -> bool {
+    match step {
+        SchemaChange::PutObject { object } if view.is_restricted => view.shows_object(object),
+        SchemaChange::DropObject { .. } if view.is_restricted => false,
+        step => concerns(view, version, step),
     }
 }

@@ -3,6 +3,7 @@
 //! Invariant: names are followed through renames by what they are; what is gone is never taken for everything.
 use crate::error::{Error, Result};
 use crate::history::no_table;
+use crate::policy_text;
 use mainstem_core::ErrorKind;
 use mainstem_core::change::Shape;
 use mainstem_core::chronicle::{Chronicle, ColumnId, NamedTable, Place, TableId};
@@ -36,6 +37,7 @@ pub(super) struct View {
     /// True where something is hidden that the replica may not see.
     pub is_restricted: bool,
     sights: HashMap<TableId, Sight>,
+    objects: Vec<Object>,
 }
 
 /// One table's rows in the columns of some version, and what is seen of them.
@@ -81,7 +83,10 @@ impl View {
         };
         let mark = if is_whole { Digest::default() } else { Scope::of(sights.iter().filter_map(named)).mark() };
         let visible = if is_whole { chronicle.clone() } else { chronicle.only(&|id| sights.contains_key(&id)) };
-        Ok(View { chronicle, visible, mark, is_whole, is_restricted: !permitted.is_everything(), sights })
+        let is_restricted = !permitted.is_everything();
+        let mut view = View { chronicle, visible, mark, is_whole, is_restricted, sights, objects: Vec::new() };
+        view.objects = view.schema(u64::MAX, schema).objects;
+        Ok(view)
     }
 
     /// What is seen of a table; none where it is hidden.
@@ -120,6 +125,15 @@ impl View {
         which(sight).sees(&names, &row)
     }
 
+    /// The rules that are told: to whoever may see some tables only, those of these tables, without comments, which may speak
+    /// of others.
+    pub fn policy(&self, text: &str) -> Result<String> {
+        if !self.is_restricted {
+            return Ok(text.to_owned());
+        }
+        policy_text::only(text, &|table| self.visible.now().table(table).is_some())
+    }
+
     fn name_now(&self, table: TableId, column: ColumnId) -> String {
         let now = self.chronicle.now().find(table);
         now.and_then(|now| now.position(column).map(|at| now.columns[at].name.clone())).unwrap_or_default()
@@ -141,6 +155,11 @@ impl View {
             }
         }
         Schema { tables, objects }
+    }
+
+    /// True where an index, a view or a trigger is there now as it is here, and shown.
+    pub fn shows_object(&self, object: &Object) -> bool {
+        self.objects.contains(object)
     }
 }
 

@@ -1,5 +1,5 @@
 //! A tape as text, one thing a line: what stands before, the workload, the schedule.
-use super::{ClockFault, Datum, Delivery, DiskFault, Event, Loss, Manner, Session, Setup, Statement, Tape};
+use super::{ClockFault, Datum, Delivery, DiskFault, Event, Loss, Manner, Part, Role, Session, Setup, Statement, Tape, Trick, Trouble};
 use mainstem::core::value::Value;
 use std::fmt;
 use std::str::FromStr;
@@ -119,6 +119,22 @@ impl fmt::Display for Event {
             Event::Pull(who) => write!(f, "pull {who}"),
             Event::Sync(who) => write!(f, "sync {who}"),
             Event::Wire(who, at, loss) => write!(f, "wire {who} {at} {}", name_of(&LOSSES, loss)),
+            Event::Line(who, troubles) => {
+                write!(f, "line {who}")?;
+                troubles.iter().try_for_each(|trouble| write!(f, "{BAR}{trouble}"))
+            }
+            Event::Cut(who, is_heard) => {
+                let who: Vec<String> = who.iter().map(usize::to_string).collect();
+                write!(f, "cut {} {is_heard}", who.join(","))
+            }
+            Event::Mend => write!(f, "mend"),
+            Event::Ask(who, scope) => write!(f, "ask {who} {}", escaped(scope.as_bytes())),
+            Event::Permit(who, scope) => write!(f, "permit {who} {}", escaped(scope.as_bytes())),
+            Event::Role(who, role) => write!(f, "role {who} {}", name_of(&ROLES, role)),
+            Event::Probe(who) => write!(f, "probe {who}"),
+            Event::Restart => write!(f, "restart"),
+            Event::Backup => write!(f, "backup"),
+            Event::Return(is_said) => write!(f, "return {is_said}"),
             Event::Deliver(who, bytes, how) => write!(f, "deliver {who} {bytes} {}", name_of(&DELIVERIES, how)),
             Event::Some(who, times) => write!(f, "some {who} {times}"),
             Event::Restore(who, table, is_base) => write!(f, "restore {who} {table} {is_base}"),
@@ -149,6 +165,40 @@ impl fmt::Display for Event {
             Event::Wait(ms) => write!(f, "wait {ms}"),
             Event::Disk(fault, at, event) => write!(f, "disk {} {at} {event}", name_of(&DISK_FAULTS, fault)),
         }
+    }
+}
+
+const ROLES: [(&str, Role); 3] = [("nobody", Role::Nobody), ("viewer", Role::Viewer), ("contributor", Role::Contributor)];
+
+/// Stands between the troubles of a line.
+const BAR: &str = " | ";
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.at)?;
+        match &self.what {
+            Trick::Lost(loss) => write!(f, "{}", name_of(&LOSSES, loss)),
+            Trick::Late(calls) => write!(f, "late {calls}"),
+            Trick::Stale => write!(f, "stale"),
+            Trick::Before(event) => write!(f, "before {event}"),
+            Trick::After(event) => write!(f, "after {event}"),
+        }
+    }
+}
+
+impl Trouble {
+    fn parse(text: &str) -> Option<Trouble> {
+        let (at, what) = text.split_once(' ')?;
+        let (word, rest) = what.split_once(' ').unwrap_or((what, ""));
+        let event = || Event::parse(rest).map(Box::new);
+        let what = match word {
+            "late" => Trick::Late(rest.parse().ok()?),
+            "stale" => Trick::Stale,
+            "before" => Trick::Before(event()?),
+            "after" => Trick::After(event()?),
+            loss => Trick::Lost(named(&LOSSES, loss)?),
+        };
+        Some(Trouble { at: at.parse().ok()?, what })
     }
 }
 
@@ -184,6 +234,22 @@ impl Event {
             "pull" => Event::Pull(number(1)?),
             "sync" => Event::Sync(number(1)?),
             "wire" => Event::Wire(number(1)?, number(2)?, named(&LOSSES, words.get(3)?)?),
+            "line" => {
+                let (head, troubles) = line.split_once(BAR).unwrap_or((line, ""));
+                let troubles = troubles.split(BAR).filter(|text| !text.is_empty()).map(Trouble::parse).collect::<Option<_>>()?;
+                Event::Line(head.strip_prefix("line ")?.parse().ok()?, troubles)
+            }
+            "cut" => Event::Cut(words.get(1)?.split(',').map(|who| who.parse().ok()).collect::<Option<_>>()?, is(2)?),
+            "mend" => Event::Mend,
+            "ask" | "permit" => {
+                let scope = String::from_utf8(unescaped(line.splitn(3, ' ').nth(2)?)?).ok()?;
+                if words[0] == "ask" { Event::Ask(number(1)?, scope) } else { Event::Permit(number(1)?, scope) }
+            }
+            "role" => Event::Role(number(1)?, named(&ROLES, words.get(2)?)?),
+            "probe" => Event::Probe(number(1)?),
+            "restart" => Event::Restart,
+            "backup" => Event::Backup,
+            "return" => Event::Return(is(1)?),
             "deliver" => Event::Deliver(number(1)?, number(2)?, named(&DELIVERIES, words.get(3)?)?),
             "some" => Event::Some(number(1)?, number(2)?),
             "restore" => Event::Restore(number(1)?, (*words.get(2)?).to_owned(), is(3)?),
@@ -228,13 +294,16 @@ impl Event {
 
 impl fmt::Display for Tape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Setup { schema, policy, copies, keeps_links, is_still, is_wide_text, has_disk, journals, offsets } = &self.setup;
+        let Setup { schema, policy, copies, keeps_links, is_still, is_wide_text, has_disk, journals, offsets, parts } = &self.setup;
         writeln!(f, "seed {}", self.seed)?;
         writeln!(f, "copies {copies}\nlinks {keeps_links}\nstill {is_still}\nutf16 {is_wide_text}\ndisk {has_disk}")?;
         writeln!(f, "journals {}", journals.join(" "))?;
         writeln!(f, "offsets {}", offsets.iter().map(i64::to_string).collect::<Vec<_>>().join(" "))?;
         for (key, value) in policy {
             writeln!(f, "rule {key}\t{value}")?;
+        }
+        for Part { who, asked, permitted } in parts {
+            writeln!(f, "part {who}\t{}\t{}", escaped(asked.as_bytes()), escaped(permitted.as_bytes()))?;
         }
         for statement in schema {
             writeln!(f, "schema {statement}")?;
@@ -284,6 +353,12 @@ fn before(tape: &mut Tape, line: &str) -> Option<()> {
         "journals" => setup.journals = rest.split_whitespace().map(str::to_owned).collect(),
         "offsets" => setup.offsets = rest.split_whitespace().map(|n| n.parse().ok()).collect::<Option<_>>()?,
         "rule" => setup.policy.push(rest.split_once('\t').map(|(k, v)| (k.to_owned(), v.to_owned()))?),
+        "part" => {
+            let (who, scopes) = rest.split_once('\t')?;
+            let (asked, permitted) = scopes.split_once('\t')?;
+            let text = |escaped: &str| String::from_utf8(unescaped(escaped)?).ok();
+            setup.parts.push(Part { who: who.parse().ok()?, asked: text(asked)?, permitted: text(permitted)? });
+        }
         "schema" => setup.schema.push(Statement::parse(rest)?),
         "session" => tape.workload.push(Session::parse_head(&rest.split(' ').collect::<Vec<_>>())?),
         _ => return None,

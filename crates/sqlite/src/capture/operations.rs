@@ -2,11 +2,12 @@
 //!
 //! Invariant: the value after is the next record's image of the same row, or else the row as it is now.
 //! Deliberately absent: operations that did nothing, such as an update to the same values or an ignored insert.
+use super::LOG;
 use super::image;
 use super::log::{self, Record, key_of, table_of};
 use super::plan::op;
 use super::reader::Reader;
-use super::sources::Sources;
+use super::sources::{KeptSources, Sources};
 use crate::errors::Explain;
 use mainstem::Result;
 use mainstem::core::value::{Row, Value};
@@ -14,33 +15,76 @@ use mainstem::replica::Operation;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
 
+/// Records whose outcomes are kept in memory; those of more are kept in a temporary table, which takes longer to make.
+const FEW: i64 = 256;
+
 /// Visits each operation in the log after a sequence, oldest first. The file must have been healed in the same transaction.
 ///
-/// What each row became is kept in a temporary table; memory grows with the number of rows touched, not with the log.
-pub fn operations(conn: &Connection, from: i64, visit: &mut dyn FnMut(&Operation) -> Result<()>) -> Result<()> {
-    let sources = Sources::read(conn)?;
-    let temporary = "CREATE TEMP TABLE IF NOT EXISTS mainstem_after(seq INTEGER PRIMARY KEY, image BLOB); DELETE FROM temp.mainstem_after";
-    conn.execute_batch(temporary).on(conn)?;
-    Outcomes { conn, sources: &sources, pending: HashMap::new() }.write(from)?;
-    let mut after = conn.prepare_cached("SELECT image FROM temp.mainstem_after WHERE seq = ?1").on(conn)?;
-    log::records(conn, &sources, from..i64::MAX, &mut |record| {
-        let image: Option<Option<Vec<u8>>> = after.query_row([record.sequence], |r| r.get(0)).optional().on(conn)?;
-        match image.and_then(|after| operation(&sources, record, after)) {
+/// What each row became is kept in a temporary table where there is much; memory grows with the number of rows touched, not
+/// with the log.
+pub fn operations(conn: &Connection, kept: &mut KeptSources, from: i64, visit: &mut dyn FnMut(&Operation) -> Result<()>) -> Result<()> {
+    let sources = kept.read(conn)?;
+    let sql = format!("SELECT count(*) FROM (SELECT 1 FROM main.{LOG} WHERE seq > ?1 LIMIT {FEW})");
+    let count: i64 = conn.prepare_cached(&sql).on(conn)?.query_row([from], |r| r.get(0)).on(conn)?;
+    let mut found = if count < FEW { After::Few(HashMap::new()) } else { After::many(conn)? };
+    Outcomes { conn, sources, pending: HashMap::new(), found: &mut found }.write(from)?;
+    log::records(conn, sources, from..i64::MAX, &mut |record| {
+        let image = found.take(conn, record.sequence)?;
+        match image.and_then(|after| operation(sources, record, after)) {
             Some(operation) => visit(&operation),
             None => Ok(()),
         }
     })?;
-    conn.execute_batch("DROP TABLE temp.mainstem_after").on(conn)
+    found.end(conn)
+}
+
+/// What the row of each record became: its image, or none where it was gone.
+enum After {
+    Few(HashMap<i64, Option<Vec<u8>>>),
+    Many,
+}
+
+impl After {
+    fn many(conn: &Connection) -> Result<After> {
+        let sql = "CREATE TEMP TABLE IF NOT EXISTS mainstem_after(seq INTEGER PRIMARY KEY, image BLOB); DELETE FROM temp.mainstem_after";
+        conn.execute_batch(sql).on(conn).map(|()| After::Many)
+    }
+
+    fn put(&mut self, conn: &Connection, sequence: i64, image: Option<&Vec<u8>>) -> Result<()> {
+        let After::Few(few) = self else {
+            let sql = "INSERT OR REPLACE INTO temp.mainstem_after(seq, image) VALUES (?1, ?2)";
+            return conn.prepare_cached(sql).on(conn)?.execute(params![sequence, image]).on(conn).map(drop);
+        };
+        few.insert(sequence, image.cloned());
+        Ok(())
+    }
+
+    /// What became of a record's row; none where nobody found out.
+    fn take(&mut self, conn: &Connection, sequence: i64) -> Result<Option<Option<Vec<u8>>>> {
+        let After::Few(few) = self else {
+            let sql = "SELECT image FROM temp.mainstem_after WHERE seq = ?1";
+            return conn.prepare_cached(sql).on(conn)?.query_row([sequence], |r| r.get(0)).optional().on(conn);
+        };
+        Ok(few.remove(&sequence))
+    }
+
+    fn end(self, conn: &Connection) -> Result<()> {
+        match self {
+            After::Few(_) => Ok(()),
+            After::Many => conn.execute_batch("DROP TABLE temp.mainstem_after").on(conn),
+        }
+    }
 }
 
 type RowKey = Vec<u8>;
 
-/// The first pass: finds what each row became by each record, and writes that to the temporary table.
+/// The first pass: finds what each row became by each record, and keeps that.
 struct Outcomes<'a> {
     conn: &'a Connection,
     sources: &'a Sources,
     /// Records whose outcome is not known yet, and whether the last may have removed the row for a new one.
     pending: HashMap<RowKey, (Vec<i64>, u8)>,
+    found: &'a mut After,
 }
 
 impl Outcomes<'_> {
@@ -102,10 +146,8 @@ impl Outcomes<'_> {
         }
     }
 
-    fn store(&self, sequences: &[i64], image: Option<&Vec<u8>>) -> Result<()> {
-        let sql = "INSERT OR REPLACE INTO temp.mainstem_after(seq, image) VALUES (?1, ?2)";
-        let mut insert = self.conn.prepare_cached(sql).on(self.conn)?;
-        sequences.iter().try_for_each(|seq| insert.execute(params![seq, image]).on(self.conn).map(drop))
+    fn store(&mut self, sequences: &[i64], image: Option<&Vec<u8>>) -> Result<()> {
+        sequences.iter().try_for_each(|&sequence| self.found.put(self.conn, sequence, image))
     }
 }
 

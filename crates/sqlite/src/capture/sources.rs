@@ -4,6 +4,7 @@
 use super::image;
 use super::plan::{self, RECORD_WIDTH};
 use super::registry::{self, Capture};
+use crate::connection::one;
 use crate::errors::Explain;
 use crate::schema;
 use mainstem::core::ErrorKind;
@@ -82,6 +83,25 @@ impl Sources {
     /// The source of a capture id; none where its table is gone.
     pub fn of(&self, capture: i64) -> Option<usize> {
         self.by_id.get(&capture).copied()
+    }
+}
+
+/// Sources as they were read last, for whoever reads often.
+#[derive(Default)]
+pub struct KeptSources(Option<(i64, Option<String>, Sources)>);
+
+impl KeptSources {
+    /// The sources now. The file must have been healed in the same transaction.
+    pub(super) fn read(&mut self, conn: &Connection) -> Result<&Sources> {
+        // SQLite counts changes of the schema; capture notes down what it makes of them.
+        let version = one(conn, "PRAGMA main.schema_version", [], |row| row.get(0)).on(conn)?;
+        let noted = registry::get(conn, "schema")?;
+        let kept = self.0.take().filter(|(of, seen, _)| (*of, seen) == (version, &noted));
+        let (_, _, sources) = match kept {
+            Some(kept) => self.0.insert(kept),
+            None => self.0.insert((version, noted, Sources::read(conn)?)),
+        };
+        Ok(sources)
     }
 }
 

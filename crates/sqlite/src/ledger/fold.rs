@@ -34,6 +34,7 @@ impl SqliteLedger<'_> {
             }
             Event::Collected(collected) => self.collect(position, collected),
             Event::Restored(_) => self.run("INSERT INTO mainstem_epoch(position) VALUES (?1)", [position]).map(drop),
+            Event::Review(reviewing) => self.fold_review(position, reviewing),
             Event::Genesis(_) => Ok(()),
         }
     }
@@ -79,6 +80,9 @@ impl SqliteLedger<'_> {
         version.resolved.iter().try_for_each(|resolution| self.fold_resolution(resolution))?;
         self.fold_waiting(numbered, version)?;
         self.fold_acceptance(version)?;
+        if let Some(reviewed) = &version.review {
+            self.fold_merge(numbered, reviewed)?;
+        }
         self.run("DELETE FROM mainstem_digest", [])?;
         for digest in &version.tables {
             let insert = "INSERT INTO mainstem_digest(table_name, rows, sum) VALUES (?1, ?2, ?3)";

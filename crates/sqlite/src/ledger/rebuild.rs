@@ -30,6 +30,9 @@ pub const PROJECTIONS: &[&str] = &[
     "mainstem_accepted",
     "mainstem_tombstone",
     "mainstem_horizon",
+    "mainstem_proposal",
+    "mainstem_review",
+    "mainstem_revision",
 ];
 
 /// The one column of an event that its bytes say as well.

@@ -12,6 +12,7 @@ mod edit;
 mod ground;
 mod links;
 mod past;
+mod proposing;
 mod receive;
 mod refused;
 mod reseed;
@@ -23,7 +24,7 @@ mod working;
 pub use begin::{CloneOptions, InitOptions, InitReport, RefusedTable};
 pub use revert::{Left, Reverted};
 
-use crate::capture;
+use crate::capture::{self, KeptSources};
 use crate::connection::{self, FileIdentity};
 use crate::errors::{Explain, display_name, shell_word};
 use crate::lock::SyncLock;
@@ -56,6 +57,8 @@ pub struct SqliteReplica {
     notices: Vec<String>,
     lock: Option<SyncLock>,
     may_delete_many: bool,
+    /// How capture reads as rows, as long as that stays.
+    sources: KeptSources,
 }
 
 /// Runs `work` in one write transaction with triggers off. An error leaves the file as it was.
@@ -103,8 +106,16 @@ impl SqliteReplica {
         check_layout(&db, path)?;
         check_place(path, &file)?;
         past::create(&db)?;
-        let mut replica =
-            SqliteReplica { db, path: path.to_owned(), file, around, notices: Vec::new(), lock: None, may_delete_many: false };
+        let mut replica = SqliteReplica {
+            db,
+            path: path.to_owned(),
+            file,
+            around,
+            notices: Vec::new(),
+            lock: None,
+            may_delete_many: false,
+            sources: KeptSources::default(),
+        };
         replica.look_again()?;
         Ok(replica)
     }
@@ -128,6 +139,11 @@ impl SqliteReplica {
         Ok(())
     }
 
+    /// Visits the pages of the versions held as far as they are kept, oldest first; gives the first of these versions.
+    pub fn kept_pages(&mut self, visit: &mut dyn FnMut(&Version, &[u8]) -> Result<()>) -> Result<Option<u64>> {
+        past::each(&self.db, visit)
+    }
+
     /// The right to push or pull, held until this value is dropped.
     pub fn lock(&mut self, holder: &str) -> Result<()> {
         if self.lock.is_none() {
@@ -148,7 +164,7 @@ impl SqliteReplica {
 
     /// Sets the policy that publish will give the primary. From then on the policy is the primary's.
     pub fn set_policy(&mut self, text: &str) -> Result<()> {
-        policy_text::parse(text)?;
+        policy_text::check(text)?;
         let db = &self.db;
         transact(db, || {
             if storage::get::<String>(db, "remote")?.is_some() {
@@ -257,7 +273,7 @@ pub(crate) fn identity(db: &Connection, path: &Path) -> Result<ReplicaId> {
 
 /// True where a sync may have something to send: captured writes, a schema that changed, changesets, writes that were missed.
 pub(crate) fn has_unsent(db: &Connection) -> Result<bool> {
-    Ok(working::has_work(db)? || storage::has_changesets(db)? || !storage::gaps(db)?.is_empty() || !capture::is_current(db)?)
+    Ok(working::has_work(db)? || storage::has_unsent(db)? || !storage::gaps(db)?.is_empty() || !capture::is_current(db)?)
 }
 
 /// What a tracked file is of.
@@ -301,7 +317,8 @@ fn reidentify(db: &Connection, around: &Around) -> Result<ReplicaId> {
     let fresh = ReplicaId(around.random());
     storage::put(db, "replica", fresh.0.to_be_bytes())?;
     // What is offered again is its author's, whoever offers it.
-    let fronts: Vec<Front> = storage::changesets(db)?.into_iter().filter(|f| f.again.is_none()).collect();
+    let fronts: Vec<Front> = storage::unsent(db)?.into_iter().filter(|f| f.again.is_none()).collect();
+    proposing::go_on_as(db, fresh)?;
     storage::put(db, "sequence", fronts.len() as i64)?;
     for (at, mut front) in fronts.into_iter().enumerate() {
         front.header.replica = fresh;
@@ -358,9 +375,9 @@ impl Replica for SqliteReplica {
                 remote: storage::get(db, "remote")?,
                 known: known(db)?,
                 base_version: base_version(db)?,
-                unsent: storage::changesets(db)?.len() as u64,
+                unsent: storage::unsent(db)?.len() as u64,
                 conflicts_open: storage::conflicts_open(db)?,
-                pending: storage::waiting(db)?.len() as u64,
+                pending: storage::waiting_count(db)?,
                 policy: kept_policy(db)?,
                 scope: scope(db)?,
                 notices: self.notices.clone(),
@@ -375,9 +392,9 @@ impl Replica for SqliteReplica {
         observe(&self.db, || working::standing(&self.db))
     }
     fn operations(&mut self, after: i64, visit: &mut dyn FnMut(&Operation) -> Result<()>) -> Result<Working> {
-        let db = &self.db;
+        let (db, sources) = (&self.db, &mut self.sources);
         observe(db, || {
-            capture::operations(db, after, visit)?;
+            capture::operations(db, sources, after, visit)?;
             working::standing(db)
         })
     }
@@ -393,7 +410,7 @@ impl Replica for SqliteReplica {
         })
     }
     fn unsent(&mut self) -> Result<Vec<Front>> {
-        storage::changesets(&self.db)
+        storage::unsent(&self.db)
     }
     fn pages<'a>(&'a mut self, write_id: u128) -> Result<Box<dyn Pages + 'a>> {
         let front = storage::changesets(&self.db)?.into_iter().find(|f| f.header.write_id == write_id);
@@ -453,7 +470,7 @@ impl Replica for SqliteReplica {
     fn resequence(&mut self, write_id: u128, first: u64) -> Result<()> {
         let db = &self.db;
         transact(db, || {
-            let fronts = storage::changesets(db)?;
+            let fronts = storage::unsent(db)?;
             let from =
                 fronts.iter().position(|f| f.header.write_id == write_id).ok_or_else(|| Error::not_found("no such unsent changeset"))?;
             let mut next = first;

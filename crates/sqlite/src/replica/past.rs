@@ -78,6 +78,26 @@ fn whole(db: &Connection, version: u64) -> Result<Option<Version>> {
     Ok((kept as u64 == event.pages).then_some(event))
 }
 
+/// Visits the pages of the versions held, oldest first, from the first version on that is kept with all those after it.
+/// Gives that version; none where not even the last is kept.
+pub fn each(db: &Connection, visit: &mut dyn FnMut(&Version, &[u8]) -> Result<()>) -> Result<Option<u64>> {
+    let last = super::base_version(db)?;
+    let mut first = None;
+    while let Some(version) = first.unwrap_or(last + 1).checked_sub(1)
+        && whole(db, version)?.is_some()
+    {
+        first = Some(version);
+    }
+    for number in first.unwrap_or(last + 1)..=last {
+        let Some(version) = storage::version(db, number)? else { continue };
+        for at in 0..version.pages {
+            let body = page(db, number, at)?.ok_or_else(|| Error::corrupt(format!("page {at} of version {number} is missing")))?;
+            visit(&version, &body)?;
+        }
+    }
+    Ok(first)
+}
+
 /// The state while a replica goes back.
 pub(super) struct Rewinding<'c> {
     pub db: &'c Connection,
@@ -226,6 +246,7 @@ impl Rewinding<'_> {
             renumbered_here: Vec::new(),
             hidden: Vec::new(),
             is_partial: false,
+            token: None,
         }
     }
 

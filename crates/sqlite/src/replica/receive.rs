@@ -5,13 +5,14 @@
 mod unaccepted;
 
 use super::ground::ReplicaGround;
-use super::{base_version, bases, clock, is_partial, known, past, storage, working};
+use super::{base_version, bases, clock, is_partial, known, past, proposing, storage, working};
 use crate::capture;
 use crate::connection;
 use crate::errors::Explain;
 use mainstem::body::Digests;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Edit, Front, Shape};
+use mainstem::core::conflict::Answer;
 use mainstem::core::event::{Digest, Version};
 use mainstem::core::format::page;
 use mainstem::core::planted::{self, Bug};
@@ -216,7 +217,8 @@ impl<'c> Taking<'c> {
 
     fn take(&mut self, version: &Version, body: &[u8], hash: &Digest, incoming: &mut Incoming<'_>, received: &mut Received) -> Result<()> {
         let unsent = storage::changesets(self.db)?;
-        let is_ours = unsent.iter().any(|f| f.header.write_id == version.header.write_id);
+        let write_id = version.header.write_id;
+        let is_ours = unsent.iter().any(|f| f.header.write_id == write_id) || proposing::is_drawn(self.db, write_id)?;
         if is_ours && self.is_as_we_left_it(version, &unsent)? {
             for number in 0..version.pages {
                 past::keep(self.db, version.version, number, &incoming.page()?)?;
@@ -225,7 +227,8 @@ impl<'c> Taking<'c> {
         } else {
             self.undo(&unsent)?;
             // Work of ours that stays unaccepted will be laid on top and must know what it meets.
-            let is_noted = unsent.iter().any(|f| !self.accepted.contains(&f.header.write_id)) || !our_waiting(self.db)?.is_empty();
+            let may_stay = |id: &u128| !self.accepted.contains(id) || version.stands_for.contains(id);
+            let is_noted = unsent.iter().any(|f| may_stay(&f.header.write_id)) || !our_waiting(self.db)?.is_empty();
             self.apply(version, incoming, is_noted).map_err(|e| self.in_the_way(version, e))?;
         }
         self.check_digests(version).map_err(|e| self.in_the_way(version, e))?;
@@ -391,6 +394,26 @@ impl<'c> Taking<'c> {
         }
     }
 
+    /// Answers of ours that the primary left out, because we might not see their conflicts, are none.
+    fn open_again(&mut self, version: &Version) -> Result<()> {
+        let db = self.db;
+        if !super::is_partial(db)? {
+            return Ok(());
+        }
+        let ours = storage::changesets(db)?.into_iter().find(|front| front.header.write_id == version.header.write_id);
+        for resolution in ours.into_iter().flat_map(|front| front.resolutions) {
+            let is_taken = version.resolved.iter().any(|taken| taken.conflict == resolution.conflict);
+            let Some(mut conflict) = storage::conflict(db, resolution.conflict)?.filter(|_| !is_taken) else { continue };
+            // Somebody else may have answered it before, which is known by now.
+            let is_ours = |answer: &Answer| answer.actor.as_ref() == Some(&resolution.actor) && answer.at >= resolution.at;
+            if conflict.answer.as_ref().is_some_and(is_ours) {
+                conflict.answer = None;
+                storage::put_conflict(db, &conflict)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Conflicts, answers and acknowledgements of one version.
     fn fold(&mut self, version: &Version, is_ours: bool) -> Result<()> {
         let db = self.db;
@@ -399,11 +422,7 @@ impl<'c> Taking<'c> {
         }
         for resolution in &version.resolved {
             if let Some(mut conflict) = storage::conflict(db, resolution.conflict)? {
-                conflict.answer = Some(mainstem::core::conflict::Answer {
-                    choice: resolution.choice,
-                    actor: Some(resolution.actor.clone()),
-                    at: resolution.at,
-                });
+                conflict.answer = Some(Answer { choice: resolution.choice, actor: Some(resolution.actor.clone()), at: resolution.at });
                 storage::put_conflict(db, &conflict)?;
             }
         }
@@ -413,7 +432,9 @@ impl<'c> Taking<'c> {
         for waiting in &version.waiting {
             storage::add_waiting(db, version.header.write_id, version.version, waiting)?;
         }
+        proposing::acknowledge(db, &mut self.ground, version)?;
         if is_ours && !planted::is(Bug::H5) {
+            self.open_again(version)?;
             storage::drop_changeset(db, version.header.write_id)?;
         }
         for write_id in &version.stands_for {

@@ -15,6 +15,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 /// A version before the first: its number, hash and write id.
 const RECENT_BYTES: usize = 8 + 32 + 16;
 
+/// True of a changeset that is not kept for review.
+const IS_SENT: &str = "NOT EXISTS(SELECT 1 FROM mainstem_meta WHERE name = 'kept:' || lower(hex(write_id)))";
+
+/// More than there are places of changesets.
+const ORDINALS: i64 = 1 << 40;
+
 /// The layout of these tables; a file with a later one is refused.
 pub const LAYOUT: i64 = 1;
 
@@ -120,6 +126,21 @@ pub fn add_changeset_ahead(db: &Connection, front: &Front) -> Result<()> {
     Ok(())
 }
 
+/// Adds a closed changeset in the place after another one.
+pub fn add_changeset_after(db: &Connection, write_id: u128, front: &Front) -> Result<()> {
+    let sql = "SELECT ordinal FROM mainstem_changeset WHERE write_id = ?1";
+    let place: Option<i64> = db.prepare_cached(sql).on(db)?.query_row([write_id.to_be_bytes()], |r| r.get(0)).optional().on(db)?;
+    let Some(place) = place else { return add_changeset(db, front) };
+    // In two steps, since no two may have one place on the way.
+    db.execute("UPDATE mainstem_changeset SET ordinal = ordinal + ?2 WHERE ordinal > ?1", [place, ORDINALS]).on(db)?;
+    db.execute("UPDATE mainstem_changeset SET ordinal = ordinal - ?2 + 1 WHERE ordinal > ?1 + ?2", [place, ORDINALS]).on(db)?;
+    db.prepare_cached("INSERT INTO mainstem_changeset(ordinal, write_id, front) VALUES(?1, ?2, ?3)")
+        .on(db)?
+        .execute(params![place + 1, front.header.write_id.to_be_bytes(), format::front::encode(front)])
+        .on(db)?;
+    Ok(())
+}
+
 /// Replaces a changeset's front.
 pub fn set_front(db: &Connection, front: &Front) -> Result<()> {
     db.prepare_cached("UPDATE mainstem_changeset SET front = ?2 WHERE write_id = ?1")
@@ -132,6 +153,11 @@ pub fn set_front(db: &Connection, front: &Front) -> Result<()> {
 /// The changesets that are not known to be accepted, oldest first.
 pub fn changesets(db: &Connection) -> Result<Vec<Front>> {
     fronts(db, "SELECT front FROM mainstem_changeset ORDER BY ordinal")
+}
+
+/// Those of them that are sent as they are: not kept for review.
+pub fn unsent(db: &Connection) -> Result<Vec<Front>> {
+    fronts(db, &format!("SELECT front FROM mainstem_changeset WHERE {IS_SENT} ORDER BY ordinal"))
 }
 
 /// What was put aside, newest first.
@@ -154,7 +180,9 @@ fn fronts(db: &Connection, sql: &str) -> Result<Vec<Front>> {
 pub fn drop_changeset(db: &Connection, write_id: u128) -> Result<bool> {
     let id = write_id.to_be_bytes();
     db.prepare_cached("DELETE FROM mainstem_page WHERE write_id = ?1").on(db)?.execute([id]).on(db)?;
-    db.prepare_cached("DELETE FROM mainstem_meta WHERE name = ?1").on(db)?.execute([standing_name(write_id)]).on(db)?;
+    for name in [standing_name(write_id), kept_name(write_id)] {
+        db.prepare_cached("DELETE FROM mainstem_meta WHERE name = ?1").on(db)?.execute([name]).on(db)?;
+    }
     let gone = db.prepare_cached("DELETE FROM mainstem_changeset WHERE write_id = ?1").on(db)?.execute([id]).on(db)?;
     Ok(gone > 0)
 }
@@ -189,6 +217,20 @@ pub fn standing(db: &Connection, front: &Front) -> Result<Vec<Option<SchemaChang
         rest = after;
     }
     if standing.len() == front.schema.len() { Ok(standing) } else { Err(damaged()) }
+}
+
+/// Says how a changeset is kept for review.
+pub fn set_kept(db: &Connection, write_id: u128, mark: &str) -> Result<()> {
+    put(db, &kept_name(write_id), mark)
+}
+
+/// How a changeset is kept for review; none where it is sent as it is.
+pub fn kept(db: &Connection, write_id: u128) -> Result<Option<String>> {
+    get(db, &kept_name(write_id))
+}
+
+fn kept_name(write_id: u128) -> String {
+    format!("kept:{write_id:032x}")
 }
 
 fn standing_name(write_id: u128) -> String {
@@ -406,18 +448,31 @@ pub fn drop_waiting(db: &Connection, write_id: u128, table: &str, key: &Key) -> 
 /// The changes that wait at the primary, with the version that said so.
 pub fn waiting(db: &Connection) -> Result<Vec<(Version, Waiting)>> {
     let mut statement = db
-        .prepare_cached("SELECT w.tbl, w.key, v.body FROM mainstem_waiting w JOIN mainstem_version v ON v.version = w.version ORDER BY w.version, w.tbl, w.key")
+        .prepare_cached("SELECT w.tbl, w.key, v.body, w.version FROM mainstem_waiting w JOIN mainstem_version v ON v.version = w.version ORDER BY w.version, w.tbl, w.key")
         .on(db)?;
     let mut rows = statement.query([]).on(db)?;
     let mut found = Vec::new();
+    // Many changes of one version may wait, and an event is long.
+    let mut last: Option<(i64, Version)> = None;
     while let Some(row) = rows.next().on(db)? {
-        let (table, key, body): (String, Vec<u8>, Vec<u8>) = (row.get(0).on(db)?, row.get(1).on(db)?, row.get(2).on(db)?);
-        let (key, version) = (row_format::decode_key(&key)?, version_of(&body)?);
+        let (table, key, number): (String, Vec<u8>, i64) = (row.get(0).on(db)?, row.get(1).on(db)?, row.get(3).on(db)?);
+        let key = row_format::decode_key(&key)?;
+        let version = match last.take().filter(|(of, _)| *of == number) {
+            Some((_, version)) => version,
+            None => version_of(row.get_ref(2).and_then(|body| Ok(body.as_blob()?)).on(db)?)?,
+        };
         if let Some(waiting) = version.waiting.iter().find(|w| w.table == table && w.key == key).cloned() {
-            found.push((version, waiting));
+            found.push((version.clone(), waiting));
         }
+        last = Some((number, version));
     }
     Ok(found)
+}
+
+/// How many changes wait at the primary.
+pub fn waiting_count(db: &Connection) -> Result<u64> {
+    let sql = "SELECT count(*) FROM mainstem_waiting w JOIN mainstem_version v ON v.version = w.version";
+    one(db, sql, [], |row| row.get::<_, i64>(0)).on(db).map(|count| count as u64)
 }
 
 /// Every table's digest in the base version.
@@ -475,9 +530,9 @@ pub fn gaps(db: &Connection) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// True where any changeset is not known to be accepted.
-pub fn has_changesets(db: &Connection) -> Result<bool> {
-    one(db, "SELECT EXISTS(SELECT 1 FROM mainstem_changeset)", [], |r| r.get(0)).on(db)
+/// True where any changeset is to be sent.
+pub fn has_unsent(db: &Connection) -> Result<bool> {
+    one(db, &format!("SELECT EXISTS(SELECT 1 FROM mainstem_changeset WHERE {IS_SENT})"), [], |r| r.get(0)).on(db)
 }
 
 /// Notes an answer to a conflict, to travel with the next changeset.

@@ -136,17 +136,24 @@ pub fn rows_now<'c>(db: &'c Connection, schema: &Schema) -> crate::tables::Sqlit
     crate::tables::SqliteTables::new(db, schema, Box::new(move |_| Ok((*same).clone())))
 }
 
-struct Closing<'c> {
+/// Writes changes into the pages of a changeset.
+pub struct Closing<'c> {
     db: &'c Connection,
     write_id: u128,
-    front: Front,
+    /// What is known of it so far.
+    pub front: Front,
     shapes: HashMap<String, usize>,
     page: Vec<Change>,
     weight: usize,
     pages: u64,
 }
 
-impl Closing<'_> {
+impl<'c> Closing<'c> {
+    /// A changeset of that name, without changes, whose shapes may be known already.
+    pub fn new(db: &'c Connection, write_id: u128, front: Front) -> Self {
+        Closing { db, write_id, front, shapes: HashMap::new(), page: Vec::new(), weight: 0, pages: 0 }
+    }
+
     fn shape(&mut self, table: &Table) -> usize {
         *self.shapes.entry(table.name.clone()).or_insert_with(|| {
             self.front.shapes.push(shape_of(table));
@@ -154,7 +161,8 @@ impl Closing<'_> {
         })
     }
 
-    fn add(&mut self, change: Change) -> Result<()> {
+    /// Takes a change of one of the shapes.
+    pub fn add(&mut self, change: Change) -> Result<()> {
         let shape = &mut self.front.shapes[change.table];
         if let (true, Edit::Insert(_), Some(number)) = (shape.is_numbered, &change.edit, change.key.first().and_then(|v| v.as_integer())) {
             shape.highest = shape.highest.max(Some(number));
@@ -172,7 +180,8 @@ impl Closing<'_> {
         Ok(())
     }
 
-    fn close_page(&mut self) -> Result<()> {
+    /// Writes what is not written yet.
+    pub fn close_page(&mut self) -> Result<()> {
         if self.page.is_empty() {
             return Ok(());
         }
@@ -187,7 +196,7 @@ impl Closing<'_> {
 /// Writes what changed since the last commit into pages under an id, and gives them their front, whose header is not
 /// filled in yet. `keeps_bases`: the rows are committed, so that their base images are kept.
 pub fn gather(db: &Connection, write_id: u128, span: Span, keeps_bases: bool) -> Result<Front> {
-    let mut closing = Closing { db, write_id, front: Front::default(), shapes: HashMap::new(), page: Vec::new(), weight: 0, pages: 0 };
+    let mut closing = Closing::new(db, write_id, Front::default());
     let mut keeper = bases::Keeper::new(db);
     capture::condense(db, None, &mut |table, mut net| {
         let is_whole = net.unknown_before.is_empty();
@@ -319,7 +328,7 @@ fn complete(db: &Connection, table: &Table, net: &mut NetChange) -> Result<()> {
 /// Gives the unsent changesets that have no title this one. Returns the last that got it.
 pub fn name_untitled(db: &Connection, naming: &Naming<'_>, closed: Option<Front>) -> Result<Option<Front>> {
     let mut named = closed;
-    for mut front in storage::changesets(db)? {
+    for mut front in storage::unsent(db)? {
         if front.header.title.is_none() && front.again.is_none() {
             front.header.title = naming.title.map(str::to_owned);
             front.header.description = naming.description.to_owned();

@@ -144,7 +144,8 @@ fn compare(version: Version, world: &World) -> Result<(), String> {
     tracked.base = base(world, &tracked);
     std::panic::catch_unwind(|| tracked.check())
         .map_err(|why| format!("the net changes are not the difference: {:?}", why.downcast_ref::<String>()))?;
-    capture::operations(&ours, i64::MIN, &mut |_| Ok(())).map_err(|e| format!("operations cannot be read: {e}"))?;
+    capture::operations(&ours, &mut capture::KeptSources::default(), i64::MIN, &mut |_| Ok(()))
+        .map_err(|e| format!("operations cannot be read: {e}"))?;
     capture::remove(&ours).map_err(|e| format!("capture cannot be removed: {e}"))?;
     let left: i64 = ours.query_row("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'mainstem%'", [], |r| r.get(0)).unwrap();
     if left > 0 || state(&ours) != now {

@@ -305,7 +305,7 @@ fn cap_5_operations_have_old_and_new_values() {
     tracked.run(Program::Shell, "UPDATE t SET v = 'b'; UPDATE t SET v = 'c', w = 1; UPDATE t SET v = v; INSERT INTO t VALUES (2, 'x', 0); UPDATE t SET id = 3 WHERE id = 2;
         REPLACE INTO t VALUES (3, 'y', 0); DELETE FROM t WHERE id = 1; INSERT OR IGNORE INTO t VALUES (3, 'no', 0); INSERT INTO t VALUES (3, 'up', 0) ON CONFLICT DO UPDATE SET w = 5");
     let mut seen = Vec::new();
-    capture::operations(&tracked.ours(), i64::MIN, &mut |operation| {
+    capture::operations(&tracked.ours(), &mut capture::KeptSources::default(), i64::MIN, &mut |operation| {
         let show = |v: &Option<Value>| v.as_ref().map_or("-".to_string(), |v| format!("{v:?}"));
         let cells: Vec<String> = operation.cells.iter().map(|(n, b, a)| format!("{n}: {} > {}", show(b), show(a))).collect();
         seen.push(format!("{} {:?} {}", operation.kind, operation.key[0], cells.join(", ")));
@@ -326,6 +326,45 @@ fn cap_5_operations_have_old_and_new_values() {
             "update Integer(3) w: Integer(0) > Integer(5)".to_string(),
         ]
     );
+}
+
+#[test]
+fn many_operations_say_the_same_as_few_at_a_time_through_changes_of_the_schema() {
+    let tracked = Tracked::new("CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
+    let conn = tracked.ours();
+    let mut kept = capture::KeptSources::default();
+    let mut read = |from: i64| {
+        let mut all = Vec::new();
+        capture::operations(&conn, &mut kept, from, &mut |operation| {
+            all.push((operation.sequence, operation.kind, operation.cells.clone()));
+            Ok(())
+        })
+        .unwrap();
+        all
+    };
+    let mut seen: Vec<(i64, &str, _)> = Vec::new();
+    for n in 0..400 {
+        let row = n % 7;
+        tracked.run(
+            Program::Bundled,
+            &format!("INSERT INTO t VALUES ({row}, {n}) ON CONFLICT DO UPDATE SET v = {n}; DELETE FROM t WHERE id = {n} % 5"),
+        );
+        if n % 3 == 0 {
+            let from = seen.last().map_or(i64::MIN, |(sequence, ..)| *sequence);
+            seen.extend(read(from));
+        }
+    }
+    let from = seen.last().map_or(i64::MIN, |(sequence, ..)| *sequence);
+    seen.extend(read(from));
+    let all = read(i64::MIN);
+    assert!(all.len() > 500 && all.len() == seen.len(), "{} and {}", all.len(), seen.len());
+    // What became of a row is the same, whether its next operation was known by then or not.
+    assert_eq!(all, seen);
+    tracked.run(Program::Bundled, "ALTER TABLE t ADD COLUMN w DEFAULT 9");
+    capture::heal(&conn).unwrap();
+    tracked.run(Program::Bundled, "UPDATE t SET w = 10 WHERE id = (SELECT max(id) FROM t)");
+    let from = all.last().map_or(i64::MIN, |(sequence, ..)| *sequence);
+    assert_eq!(read(from)[0].2, [("w".to_string(), Some(Value::Integer(9)), Some(Value::Integer(10)))]);
 }
 
 #[test]

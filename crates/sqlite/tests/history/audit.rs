@@ -110,7 +110,7 @@ fn every_table_of_the_ledger_is_a_source_or_folded() {
     let db = raw(&world);
     let mut names = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'mainstem\\_%' ESCAPE '\\'").unwrap();
     let names: Vec<String> = names.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
-    let sources = ["mainstem_event", "mainstem_page"];
+    let sources = ["mainstem_event", "mainstem_page", "mainstem_staged"];
     // What capture keeps to notice other programs' writes, and what replicas told of themselves, no event says.
     let is_other = |name: &str| name.starts_with("mainstem_capture") || name.starts_with("mainstem_names_");
     let known = ["mainstem_log", "mainstem_kept", "mainstem_cursor", "mainstem_replica"];
@@ -130,6 +130,8 @@ fn damage_to_any_projection_is_found_and_mended() {
     world.primary().begin_epoch(&Acquaintance { version: u64::from(u32::MAX), hash: [9; 32], ..known }, "a0").unwrap();
     world.try_sql(Some(0), "UPDATE person SET name = 'after the cleanup'; DELETE FROM tag;");
     world.sync_all();
+    world.try_sql(Some(0), "UPDATE person SET name = 'proposed'; INSERT INTO tag VALUES ('p', 1, NULL);");
+    super::review::offer(&world, 0, None, 77);
     let before = projections(&world);
     let mut untested = Vec::new();
     for table in PROJECTIONS {

@@ -3,5 +3,7 @@
 
 mod audit;
 mod reverts;
+mod review;
 mod rows;
+mod voting;
 mod world;

@@ -1,6 +1,7 @@
 //! The replica protocol through a real socket.
 #![allow(clippy::disallowed_methods, reason = "what other threads and lines do is waited for, with a generous limit")]
 mod between;
+mod browsers;
 mod contract;
 mod documented;
 mod feed;
@@ -9,5 +10,7 @@ mod hostile;
 mod matrix;
 mod parts;
 mod patience;
+mod tables;
 mod tls;
+mod ways;
 mod webhooks;

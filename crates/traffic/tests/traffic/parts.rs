@@ -51,7 +51,7 @@ fn a_part_comes_through_a_socket_and_stays_one() {
     let tasks = "SELECT group_concat(owner || ' ' || what, ', ') FROM (SELECT * FROM task ORDER BY id)";
     assert_eq!(value(&part, tasks), "bob sweep, bob rest");
     assert_eq!(value(&whole, tasks), "bob sweep, ada cook, bob rest");
-    let mut replica = SqliteReplica::open(&part, around).expect("it opens");
+    let mut replica = SqliteReplica::open(&part, around.clone()).expect("it opens");
     let verified = replica.verify(Some(&mut asked), &mut quiet).expect("it is compared");
     assert!(verified.differences.is_empty(), "{:?}", verified.differences);
     let said = format!("{:?}", asked.schema().expect("a schema"));
@@ -59,4 +59,9 @@ fn a_part_comes_through_a_socket_and_stays_one() {
     drop(replica);
     let kept = std::fs::read(&part).expect("it is there");
     assert!(!kept.windows(9).any(|bytes| bytes == b"topsecret"), "nothing else was sent");
+    // Another part is asked for: the rows of that one come, whatever their age.
+    let other: Scope = "task\n".parse().expect("a scope");
+    SqliteReplica::open(&part, around.clone()).expect("it opens").set_scope(&other).expect("it is kept");
+    sync_all(&part, &mut served.primary("office").asking(&other), &around);
+    assert_eq!(value(&part, tasks), value(&whole, tasks));
 }

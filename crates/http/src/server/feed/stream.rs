@@ -43,7 +43,7 @@ pub struct Reader {
 impl Reader {
     /// Begins to follow; an error here is still an answer of its own.
     pub async fn begin(shared: Arc<Shared>, name: String, identity: Identity, from: From) -> Result<Reader> {
-        let (batch, head) = first(&shared, &name, from, PIECE_MAX).await?;
+        let (batch, head) = first(&shared, &identity, &name, from, PIECE_MAX).await?;
         let _counted = shared.porter.meters.streams.enter();
         Ok(Reader { _counted, shared, name, identity, from: From::Offset(batch.next), head: None, ready: Some((batch, head)) })
     }
@@ -67,7 +67,7 @@ impl Reader {
                 self.head = Some(known);
                 return Ok(Next::Silence);
             }
-            self.ready = Some(first(&self.shared, &self.name, self.from, PIECE_MAX).await?);
+            self.ready = Some(first(&self.shared, &self.identity, &self.name, self.from, PIECE_MAX).await?);
         }
         let (batch, head) = self.ready.take().ok_or_else(|| Error::internal("a batch was lost"))?;
         self.from = From::Offset(batch.next);

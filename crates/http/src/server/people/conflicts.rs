@@ -2,9 +2,11 @@
 use super::{Answer, limit};
 use crate::server::Shared;
 use crate::server::asked::{Asked, Named};
+use crate::server::reading::read;
 use crate::wire::shown::{Listed, ShownConflict, conflict_id};
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
+use mainstem::accounts::Identity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -38,12 +40,13 @@ pub struct ConflictsAsked {
 /// Conflicts, oldest first.
 pub async fn conflicts(
     State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
     Named(name): Named<String>,
     Asked(asked): Asked<ConflictsAsked>,
 ) -> Answer<Listed<ShownConflict>> {
     let limit = limit(asked.limit)?;
     let open_only = asked.state == Some(ConflictState::Open);
-    let all = shared.hall.with(&name, false, move |primary| primary.conflicts(open_only)).await?;
+    let all = read(&shared, &identity, &name, move |primary| primary.conflicts(open_only)).await?;
     let mut wanted = all.iter().filter(|conflict| {
         (asked.state != Some(ConflictState::Resolved) || !conflict.is_open())
             && asked.table.as_ref().is_none_or(|table| conflict.table.eq_ignore_ascii_case(table))

@@ -3,8 +3,9 @@ use super::Answer;
 use crate::server::Shared;
 use crate::server::access::body_of;
 use crate::server::asked::{Asked, Named};
-use crate::server::guard::{permit, still};
+use crate::server::guard::still;
 use crate::server::hall::Handle;
+use crate::server::reading::read;
 use crate::wire::keeping::{Confirmed, DatasetChange, DatasetsAsked, PolicyWish, ShownDataset, ShownPolicy};
 use crate::wire::shown::{Listed, ShownReplica};
 use axum::Json;
@@ -12,9 +13,11 @@ use axum::body::Bytes;
 use axum::extract::{Extension, State};
 use hyper::HeaderMap;
 use mainstem::accounts::Identity;
+use mainstem::author::permit;
 use mainstem::core::account::{Accounts, Fact};
 use mainstem::core::authority::{Object, Right};
 use mainstem::error::{Error, Result};
+use mainstem::primary::Primary;
 use std::sync::Arc;
 
 /// Every dataset that whoever asks may read.
@@ -25,9 +28,9 @@ pub async fn datasets(
 ) -> Answer<Listed<ShownDataset>> {
     let mut items = Vec::new();
     let mut names = shared.hall.datasets().names()?;
-    names.retain(|name| permit(&identity, Right::Read, Object::Dataset(name)).is_ok());
+    names.retain(|name| permit(&identity, Right::Read, Object::Within(name)).is_ok());
     for name in names {
-        match described(&shared, &name).await {
+        match described(&shared, &identity, &name).await {
             Ok(shown) if asked.all || !shown.is_archived => items.push(shown),
             Ok(_) => {}
             // It was deleted since.
@@ -38,15 +41,19 @@ pub async fn datasets(
     Ok(Json(Listed { items, next: None }))
 }
 
-async fn described(shared: &Arc<Shared>, name: &str) -> Result<ShownDataset> {
+async fn described(shared: &Arc<Shared>, identity: &Identity, name: &str) -> Result<ShownDataset> {
     let (datasets, named) = (shared.hall.datasets(), name.to_string());
-    let look = move |primary: &mut Handle| Ok(ShownDataset::new(&named, &primary.describe()?, datasets.is_archived(&named)?));
-    shared.hall.with(name, false, look).await
+    let look = move |primary: &mut dyn Primary| Ok(ShownDataset::new(&named, &primary.describe()?, datasets.is_archived(&named)?));
+    read(shared, identity, name, look).await
 }
 
 /// One dataset.
-pub async fn dataset(State(shared): State<Arc<Shared>>, Named(name): Named<String>) -> Answer<ShownDataset> {
-    Ok(Json(described(&shared, &name).await?))
+pub async fn dataset(
+    State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
+    Named(name): Named<String>,
+) -> Answer<ShownDataset> {
+    Ok(Json(described(&shared, &identity, &name).await?))
 }
 
 /// Archives a dataset, or takes it out of the archive.
@@ -58,14 +65,14 @@ pub async fn change(
     body: Bytes,
 ) -> Answer<ShownDataset> {
     let wish: DatasetChange = body_of(&headers, &body)?;
-    let (accounts, dataset) = (shared.clone(), name.clone());
+    let (accounts, who, dataset) = (shared.clone(), identity.clone(), name.clone());
     let work = move |_: &mut Handle| {
-        still(&accounts, &identity, Right::Own, &dataset)?;
+        still(&accounts, &who, Right::Own, &dataset)?;
         accounts.hall.datasets().archive(&dataset, wish.is_archived)
     };
     // After the writers before it: whoever hears of it hears of a dataset that stands still.
     shared.hall.with(&name, true, work).await?;
-    Ok(Json(described(&shared, &name).await?))
+    Ok(Json(described(&shared, &identity, &name).await?))
 }
 
 /// Deletes an archived dataset, and every role on it.
@@ -102,8 +109,12 @@ fn without_roles(accounts: &Accounts, dataset: &str) -> Vec<Fact> {
 }
 
 /// The policy in force.
-pub async fn policy(State(shared): State<Arc<Shared>>, Named(name): Named<String>) -> Answer<ShownPolicy> {
-    let policy = shared.hall.with(&name, false, |primary| Ok(primary.describe()?.policy)).await?;
+pub async fn policy(
+    State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
+    Named(name): Named<String>,
+) -> Answer<ShownPolicy> {
+    let policy = read(&shared, &identity, &name, |primary| Ok(primary.describe()?.policy)).await?;
     Ok(Json(ShownPolicy { policy }))
 }
 
@@ -116,17 +127,27 @@ pub async fn set_policy(
     body: Bytes,
 ) -> Answer<ShownPolicy> {
     let wish: PolicyWish = body_of(&headers, &body)?;
-    let (accounts, dataset) = (shared.clone(), name.clone());
+    Ok(Json(ShownPolicy { policy: put_policy(&shared, identity, &name, wish.policy).await? }))
+}
+
+/// Replaces the policy; answers the one in force.
+pub(in crate::server) async fn put_policy(shared: &Arc<Shared>, identity: Identity, name: &str, policy: String) -> Result<String> {
+    let (accounts, dataset) = (shared.clone(), name.to_string());
     let set = move |primary: &mut Handle| {
         let identity = still(&accounts, &identity, Right::Own, &dataset)?;
-        primary.set_policy(&wish.policy, &identity.name)?;
+        primary.set_policy(&policy, &identity.name)?;
         Ok(primary.describe()?.policy)
     };
-    Ok(Json(ShownPolicy { policy: shared.hall.change(&name, set).await? }))
+    shared.hall.change(name, set).await
 }
 
 /// The replicas that were heard of, those heard of last first.
-pub async fn replicas(State(shared): State<Arc<Shared>>, Named(name): Named<String>) -> Answer<Listed<ShownReplica>> {
-    let (known, head) = shared.hall.with(&name, false, |primary| Ok((primary.replicas()?, primary.describe()?.head.version))).await?;
+pub async fn replicas(
+    State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
+    Named(name): Named<String>,
+) -> Answer<Listed<ShownReplica>> {
+    let look = |primary: &mut dyn Primary| Ok((primary.replicas()?, primary.describe()?.head.version));
+    let (known, head) = read(&shared, &identity, &name, look).await?;
     Ok(Json(Listed { items: known.iter().map(|known| ShownReplica::new(known, head)).collect(), next: None }))
 }

@@ -2,11 +2,13 @@
 use super::{Answer, enough, limit, unless_enough};
 use crate::server::Shared;
 use crate::server::asked::{Asked, Named};
+use crate::server::reading::read;
 use crate::wire::shown::{Listed, ShownBlame, ShownHappening, ShownRows, ShownValue};
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
+use mainstem::accounts::Identity;
 use mainstem::changeset_json::value_from_text;
-use mainstem::core::value::Key;
+use mainstem::core::value::{Key, Row};
 use mainstem::error::Result;
 use mainstem::history::RowPlace;
 use mainstem::primary::Primary;
@@ -29,32 +31,48 @@ pub struct RowsAsked {
 /// The rows of a table at a version.
 pub async fn rows(
     State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
     Named((name, table)): Named<(String, String)>,
     Asked(asked): Asked<RowsAsked>,
 ) -> Answer<ShownRows> {
     let (limit, skip) = (limit(asked.limit)?, asked.skip.unwrap_or(0));
-    let shown = shared.hall.with(&name, false, move |primary| {
-        let version = version_of(&mut **primary, asked.at)?;
-        let mut shown = ShownRows { version, columns: Vec::new(), rows: Vec::new(), next: None };
+    let part = read(&shared, &identity, &name, move |primary| Part::read(primary, &table, asked.at, (skip, limit))).await?;
+    let rows = part.rows.iter().map(|row| row.iter().map(ShownValue::from).collect()).collect();
+    Ok(Json(ShownRows { version: part.version, columns: part.columns, rows, next: part.next }))
+}
+
+/// Some of a table's rows at a version.
+pub(in crate::server) struct Part {
+    pub version: u64,
+    pub columns: Vec<String>,
+    pub rows: Vec<Row>,
+    /// How many to skip for the next ones.
+    pub next: Option<u64>,
+}
+
+impl Part {
+    /// So many rows after so many.
+    pub fn read(primary: &mut dyn Primary, table: &str, at: Option<u64>, (skip, limit): (u64, usize)) -> Result<Part> {
+        let version = version_of(primary, at)?;
+        let mut part = Part { version, columns: Vec::new(), rows: Vec::new(), next: None };
         let mut seen = 0;
-        let visited = primary.rows(&table, version, &mut |columns, row| {
-            if shown.columns.is_empty() {
-                shown.columns = columns.to_vec();
+        let visited = primary.rows(table, version, &mut |columns, row| {
+            if part.columns.is_empty() {
+                part.columns = columns.to_vec();
             }
-            if shown.rows.len() == limit {
+            if part.rows.len() == limit {
                 return Err(enough());
             }
             if seen >= skip {
-                shown.rows.push(row.iter().map(ShownValue::from).collect());
+                part.rows.push(row.clone());
             }
             seen += 1;
             Ok(())
         });
-        shown.next = visited.is_err().then_some(seen);
+        part.next = visited.is_err().then_some(seen);
         unless_enough(visited)?;
-        Ok(shown)
-    });
-    Ok(Json(shown.await?))
+        Ok(part)
+    }
 }
 
 fn version_of(primary: &mut dyn Primary, asked: Option<u64>) -> Result<u64> {
@@ -92,19 +110,21 @@ fn key(typed: &str) -> Result<Key> {
     parts.iter().map(|part| value_from_text(part)).collect()
 }
 
-fn place(primary: &mut dyn Primary, table: String, typed: &str, at: Option<u64>) -> Result<RowPlace> {
+/// A row as typed.
+pub(in crate::server) fn place(primary: &mut dyn Primary, table: String, typed: &str, at: Option<u64>) -> Result<RowPlace> {
     Ok(RowPlace { table, key: key(typed)?, version: version_of(primary, at)? })
 }
 
 /// What happened to a row, newest first.
 pub async fn history(
     State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
     Named((name, table)): Named<(String, String)>,
     Asked(asked): Asked<HistoryAsked>,
 ) -> Answer<Listed<ShownHappening>> {
     let limit = limit(asked.limit)?;
-    let history = shared.hall.with(&name, false, move |primary| {
-        let place = place(&mut **primary, table, &asked.key, asked.at)?;
+    let history = read(&shared, &identity, &name, move |primary| {
+        let place = place(primary, table, &asked.key, asked.at)?;
         primary.row_history(&place, limit)
     });
     let history = history.await?;
@@ -115,11 +135,12 @@ pub async fn history(
 /// Where each cell of a row comes from.
 pub async fn blame(
     State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
     Named((name, table)): Named<(String, String)>,
     Asked(asked): Asked<RowAsked>,
 ) -> Answer<ShownBlame> {
-    let blame = shared.hall.with(&name, false, move |primary| {
-        let place = place(&mut **primary, table, &asked.key, asked.at)?;
+    let blame = read(&shared, &identity, &name, move |primary| {
+        let place = place(primary, table, &asked.key, asked.at)?;
         primary.blame(&place)
     });
     Ok(Json(ShownBlame::from(&blame.await?)))

@@ -5,6 +5,7 @@ use crate::server::access::body_of;
 use crate::server::asked::{Asked, Named};
 use crate::server::guard::still;
 use crate::server::hall::Handle;
+use crate::server::reading::read;
 use crate::wire::keeping::{CleanupWish, ShownCleanup};
 use crate::wire::shown::{Listed, ShownTombstone};
 use axum::Json;
@@ -42,13 +43,14 @@ pub struct TombstonesAsked {
 /// Tombstones, oldest first.
 pub async fn tombstones(
     State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
     Named(name): Named<String>,
     Asked(asked): Asked<TombstonesAsked>,
 ) -> Answer<Listed<ShownTombstone>> {
     let (limit, skip) = (limit(asked.limit)?, asked.skip.unwrap_or(0));
     let since = asked.since.as_deref().map(|text| parse_time(text).ok_or_else(|| Error::invalid(format!("{text} is no moment"))));
     let wanted = Wanted { table: asked.table, actor: asked.actor, since: since.transpose()?, after: asked.after, ..Wanted::default() };
-    let listed = shared.hall.with(&name, false, move |primary| {
+    let listed = read(&shared, &identity, &name, move |primary| {
         let (mut items, mut seen) = (Vec::new(), 0usize);
         let visited = primary.tombstones(&wanted, &mut |tombstone| {
             if items.len() == limit {

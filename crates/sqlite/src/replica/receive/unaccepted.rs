@@ -47,7 +47,7 @@ impl Lasting {
 impl Taking<'_> {
     /// Takes local work back before accepted versions are applied: they come first, and ours is laid on top again. Objects
     /// go before rows, since what the base version has may not fit a new unique index; tables and columns go after.
-    pub(super) fn undo(&mut self, unsent: &[Front]) -> Result<()> {
+    pub(in crate::replica) fn undo(&mut self, unsent: &[Front]) -> Result<()> {
         if std::mem::replace(&mut self.is_undone, true) {
             return Ok(());
         }

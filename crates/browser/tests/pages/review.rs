@@ -1,0 +1,110 @@
+//! A proposal in two reviewers' browsers, from when it appears until the replicas have it.
+use crate::house::House;
+use mainstem::core::authority::Role;
+use mainstem::primary::Primary;
+use mainstem_browser::{Browser, Page, checks};
+use mainstem_traffic::ADMINISTRATOR;
+
+const START: &str = "CREATE TABLE article(id INTEGER PRIMARY KEY, name TEXT NOT NULL, price REAL, told TEXT);
+    CREATE TABLE tag(code TEXT PRIMARY KEY, word TEXT);
+    INSERT INTO article(name, price, told) VALUES ('Tea', 4.5, 'green tea from Uji, picked in May'), ('Cup', 12, NULL), ('Pot', 38.9, 'holds a litre');
+    INSERT INTO tag VALUES ('new', 'just in'), ('old', 'going');";
+
+const EDITS: &str = "UPDATE article SET price = 5, told = 'green tea from Uji, picked in June' WHERE id = 1;
+    INSERT INTO article(id, name, price) VALUES (4, 'Tray', 20);
+    DELETE FROM tag WHERE code = 'old';";
+
+const POLICY: &str = r#"strategy = "manual"
+[gates.cheap]
+rule = "range"
+table = "article"
+column = "price"
+max = 100
+[gates.told]
+rule = "not-null"
+rows = "changed"
+table = "article"
+column = "told"
+"#;
+
+/// A server with a dataset, its author's copy with edits, and two reviewers.
+fn furnished() -> (House, [String; 2]) {
+    let house = House::begin();
+    house.sql("shop.db", START);
+    house.publish("shop.db", "shop");
+    house.served.primary("shop").set_policy(POLICY, ADMINISTRATOR).expect("a policy");
+    house.clone_to("shop", "eve.db", "eve");
+    house.sql("eve.db", EDITS);
+    let reviewers = ["ann", "bo"].map(|who| house.token_of(who, "shop", Role::Owner));
+    (house, reviewers)
+}
+
+fn vote(page: &Page, word: &str, why: &str) {
+    page.fill("Your vote, and why", why);
+    page.follow(word);
+}
+
+#[test]
+fn two_reviewers_look_discuss_vote_and_merge() {
+    let (house, [ann, bo]) = furnished();
+    let browser = Browser::start();
+    let (first, second) = (browser.page(), browser.page());
+    house.sign_in(&first, &ann);
+    house.sign_in(&second, &bo);
+    first.go(&house.at("/datasets/shop/proposals"));
+    assert!(first.says("No proposal is open."), "{}", first.text());
+    let id = house.propose("eve.db", "shop", "eve", "Prices of May");
+    // It appears by itself.
+    first.until_says("Prices of May");
+    assert!(first.says("waits for your vote"), "{}", first.text());
+    checks::assert_good(&first);
+    first.follow("Prices of May");
+    for told in ["4.5", "5.0", "May", "June", "Tray", "added", "deleted", "changes 3 rows in 2 tables", "2 more approvals are needed"] {
+        assert!(first.says(told), "{told}: {}", first.text());
+    }
+    assert!(first.says("passes cheap") && first.says("blocks told"), "{}", first.text());
+    vote(&first, "Approve", "Fine with me");
+    assert!(first.says("Your vote is in.") && first.says("1 more approval is needed") && first.says("Fine with me"), "{}", first.text());
+    // Another talks about a cell; the author mends it and what the gate found, and the first vote counts no more.
+    second.go(&house.at(&format!("/datasets/shop/proposals/{id}")));
+    second.press("Comment on this row: article 1");
+    second.choose("About", "price");
+    second.fill("Comment", "Is that with tax?");
+    second.follow("Comment on the row");
+    assert!(second.says("Is that with tax?"), "{}", second.text());
+    first.until_says("Is that with tax?");
+    let stale = second.evaluate("document.querySelector('#verdict input[name=digest]').value");
+    house.sql("eve.db", "UPDATE article SET price = 5.35 WHERE id = 1; UPDATE article SET told = 'of oak' WHERE id = 4;");
+    assert_eq!(house.propose("eve.db", "shop", "eve", "Prices of May, with tax"), id);
+    // What is still on the screen cannot be voted on: nobody has seen what it is by now.
+    second.fill("Your vote, and why", "I saw the old one");
+    let digest = format!("document.querySelector('#verdict input[name=digest]').value = {stale}");
+    second.evaluate(&digest);
+    second.follow("Approve");
+    assert!(second.says("would do something else by now"), "{}", second.text());
+    first.until_says("Since your vote");
+    for told in ["merging would do something else by now", "2 more approvals are needed", "Since your vote", "otherwise by now", "5.35"] {
+        assert!(first.says(told), "{told}: {}", first.text());
+    }
+    assert!(first.says("passes told"), "{}", first.text());
+    checks::assert_good(&first);
+    vote(&first, "Approve", "With tax, yes");
+    second.go(&house.at(&format!("/datasets/shop/proposals/{id}")));
+    vote(&second, "Approve", "");
+    assert!(second.says("The votes suffice."), "{}", second.text());
+    second.follow("Merge…");
+    for told in ["becomes version 2 of shop", "Approved by ann, bo", "article: 1 row added, 1 changed (2 cells), 0 deleted"] {
+        assert!(second.says(told), "{told}: {}", second.text());
+    }
+    checks::assert_good(&second);
+    second.follow("Merge it now");
+    first.until_says("Merged by bo");
+    assert!(second.says("It is merged.") && second.says("version 2") && second.says("Merged by bo"), "{}", second.text());
+    checks::assert_good(&second);
+    for (file, who) in [("shop.db", ADMINISTRATOR), ("eve.db", "eve")] {
+        house.sync(file, "shop", who);
+        let price: f64 = house.open(file).query_row("SELECT price FROM article WHERE id = 1", [], |row| row.get(0)).expect("a price");
+        assert_eq!(price, 5.35, "{file}");
+    }
+    assert_eq!(browser.outside(), [] as [&str; 0]);
+}

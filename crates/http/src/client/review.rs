@@ -1,0 +1,75 @@
+//! Proposals over HTTP. Who acts is whom the token names, whatever is said here.
+use super::HttpPrimary;
+use crate::spool::Spool;
+use crate::wire::call::Call;
+use crate::wire::frame::{FrameWriter, broken};
+use crate::wire::{Bytes, Wire};
+use mainstem::cleanup::Rehearsal;
+use mainstem::core::event::Digest;
+use mainstem::core::format::page;
+use mainstem::core::proposal::MergeWish;
+use mainstem::error::Result;
+use mainstem::ledger::ProposalsWanted;
+use mainstem::primary::Acquaintance;
+use mainstem::replica::Answering;
+use mainstem::review::{By, Chosen, Deed, Judged, Merged, Offer, Offered, Part, Review, Staged};
+
+/// Appends the rows of a part: each frame says whose page it is.
+fn send_pages(request: &mut FrameWriter<Spool>, part: Part<'_>, is_direct: bool) -> Result<()> {
+    part.pages.rewind()?;
+    while let Some(changes) = part.pages.next()? {
+        request.frame(&(is_direct, Bytes(page::encode(&part.front.shapes, &changes))).to_bytes())?;
+    }
+    Ok(())
+}
+
+impl Review for HttpPrimary {
+    fn propose(&mut self, known: &Acquaintance, offer: Offer<'_>, _by: By<'_>) -> Result<Offered> {
+        let mut request = FrameWriter::new(Spool::new(u64::MAX))?;
+        let direct = offer.direct.as_ref().map(|part| part.front.clone());
+        request.frame(&(*known, offer.revises, offer.reviewed.front.clone(), direct).to_bytes())?;
+        send_pages(&mut request, offer.reviewed, false)?;
+        if let Some(part) = offer.direct {
+            send_pages(&mut request, part, true)?;
+        }
+        self.send(Call::Propose, request.end()?, &mut |_| Err(broken("it has more in it than the answer")))
+    }
+    fn act(&mut self, proposal: u64, deed: &Deed, _by: By<'_>) -> Result<()> {
+        self.ask(Call::Act, &(proposal, deed.clone()))
+    }
+    fn merge(&mut self, proposal: u64, wish: &MergeWish, _by: By<'_>) -> Result<Merged> {
+        self.ask(Call::Merge, &(proposal, wish.clone()))
+    }
+    fn proposals(&mut self, wanted: &ProposalsWanted) -> Result<Vec<u64>> {
+        self.ask(Call::Proposals, wanted)
+    }
+    fn proposal(&mut self, id: u64, _by: By<'_>) -> Result<Option<Judged>> {
+        self.ask(Call::Proposal, &id)
+    }
+    fn shown_page(&mut self, proposal: u64, digest: &Digest, page: u64) -> Result<Option<Vec<u8>>> {
+        let found: Option<Bytes> = self.ask(Call::ShownPage, &(proposal, *digest, page))?;
+        Ok(found.map(|bytes| bytes.0))
+    }
+    fn staged_page(&mut self, proposal: u64, revision: u64, page: u64) -> Result<Option<Vec<u8>>> {
+        let found: Option<Bytes> = self.ask(Call::StagedPage, &(proposal, revision, page))?;
+        Ok(found.map(|bytes| bytes.0))
+    }
+    fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>> {
+        self.ask(Call::FindRevision, &write_id)
+    }
+    fn answer(&mut self, proposal: u64, answers: &[(u64, Answering)], _by: By<'_>) -> Result<u64> {
+        self.ask(Call::Answer, &(proposal, answers.to_vec()))
+    }
+    fn accept_part(&mut self, proposal: u64, only: &[Chosen], _by: By<'_>) -> Result<Option<u64>> {
+        self.ask(Call::AcceptPart, &(proposal, only.to_vec()))
+    }
+    fn propose_revert(&mut self, version: u64, reason: &str, _by: By<'_>) -> Result<u64> {
+        self.ask(Call::ProposeRevert, &(version, reason.to_owned()))
+    }
+    fn staging(&mut self) -> Result<Vec<Staged>> {
+        self.ask(Call::Staging, &())
+    }
+    fn clean_staging(&mut self, rehearsal: Rehearsal, _by: By<'_>) -> Result<Vec<Staged>> {
+        self.ask(Call::CleanStaging, &rehearsal)
+    }
+}

@@ -1,0 +1,235 @@
+//! What somebody may do, and whose work comes in: the name on it is that of the token, not of the body; the replica it
+//! comes from is the actor's own; and each table in it is one that the actor may write to.
+//!
+//! Invariant: nothing that a body says of who did something is believed.
+use crate::accounts::{Identity, Registrar};
+use crate::error::{Error, Result};
+use crate::members::Members;
+use crate::primary::{Acquaintance, Primary, Seen};
+use crate::review::{By, Deed};
+use mainstem_core::ErrorKind;
+use mainstem_core::authority::{Object, Right, Verdict, decide};
+use mainstem_core::change::Front;
+use mainstem_core::chronicle::Chronicle;
+use mainstem_core::conflict::Conflict;
+use mainstem_core::stamp::ReplicaId;
+use std::collections::BTreeSet;
+
+/// Who asks, for which dataset.
+pub struct Author<'a> {
+    /// The accounts.
+    pub registrar: &'a Registrar,
+    /// Who.
+    pub identity: &'a Identity,
+    /// The dataset.
+    pub dataset: &'a str,
+}
+
+impl Author<'_> {
+    /// The name on what is done.
+    pub fn name(&self) -> &str {
+        &self.identity.name
+    }
+
+    /// A replica's word of where it stands, as its actor's.
+    pub fn seen(&self, known: &Acquaintance, seen: Seen) -> Result<Seen> {
+        self.admit(known, seen.replica)?;
+        Ok(Seen { actor: self.name().to_string(), ..seen })
+    }
+
+    /// A changeset as it is taken from this author.
+    pub fn front(&self, known: &Acquaintance, mut front: Front, primary: &mut dyn Primary) -> Result<Front> {
+        self.check_tables(&front, Right::Write, primary)?;
+        if front.again.is_some() {
+            self.offer_again(&mut front, primary)?;
+        } else {
+            self.admit(known, front.header.replica)?;
+            front.header.actor = self.name().to_string();
+            for conflict in &mut front.conflicts {
+                conflict.ours.actor = self.name().to_string();
+            }
+        }
+        front.token = self.token_label();
+        for resolution in &mut front.resolutions {
+            resolution.actor = self.name().to_string();
+        }
+        Ok(front)
+    }
+
+    /// A changeset as it is offered for review by this author.
+    pub fn proposed(&self, known: &Acquaintance, mut front: Front, primary: &mut dyn Primary) -> Result<Front> {
+        self.check_tables(&front, Right::Propose, primary)?;
+        self.admit(known, front.header.replica)?;
+        front.header.actor = self.name().to_string();
+        for conflict in &mut front.conflicts {
+            conflict.ours.actor = self.name().to_string();
+        }
+        for resolution in &mut front.resolutions {
+            resolution.actor = self.name().to_string();
+        }
+        Ok(front)
+    }
+
+    /// Checks a changeset that was made here, in this author's name, under a replica's name that is nobody's.
+    pub fn check_drafted(&self, front: &Front, primary: &mut dyn Primary) -> Result<()> {
+        self.check_tables(front, Right::Write, primary)
+    }
+
+    /// What the token is called that this author shows.
+    pub fn token_label(&self) -> Option<String> {
+        self.registrar.accounts().token(self.identity.token).map(|token| token.label.clone())
+    }
+
+    /// A vote takes the right to review one of the tables that the proposal touches. What else is done to a proposal takes no
+    /// more than its route did, and its author's name where it is its author's to do.
+    pub fn check_deed(&self, proposal: u64, deed: &Deed, primary: &mut dyn Primary) -> Result<()> {
+        if !matches!(deed, Deed::Vote(_)) {
+            return Ok(());
+        }
+        let tables = self.tables_of(proposal, primary)?;
+        let mut refused = permit(self.identity, Right::Review, Object::Dataset(self.dataset));
+        for table in &tables {
+            if refused.is_ok() {
+                break;
+            }
+            refused = permit(self.identity, Right::Review, Object::Table(self.dataset, table));
+        }
+        refused
+    }
+
+    /// A merge takes the right to write to each table that it touches.
+    pub fn check_merge(&self, proposal: u64, primary: &mut dyn Primary) -> Result<()> {
+        let tables = self.tables_of(proposal, primary)?;
+        tables.iter().try_for_each(|table| permit(self.identity, Right::Write, Object::Table(self.dataset, table)))
+    }
+
+    /// To take a version back takes the right to propose changes to each of its tables.
+    pub fn check_revert(&self, version: u64, primary: &mut dyn Primary) -> Result<()> {
+        let found = primary.version(version)?.ok_or_else(|| Error::not_found(format!("there is no version {version}")))?;
+        let tables: BTreeSet<&str> = found.shapes.iter().map(|shape| shape.table.as_str()).collect();
+        tables.iter().try_for_each(|table| permit(self.identity, Right::Propose, Object::Table(self.dataset, table)))
+    }
+
+    fn tables_of(&self, proposal: u64, primary: &mut dyn Primary) -> Result<BTreeSet<String>> {
+        let members = Members { registrar: self.registrar, dataset: self.dataset };
+        let by = By { actor: self.name(), token: None, people: &members };
+        let judged = primary.proposal(proposal, by)?.ok_or_else(|| Error::not_found(format!("there is no proposal {proposal}")))?;
+        let outcome = judged.assessment.map(|assessment| assessment.outcome.shapes).unwrap_or_default();
+        Ok(judged.proposal.head().front.shapes.iter().chain(&outcome).map(|shape| shape.table.clone()).collect())
+    }
+
+    /// What was accepted once and lost by a restored primary is whose it was, on the word of whoever offers it again; both
+    /// names stay on it. Numbers of replicas do not count for it.
+    fn offer_again(&self, front: &mut Front, primary: &mut dyn Primary) -> Result<()> {
+        if primary.describe()?.restored.is_none() {
+            return Err(Error::invalid("nothing was lost here that could be offered again"));
+        }
+        if front.header.actor != self.name() {
+            // No actor's name has a comma in it, so this is nobody else's.
+            front.header.actor = format!("{}, for {}", self.name(), front.header.actor);
+        }
+        Ok(())
+    }
+
+    fn admit(&self, known: &Acquaintance, replica: ReplicaId) -> Result<()> {
+        if replica.0 == known.lineage || replica == ReplicaId::default() {
+            return Err(Error::invalid("that is no replica's name, but the primary's own"));
+        }
+        self.registrar.admit(self.identity, replica, self.dataset)
+    }
+
+    /// Each table that is changed, or whose conflicts are answered, must be one that the author has the right on. The schema is
+    /// the whole dataset's. What the author does not see is left to the primary, which shows no more than that.
+    fn check_tables(&self, front: &Front, right: Right, primary: &mut dyn Primary) -> Result<()> {
+        let whole = Object::Dataset(self.dataset);
+        if decide(&self.identity.authority, right, whole) == Verdict::Allowed {
+            return Ok(());
+        }
+        if !front.schema.is_empty() || front.again.is_some() {
+            return permit(self.identity, right, whole);
+        }
+        let chronicle = primary.chronicle()?;
+        let (then, now) = (chronicle.at(front.header.base_version), chronicle.now());
+        let identity = self.following(&chronicle);
+        let is_seen = |table| decide(&identity.authority, Right::Read, Object::Table(self.dataset, table)) == Verdict::Allowed;
+        let mut written = answered_tables(front, primary)?;
+        for shape in &front.shapes {
+            let ids = [then, now].map(|era| era.table(&shape.table).map(|table| table.id));
+            // A name that stood for another table when the changeset was made would lead past the roles.
+            if ids[0] != ids[1] {
+                let message = format!("table {} was renamed or made anew since", shape.table);
+                return Err(Error::new(ErrorKind::Denied, "forbidden", message).hint("mainstem pull, then mainstem push"));
+            }
+            if is_seen(&shape.table) {
+                written.insert(shape.table.clone());
+            }
+        }
+        written.iter().try_for_each(|table| permit(&identity, right, Object::Table(self.dataset, table)))
+    }
+
+    /// The identity with its roles on the tables as they are called now.
+    fn following(&self, chronicle: &Chronicle) -> Identity {
+        let mut identity = self.identity.clone();
+        for grant in identity.authority.grants.iter_mut().filter(|grant| grant.dataset == self.dataset) {
+            let now = grant.table.as_ref().and_then(|table| chronicle.follow(table));
+            grant.table = now.map(|table| table.name.clone()).or(grant.table.take());
+        }
+        identity
+    }
+}
+
+/// The tables of the conflicts that a changeset brings or answers.
+fn answered_tables(front: &Front, primary: &mut dyn Primary) -> Result<BTreeSet<String>> {
+    let mut tables: BTreeSet<String> = front.conflicts.iter().map(|conflict| conflict.table.clone()).collect();
+    if !front.resolutions.is_empty() {
+        let answered: BTreeSet<u64> = front.resolutions.iter().map(|resolution| resolution.conflict).collect();
+        let open = primary.conflicts(true)?.into_iter().filter(|c: &Conflict| answered.contains(&c.id));
+        tables.extend(open.map(|conflict| conflict.table));
+    }
+    Ok(tables)
+}
+
+/// Checks a right on something, and says why it is not granted.
+pub fn permit(identity: &Identity, right: Right, object: Object<'_>) -> Result<()> {
+    let name = &identity.name;
+    let forbidden = |why: String| Error::new(ErrorKind::Denied, "forbidden", why);
+    match decide(&identity.authority, right, object) {
+        Verdict::Allowed => Ok(()),
+        Verdict::Hidden => Err(absent(dataset_of(object))),
+        Verdict::Limited => Err(forbidden(format!("{name} may {}, but this token is limited", deed(right, object)))
+            .hint("mainstem login ADDRESS, with another token")),
+        Verdict::Denied => {
+            let who = if object == Object::Server { "an administrator" } else { "an owner of the dataset" };
+            Err(forbidden(format!("{name} may not {}", deed(right, object))).hint(format!("ask {who} for a role that includes it")))
+        }
+    }
+}
+
+fn deed(right: Right, object: Object<'_>) -> String {
+    let on = match object {
+        Object::Account => return "change their account".into(),
+        Object::Server => return "administer the server".into(),
+        Object::Dataset(dataset) | Object::Within(dataset) => dataset.to_string(),
+        Object::Table(dataset, table) => format!("table {table} of {dataset}"),
+    };
+    match right {
+        Right::Read => format!("read {on}"),
+        Right::Propose => format!("propose changes to {on}"),
+        Right::Write => format!("push changes to {on}"),
+        Right::Review => format!("review changes of {on}"),
+        Right::Own => format!("say how {on} is run"),
+    }
+}
+
+fn dataset_of(object: Object<'_>) -> &str {
+    match object {
+        Object::Dataset(dataset) | Object::Within(dataset) | Object::Table(dataset, _) => dataset,
+        Object::Account | Object::Server => "",
+    }
+}
+
+/// The answer where there is no such dataset, or none that whoever asks may know of.
+pub fn absent(dataset: &str) -> Error {
+    Error::new(ErrorKind::NotFound, "no_primary", format!("there is no dataset {dataset}, or you have no role on it"))
+        .hint("ask its owner for a role, or look at the address again")
+}

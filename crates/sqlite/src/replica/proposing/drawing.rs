@@ -1,0 +1,225 @@
+//! Draws up what is to be offered: kept changesets, condensed into one that stands on the earliest of their base versions.
+//!
+//! Invariant: memory is bounded by a page; net changes lie in a temporary table meanwhile.
+use super::apart::{Laned, laned};
+use super::{Draught, each_change, put_draught};
+use crate::errors::Explain;
+use crate::replica::working::Closing;
+use crate::replica::{clock, replica_id, storage, tracked_schema};
+use mainstem::core::ErrorKind;
+use mainstem::core::change::{Change, Edit, Front, Header, Shape};
+use mainstem::core::condense::{combine_apart, table_ranks};
+use mainstem::core::format::{page, row as row_format};
+use mainstem::core::schema::Schema;
+use mainstem::core::value::Key;
+use mainstem::error::{Error, Result};
+use mainstem::lane::{Lane, shape_of};
+use mainstem::proposing::{Content, Draft};
+use mainstem::wiring::Around;
+use rusqlite::{Connection, OptionalExtension, params};
+
+const SCRATCH: &str = "
+CREATE TEMP TABLE IF NOT EXISTS mainstem_net(tbl INTEGER, key BLOB, rank INTEGER, turn INTEGER, body BLOB, moved BLOB, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS temp.mainstem_net_turn ON mainstem_net(rank, turn);
+DELETE FROM temp.mainstem_net;
+";
+
+/// Draws up what is to be offered. False where there is nothing.
+pub fn draw_up(db: &Connection, around: &Around, draft: &Draft) -> Result<bool> {
+    let schema = tracked_schema(db)?;
+    let is_meant = |one: &Laned| match (draft.of, one.mark) {
+        (Content::Waiting | Content::Revised(_), Some(mark)) if mark.is_waiting() => true,
+        (Content::Revised(id) | Content::Lost(id), Some(mark)) => mark.proposal() == Some(id),
+        _ => false,
+    };
+    let meant: Vec<Laned> = laned(db, &schema)?.into_iter().filter(is_meant).collect();
+    // What was closed is offered again as it is; what is open, only with something new.
+    let is_new = |one: &Laned| matches!(draft.of, Content::Lost(_)) || one.mark.is_some_and(|mark| !mark.is_open());
+    if !meant.iter().any(is_new) {
+        return Ok(false);
+    }
+    let of: Vec<u128> = meant.iter().map(|one| one.front.header.write_id).collect();
+    let header = header(db, around, draft, &meant)?;
+    let mut net = Net::new(db, &schema, &meant)?;
+    meant.iter().try_for_each(|one| net.add(one))?;
+    let mut closing = Closing::new(db, header.write_id, Front { shapes: net.shapes.clone(), ..Front::default() });
+    closing.front.header.at = header.at;
+    net.each(&table_ranks(&schema), &mut |change| closing.add(change))?;
+    closing.close_page()?;
+    let mut front = closing.front;
+    front.header = Header { at: front.header.at, ..header };
+    for Laned { front: part, .. } in &meant {
+        front.schema.extend(part.schema.iter().cloned());
+        front.conflicts.extend(part.conflicts.iter().cloned());
+        front.resolutions.retain(|earlier| part.resolutions.iter().all(|later| later.conflict != earlier.conflict));
+        front.resolutions.extend(part.resolutions.iter().cloned());
+        for here in part.renumbered_here.iter().filter(|here| !of.contains(&here.made_by)) {
+            if !front.renumbered_here.contains(here) {
+                front.renumbered_here.push(here.clone());
+            }
+        }
+        front.is_partial |= part.is_partial;
+    }
+    if front.count == 0 && front.schema.is_empty() && front.resolutions.is_empty() && front.conflicts.is_empty() {
+        if draft.of == Content::Waiting {
+            // What waits took itself back: rows that came and went.
+            return of.iter().try_for_each(|write_id| storage::drop_changeset(db, *write_id).map(drop)).map(|()| false);
+        }
+        return Err(Error::new(
+            ErrorKind::Invalid,
+            "nothing_to_propose",
+            "what waits for review comes to nothing: the rows are as they were",
+        )
+        .hint("mainstem withdraw ID --undo"));
+    }
+    let revises = match draft.of {
+        Content::Revised(id) => Some(id),
+        Content::Waiting | Content::Lost(_) => None,
+    };
+    put_draught(db, &Draught { front, revises, of }).map(|()| true)
+}
+
+/// Who offers what, on which version.
+fn header(db: &Connection, around: &Around, draft: &Draft, meant: &[Laned]) -> Result<Header> {
+    let headers = || meant.iter().map(|one| &one.front.header);
+    let titled = headers().find(|header| header.title.is_some());
+    let (title, description) = match &draft.title {
+        Some(title) => (title.clone(), draft.description.clone()),
+        None => titled.map(|header| (header.title.clone().unwrap_or_default(), header.description.clone())).unwrap_or_default(),
+    };
+    if title.trim().is_empty() {
+        return Err(Error::new(ErrorKind::Invalid, "no_title", "a proposal needs a title").hint("mainstem propose -m \"what you did\""));
+    }
+    let mut made_on = Vec::new();
+    for past in headers().flat_map(|header| &header.made_on) {
+        if !made_on.contains(past) {
+            made_on.push(*past);
+        }
+    }
+    Ok(Header {
+        write_id: around.random(),
+        lineage: storage::get_wide(db, "lineage")?.unwrap_or_default(),
+        replica: replica_id(db)?,
+        sequence: 0,
+        base_version: headers().map(|header| header.base_version).min().unwrap_or_default(),
+        actor: draft.actor.clone(),
+        title: Some(title),
+        description,
+        at: headers().map(|header| header.at).max().unwrap_or_default().max(clock::now(db, around)?),
+        made_on,
+    })
+}
+
+/// Net changes over several changesets.
+struct Net<'c> {
+    db: &'c Connection,
+    schema: &'c Schema,
+    shapes: Vec<Shape>,
+    turn: i64,
+}
+
+impl<'c> Net<'c> {
+    /// The shapes are those that all agree on, else those of the tables of now.
+    fn new(db: &'c Connection, schema: &'c Schema, meant: &[Laned]) -> Result<Self> {
+        db.execute_batch(SCRATCH).on(db)?;
+        let mut shapes: Vec<Shape> = Vec::new();
+        for (shape, lane) in meant.iter().flat_map(|one| one.front.shapes.iter().zip(&one.lanes)) {
+            let name = lane.table.map_or(&shape.table, |at| &schema.tables[at].name);
+            match shapes.iter_mut().find(|known| known.table.eq_ignore_ascii_case(name) || known.table.eq_ignore_ascii_case(&shape.table)) {
+                None => shapes.push(shape.clone()),
+                Some(known) => {
+                    let highest = known.highest.max(shape.highest);
+                    if let (false, Some(at)) = (is_same(known, shape), lane.table) {
+                        *known = shape_of(&schema.tables[at]);
+                    }
+                    known.highest = highest;
+                }
+            }
+        }
+        Ok(Net { db, schema, shapes, turn: 0 })
+    }
+
+    fn add(&mut self, one: &Laned) -> Result<()> {
+        let mut places = Vec::new();
+        for (shape, lane) in one.front.shapes.iter().zip(&one.lanes) {
+            let name = lane.table.map_or(&shape.table, |at| &self.schema.tables[at].name);
+            let is_it = |known: &Shape| known.table.eq_ignore_ascii_case(name) || known.table.eq_ignore_ascii_case(&shape.table);
+            let place = self.shapes.iter().position(is_it).ok_or_else(|| Error::internal("a shape was not gathered"))?;
+            places.push((place, is_same(&self.shapes[place], shape)));
+        }
+        let db = self.db;
+        each_change(db, &one.front, &mut |change| {
+            let (place, is_straight) = places[change.table];
+            let change = if is_straight { change } else { moved(&one.lanes[change.table], change)? };
+            self.take(Change { table: place, ..change })
+        })
+    }
+
+    fn take(&mut self, mut change: Change) -> Result<()> {
+        self.turn += 1;
+        let (db, place) = (self.db, change.table as i64);
+        let sql = "SELECT turn, body, moved FROM temp.mainstem_net WHERE tbl = ?1 AND key = ?2";
+        type Found = Option<(i64, Option<Vec<u8>>, Option<Vec<u8>>)>;
+        let find = |key: &Key| -> Result<Found> {
+            let values = params![place, row_format::encode_key(key)];
+            db.prepare_cached(sql).on(db)?.query_row(values, |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?))).optional().on(db)
+        };
+        // A row that moved on from where this changeset brought it moved from where it was before.
+        if let Some((_, None, moved)) = change.moved_from.as_ref().map_or(Ok(None), &find)? {
+            change.moved_from = moved.map(|key| row_format::decode_key(&key)).transpose()?;
+        }
+        let key = change.key.clone();
+        let found = find(&key)?;
+        let mut turn = self.turn;
+        let (net, gone_from) = match found {
+            None | Some((_, None, _)) => (Some(change), None),
+            Some((before, Some(body), _)) => {
+                let first = self.decode(&body)?;
+                if matches!(first.edit, Edit::Insert(_)) {
+                    turn = before;
+                }
+                (combine_apart(&first, &change), first.moved_from)
+            }
+        };
+        let rank = i64::from(!matches!(net.as_ref().map(|net| &net.edit), Some(Edit::Delete(_))));
+        let body = net.map(|net| page::encode(&self.shapes, std::slice::from_ref(&net)));
+        let moved = gone_from.map(|key| row_format::encode_key(&key));
+        let sql = "INSERT OR REPLACE INTO temp.mainstem_net(tbl, key, rank, turn, body, moved) VALUES(?1, ?2, ?3, ?4, ?5, ?6)";
+        let values = params![place, row_format::encode_key(&key), rank, turn, body, moved];
+        db.prepare_cached(sql).on(db)?.execute(values).on(db).map(drop)
+    }
+
+    fn decode(&self, body: &[u8]) -> Result<Change> {
+        page::decode(body, &self.shapes)?.pop().ok_or_else(|| Error::internal("a net change was written and is gone"))
+    }
+
+    /// Visits what is left, in the order in which it can be applied.
+    fn each(&self, ranks: &std::collections::BTreeMap<String, usize>, visit: &mut dyn FnMut(Change) -> Result<()>) -> Result<()> {
+        let mut places: Vec<usize> = (0..self.shapes.len()).collect();
+        places.sort_by_key(|&at| ranks.get(&self.shapes[at].table.to_ascii_lowercase()).copied().unwrap_or(ranks.len()));
+        let deletes = places.iter().rev().map(|&at| (0, at));
+        for (rank, place) in deletes.chain(places.iter().map(|&at| (1, at))) {
+            let sql = "SELECT body FROM temp.mainstem_net WHERE rank = ?1 AND tbl = ?2 AND body IS NOT NULL ORDER BY turn";
+            let mut statement = self.db.prepare_cached(sql).on(self.db)?;
+            let mut rows = statement.query(params![rank, place as i64]).on(self.db)?;
+            while let Some(row) = rows.next().on(self.db)? {
+                visit(self.decode(&row.get::<_, Vec<u8>>(0).on(self.db)?)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_same(one: &Shape, other: &Shape) -> bool {
+    one.table.eq_ignore_ascii_case(&other.table) && one.columns == other.columns && one.key == other.key
+}
+
+/// A change in the columns that its table has now. A column that was dropped since takes its values with it.
+fn moved(lane: &Lane, change: Change) -> Result<Change> {
+    if lane.table.is_none() {
+        let message = format!("table {} is gone, and rows of it wait for review", lane.shape.table);
+        return Err(Error::new(ErrorKind::Conflict, "schema_conflict", message).hint("mainstem withdraw ID --undo"));
+    }
+    let (change, _) = lane.localise(change, None);
+    Ok(change)
+}

@@ -1,0 +1,149 @@
+//! What is kept back, drawn up, and left over, case by case.
+use crate::team::{Team, quiet};
+use mainstem::core::proposal::MergeWish;
+use mainstem::core::value::Value;
+use mainstem::proposing::{self, Apart, Asked, Mark, Proposing};
+use mainstem::replica::Replica;
+use mainstem::review::{By, Everybody};
+
+fn asked(title: &str) -> Asked {
+    Asked { title: Some(title.into()), ..Asked::default() }
+}
+
+fn propose(team: &Team, name: &str) -> u64 {
+    proposing::propose(&mut team.open(name), &mut *team.primary(), name, &asked("t"), &mut quiet).unwrap().proposal
+}
+
+fn merge(team: &Team, id: u64) {
+    let wish = MergeWish { force: true, ..MergeWish::new(1) };
+    team.primary().merge(id, &wish, By { actor: "zoe", token: None, people: &Everybody }).unwrap();
+}
+
+fn reviewed(policy: &str) -> Team {
+    let team = Team::new(&["ada", "bob"]);
+    team.primary().set_policy(policy, "admin").unwrap();
+    team.sync("ada");
+    team.sync("bob");
+    team
+}
+
+const TASKS: &str = "[tables.task]\nmode = \"review\"\n";
+const LISTS: &str = "[tables.list]\nmode = \"review\"\n";
+
+#[test]
+fn many_commits_are_one_change_of_each_row() {
+    let team = reviewed(TASKS);
+    for n in 0..5 {
+        team.sql("ada", &format!("UPDATE task SET what = 'v{n}' WHERE id = 1; UPDATE word SET note = 'v{n}' WHERE w = 'a'"));
+        team.commit("ada", "more");
+    }
+    let mut ada = team.open("ada");
+    assert_eq!(ada.set_apart(Apart::Reviewed).unwrap(), 5);
+    let numbers: Vec<u64> = ada.unsent().unwrap().iter().map(|front| front.header.sequence).collect();
+    assert_eq!(numbers, [1, 2, 3, 4, 5]);
+    drop(ada);
+    propose(&team, "ada");
+    let kept = team.open("ada").kept().unwrap();
+    assert_eq!(kept.len(), 1);
+    assert_eq!((kept[0].front.count, kept[0].front.header.sequence), (1, 0));
+    assert_eq!(team.value("ada", "SELECT what FROM task WHERE id = 1"), "v4");
+}
+
+#[test]
+fn a_row_that_needs_a_kept_row_is_kept_with_it() {
+    let team = reviewed(LISTS);
+    team.sql("ada", "INSERT INTO list VALUES (7, 'new'); INSERT INTO task(id, list, what) VALUES (10, 7, 'in new'), (11, 1, 'in old')");
+    let report = team.sync("ada");
+    assert_eq!(report.waiting_for_review, [("list".to_owned(), 1), ("task".to_owned(), 1)]);
+    assert_eq!(report.pushed_changes, 1);
+    team.sql("ada", "UPDATE task SET list = 7 WHERE id = 11");
+    assert_eq!(team.sync("ada").waiting_for_review, [("list".to_owned(), 1), ("task".to_owned(), 2)]);
+    merge(&team, propose(&team, "ada"));
+    team.settle(&["ada", "bob"]);
+    team.assert_one(&["ada", "bob"]);
+    assert_eq!(team.value("bob", "SELECT group_concat(id) FROM task WHERE list = 7"), "10,11");
+}
+
+#[test]
+fn what_the_merged_version_leaves_out_waits() {
+    let team = reviewed(TASKS);
+    team.sql(
+        "ada",
+        "UPDATE task SET what = 'ours', done = 9 WHERE id = 1; UPDATE task SET what = 'ours' WHERE id = 2; DELETE FROM task WHERE id = 3",
+    );
+    team.sql("ada", "INSERT INTO task(id, list, what) VALUES (8, 1, 'eight'), (9, 1, 'nine')");
+    let id = propose(&team, "ada");
+    // Another revises it, with one cell, another word, and one of the new rows.
+    let mut primary = team.primary();
+    let by = By { actor: "bob", token: None, people: &Everybody };
+    let proposal = primary.proposal(id, by).unwrap().unwrap().proposal;
+    let front = proposal.head().front.clone();
+    let body = primary.staged_page(id, 1, 0).unwrap().unwrap();
+    let mut changes = mainstem::core::format::page::decode(&body, &front.shapes).unwrap();
+    changes.retain(|change| [Value::Integer(1), Value::Integer(2), Value::Integer(8)].contains(&change.key[0]));
+    for change in &mut changes {
+        if let mainstem::core::change::Edit::Update(cells) = &mut change.edit {
+            cells.retain(|cell| front.shapes[0].columns[cell.column] == "what");
+            cells[0].after = Value::text(if change.key[0] == Value::Integer(2) { "theirs" } else { "ours" });
+        }
+    }
+    let mut narrowed = front.clone();
+    (narrowed.header.write_id, narrowed.count) = (99, changes.len() as u64);
+    struct Memory(Option<Vec<mainstem::core::change::Change>>);
+    impl mainstem::primary::Pages for Memory {
+        fn next(&mut self) -> mainstem::Result<Option<Vec<mainstem::core::change::Change>>> {
+            Ok(self.0.take())
+        }
+        fn rewind(&mut self) -> mainstem::Result<()> {
+            Ok(())
+        }
+    }
+    let known = team.open("ada").standing().unwrap().known.unwrap();
+    let reviewed = mainstem::review::Part { front: &narrowed, pages: &mut Memory(Some(changes)) };
+    primary.propose(&known, mainstem::review::Offer { revises: Some(id), reviewed, direct: None }, by).unwrap();
+    merge(&team, id);
+    let report = team.sync("ada");
+    assert_eq!(report.waiting_for_review, [("task".to_owned(), 3)], "a cell, a deletion, a row");
+    let all = "SELECT group_concat(id || what || done) FROM (SELECT * FROM task ORDER BY id)";
+    assert_eq!(team.value("ada", all), "1ours9,2theirs0,8eight0,9nine0");
+    assert_eq!(team.value("primary/primary", all), "1ours0,2theirs0,3write0,8eight0");
+    merge(&team, propose(&team, "ada"));
+    team.settle(&["ada", "bob"]);
+    team.assert_one(&["ada", "bob"]);
+    assert_eq!(team.value("bob", all), "1ours9,2theirs0,8eight0,9nine0");
+}
+
+#[test]
+fn a_merged_proposal_whose_answer_was_lost_is_recognised() {
+    let team = reviewed(TASKS);
+    team.sql("ada", "UPDATE task SET what = 'ours' WHERE id = 1");
+    let mut primary = team.primary();
+    let mut line = mainstem_testkit::between::Between::new(&mut *primary, |moment| match moment {
+        mainstem_testkit::between::Moment::After("propose") => {
+            Err(mainstem::Error::new(mainstem::core::ErrorKind::Unavailable, "line", "the answer is lost"))
+        }
+        _ => Ok(mainstem_testkit::between::Turn::Once),
+    });
+    proposing::propose(&mut team.open("ada"), &mut line, "ada", &asked("t"), &mut quiet).unwrap_err();
+    drop(line);
+    assert_eq!(team.open("ada").kept().unwrap()[0].mark, Mark::Waiting);
+    team.sql("ada", "UPDATE task SET what = 'again' WHERE id = 1");
+    merge(&team, 1);
+    team.sync("ada");
+    assert_eq!(team.sync("ada").waiting_for_review, [("task".to_owned(), 1)]);
+    assert_eq!(team.value("ada", "SELECT what FROM task WHERE id = 1"), "again");
+    merge(&team, propose(&team, "ada"));
+    team.settle(&["ada", "bob"]);
+    team.assert_one(&["ada", "bob"]);
+    assert_eq!(team.open("ada").kept().unwrap().len(), 0);
+}
+
+#[test]
+fn more_rows_than_may_go_without_need_review() {
+    let team = reviewed("review_above = 2\n");
+    team.sql("ada", "UPDATE word SET note = 'all'");
+    let report = team.sync("ada");
+    assert_eq!((report.pushed, report.waiting_for_review), (0, vec![("word".to_owned(), 3)]));
+    team.sql("ada", "UPDATE task SET what = 'few' WHERE id = 1");
+    assert_eq!(team.sync("ada").pushed, 1);
+}
