@@ -5,7 +5,6 @@ use super::Shared;
 use super::author::Author;
 use super::guard::still;
 use super::hall::Handle;
-use super::members::Members;
 use super::reading::lend;
 use super::routes::Right;
 use mainstem::accounts::Identity;
@@ -62,9 +61,8 @@ fn running<T>(
     move |handle| {
         let identity = still(&accounts, &identity, right, &name)?;
         let author = Author { registrar: &accounts.registrar, identity: &identity, dataset: &name };
-        let members = Members { registrar: &accounts.registrar, dataset: &name };
         let label = author.token_label();
-        let by = By { actor: author.name(), token: label.as_deref(), people: &members };
+        let by = By { actor: author.name(), token: label.as_deref(), people: &author };
         lend(handle, Scope::everything(), &identity, &name, |primary| work(&mut Acting { primary, author: &author, by }))
     }
 }

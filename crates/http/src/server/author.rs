@@ -3,7 +3,7 @@
 //!
 //! Invariant: nothing that a body says of who did something is believed.
 use super::guard::permit;
-use super::members::Members;
+use super::members::{Members, right_for};
 use mainstem::accounts::{Identity, Registrar};
 use mainstem::core::ErrorKind;
 use mainstem::core::authority::{Object, Right, Verdict, decide};
@@ -11,9 +11,10 @@ use mainstem::core::change::Front;
 use mainstem::core::chronicle::Chronicle;
 use mainstem::core::conflict::Conflict;
 use mainstem::core::stamp::ReplicaId;
+use mainstem::core::vote::Voter;
 use mainstem::error::{Error, Result};
 use mainstem::primary::{Acquaintance, Primary, Seen};
-use mainstem::review::{By, Deed};
+use mainstem::review::{By, Deed, People, Privilege};
 use std::collections::BTreeSet;
 
 /// Who asks, for which dataset.
@@ -107,8 +108,7 @@ impl Author<'_> {
     }
 
     fn tables_of(&self, proposal: u64, primary: &mut dyn Primary) -> Result<BTreeSet<String>> {
-        let members = Members { registrar: self.registrar, dataset: self.dataset };
-        let by = By { actor: self.name(), token: None, people: &members };
+        let by = By { actor: self.name(), token: None, people: self };
         let judged = primary.proposal(proposal, by)?.ok_or_else(|| Error::not_found(format!("there is no proposal {proposal}")))?;
         let outcome = judged.assessment.map(|assessment| assessment.outcome.shapes).unwrap_or_default();
         Ok(judged.proposal.head().front.shapes.iter().chain(&outcome).map(|shape| shape.table.clone()).collect())
@@ -171,6 +171,20 @@ impl Author<'_> {
             grant.table = now.map(|table| table.name.clone()).or(grant.table.take());
         }
         identity
+    }
+}
+
+/// Who may do what now; of whoever asks, no more than the token that they ask with.
+impl People for Author<'_> {
+    fn voter(&self, actor: &str, table: &str) -> Voter {
+        Members { registrar: self.registrar, dataset: self.dataset }.voter(actor, table)
+    }
+    fn has(&self, actor: &str, privilege: Privilege) -> bool {
+        let may = || permit(self.identity, right_for(privilege), Object::Dataset(self.dataset)).is_ok();
+        Members { registrar: self.registrar, dataset: self.dataset }.has(actor, privilege) && (actor != self.name() || may())
+    }
+    fn actors(&self) -> Vec<String> {
+        Members { registrar: self.registrar, dataset: self.dataset }.actors()
     }
 }
 

@@ -1,7 +1,6 @@
 //! Answers the calls about proposals.
 use super::{Asked, Reply, arguments, last, understood};
 use crate::server::author::Author;
-use crate::server::members::Members;
 use crate::wire::call::Call;
 use crate::wire::frame::FrameReader;
 use crate::wire::{Bytes, Wire};
@@ -17,9 +16,8 @@ use std::cell::RefCell;
 
 /// Answers one of them.
 pub(super) fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author: &Author<'_>, reply: &mut Reply) -> Result<()> {
-    let members = Members { registrar: author.registrar, dataset: author.dataset };
     let label = author.token_label();
-    let by = By { actor: author.name(), token: label.as_deref(), people: &members };
+    let by = By { actor: author.name(), token: label.as_deref(), people: author };
     match call {
         Call::Propose => propose(asked, primary, author, by, reply),
         Call::Act => {
