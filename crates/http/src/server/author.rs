@@ -10,11 +10,12 @@ use mainstem::core::authority::{Object, Right, Verdict, decide};
 use mainstem::core::change::Front;
 use mainstem::core::chronicle::Chronicle;
 use mainstem::core::conflict::Conflict;
+use mainstem::core::proposal::Assessment;
 use mainstem::core::stamp::ReplicaId;
 use mainstem::core::vote::Voter;
 use mainstem::error::{Error, Result};
 use mainstem::primary::{Acquaintance, Primary, Seen};
-use mainstem::review::{By, Deed, People, Privilege};
+use mainstem::review::{By, Deed, Judged, People, Privilege};
 use std::collections::BTreeSet;
 
 /// Who asks, for which dataset.
@@ -83,7 +84,7 @@ impl Author<'_> {
         if !matches!(deed, Deed::Vote(_)) {
             return Ok(());
         }
-        let tables = self.tables_of(proposal, primary)?;
+        let tables = tables_of(&self.judged(proposal, primary)?);
         let mut refused = permit(self.identity, Right::Review, Object::Dataset(self.dataset));
         for table in &tables {
             if refused.is_ok() {
@@ -94,9 +95,14 @@ impl Author<'_> {
         refused
     }
 
-    /// A merge takes the right to write to each table that it touches.
+    /// A merge takes the right to write to each table that it touches; the schema is the whole dataset's.
     pub fn check_merge(&self, proposal: u64, primary: &mut dyn Primary) -> Result<()> {
-        let tables = self.tables_of(proposal, primary)?;
+        let judged = self.judged(proposal, primary)?;
+        let changes_schema = |assessment: &Assessment| !assessment.outcome.schema.is_empty();
+        if !judged.proposal.head().front.schema.is_empty() || judged.assessment.as_ref().is_some_and(changes_schema) {
+            return permit(self.identity, Right::Write, Object::Dataset(self.dataset));
+        }
+        let tables = tables_of(&judged);
         tables.iter().try_for_each(|table| permit(self.identity, Right::Write, Object::Table(self.dataset, table)))
     }
 
@@ -107,11 +113,9 @@ impl Author<'_> {
         tables.iter().try_for_each(|table| permit(self.identity, Right::Propose, Object::Table(self.dataset, table)))
     }
 
-    fn tables_of(&self, proposal: u64, primary: &mut dyn Primary) -> Result<BTreeSet<String>> {
+    fn judged(&self, proposal: u64, primary: &mut dyn Primary) -> Result<Judged> {
         let by = By { actor: self.name(), token: None, people: self };
-        let judged = primary.proposal(proposal, by)?.ok_or_else(|| Error::not_found(format!("there is no proposal {proposal}")))?;
-        let outcome = judged.assessment.map(|assessment| assessment.outcome.shapes).unwrap_or_default();
-        Ok(judged.proposal.head().front.shapes.iter().chain(&outcome).map(|shape| shape.table.clone()).collect())
+        primary.proposal(proposal, by)?.ok_or_else(|| Error::not_found(format!("there is no proposal {proposal}")))
     }
 
     /// What was accepted once and lost by a restored primary is whose it was, on the word of whoever offers it again; both
@@ -186,6 +190,12 @@ impl People for Author<'_> {
     fn actors(&self) -> Vec<String> {
         Members { registrar: self.registrar, dataset: self.dataset }.actors()
     }
+}
+
+/// The tables whose rows a proposal changes, and those that merging it does.
+fn tables_of(judged: &Judged) -> BTreeSet<String> {
+    let outcome = judged.assessment.iter().flat_map(|assessment| &assessment.outcome.shapes);
+    judged.proposal.head().front.shapes.iter().chain(outcome).map(|shape| shape.table.clone()).collect()
 }
 
 /// The tables of the conflicts that a changeset brings or answers.
