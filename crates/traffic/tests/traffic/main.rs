@@ -9,6 +9,7 @@ mod hostile;
 mod matrix;
 mod parts;
 mod patience;
+mod review;
 mod tables;
 mod tls;
 mod webhooks;
