@@ -98,7 +98,10 @@ pub(super) fn body_of<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) ->
 }
 
 /// Changes accounts on a thread where that may take its time.
-async fn changing<T: Send + 'static>(shared: &Arc<Shared>, change: impl FnOnce(&Registrar) -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn changing<T: Send + 'static>(
+    shared: &Arc<Shared>,
+    change: impl FnOnce(&Registrar) -> Result<T> + Send + 'static,
+) -> Result<T> {
     let shared = shared.clone();
     let done = tokio::task::spawn_blocking(move || change(&shared.registrar));
     done.await.map_err(|e| Error::internal(format!("a call ended by itself: {e}")))?

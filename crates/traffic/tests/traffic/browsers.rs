@@ -144,6 +144,24 @@ fn one_signs_in_with_a_token_and_it_is_told_to_nobody() {
 }
 
 #[test]
+fn the_first_administrator_is_made_in_a_browser() {
+    let world = World::new();
+    let setup = world.served.registrar().create_setup_token().expect("a token");
+    let good = world.served.token().expect("a token");
+    for wrong in ["mainstem_setup_x", good.as_str(), ""] {
+        let came = world.form("/set-up", HERE, &format!("token={wrong}&name=eve"));
+        assert_eq!((came.status, came.header("set-cookie")), (200, None), "{wrong}");
+    }
+    let (body, foreign) = (format!("token={}&name=eve", setup.reveal()), "Sec-Fetch-Site: cross-site\r\n");
+    assert_eq!(world.form("/set-up", foreign, &body).status, 403);
+    let came = world.form("/set-up", HERE, &body);
+    assert!(came.status == 303 && came.header("set-cookie").is_some(), "{came:?}");
+    assert!(world.served.registrar().accounts().named("eve").is_some_and(|eve| eve.is_administrator));
+    let again = world.form("/set-up", HERE, &format!("token={}&name=mallory", setup.reveal()));
+    assert_eq!((again.status, again.header("set-cookie")), (200, None));
+}
+
+#[test]
 fn cookies_are_for_pages_and_tokens_for_programs() {
     let world = World::new();
     let token = world.served.token().expect("a token");
@@ -269,6 +287,8 @@ fn pages_keep_to_themselves() {
         let is_file = path.starts_with("/assets/");
         assert_eq!(came.header("cache-control") == Some("no-store"), !is_file, "{path}");
     }
+    let came = world.send("GET", "/notes", "Accept: text/html\r\n", "");
+    assert_eq!(came.header("location"), Some("/datasets/notes"), "the address that replicas know");
     for (host, status) in [("evil.example", 403), ("localhost", 200), ("127.0.0.1", 200)] {
         let head = format!("GET /sign-in HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         assert_eq!(ask(world.served.socket(), head.as_bytes()).expect("an answer").status, status, "{host}");
