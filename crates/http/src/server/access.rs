@@ -123,7 +123,8 @@ async fn me(State(shared): All, Extension(identity): Who) -> Answer<wire::Me> {
 }
 
 async fn list_actors(State(shared): All) -> Answer<Vec<wire::Actor>> {
-    Ok(Json(shared.registrar.accounts().actors().map(wire::Actor::of).collect()))
+    let accounts = shared.registrar.accounts();
+    Ok(Json(accounts.actors().map(|actor| wire::Actor::of(&accounts, actor)).collect()))
 }
 
 async fn add_actor(State(shared): All, Extension(identity): Who, headers: HeaderMap, body: Bytes) -> Answer<wire::Actor> {
@@ -133,8 +134,16 @@ async fn add_actor(State(shared): All, Extension(identity): Who, headers: Header
 /// Adds an actor.
 pub(super) async fn make_actor(shared: &Arc<Shared>, identity: Identity, wish: wire::NewActor) -> Result<wire::Actor> {
     changing(shared, move |registrar| {
-        let id = registrar.add_actor(identity.actor, &wish.name)?;
-        registrar.accounts().actor(id).map(wire::Actor::of).ok_or_else(|| Error::internal("an actor went"))
+        let id = match (wish.is_agent, &wish.answered_by) {
+            (false, None) => registrar.add_actor(identity.actor, &wish.name)?,
+            (false, Some(_)) => return Err(Error::invalid("nobody else answers for a person; is_agent makes it a program")),
+            (true, None) => registrar.add_agent(identity.actor, &wish.name, identity.actor)?,
+            (true, Some(name)) => {
+                let person = actor_named(&registrar.accounts(), name)?.id;
+                registrar.add_agent(identity.actor, &wish.name, person)?
+            }
+        };
+        shown(&registrar.accounts(), id)
     })
     .await
 }
@@ -159,9 +168,13 @@ pub(super) async fn alter_actor(shared: &Arc<Shared>, identity: Identity, name: 
             id = actor.id;
             Ok(wish.facts(actor))
         })?;
-        registrar.accounts().actor(id).map(wire::Actor::of).ok_or_else(|| Error::internal("an actor went"))
+        shown(&registrar.accounts(), id)
     })
     .await
+}
+
+fn shown(accounts: &Accounts, id: u64) -> Result<wire::Actor> {
+    accounts.actor(id).map(|actor| wire::Actor::of(accounts, actor)).ok_or_else(|| Error::internal("an actor went"))
 }
 
 /// Whoever was an administrator when the request came may be none by now.

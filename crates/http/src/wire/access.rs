@@ -35,6 +35,12 @@ pub struct Created {
 pub struct NewActor {
     /// Its name.
     pub name: String,
+    /// Whether it is a program.
+    #[serde(default)]
+    pub is_agent: bool,
+    /// The person who answers for the program; whoever asks where none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_by: Option<String>,
 }
 
 /// What is to be different about an actor.
@@ -95,7 +101,7 @@ pub struct RoleWish {
     /// On which table; the dataset as a whole where none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
-    /// `viewer`, `contributor`, `reviewer`, `owner`; none from here on where null.
+    /// `viewer`, `proposer`, `contributor`, `reviewer`, `owner`; none from here on where null.
     pub role: Option<String>,
 }
 
@@ -163,6 +169,8 @@ impl LimitedTo {
 pub struct Me {
     /// The actor's name.
     pub actor: String,
+    /// Whether it is a program.
+    pub is_agent: bool,
     /// Whether it administers the server.
     pub is_administrator: bool,
     /// Its roles.
@@ -176,6 +184,7 @@ impl Me {
     pub fn of(accounts: &Accounts, identity: &Identity) -> Me {
         Me {
             actor: identity.name.clone(),
+            is_agent: accounts.actor(identity.actor).is_some_and(account::Actor::is_agent),
             is_administrator: identity.authority.is_administrator,
             roles: identity.authority.grants.iter().map(RoleOn::of).collect(),
             token: accounts.token(identity.token).map(|token| Token::of(accounts, token)),
@@ -188,6 +197,10 @@ impl Me {
 pub struct Actor {
     /// Its name.
     pub name: String,
+    /// Whether it is a program.
+    pub is_agent: bool,
+    /// The person who answers for it, for a program.
+    pub answered_by: Option<String>,
     /// Whether it administers the server.
     pub is_administrator: bool,
     /// Whether it may do nothing.
@@ -200,9 +213,11 @@ pub struct Actor {
 
 impl Actor {
     /// That actor.
-    pub fn of(actor: &account::Actor) -> Actor {
+    pub fn of(accounts: &Accounts, actor: &account::Actor) -> Actor {
         Actor {
             name: actor.name.clone(),
+            is_agent: actor.is_agent(),
+            answered_by: actor.answered_by.and_then(|person| name_of(accounts, person)),
             is_administrator: actor.is_administrator,
             is_disabled: actor.is_disabled,
             added_at_ms: actor.added_at.ms(),
@@ -292,6 +307,8 @@ pub struct Event {
     pub actor: Option<String>,
     /// The name that was given.
     pub name: Option<String>,
+    /// The person who answers for an agent.
+    pub answered_by: Option<String>,
     /// The token.
     pub token: Option<u64>,
     /// The replica.
@@ -316,6 +333,10 @@ impl Event {
             Fact::Founded(_) => told.what = "founded",
             Fact::ActorAdded { actor: id, name } => {
                 (told.what, told.actor, told.name) = ("actor_added", actor(id), Some(name.clone()));
+            }
+            Fact::AgentAdded { actor: id, name, answered_by } => {
+                (told.what, told.actor, told.name) = ("agent_added", actor(id), Some(name.clone()));
+                told.answered_by = actor(answered_by);
             }
             Fact::ActorRenamed { actor: id, name } => {
                 (told.what, told.actor, told.name) = ("actor_renamed", actor(id), Some(name.clone()));
@@ -355,6 +376,7 @@ impl Event {
             what: "",
             actor: None,
             name: None,
+            answered_by: None,
             token: None,
             replica: None,
             dataset: None,
