@@ -3,6 +3,7 @@
 //! Invariant: a request is whole before a primary is asked, and the answer before its first byte is sent.
 pub mod accept;
 mod access;
+mod acting;
 pub mod answer;
 mod asked;
 mod browser;

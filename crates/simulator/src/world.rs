@@ -7,7 +7,7 @@ use crate::epochs::Lives;
 use crate::image::{self, Image, Tables};
 use crate::ledger_view::Looked;
 use crate::lent::{Home, Lent};
-use crate::links::{self, Aim};
+use crate::links::{self, Aim, Links};
 use crate::machine::{MORNING, Machine};
 use crate::model::Model;
 use crate::office::{Office, Sight};
@@ -52,6 +52,7 @@ pub struct Place {
     /// The replica, where it stayed open.
     pub(crate) home: Home,
     pub(crate) tables: Tables,
+    pub(crate) links: Links,
     pub(crate) image: Option<Image>,
     /// How often programs have opened it.
     pub(crate) opened: u64,
@@ -209,6 +210,7 @@ impl Place {
             db: None,
             home: Home::default(),
             tables: Tables::default(),
+            links: Links::default(),
             image: None,
             opened: 0,
             manner: None,

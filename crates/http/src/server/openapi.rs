@@ -119,6 +119,9 @@ fn refusals(route: &Route) -> Vec<(&'static str, &'static str)> {
     if route.path.contains('{') || matches!(route.takes, Media::Json(_)) {
         refusals.extend([("404", "There is no such thing."), ("409", "The state of the data stands against it.")]);
     }
+    if route.path.ends_with("/merge") {
+        refusals.push(("422", "A gate stands in the way."));
+    }
     if !matches!(route.takes, Media::Nothing) {
         refusals.extend([("408", "It came too slowly."), ("413", "It is too large.")]);
     }
@@ -128,7 +131,8 @@ fn refusals(route: &Route) -> Vec<(&'static str, &'static str)> {
 }
 
 fn path_parameter(name: &str) -> Tree {
-    let schema = if name == "version" { json!({ "type": "integer", "minimum": 0 }) } else { json!({ "type": "string", "minLength": 1 }) };
+    let is_number = matches!(name, "version" | "proposal" | "revision");
+    let schema = if is_number { json!({ "type": "integer", "minimum": 0 }) } else { json!({ "type": "string", "minLength": 1 }) };
     json!({ "name": name, "in": "path", "required": true, "schema": schema })
 }
 

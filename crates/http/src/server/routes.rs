@@ -1,13 +1,18 @@
 //! Every route of the server, in one table: what it answers, what it needs, and who handles it.
 //!
 //! Invariant: a request reaches its handler only through [`router`], after what its row needs was granted.
+use super::people::proposals::{self, deeds, merging};
 use super::people::{backups, conflicts, datasets, edits, rows, tombstones, versions};
 use super::refused::Refused;
 use super::{Shared, access, browser, feed, gate, guard, meters, openapi, pages, replica_calls, webhooks};
 use crate::wire::call::Call;
 use crate::wire::event::ShownEvent;
+use crate::wire::given::{GivenAnswers, GivenComment, GivenDecision, GivenMerge, GivenPart, GivenRevert, GivenVote};
 use crate::wire::keeping::{
     CleanupWish, Confirmed, DatasetChange, DatasetsAsked, PolicyWish, ShownBackup, ShownCleanup, ShownDataset, ShownPolicy, ShownRestored,
+};
+use crate::wire::proposal::{
+    ShownAnswered, ShownMerged, ShownOffered, ShownPart, ShownPlan, ShownProposal, ShownProposalLine, ShownStaged, ShownUnstaged,
 };
 use crate::wire::shown::{
     Listed, ShownBlame, ShownChange, ShownConflict, ShownEdit, ShownHappening, ShownReplica, ShownRows, ShownTombstone, ShownVersion,
@@ -134,6 +139,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(access::routes());
     all.extend(of_dataset());
     all.extend(of_edits());
+    all.extend(of_proposals());
     all.extend(webhooks::routes());
     all.extend(meters::routes());
     all.extend(of_keeping());
@@ -193,6 +199,51 @@ fn of_edits() -> Vec<Route> {
         writes("/conflicts/answers", "Answers conflicts, as one version.", post(edits::answer)).takes::<edits::AnswersWish>(Method::POST),
         writes("/tombstones/restore", "Puts deleted rows back, as one version.", post(edits::restore))
             .takes::<edits::RestoreWish>(Method::POST),
+    ]
+}
+
+/// Proposals: what is read of them needs to read, what is said of them to propose, and what is made of them to write.
+fn of_proposals() -> Vec<Route> {
+    let path = |rest: &str| format!("/proposals/{{proposal}}{rest}");
+    let may = |right, route: Route| Route { needs: Needs::Dataset(right), ..route };
+    let said = |rest: &str, summary, handler| may(Right::Propose, Route::reads::<ShownProposal>(&path(rest), summary, handler));
+    vec![
+        Route::reads::<Listed<ShownProposalLine>>("/proposals", "Proposals, newest first.", get(proposals::proposals))
+            .asked::<proposals::ProposalsAsked>(),
+        Route::reads::<ShownProposal>(
+            &path(""),
+            "A proposal: how it stands, its votes and comments, and what merging would do.",
+            get(proposals::proposal),
+        ),
+        Route::reads::<Listed<ShownChange>>(&path("/changes"), "What merging changes, by the digest of that.", get(proposals::changes))
+            .asked::<proposals::ChangesAsked>(),
+        Route::reads::<Listed<ShownChange>>(
+            &path("/revisions/{revision}/changes"),
+            "What a revision changes, as it was offered.",
+            get(proposals::offered),
+        )
+        .asked::<proposals::OfferedAsked>(),
+        said("/votes", "Votes on what merging does, by the digest of that.", post(deeds::vote)).takes::<GivenVote>(Method::POST),
+        said("/comments", "Says something about a proposal, a row or a cell.", post(deeds::comment)).takes::<GivenComment>(Method::POST),
+        said("/decision", "Withdraws or rejects a proposal, or opens it again.", post(deeds::decide)).takes::<GivenDecision>(Method::POST),
+        may(Right::Write, Route::reads::<ShownAnswered>(&path("/answers"), "Answers every open conflict.", post(deeds::answer)))
+            .takes::<GivenAnswers>(Method::POST),
+        may(Right::Write, Route::reads::<ShownPart>(&path("/part"), "Narrows a proposal to some rows.", post(deeds::part)))
+            .takes::<GivenPart>(Method::POST),
+        Route::reads::<ShownPlan>(&path("/merge"), "What merging a proposal would come to.", get(merging::plan)),
+        may(Right::Write, Route::reads::<ShownMerged>(&path("/merge"), "Merges a proposal, once.", post(merging::merge)))
+            .takes::<GivenMerge>(Method::POST),
+        may(
+            Right::Propose,
+            Route::reads::<ShownOffered>("/versions/{version}/revert", "Proposes to take a version back.", post(deeds::revert)),
+        )
+        .takes::<GivenRevert>(Method::POST),
+        Route::reads::<Listed<ShownStaged>>("/staging", "The staged rows of proposals, oldest first.", get(merging::staging)),
+        may(
+            Right::Own,
+            Route::reads::<ShownUnstaged>("/staging/cleanup", "Removes staged rows that have expired.", post(merging::clean_staging)),
+        )
+        .takes::<CleanupWish>(Method::POST),
     ]
 }
 

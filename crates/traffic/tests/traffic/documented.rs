@@ -1,6 +1,8 @@
 //! The served description, held against the served answers: each route answers with documented statuses, media types and JSON.
 //!
 //! `scripts/schemathesis` asks the same of far more requests.
+use mainstem::core::proposal::{Decision, Stage};
+use mainstem::review::{By, Deed, Everybody, Review};
 use mainstem::sync;
 use mainstem_http::server::openapi::described;
 use mainstem_http::wire::frame::MEDIA_TYPE;
@@ -101,7 +103,23 @@ impl World {
             edit(sql);
             sync::sync(&mut replica, &mut served.primary("notes"), "ada", &mut |_, _, _| {}).expect("it is sent");
         }
+        let mut primary = served.primary("notes");
+        let by = By { actor: "owner", token: None, people: &Everybody };
+        for (version, is_rejected) in [(4, false), (3, false), (2, true)] {
+            let id = primary.propose_revert(version, "it was wrong", by).expect("a proposal");
+            if is_rejected {
+                let decision = Decision { stage: Stage::Rejected, reason: "it was right".into() };
+                primary.act(id, &Deed::Decide(decision), by).expect("it is closed");
+            }
+        }
         World { _folder: folder, served }
+    }
+
+    /// What merging a proposal does now; anything where it is closed.
+    fn digest(&self, proposal: u64) -> String {
+        let by = By { actor: "owner", token: None, people: &Everybody };
+        let judged = self.served.primary("notes").proposal(proposal, by).expect("an answer").expect("it is there");
+        judged.assessment.map(|assessment| assessment.digest).unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Came {
@@ -125,9 +143,23 @@ fn against(whole: &Json, operation: &Json, came: &Came) -> Option<String> {
 }
 
 /// A good body for what takes JSON, and none for the rest.
-fn body_for(operation: &Json) -> &'static str {
+fn body_for(operation: &Json, digest: &str) -> String {
+    let about = |rest: &str| format!(r#"{{"digest": "{digest}", {rest}}}"#);
+    match operation["operationId"].as_str().expect("an id") {
+        "post_api_v1_datasets_dataset_proposals_proposal_votes" => about(r#""revision": 1, "vote": "abstain""#),
+        "post_api_v1_datasets_dataset_proposals_proposal_merge" => {
+            about(r#""request": "00000000000000000000000000000001", "force": true, "skip_conflicts": true"#)
+        }
+        _ => plain_body_for(operation).to_string(),
+    }
+}
+
+fn plain_body_for(operation: &Json) -> &'static str {
     match operation["operationId"].as_str().expect("an id") {
         _ if operation["requestBody"].is_null() => "",
+        "post_api_v1_datasets_dataset_proposals_proposal_comments" => r#"{"table": "item", "key": [1], "column": "v", "text": "why?"}"#,
+        "post_api_v1_datasets_dataset_proposals_proposal_decision" => r#"{"stage": "rejected", "reason": "no"}"#,
+        "post_api_v1_datasets_dataset_proposals_proposal_part" => r#"{"only": [{"table": "item"}]}"#,
         "post_api_v1_setup" | "post_api_v1_actors" => r#"{"name": "eve"}"#,
         "patch_api_v1_actors_actor" => r#"{"is_disabled": false}"#,
         "post_api_v1_datasets_dataset_roles" => r#"{"actor": "owner", "role": "owner"}"#,
@@ -152,21 +184,35 @@ fn every_answer_is_as_it_is_described() {
     for (path, operations) in described["paths"].as_object().expect("paths") {
         for (method, operation) in operations.as_object().expect("operations") {
             let method = method.to_uppercase();
+            let proposal = if path.ends_with("/merge") {
+                2
+            } else if path.ends_with("/decision") {
+                3
+            } else {
+                1
+            };
+            let digest = world.digest(proposal);
             let at = |dataset: &str| {
-                let path = path.replace("{dataset}", dataset).replace("{table}", "item").replace("{version}", "1");
+                let path = path.replace("{dataset}", dataset).replace("{table}", "item");
+                let path = path.replace("{version}", if path.ends_with("/revert") { "4" } else { "1" });
+                let path = path.replace("{proposal}", &proposal.to_string()).replace("{revision}", "1");
                 path.replace("{actor}", "owner").replace("{token}", "999").replace("{replica}", &"0".repeat(32)).replace("{backup}", "x")
             };
             let needed =
                 operation["parameters"].as_array().expect("parameters").iter().filter(|p| p["in"] == "query" && p["required"] == true);
-            let query = needed.fold(String::from("?"), |query, p| format!("{query}{}=1&", p["name"].as_str().expect("a name")));
+            let query = needed.fold(String::from("?"), |query, p| {
+                let name = p["name"].as_str().expect("a name");
+                format!("{query}{name}={}&", if name == "digest" { &digest } else { "1" })
+            });
             let query = query.trim_end_matches(['?', '&']);
             let mut is_good = path.contains("/primary/");
             let (there, absent) = (at("notes"), at("nothing"));
+            let body = body_for(operation, &digest);
             for (path, headers, body) in [
-                (format!("{there}{query}"), &json, body_for(operation)),
-                (format!("{there}{query}"), &String::new(), body_for(operation)),
-                (format!("{absent}{query}"), &json, body_for(operation)),
-                (format!("{there}?nonsense=1"), &json, body_for(operation)),
+                (format!("{there}{query}"), &json, body.as_str()),
+                (format!("{there}{query}"), &String::new(), body.as_str()),
+                (format!("{absent}{query}"), &json, body.as_str()),
+                (format!("{there}?nonsense=1"), &json, body.as_str()),
                 (format!("{there}{query}"), &json, "[[["),
                 (format!("{there}{query}"), &frames, ""),
                 (format!("{there}{query}"), &frames, "frames?"),

@@ -89,6 +89,20 @@ const SAMPLES: &[(&str, &str, Sample)] = &[
     ("GET", "/api/v1/datasets/{dataset}/tombstones", Sample::Asked("")),
     ("GET", "/api/v1/datasets/{dataset}/feed", Sample::Asked("")),
     ("GET", "/api/v1/datasets/{dataset}/feed/socket", Sample::Upgrade),
+    ("GET", "/api/v1/datasets/{dataset}/proposals", Sample::Asked("")),
+    ("GET", "/api/v1/datasets/{dataset}/proposals/{proposal}", Sample::Asked("")),
+    ("GET", "/api/v1/datasets/{dataset}/proposals/{proposal}/changes", Sample::Asked("?digest=none")),
+    ("GET", "/api/v1/datasets/{dataset}/proposals/{proposal}/revisions/{revision}/changes", Sample::Asked("")),
+    ("POST", "/api/v1/datasets/{dataset}/proposals/{proposal}/votes", Sample::Json(r#"{"revision": 1}"#)),
+    ("POST", "/api/v1/datasets/{dataset}/proposals/{proposal}/comments", Sample::Json(r#"{"text": "so?"}"#)),
+    ("POST", "/api/v1/datasets/{dataset}/proposals/{proposal}/decision", Sample::Json(r#"{"stage": "withdrawn"}"#)),
+    ("POST", "/api/v1/datasets/{dataset}/proposals/{proposal}/answers", Sample::Json(r#"{"others": "ours"}"#)),
+    ("POST", "/api/v1/datasets/{dataset}/proposals/{proposal}/part", Sample::Json(r#"{"only": [{"table": "item"}]}"#)),
+    ("GET", "/api/v1/datasets/{dataset}/proposals/{proposal}/merge", Sample::Asked("")),
+    ("POST", "/api/v1/datasets/{dataset}/proposals/{proposal}/merge", Sample::Json(r#"{"request": "none"}"#)),
+    ("POST", "/api/v1/datasets/{dataset}/versions/{version}/revert", Sample::Json(r#"{"unknown": 1}"#)),
+    ("GET", "/api/v1/datasets/{dataset}/staging", Sample::Asked("")),
+    ("POST", "/api/v1/datasets/{dataset}/staging/cleanup", Sample::Json(r#"{"dry_run": true}"#)),
     ("GET", "/api/v1/datasets/{dataset}/webhooks", Sample::Asked("")),
     ("POST", "/api/v1/datasets/{dataset}/webhooks", Sample::Json(r#"{"url": "https://10.0.0.1/"}"#)),
     ("DELETE", "/api/v1/datasets/{dataset}/webhooks/{webhook}", Sample::Asked("")),
@@ -316,7 +330,8 @@ impl Stage {
             .replace("{letter}", "1")
             .replace("{proposal}", "999999")
             .replace("{asset}", "none.css")
-            .replace("{browser}", "999999");
+            .replace("{browser}", "999999")
+            .replace("{revision}", "1");
         assert!(!path.contains('{'), "what does {path} stand for?");
         let frames = |payload: &[u8]| {
             let mut writer = FrameWriter::new(Vec::new()).expect("in memory");
