@@ -45,11 +45,8 @@ pub async fn deleted(
     Named(name): Named<String>,
     Query(query): Query<DeletedAsked>,
 ) -> Shown {
-    let said_of = |said: &Option<String>| said.clone().filter(|said| !said.is_empty());
-    let (table, actor, skip) = (said_of(&query.table), said_of(&query.actor), query.skip.unwrap_or(0));
-    if skip > SKIPPED_MAX {
-        return Err(Error::invalid(format!("at most {SKIPPED_MAX} rows are skipped")).hint("choose a table, or who deleted them").into());
-    }
+    let said_of = |said: Option<String>| said.filter(|said| !said.is_empty());
+    let (table, actor, skip) = (said_of(query.table), said_of(query.actor), skipped(query.skip)?);
     let wanted = Wanted { table: table.clone(), actor: actor.clone(), ..Wanted::default() };
     let (tables, last) = read(&shared, &identity, &name, move |primary| {
         let names = primary.schema()?.tables.iter().map(|table| table.name.clone()).collect::<Vec<_>>();
@@ -74,11 +71,16 @@ pub async fn deleted(
             ..Pager::default()
         },
         may_restore: permit(&identity, Right::Write, Object::Within(&name)).is_ok(),
-        table: table.clone().unwrap_or_default(),
-        actor: actor.clone().unwrap_or_default(),
+        table: table.unwrap_or_default(),
+        actor: actor.unwrap_or_default(),
         name,
     };
     shown(&page)
+}
+
+fn skipped(asked: Option<usize>) -> Result<usize> {
+    let too_many = || Error::invalid(format!("at most {SKIPPED_MAX} rows are skipped")).hint("choose a table, or who deleted them");
+    asked.map_or(Ok(0), |skip| (skip <= SKIPPED_MAX).then_some(skip).ok_or_else(too_many))
 }
 
 /// Some more than fit on a page, the latest first, after so many. They come oldest first; no more of them are kept than that and
