@@ -103,6 +103,16 @@ impl Author<'_> {
         tables.iter().try_for_each(|table| permit(self.identity, Right::Write, Object::Table(self.dataset, table)))
     }
 
+    /// To revise what somebody else offered takes the right to write to each table that it touches.
+    pub fn check_revise(&self, proposal: u64, primary: &mut dyn Primary) -> Result<()> {
+        let members = Members { registrar: self.registrar, dataset: self.dataset };
+        let by = By { actor: self.name(), token: None, people: &members };
+        match primary.proposal(proposal, by)? {
+            Some(judged) if judged.proposal.actor != self.name() => self.check_merge(proposal, primary),
+            _ => Ok(()),
+        }
+    }
+
     /// To take a version back takes the right to propose changes to each of its tables.
     pub fn check_revert(&self, version: u64, primary: &mut dyn Primary) -> Result<()> {
         let found = primary.version(version)?.ok_or_else(|| Error::not_found(format!("there is no version {version}")))?;

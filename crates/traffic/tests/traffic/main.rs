@@ -10,6 +10,7 @@ mod hostile;
 mod matrix;
 mod parts;
 mod patience;
+mod resuming;
 mod tables;
 mod tls;
 mod ways;

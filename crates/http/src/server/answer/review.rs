@@ -70,6 +70,9 @@ pub(super) fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author
 fn propose(mut asked: Asked, primary: &mut dyn Primary, author: &Author<'_>, by: By<'_>, reply: &mut Reply) -> Result<()> {
     let (known, revises, reviewed, direct): (Acquaintance, Option<u64>, Front, Option<Front>) =
         understood(Wire::from_bytes("a proposal", &asked.wanted()?))?;
+    if let Some(proposal) = revises {
+        author.check_revise(proposal, primary)?;
+    }
     let reviewed = author.proposed(&known, reviewed, primary)?;
     let direct = direct.map(|front| author.front(&known, front, primary)).transpose()?;
     let both = RefCell::new(Some(asked));
