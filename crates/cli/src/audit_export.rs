@@ -119,6 +119,9 @@ pub fn version(primary: &mut dyn Primary, version: &Version, folder: &Path) -> R
     let mut out = begin("conflicts.json")?;
     out.json(&conflicts(version).into())?;
     out.flush()?;
+    let mut out = begin("validation.json")?;
+    out.json(&version.review.as_ref().map_or_else(|| json!([]), |reviewed| crate::review_view::gates(&reviewed.gates)))?;
+    out.flush()?;
     let mut out = begin("diff.json")?;
     let mut list = JsonList::begin(&mut out)?;
     for at in 0..version.pages {
@@ -131,5 +134,5 @@ pub fn version(primary: &mut dyn Primary, version: &Version, folder: &Path) -> R
     list.end(&mut out)?;
     out.line("")?;
     out.flush()?;
-    Ok(vec!["merge_result.json", "diff.json", "conflicts.json"])
+    Ok(vec!["merge_result.json", "diff.json", "conflicts.json", "validation.json"])
 }

@@ -2,16 +2,22 @@
 use crate::json;
 use crate::output::{Output, Paint};
 use crate::plain_text::{self, Extent, moment, name};
+use crate::{review_text, review_view};
 use mainstem::Result;
 use mainstem::history::{Blame, CellBlame, Origin, RowPlace, Rule};
+use mainstem::proposing::Mark;
 use mainstem_core::change::{Change, Edit, Header, Shape};
+use mainstem_core::proposal::Reviewed;
 use mainstem_core::value::Value;
 use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
 
 /// Something that was done to the row here and is not accepted yet.
 pub struct LocalEdit {
     /// The changeset's header; none for what was not committed.
     pub header: Option<Header>,
+    /// How it is kept for review, where it is.
+    pub mark: Option<Mark>,
     /// The columns the change refers to.
     pub shape: Shape,
     /// What was done.
@@ -19,9 +25,14 @@ pub struct LocalEdit {
 }
 
 impl LocalEdit {
-    /// `u3, not sent`, or `not committed yet`.
+    /// `u3, not sent`, `in proposal 3`, `waits for review` or `not committed yet`.
     pub fn standing(&self) -> String {
-        self.header.as_ref().map_or_else(|| "not committed yet".into(), |header| format!("u{}, not sent", header.sequence))
+        match (&self.header, self.mark.map(|mark| mark.proposal())) {
+            (_, Some(Some(proposal))) => format!("in proposal {proposal}"),
+            (_, Some(None)) => "waits for review".into(),
+            (Some(header), None) => format!("u{}, not sent", header.sequence),
+            (None, None) => "not committed yet".into(),
+        }
     }
     /// The value it gave a column, where it did.
     fn value(&self, column: &str) -> Option<&Value> {
@@ -34,10 +45,20 @@ impl LocalEdit {
     }
 }
 
+/// The versions that came of proposals.
+pub type Reviews = BTreeMap<u64, Reviewed>;
+
 /// Shows a row's blame.
-pub fn show(out: &mut Output, table: &str, found: Option<&(RowPlace, Blame)>, column: Option<&str>, local: &[LocalEdit]) -> Result<()> {
+pub fn show(
+    out: &mut Output,
+    table: &str,
+    found: Option<&(RowPlace, Blame)>,
+    reviews: &Reviews,
+    column: Option<&str>,
+    local: &[LocalEdit],
+) -> Result<()> {
     if out.is_json() {
-        return out.json(&shown(table, found, column, local));
+        return out.json(&shown(table, found, reviews, column, local));
     }
     let key = found.map(|(place, _)| &place.key).or(local.first().map(|edit| &edit.change.key));
     let heading = format!("{} {}", name(table), key.map(plain_text::key).unwrap_or_default());
@@ -46,7 +67,7 @@ pub fn show(out: &mut Output, table: &str, found: Option<&(RowPlace, Blame)>, co
     if let Some((_, blame)) = found {
         let is_asked = |cell: &&CellBlame| column.is_none_or(|column| cell.column.eq_ignore_ascii_case(column));
         for cell in blame.cells.iter().filter(is_asked) {
-            tell_cell(out, cell, local)?;
+            tell_cell(out, cell, reviews, local)?;
         }
         tell_row(out, blame)?;
     }
@@ -54,7 +75,7 @@ pub fn show(out: &mut Output, table: &str, found: Option<&(RowPlace, Blame)>, co
     local.iter().try_for_each(|edit| tell_local(out, edit, &columns))
 }
 
-fn tell_cell(out: &mut Output, cell: &CellBlame, local: &[LocalEdit]) -> Result<()> {
+fn tell_cell(out: &mut Output, cell: &CellBlame, reviews: &Reviews, local: &[LocalEdit]) -> Result<()> {
     let column = name(&cell.column);
     let accepted = format!("{}  {}", plain_text::value(&cell.value, Extent::Short), told(&cell.origin));
     match local.iter().rev().find_map(|edit| Some((edit, edit.value(&cell.column)?))) {
@@ -63,6 +84,9 @@ fn tell_cell(out: &mut Output, cell: &CellBlame, local: &[LocalEdit]) -> Result<
             out.line(format_args!("    before: {accepted}"))?;
         }
         None => out.line(format_args!("  {column}: {accepted}"))?,
+    }
+    if let Some(reviewed) = reviews.get(&cell.origin.version) {
+        out.line(format_args!("    {}", review_text::reviewed(reviewed)))?;
     }
     for with in &cell.origin.contributors {
         let value = plain_text::value(&with.value, Extent::Short);
@@ -140,10 +164,11 @@ fn tell_local(out: &mut Output, edit: &LocalEdit, columns: &[String]) -> Result<
     }
 }
 
-fn shown(table: &str, found: Option<&(RowPlace, Blame)>, column: Option<&str>, local: &[LocalEdit]) -> Json {
+fn shown(table: &str, found: Option<&(RowPlace, Blame)>, reviews: &Reviews, column: Option<&str>, local: &[LocalEdit]) -> Json {
     let is_asked = |cell: &&CellBlame| column.is_none_or(|column| cell.column.eq_ignore_ascii_case(column));
     let blame = found.map(|(_, blame)| blame);
-    let cells = blame.map(|blame| blame.cells.iter().filter(is_asked).map(cell_shown).collect::<Vec<_>>()).unwrap_or_default();
+    let cells = blame.map(|blame| blame.cells.iter().filter(is_asked).map(|cell| cell_shown(cell, reviews)).collect::<Vec<_>>());
+    let cells = cells.unwrap_or_default();
     let key = match (found, local.first()) {
         (Some((place, blame)), _) => json::named(blame.key_columns.iter().map(String::as_str), &place.key),
         (None, Some(edit)) => json::key(&edit.shape, &edit.change.key),
@@ -179,12 +204,19 @@ fn shown(table: &str, found: Option<&(RowPlace, Blame)>, column: Option<&str>, l
 /// A local edit as JSON.
 pub fn local_shown(edit: &LocalEdit) -> Json {
     let mut shown = json::change(&edit.shape, &edit.change);
-    shown["id"] = edit.header.as_ref().map(|header| format!("u{}", header.sequence)).into();
-    shown["state"] = if edit.header.is_some() { "not_sent" } else { "not_committed" }.into();
+    shown["id"] = edit.header.as_ref().filter(|_| edit.mark.is_none()).map(|header| format!("u{}", header.sequence)).into();
+    shown["state"] = match (&edit.mark, &edit.header) {
+        (Some(mark), _) if mark.proposal().is_some() => "proposed",
+        (Some(_), _) => "waits_for_review",
+        (None, Some(_)) => "not_sent",
+        (None, None) => "not_committed",
+    }
+    .into();
+    shown["proposal"] = edit.mark.and_then(|mark| mark.proposal()).into();
     shown
 }
 
-fn cell_shown(cell: &CellBlame) -> Json {
+fn cell_shown(cell: &CellBlame, reviews: &Reviews) -> Json {
     let origin = &cell.origin;
     let mut shown = json::header(&origin.header);
     shown["column"] = cell.column.clone().into();
@@ -193,6 +225,7 @@ fn cell_shown(cell: &CellBlame) -> Json {
     shown["accepted_at"] = json::moment(origin.accepted_at);
     shown["written_at"] = json::moment(origin.at);
     shown["rule"] = origin.rule.name().into();
+    shown["review"] = reviews.get(&origin.version).map(review_view::reviewed).into();
     match &origin.rule {
         Rule::Merged(strategy) => shown["strategy"] = strategy.clone().into(),
         Rule::Resolved { conflict, choice } => {

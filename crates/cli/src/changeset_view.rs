@@ -76,6 +76,7 @@ fn about_version(version: &Version) -> Vec<String> {
     let (accepted, rows) = (moment(version.accepted_at), count(version.count, "row", "rows"));
     let mut about = vec![format!("version {}, accepted {accepted}, {rows}", version.version)];
     about.extend(about_header(&version.header));
+    about.extend(version.review.as_ref().map(crate::review_text::reviewed));
     about.extend(version.schema.iter().map(schema_line));
     about.extend(version.renumbered.iter().map(|r| format!("renumbered: {} {} is {} now", name(&r.table), r.from, r.to)));
     about.extend(version.conflicts.iter().map(|c| format!("conflict: {} {} ({})", json::conflict_id(c.id), place(c), c.kind.name())));

@@ -128,6 +128,7 @@ pub fn version(version: &Version) -> Json {
     shown["resolutions"] = Json::from(version.resolved.len());
     shown["renumbered"] = version.renumbered.iter().map(renumbered).collect();
     shown["waiting"] = Json::from(version.waiting.len());
+    shown["review"] = version.review.as_ref().map(crate::review_view::reviewed).into();
     shown
 }
 

@@ -4,7 +4,7 @@
 use crate::arguments::Global;
 use crate::output::note;
 use mainstem_http::address::Address;
-use mainstem_http::client::Trust;
+use mainstem_http::client::{Trust, Ways};
 use std::path::PathBuf;
 use std::sync::{Once, OnceLock};
 
@@ -12,14 +12,20 @@ static SETTLED: OnceLock<Trust> = OnceLock::new();
 
 /// Settles it from what was typed.
 pub fn settle(global: &Global) {
-    let trust = Trust { authorities: global.ca.clone(), known_servers: file(), is_open_http_allowed: global.insecure_http };
+    let (authorities, is_open_http_allowed) = (global.ca.clone(), global.insecure_http);
+    let trust = Trust { authorities, known_servers: file(), is_open_http_allowed, ways: ways() };
     // A second session of one process has typed the same.
     let _ = SETTLED.set(trust);
 }
 
 /// What is believed in this run.
 pub fn trust() -> Trust {
-    SETTLED.get().cloned().unwrap_or_else(|| Trust { known_servers: file(), ..Trust::default() })
+    SETTLED.get().cloned().unwrap_or_else(|| Trust { known_servers: file(), ways: ways(), ..Trust::default() })
+}
+
+/// The proxies that this run's variables name.
+fn ways() -> Ways {
+    Ways::named(&|name| std::env::var(name).ok())
 }
 
 /// What is believed of a server, to which a token goes where there is one. Says once where anybody on the way can read it.

@@ -3,12 +3,13 @@ use crate::commands::conflicts::place;
 use crate::exit_codes::Exit;
 use crate::json;
 use crate::output::{Output, Paint};
-use crate::plain_text::{count, hex, key, moment, name};
+use crate::plain_text::{self, Extent, count, hex, key, moment, name};
 use crate::wiring::Session;
 use mainstem::primary::Primary;
 use mainstem::review::{By, Judged, State};
 use mainstem::{Error, Result};
-use mainstem_core::proposal::{Anchor, Comment, TableSummary, Vote};
+use mainstem_core::gate::{GateResult, Outcome};
+use mainstem_core::proposal::{Anchor, Comment, Reviewed, TableSummary, Vote};
 use mainstem_core::vote::{Verdict, WhyNot};
 use serde_json::Value as Json;
 
@@ -57,6 +58,7 @@ pub fn summary(out: &mut Output, judged: &Judged) -> Result<()> {
         for waiting in &assessment.outcome.waiting {
             out.line(format_args!("waits for its parent in {}: {} {}", name(&waiting.parent), name(&waiting.table), key(&waiting.key)))?;
         }
+        gates(out, &assessment.gates, false)?;
     }
     votes(out, judged)
 }
@@ -99,6 +101,40 @@ fn why_not(why: WhyNot) -> &'static str {
     }
 }
 
+/// How a version came out of a proposal, in one line.
+pub fn reviewed(reviewed: &Reviewed) -> String {
+    let approvers: Vec<String> = reviewed.approvers().map(name).collect();
+    let approved = if approvers.is_empty() { "approved by nobody".into() } else { format!("approved by {}", approvers.join(", ")) };
+    let passed = match &reviewed.warnings[..] {
+        [] => String::new(),
+        passed => format!(", past {}", passed.iter().map(|what| name(what)).collect::<Vec<_>>().join(", ")),
+    };
+    format!("proposal {}, {approved}, merged by {}{passed}", reviewed.proposal, name(&reviewed.actor))
+}
+
+/// What gates say: those that hold in one line, each other with rows that show why.
+pub fn gates(out: &mut Output, results: &[GateResult], has_all: bool) -> Result<()> {
+    for result in results {
+        let gate = name(&result.gate);
+        let blocks = if result.is_blocking() { "blocks" } else { "warns" };
+        match &result.outcome {
+            Outcome::Passed if has_all => out.line(format_args!("gate {gate}: holds"))?,
+            Outcome::Passed => {}
+            Outcome::Failed { rows, samples } => {
+                out.line(format_args!("gate {gate}: {} not as they must be ({blocks})", count(*rows, "row is", "rows are")))?;
+                for sample in samples {
+                    let cells =
+                        sample.cells.iter().map(|(column, value)| format!("{}: {}", name(column), plain_text::value(value, Extent::Short)));
+                    let cells = cells.collect::<Vec<_>>().join(", ");
+                    out.line(format_args!("    {} {}  {cells}", name(&sample.table), key(&sample.key)))?;
+                }
+            }
+            Outcome::Broke { why } => out.line(format_args!("gate {gate}: nobody knows, since {} ({blocks})", name(why)))?,
+        }
+    }
+    Ok(())
+}
+
 /// Comments, each thread together.
 pub fn discussion(out: &mut Output, judged: &Judged) -> Result<()> {
     let comments = &judged.proposal.comments;
@@ -137,7 +173,8 @@ pub fn next(out: &mut Output, judged: &Judged) -> Result<()> {
     }
     let next = match judged.state() {
         State::Approved => format!("merge it with: mainstem merge {id}"),
-        State::Open | State::MergeFailed | State::HasConflicts => {
+        State::HasConflicts => format!("answer its conflicts with: mainstem answer {id} CONFLICT --ours (or --theirs, --base, --value V)"),
+        State::Open | State::MergeFailed => {
             format!("vote on it with: mainstem vote {id} approve (reject -m WHY, abstain)")
         }
         State::Rejected if judged.assessment.is_none() => format!("open it again with: mainstem reopen {id}"),

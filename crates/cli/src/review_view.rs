@@ -1,7 +1,8 @@
 //! Proposals and what is done to them, as JSON and for the terminal.
 use crate::{json, plain_text};
 use mainstem::core::conflict::Conflict;
-use mainstem::core::proposal::{Act, Anchor, Assessment, Ballot, MergeWish, Origin, Remark, Reviewing, Revision, Vote};
+use mainstem::core::gate::{GateResult, Outcome, Sample};
+use mainstem::core::proposal::{Act, Anchor, Assessment, Ballot, MergeWish, Origin, Remark, Reviewed, Reviewing, Revision, Vote};
 use mainstem::core::vote::{Verdict, WhyNot};
 use mainstem::review::Judged;
 use serde_json::{Value as Json, json};
@@ -63,6 +64,48 @@ fn wish(wish: &MergeWish) -> Json {
     })
 }
 
+/// How a version came out of a proposal.
+pub fn reviewed(reviewed: &Reviewed) -> Json {
+    json!({
+        "proposal": reviewed.proposal, "revision": reviewed.revision, "digest": plain_text::hex(&reviewed.digest),
+        "merged_by": reviewed.actor, "token": reviewed.token, "approved_by": reviewed.approvers().collect::<Vec<_>>(),
+        "votes": reviewed.votes.iter().map(|one| vote(one, None)).collect::<Vec<_>>(),
+        "options": wish(&reviewed.wish), "warnings": reviewed.warnings,
+        "gates": gates(&reviewed.gates),
+    })
+}
+
+/// What gates said.
+pub fn gates(results: &[GateResult]) -> Json {
+    results.iter().map(gate).collect()
+}
+
+fn gate(result: &GateResult) -> Json {
+    let mut shown = json!({ "gate": result.gate, "severity": result.severity.name(), "blocks": result.is_blocking() });
+    match &result.outcome {
+        Outcome::Passed => shown["outcome"] = "passed".into(),
+        Outcome::Failed { rows, samples } => {
+            shown["outcome"] = "failed".into();
+            shown["rows"] = json!(rows);
+            shown["samples"] = samples.iter().map(sample).collect();
+        }
+        Outcome::Broke { why } => (shown["outcome"], shown["why"]) = ("broke".into(), json!(why)),
+    }
+    shown
+}
+
+fn sample(sample: &Sample) -> Json {
+    let cells: serde_json::Map<String, Json> = sample.cells.iter().map(|(column, value)| (column.clone(), json::value(value))).collect();
+    json!({ "table": sample.table, "key": sample.key.iter().map(json::value).collect::<Vec<_>>(), "cells": cells, "cut": sample.is_cut })
+}
+
+fn vote(vote: &Vote, why: Option<WhyNot>) -> Json {
+    let mut shown = ballot(&vote.ballot);
+    (shown["actor"], shown["at"], shown["token"]) = (json!(vote.actor), json::moment(vote.at), json!(vote.token));
+    (shown["counts"], shown["why_not"]) = (json!(why.is_none()), json!(why.map(why_name)));
+    shown
+}
+
 /// How a proposal stands.
 pub fn judged(judged: &Judged) -> Json {
     let proposal = &judged.proposal;
@@ -71,12 +114,6 @@ pub fn judged(judged: &Judged) -> Json {
         (shown["offered_by"], shown["offered_at"]) = (json!(actor), json::moment(*at));
         shown
     });
-    let vote = |vote: &Vote, why: Option<WhyNot>| {
-        let mut shown = ballot(&vote.ballot);
-        (shown["actor"], shown["at"], shown["token"]) = (json!(vote.actor), json::moment(vote.at), json!(vote.token));
-        (shown["counts"], shown["why_not"]) = (json!(why.is_none()), json!(why.map(why_name)));
-        shown
-    };
     let votes = judged.tally.counted.iter().map(|one| vote(one, None));
     let passed_over = judged.tally.passed_over.iter().map(|(one, why)| vote(one, Some(*why)));
     let comments = proposal.comments.iter().enumerate().map(|(at, comment)| {
@@ -130,6 +167,7 @@ fn result(assessment: &Assessment) -> Json {
         "conflicts_open": assessment.conflicts_open(),
         "conflicts": assessment.outcome.conflicts.iter().map(|conflict| json::conflict(conflict, &columns(conflict))).collect::<Vec<_>>(),
         "waiting": assessment.outcome.waiting.len(),
+        "gates": gates(&assessment.gates),
     })
 }
 

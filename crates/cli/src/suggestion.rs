@@ -5,7 +5,7 @@ use crate::plain_text::shell_word;
 use std::path::Path;
 
 /// The commands that work on a replica, and so need to know which.
-const OF_A_REPLICA: [&str; 31] = [
+const OF_A_REPLICA: [&str; 35] = [
     "status",
     "diff",
     "log",
@@ -37,6 +37,10 @@ const OF_A_REPLICA: [&str; 31] = [
     "withdraw",
     "reject",
     "reopen",
+    "answer",
+    "accept",
+    "gates",
+    "staging",
 ];
 
 /// The text with `--db` added to each command of ours in it that needs the database.

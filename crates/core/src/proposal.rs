@@ -62,6 +62,13 @@ pub struct Revision {
     pub origin: Origin,
 }
 
+/// The write id of what is left of a revision where another, its part, stands for it: whoever divides a revision gives the rest
+/// this name, so that its author's copy knows it again.
+pub fn rest_of(revision: u128, part: u128) -> u128 {
+    let digest = digest::of("mainstem rest 1", &[&revision.to_be_bytes(), &part.to_be_bytes()]);
+    digest[..16].iter().fold(0, |id, byte| id << 8 | u128::from(*byte))
+}
+
 /// What a revision was made from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Origin {

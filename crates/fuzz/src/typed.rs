@@ -60,8 +60,12 @@ pub fn policy(bytes: &[u8]) {
 
 pub fn policy_seeds() -> Vec<Vec<u8>> {
     let text = "strategy = \"text\"\nclock_skew_ms_max = 5\npriority_actors = { ann = 2, ben = 1 }\n[tables.Artist]\nmode = \"review\" # why\n\
-                deletes = \"manual\"\n[tables.\"Order Details\".columns.Name]\nstrategy = \"set\"\ndelimiter = \";\"\n";
+                deletes = \"manual\"\n[tables.\"Order Details\".columns.Name]\nstrategy = \"set\"\ndelimiter = \";\"\n\
+                [gates.price]\nrule = \"range\"\ntable = \"product\"\ncolumn = \"price\"\nmin = 0\n";
     let settings = [
+        ("gates.price.min", "1.5"),
+        ("gates.price", "{ rule = \"in-set\", table = \"t\", column = \"c\", values = [1, \"a\"] }"),
+        ("gates.new", "{ rule = \"no-rows\", sql = \"SELECT 1\" }"),
         ("Artist.mode", "direct"),
         ("\"Order Details\".Name.strategy", "list"),
         ("strategy", "counter"),

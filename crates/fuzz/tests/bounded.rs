@@ -57,6 +57,7 @@ bounded! {
     event "event"
     schema "schema"
     conflict "conflict"
+    gates "gates"
     file "file"
     frames "frames"
     session "session"

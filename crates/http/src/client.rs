@@ -5,10 +5,12 @@ mod account;
 mod line;
 mod review;
 mod trust;
+mod way;
 
 pub use account::HttpAccounts;
 pub use line::Patience;
 pub use trust::{Trust, shown_by};
+pub use way::Ways;
 
 use crate::address::Address;
 use crate::spool::Spool;

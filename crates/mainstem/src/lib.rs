@@ -4,7 +4,9 @@
 #![warn(missing_docs)]
 
 pub mod accounts;
+pub mod at_primary;
 pub mod audit;
+pub mod author;
 pub mod body;
 pub mod changeset_file;
 pub mod changeset_json;
@@ -18,6 +20,7 @@ pub mod history;
 pub mod lane;
 pub mod ledger;
 pub mod local;
+pub mod members;
 pub mod moment;
 pub mod moved;
 pub mod policy_text;

@@ -21,6 +21,8 @@ const OFFERS_MAX: usize = 8;
 pub enum Mark {
     /// They wait until they are proposed.
     Waiting,
+    /// The same; a version left them out. Whoever divided their proposal may have made another of them.
+    Left,
     /// They are a revision of a proposal.
     Offered {
         /// The proposal.
@@ -36,9 +38,13 @@ impl Mark {
     /// The proposal that they are in.
     pub fn proposal(&self) -> Option<u64> {
         match self {
-            Mark::Waiting => None,
+            Mark::Waiting | Mark::Left => None,
             Mark::Offered { proposal, .. } => Some(*proposal),
         }
+    }
+    /// True where they wait until they are proposed.
+    pub fn is_waiting(&self) -> bool {
+        matches!(self, Mark::Waiting | Mark::Left)
     }
     /// True for a revision of a proposal that is open.
     pub fn is_open(&self) -> bool {
@@ -120,6 +126,8 @@ pub trait Proposing {
     fn note_offered(&mut self, proposal: u64, revision: u64) -> Result<()>;
     /// The primary refused what was drawn up: everything is as it was before.
     fn note_refused(&mut self) -> Result<()>;
+    /// What a version left out is a revision already, or nobody made one of it.
+    fn note_left(&mut self, write_id: u128, found: Option<(u64, u64)>) -> Result<()>;
     /// A proposal is in another stage by now.
     fn note_stage(&mut self, proposal: u64, stage: Stage) -> Result<()>;
     /// Takes the changes of a proposal back, and later ones of the same rows: they are put aside, and the rows go back to
@@ -178,7 +186,7 @@ pub fn propose(
     hear(replica, primary, &mut report)?;
     sync::close(replica, primary, actor, progress, &mut report)?;
     replica.set_apart(if asked.has_everything { Apart::Everything } else { Apart::Reviewed })?;
-    if !replica.kept()?.iter().any(|kept| kept.mark == Mark::Waiting) {
+    if !replica.kept()?.iter().any(|kept| kept.mark.is_waiting()) {
         replica.set_apart(Apart::Everything)?;
     }
     let kept = replica.kept()?;
@@ -192,7 +200,7 @@ pub fn propose(
     if !replica.draw_up(&draft)? {
         return Err(Error::new(ErrorKind::Invalid, "nothing_to_propose", "nothing waits for review").hint("mainstem status"));
     }
-    let (proposal, revision, changes) = send(replica, primary, &mut report)?;
+    let (proposal, revision, changes) = send(replica, primary, true, &mut report)?;
     sync::receive_all(replica, primary, actor, progress, &mut report)?;
     sync::tell(replica, primary, actor)?;
     Ok(Proposed { proposal, revision, changes, report: sync::finish(replica, report)? })
@@ -215,6 +223,8 @@ fn target(kept: &[Kept], again: &[u64], target: Target) -> Result<Option<u64>> {
         }
         (Target::Revise(id), ..) => Some(id),
         (Target::Fitting, [first, ..], _) => Some(*first),
+        // What was rejected or taken back is offered again.
+        (Target::Fitting, [], []) if !kept.iter().any(|kept| kept.mark.is_waiting()) => closed(kept),
         (Target::Fitting, [], []) => None,
         (Target::Fitting, [], [only]) => Some(*only),
         (Target::Fitting, [], several) => {
@@ -234,11 +244,18 @@ fn target(kept: &[Kept], again: &[u64], target: Target) -> Result<Option<u64>> {
     }
 }
 
-/// Sends what was drawn up, until it is known what became of it.
-fn send(replica: &mut dyn Replica, primary: &mut dyn Primary, report: &mut Report) -> Result<(u64, u64, u64)> {
+/// A proposal of this copy that is closed and no version.
+fn closed(kept: &[Kept]) -> Option<u64> {
+    let is_closed = |mark: &Mark| matches!(mark, Mark::Offered { stage: Stage::Rejected | Stage::Withdrawn, .. });
+    kept.iter().find(|kept| is_closed(&kept.mark)).and_then(|kept| kept.mark.proposal())
+}
+
+/// Sends what was drawn up, until it is known what became of it; with what is to be pushed, where that was set apart from it.
+fn send(replica: &mut dyn Replica, primary: &mut dyn Primary, is_along: bool, report: &mut Report) -> Result<(u64, u64, u64)> {
     for _ in 0..OFFERS_MAX {
         let known = sync::known(replica)?;
         let mut drawn = replica.drawn()?.ok_or_else(|| Error::internal("nothing is drawn up"))?;
+        drawn.direct = drawn.direct.filter(|_| is_along);
         let (front, revises) = (drawn.front.clone(), drawn.revises);
         let along = drawn.direct.as_ref().map(|(front, _)| front.clone());
         let offer = Offer {
@@ -279,15 +296,20 @@ fn send(replica: &mut dyn Replica, primary: &mut dyn Primary, report: &mut Repor
 /// the primary has lost is offered again.
 pub fn hear(replica: &mut dyn Replica, primary: &mut dyn Primary, report: &mut Report) -> Result<()> {
     if replica.drawn()?.is_some() {
-        send(replica, primary, report)?;
+        send(replica, primary, false, report)?;
     }
     for kept in replica.kept()? {
+        if kept.mark == Mark::Left {
+            let write_id = kept.front.header.write_id;
+            let found = primary.find_revision(write_id)?;
+            replica.note_left(write_id, found)?;
+        }
         let Mark::Offered { proposal, stage, .. } = kept.mark else { continue };
         let there = primary.find_revision(kept.front.header.write_id)?.map(|(there, _)| there);
         if there != Some(proposal) {
             let draft = Draft { of: Content::Lost(proposal), actor: kept.front.header.actor.clone(), ..Draft::default() };
             if replica.draw_up(&draft)? {
-                send(replica, primary, report)?;
+                send(replica, primary, false, report)?;
                 report.proposed_again += 1;
             }
             continue;

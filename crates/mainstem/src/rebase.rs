@@ -97,6 +97,10 @@ pub struct Effect<'a> {
 pub trait Effects<G: ?Sized> {
     /// One row was written.
     fn effect(&mut self, ground: &mut G, schema: &Schema, effect: &Effect<'_>) -> Result<()>;
+    /// A change was about a row that stays as it is.
+    fn stays(&mut self, _ground: &mut G, _schema: &Schema, _table: usize, _row: &Row) -> Result<()> {
+        Ok(())
+    }
     /// Schema steps were applied; the digests of these tables are stale.
     fn altered(&mut self, ground: &mut G, tables: &[String]) -> Result<()>;
 }
@@ -356,10 +360,10 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 return self.decide(index, table, change);
             }
             Verdict::Keep => {
-                // A row whose deletion gave way keeps what it points to.
-                self.held.extend(row.filter(|_| matches!(change.edit, Edit::Delete(_))).map(|_| (table, change.key)));
                 self.out.conflicts.extend(decision.conflicts);
-                return Ok(());
+                // A row whose deletion gave way keeps what it points to.
+                self.held.extend(row.iter().filter(|_| matches!(change.edit, Edit::Delete(_))).map(|_| (table, change.key.clone())));
+                return self.stays(table, row.as_ref());
             }
             Verdict::Delete => {
                 if let (true, Some(row)) = (self.is_moved_on(), row.as_ref()) {
@@ -386,12 +390,8 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 match self.settle_parents(table, &change, row.as_ref(), &mut after)? {
                     Parents::There => {}
                     Parents::Refused => {
-                        self.note_refused(table, &change.key);
                         self.out.conflicts.extend(decision.conflicts);
-                        return match row {
-                            Some(_) => Ok(()),
-                            None => self.bring_back_as_found(table, &after, Tag { change, touches }),
-                        };
+                        return self.give_way(row.as_ref(), &after, table, Tag { change, touches });
                     }
                     Parents::Awaited(_) if planted::is(Bug::E3) => {}
                     Parents::Awaited(parent) => {
@@ -407,8 +407,13 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         self.write(Write { table, before: row, after, tag: Tag { change, touches } })
     }
 
-    /// A row that an edit brings back, and that may not point where the edit lets it, points where the edit found it pointing.
-    fn bring_back_as_found(&mut self, table: usize, after: &Row, tag: Tag) -> Result<()> {
+    /// A row that may not point where ours lets it stays as it is. One that an edit brings back points where the edit found it
+    /// pointing.
+    fn give_way(&mut self, there: Option<&Row>, after: &Row, table: usize, tag: Tag) -> Result<()> {
+        self.note_refused(table, &tag.change.key);
+        if there.is_some() {
+            return self.stays(table, there);
+        }
         let Edit::Update(cells) = &tag.change.edit else { return Ok(()) };
         let found = clash::as_found(after, cells);
         match self.missing_parent(table, None, &found)? {

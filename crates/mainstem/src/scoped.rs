@@ -232,7 +232,8 @@ impl<P: DerefMut<Target: Primary>> Primary for Scoped<P> {
         if !rows.is_empty() {
             return Ok(Pushed::Outside { rows });
         }
-        self.primary.push(&known, &Front { is_partial: true, ..front.clone() }, pages)
+        let resolutions = self.answers(&view, front)?;
+        self.primary.push(&known, &Front { is_partial: true, resolutions, ..front.clone() }, pages)
     }
 
     fn pull(&mut self, known: &Acquaintance, from: Cursor, bytes_max: usize) -> Result<Pull> {

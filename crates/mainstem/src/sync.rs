@@ -109,6 +109,7 @@ pub(crate) fn push_but_last(
 pub fn sync(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, progress: Progress<'_>) -> Result<Report> {
     let mut report = Report::default();
     let before = proposing::proposals(replica)?;
+    let mut is_told = false;
     for _ in 0..ROUNDS_MAX {
         mending(replica, primary, actor, progress, &mut report, push_all)?;
         mending(replica, primary, actor, progress, &mut report, pull_all)?;
@@ -117,14 +118,17 @@ pub fn sync(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, p
         }
         // A primary that went back since the pull is noticed here, and what it lost is offered in the next round.
         mending(replica, primary, actor, progress, &mut report, |replica, primary, actor, _, _| tell(replica, primary, actor))?;
-        if replica.standing()?.unsent == 0 {
-            return finish(replica, report);
+        is_told = replica.standing()?.unsent == 0;
+        if is_told {
+            break;
         }
     }
     proposing::hear(replica, primary, &mut report)?;
     let after = proposing::proposals(replica)?;
     report.merged_proposals = before.into_iter().filter(|id| !after.contains(id)).collect();
-    tell(replica, primary, actor)?;
+    if !is_told {
+        tell(replica, primary, actor)?;
+    }
     finish(replica, report)
 }
 

@@ -6,7 +6,7 @@ use askama::Template;
 /// A row's key as it is shown: each of its values by its column.
 #[derive(Clone, Debug, Template)]
 #[template(
-    source = r#"{% for (column, value) in parts %}{% if !loop.first %}, {% endif %}<span class="quiet"><bdi>{{ column }}</bdi></span> {{ value }}{% endfor %}"#,
+    source = r#"{% for (column, value) in parts %}{% if !loop.first %}, {% endif %}<span class="quiet">{{ crate::value::seen(column) }}</span> {{ value }}{% endfor %}"#,
     ext = "html"
 )]
 pub struct ShownKey {

@@ -28,6 +28,10 @@ pub struct Merging {
     pub approvers: Vec<String>,
     /// What is missing, a line each.
     pub missing: Vec<String>,
+    /// Gates that stand in the way.
+    pub blocking: Vec<ShownValue>,
+    /// Gates that warn.
+    pub warning: Vec<ShownValue>,
     /// Conflicts that would be left open.
     pub conflicts: usize,
     /// Replicas that will hear of it.
@@ -39,6 +43,6 @@ pub struct Merging {
 impl Merging {
     /// True where nothing stands in the way.
     fn is_ready(&self) -> bool {
-        self.missing.is_empty() && self.conflicts == 0
+        self.missing.is_empty() && self.blocking.is_empty() && self.conflicts == 0
     }
 }

@@ -55,6 +55,8 @@ pub struct Proposal {
     pub votes: Vec<VoteLine>,
     /// What differs from what whoever asks has voted on.
     pub since: Option<Since>,
+    /// What must hold of the rows, and whether it does.
+    pub gates: Vec<GateLine>,
     /// Conflicts that merging would leave open.
     pub conflicts: Vec<ConflictLine>,
     /// Conflicts beyond those.
@@ -148,6 +150,30 @@ pub struct Since {
     pub versions: Vec<(u64, String, Moment)>,
 }
 
+/// What must hold of the rows, and whether it does.
+#[derive(Debug)]
+pub struct GateLine {
+    /// What the policy calls it.
+    pub name: ShownValue,
+    /// How it went.
+    pub outcome: Badge,
+    /// What that means, in words.
+    pub told: ShownValue,
+    /// Whether it stands in the way of a merge.
+    pub is_blocking: bool,
+    /// Rows that are not as they must be.
+    pub samples: Vec<Sample>,
+}
+
+/// A row that is not as it must be.
+#[derive(Debug)]
+pub struct Sample {
+    /// Its table and key, where they are known.
+    pub place: Option<(ShownValue, Vec<ShownValue>)>,
+    /// What was looked at.
+    pub cells: Vec<(ShownValue, ShownValue)>,
+}
+
 /// A conflict that merging would leave open.
 #[derive(Debug)]
 pub struct ConflictLine {
@@ -224,6 +250,10 @@ impl Proposal {
     /// True where it may be voted on and merged.
     fn is_open(&self) -> bool {
         self.result.is_some()
+    }
+    /// True where nothing stands in the way of a merge.
+    fn is_ready(&self) -> bool {
+        self.missing.is_empty() && self.conflicts.is_empty() && !self.gates.iter().any(|gate| gate.is_blocking)
     }
     fn rows(&self) -> u64 {
         self.tables.iter().map(|table| table.inserted + table.updated + table.deleted).sum()

@@ -80,6 +80,11 @@ impl ShownValue {
         shown
     }
 
+    /// A name or a title among other words.
+    fn name(text: &str) -> ShownValue {
+        ShownValue { kind: "name", ..ShownValue::of_text(text, Room::Cell) }
+    }
+
     /// Whether it is shown whole.
     pub fn is_whole(&self) -> bool {
         self.cut.is_none()
@@ -94,6 +99,11 @@ impl ShownValue {
     pub(crate) fn seen(&self) -> (String, &'static str, &[String]) {
         (self.bare(), self.kind, &self.notes)
     }
+}
+
+/// A name or a title as it is shown among other words: nothing in it is invisible, and it turns nothing beside it.
+pub fn seen(text: impl AsRef<str>) -> ShownValue {
+    ShownValue::name(text.as_ref())
 }
 
 fn plain(text: impl Into<String>) -> Run {

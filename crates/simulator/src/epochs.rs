@@ -30,8 +30,10 @@ pub(crate) struct Lives {
     backup: Option<Backup>,
     /// The epochs in which the primary went back: what was seen in them may be no part of its history any more.
     pub(crate) left: BTreeSet<u128>,
-    /// True where another epoch has to follow the last return: a restore said so, or a copy holds what was lost by it.
-    is_to_begin: bool,
+    /// True where the last return was said: another epoch begins at once.
+    is_said: bool,
+    /// The heads that copies stood on when the primary lost them at its last return.
+    lost: BTreeMap<usize, (u64, Digest)>,
     /// What each version of each epoch was seen to be.
     versions: BTreeMap<(u128, u64), Digest>,
 }
@@ -72,7 +74,7 @@ impl World {
         self.tally.reach(if is_said { Situation::Restored } else { Situation::WentBack });
         self.tally.fault("primary restored");
         self.lives.left.insert(described.epoch);
-        self.lives.is_to_begin |= is_said;
+        self.lives.is_said = is_said;
         // What copies offer again travels once more.
         let rows: usize = before.values().map(|held| held.rows.len()).sum();
         self.edits += (rows * self.copies.len()) as u64;
@@ -85,7 +87,7 @@ impl World {
     /// Notes which versions each copy holds that are lost now, and which words nobody holds.
     fn may_lose(&mut self, before: &Image, epoch: u128, backup: &Looked) -> Verdict {
         let conflicts = self.serve()?.conflicts(false).map_err(|e| unexpected("conflicts", &e))?;
-        self.lives.is_to_begin = false;
+        self.lives.lost.clear();
         let mut lost = &words_of(before) | &words_claimed(&conflicts);
         for who in 0..self.copies.len() {
             let rows = words_of(&self.rows_of(who)?);
@@ -94,10 +96,12 @@ impl World {
             let standing = replica.standing().map_err(|e| unexpected("standing", &e))?;
             drop(replica);
             lost = &(&lost - &rows) - &words_claimed(&theirs);
-            if standing.known.is_some_and(|known| known.epoch == epoch) {
+            if let Some(known) = standing.known.filter(|known| known.epoch == epoch) {
+                if known.version > backup.looked_at {
+                    self.lives.lost.insert(who, (known.version, known.hash));
+                }
                 let is_held = |version: &u64| *version > backup.looked_at && *version <= standing.base_version;
                 let held: Vec<u128> = self.looked.accepted.iter().filter(|(_, version)| is_held(version)).map(|(id, _)| *id).collect();
-                self.lives.is_to_begin |= !held.is_empty();
                 self.copies[who].held.extend(held);
             }
         }
@@ -136,7 +140,7 @@ impl World {
 
     /// A file was replaced: what it held is held no more, and what no other copy has may be lost.
     pub(crate) fn holds_no_more(&mut self, who: usize, unsent: &BTreeSet<u64>) -> Verdict {
-        self.lives.is_to_begin &= self.copies[who].held.is_empty();
+        self.lives.lost.remove(&who);
         self.copies[who].held.clear();
         if self.lives.left.is_empty() {
             return Ok(());
@@ -156,7 +160,12 @@ impl World {
         }
         let held: BTreeSet<u128> = self.copies.iter().flat_map(|copy| &copy.held).copied().collect();
         let epoch = self.serve()?.describe().map_err(|e| unexpected("describe", &e))?.epoch;
-        if self.lives.is_to_begin && self.lives.left.contains(&epoch) {
+        let mut is_to_begin = self.lives.is_said;
+        for (version, hash) in self.lives.lost.values().copied().collect::<Vec<_>>() {
+            // What was sent again before anybody noticed may be what it was, to the bit: then nothing was lost.
+            is_to_begin |= self.serve()?.version_hash(version).map_err(|e| unexpected("version_hash", &e))? != Some(hash);
+        }
+        if is_to_begin && self.lives.left.contains(&epoch) {
             return Err(Wrong::new(Invariant::Returned, "the epoch is the one before: a primary went back"));
         }
         for write_id in held {

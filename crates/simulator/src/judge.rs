@@ -3,7 +3,7 @@ use crate::image::{Image, differences, show_value, words, words_of};
 use crate::links::{self, Aim};
 use crate::model::Model;
 use crate::tally::{Invariant, Verdict, Wrong};
-use crate::tape::{ClockFault, Datum, Manner, Session, Statement};
+use crate::tape::{ClockFault, Datum, Manner, Role, Session, Statement};
 use crate::wire::Manners;
 use crate::world::{World, quiet, unexpected, unreadable};
 use mainstem::audit::{self, Finding, Remembered};
@@ -25,6 +25,9 @@ impl World {
     /// Faults stop: three rounds of sync, after which another moves nothing. Clocks that run behind stay wrong.
     pub fn settle(&mut self) -> Verdict {
         self.wires.cut.clear();
+        for who in self.sights.keys().copied().collect::<Vec<_>>() {
+            self.set_role(who, Role::Contributor)?;
+        }
         self.arrive(true)?;
         self.primary_place.machine.fault(ClockFault::Right, self.true_ms);
         for copy in &self.copies {
@@ -83,6 +86,7 @@ impl World {
         self.tally.check(Invariant::Sound);
         self.judge_ledger()?;
         self.judge_lives()?;
+        self.judge_limits()?;
         self.judge_conflicts(&truth)?;
         self.judge_traffic()?;
         self.judge_traces(&whole, &truth, &waiting)?;
@@ -112,7 +116,9 @@ impl World {
 
     /// I-6: whatever the clocks say, each copy writes into one cell after it has seen the write before, and the last holds.
     fn judge_causality(&mut self) -> Verdict {
-        for who in 0..self.copies.len().min(3) {
+        let whole: Vec<usize> = (0..self.copies.len()).filter(|who| !self.sights.contains_key(who)).collect();
+        for at in 0..whole.len().min(3) {
+            let (who, next) = (whole[at], whole[(at + 1) % whole.len()]);
             let image = self.copies[who].place.read(self.keeps_links)?;
             let Some((table, column, key, names)) = plain_cell(&self.model, &image) else { return Ok(()) };
             let word = format!("last{who}");
@@ -127,7 +133,6 @@ impl World {
             if written == image || written[&table].rows.len() != image[&table].rows.len() {
                 return Ok(());
             }
-            let next = (who + 1) % self.copies.len();
             for each in [who, next] {
                 self.receiving(each, |world| world.settle_one(each, false))?;
             }
@@ -160,7 +165,8 @@ impl World {
         let mut theirs = self.copies[who].place.known(self.keeps_links)?;
         self.settled(&mut theirs, waiting)?;
         self.tally.check(Invariant::Converged);
-        let found = differences(rows, &theirs);
+        let seen = self.sights.get(&who).map(|sight| sight.of(rows));
+        let found = differences(seen.as_ref().unwrap_or(rows), &theirs);
         if !found.is_empty() {
             let why = format!("diverged: replica {who} is not the primary\n    {}", found.join("\n    "));
             return Err(Wrong::new(Invariant::Converged, why));
@@ -169,21 +175,30 @@ impl World {
         self.tally.check(Invariant::Conflicts);
         let mut conflicts = by_id(replica.conflicts(false).map_err(fail)?);
         conflicts.retain(|conflict| !self.told.contains(&conflict.id) || truth.iter().any(|known| known.id == conflict.id));
-        if conflicts != truth {
+        if seen.is_some() {
+            self.tally.check(Invariant::Visible);
+            // Those of rows that left it stay as they were when they were seen last.
+            let shown = self.shown(who, |primary| primary.conflicts(false))?.map_err(fail)?;
+            if let Some(other) = shown.iter().find(|shown| !conflicts.contains(shown) || !truth.contains(shown)) {
+                let held = conflicts.iter().find(|conflict| conflict.id == other.id);
+                let why = format!("conflicts differ: replica {who} of a part holds {held:?}\n of {other:?}");
+                return Err(Wrong::new(Invariant::Conflicts, why));
+            }
+        } else if conflicts != truth {
             let why = format!("conflicts differ: replica {who} has {conflicts:#?}\n the primary {truth:#?}");
             return Err(Wrong::new(Invariant::Conflicts, why));
         }
         let pending: Vec<Waiting> = replica.pending().map_err(fail)?.into_iter().map(|(_, waiting)| waiting).collect();
-        if pending != waiting {
+        if seen.is_none() && pending != waiting {
             let why = format!("pending differs: replica {who} has {pending:?}, replica 0 {waiting:?}");
             return Err(Wrong::new(Invariant::Conflicts, why));
         }
-        let verified = replica.verify(Some(self.serve()?), &mut quiet).map_err(fail)?;
+        let verified = self.shown(who, |primary| replica.verify(Some(primary), &mut quiet))?.map_err(fail)?;
         self.tally.check(Invariant::Digests);
         if !verified.differences.is_empty() {
             return Err(Wrong::new(Invariant::Digests, format!("verify finds: replica {who} {:?}", verified.differences)));
         }
-        if waiting.is_empty() && verified.digest != state {
+        if seen.is_none() && waiting.is_empty() && verified.digest != state {
             return Err(Wrong::new(Invariant::Digests, format!("digests differ: replica {who}")));
         }
         self.tally.check(Invariant::Silent);
@@ -203,7 +218,7 @@ impl World {
         }
         drop(replica);
         self.tally.check(Invariant::Sound);
-        let is_whole = self.keeps_links && waiting.is_empty();
+        let is_whole = self.keeps_links && waiting.is_empty() && seen.is_none();
         let place = &mut self.copies[who].place;
         place.open(is_whole, None)?;
         sound(place.db.as_ref().expect("it is open"), is_whole, &self.cut).map_err(|wrong| wrong.at(format!("replica {who}")))
@@ -311,6 +326,9 @@ impl World {
                 Edit::Update(cells) => cells.iter().for_each(|cell| see(&cell.after)),
             }
         }
+        for who in self.sights.keys().copied().collect::<Vec<_>>() {
+            kept.extend(self.words_aside(who)?);
+        }
         for invariant in [Invariant::Captured, Invariant::Retrievable, Invariant::Copies] {
             self.tally.check(invariant);
         }
@@ -368,7 +386,7 @@ pub(crate) fn sound(db: &Connection, keeps_links: bool, cut: &BTreeSet<Aim>) -> 
     if found.is_empty() {
         return Ok(());
     }
-    let known = links::dangling(db).map_err(unreadable)?;
+    let known = links::dangling(db, &mut links::Links::default()).map_err(unreadable)?;
     let is_excused = !known.is_empty() && known.iter().all(|link| cut.contains(&link.aim));
     if is_excused { Ok(()) } else { Err(Wrong::new(Invariant::Sound, format!("dangling links: {found:?}"))) }
 }

@@ -45,6 +45,7 @@ impl World {
             self.check_stamp(&version)?;
             self.check_numbers(&version)?;
             self.check_deletes(&version)?;
+            self.note_states(&version)?;
             self.count_situations(&version);
             self.looked.changes_sent += version.count;
             let ids = [version.header.write_id].into_iter().chain(version.stands_for.iter().copied());
@@ -84,6 +85,7 @@ impl World {
             let bytes = self.serve()?.page(version.version, number).map_err(|e| unexpected("page", &e))?;
             let bytes = bytes.ok_or_else(|| Wrong::new(Invariant::Chain, "a page is not there: version"))?;
             let changes = page::decode(&bytes, &version.shapes).map_err(|e| Wrong::new(Invariant::Chain, format!("page: {e}")))?;
+            self.check_creates(version, &changes)?;
             if changes.iter().any(|change| change.moved_from.is_some()) {
                 self.tally.reach(Situation::MovedKey);
             }

@@ -3,6 +3,7 @@
 //!
 //! Invariant: a seed gives one tape, and a tape one run, whatever the machine and the number of threads.
 //! A crate of its own because it drives the SQLite adapter, on which testkit must not depend. Never shipped.
+mod causes;
 mod dice;
 mod epochs;
 mod faults;
@@ -16,7 +17,10 @@ pub mod links;
 mod machine;
 mod model;
 mod oddities;
+mod office;
 pub mod orders;
+mod parts;
+mod probe;
 mod program;
 mod rarities;
 mod remake;

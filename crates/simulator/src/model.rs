@@ -49,6 +49,8 @@ fn print(parts: impl Hash) -> u64 {
 pub struct Noted {
     /// Words it wrote.
     pub written: BTreeSet<u64>,
+    /// One of them that nobody wrote before.
+    pub fresh: Option<u64>,
     /// Words it took away.
     pub gone: BTreeSet<u64>,
     /// Rows it changed.
@@ -81,6 +83,7 @@ impl Model {
         // A word that only moved from one cell to another was not taken away.
         let (written, gone) = (&noted.written - &noted.gone, &noted.gone - &noted.written);
         self.traces.note(before, after, &noted.written, &gone);
+        noted.fresh = written.iter().find(|word| !self.written.contains(word)).copied();
         self.written.extend(&written);
         self.gone.extend(&gone);
         (noted.written, noted.gone) = (written, gone);
@@ -145,6 +148,11 @@ impl Model {
                 }
             }
         }
+    }
+
+    /// True where some table lost or renamed a column.
+    pub fn has_reshaped(&self) -> bool {
+        !self.reshaped.is_empty()
     }
 
     /// A column points to rows.

@@ -1,7 +1,8 @@
 //! What happens, one event at a time.
 use crate::image::{Image, words_of};
+use crate::office::Sight;
 use crate::tally::{Invariant, Situation, Verdict, Wrong};
-use crate::tape::{ClockFault, Delivery, Event, Tape, Trick, Trouble};
+use crate::tape::{ClockFault, Delivery, Event, Role, Tape, Trick, Trouble};
 use crate::wire::{Counted, Line, Manners};
 use crate::world::{COPIES_MAX, Copy, Place, World, quiet, tolerate, unexpected};
 use mainstem::cleanup::Rehearsal;
@@ -42,7 +43,7 @@ pub(crate) fn subject(event: &Event) -> Option<usize> {
         | Event::Disorder(who)
         | Event::Unheard(who)
         | Event::Clock(Some(who), _) => Some(*who),
-        Event::Line(who, _) => Some(*who),
+        Event::Line(who, _) | Event::Ask(who, _) | Event::Permit(who, _) | Event::Role(who, _) | Event::Probe(who) => Some(*who),
         Event::Disk(_, _, inner) => subject(inner),
         _ => None,
     }
@@ -53,6 +54,10 @@ impl World {
     pub fn step(&mut self, tape: &Tape, event: &Event) -> Verdict {
         self.pass(1);
         if subject(event).is_some_and(|who| who >= self.copies.len()) {
+            return Ok(());
+        }
+        let is_whole = matches!(event, Event::Deliver(..) | Event::Some(..) | Event::Revert(..) | Event::Disorder(_) | Event::Unheard(_));
+        if is_whole && subject(event).is_some_and(|who| self.sights.contains_key(&who)) {
             return Ok(());
         }
         self.tally.operations += 1;
@@ -88,6 +93,10 @@ impl World {
                 self.primary = None;
                 Ok(())
             }
+            Event::Ask(who, scope) => self.set_sight(*who, scope, true),
+            Event::Permit(who, scope) => self.set_sight(*who, scope, false),
+            Event::Role(who, role) => self.set_role(*who, *role),
+            Event::Probe(who) => self.probe(*who),
             Event::Backup => self.back_up(),
             Event::Return(is_said) => self.go_back(*is_said),
             Event::Deliver(who, bytes, how) => self.receiving(*who, |world| world.deliver(*who, *bytes, *how)),
@@ -178,10 +187,23 @@ impl World {
             world.check_capture(who, &mut replica)?;
             let outbox = world.outbox(&mut replica)?;
             let (done, has_own_session) = world.call(Some(tape), who, &mut replica, how, manners)?;
-            let is_done = world.met(done)?;
+            let is_refused = done.as_ref().is_err_and(|e| world.is_refused(who, e));
+            world.check_role(who, &done)?;
+            let set_aside = done.as_ref().map_or(1, |report| report.set_aside);
+            if done.as_ref().is_ok_and(|report| report.is_reseeded) {
+                world.tally.reach(Situation::Reseeded);
+                let standing = replica.standing().map_err(|e| unexpected("standing", &e))?;
+                world.reseeded.insert(standing.replica);
+            }
+            let is_done = !is_refused && world.met(done)?;
             world.stands(who, &mut replica)?;
             world.look_at_versions()?;
-            world.check_outbox(who, &mut replica, &outbox)?;
+            if set_aside == 0 || !world.sights.contains_key(&who) {
+                world.check_outbox(who, &mut replica, &outbox)?;
+            }
+            if is_done {
+                world.look_at_sight(who, &mut replica)?;
+            }
             // What was committed is laid on a new base: the next comparison begins here.
             world.copies[who].committed = None;
             Ok(is_done && !has_own_session)
@@ -203,6 +225,10 @@ impl World {
         manners: &Manners,
     ) -> Verdict<(mainstem::Result<Report>, bool)> {
         let actor = self.copies[who].actor.clone();
+        if let Some(sight) = self.sights.get_mut(&who) {
+            // A replica says at each contact what it asks for.
+            sight.asked = replica.standing().map_err(|e| unexpected("standing", &e))?.scope;
+        }
         let mut between = Between::of(Line::new(self, tape, who, manners));
         let done = how(replica, &mut between, &actor, &mut quiet);
         let line = between.into_middle();
@@ -279,6 +305,7 @@ impl World {
             Err(e) if e.code == "other_epoch" && !self.lives.left.is_empty() => return Ok(None),
             pull => pull.map_err(|e| unexpected("a small pull", &e))?,
         };
+        self.check_size(&pull, bytes)?;
         Ok(if pull.items.is_empty() { None } else { Some(pull) })
     }
 
@@ -425,6 +452,7 @@ impl World {
     fn cleanup(&mut self) -> Verdict {
         let before = self.serve()?.describe().map_err(|e| unexpected("describe", &e))?;
         let done = self.serve()?.cleanup("a0", Rehearsal::Real).map_err(|e| unexpected("cleanup", &e))?;
+        self.check_cleanup(&done)?;
         let after = self.serve()?.describe().map_err(|e| unexpected("describe", &e))?;
         self.record(format!("{} {}", done.horizon_before, done.collected.horizon));
         self.tally.check(Invariant::Collected);
@@ -492,6 +520,9 @@ impl World {
                 let place = Place { is_synced: self.disk.is_some(), ..Place::new(to, machine) };
                 let (version, epoch) = (original.version, original.epoch);
                 let has_unseen = original.has_unseen;
+                if let Some(sight) = self.sights.get(&who).cloned() {
+                    self.sights.insert(number, Sight { role: Role::Contributor, ..sight });
+                }
                 self.copies.push(Copy { version, epoch, has_unseen, ..Copy::new(place, number) });
             }
             Event::Keep(_) => {

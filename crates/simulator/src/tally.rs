@@ -34,6 +34,8 @@ counted! {
         Causal = "I-6 later writes hold",
         /// Remote changes leave the outbox alone.
         Outbox = "I-7 receiving keeps the outbox",
+        /// Work that may not be sent any more.
+        Aside = "I-9 work survives the loss of a permission",
         /// Nobody's deletes.
         Deletes = "I-8 deletes were made by somebody",
         /// Everybody ends alike.
@@ -52,6 +54,8 @@ counted! {
         Forwards = "I-20 versions at a copy never go back",
         /// Half a version is never seen.
         Whole = "I-21 versions are seen whole",
+        /// Causes come first.
+        Causes = "I-22 what is seen is seen with its causes",
         /// Numbers without gaps.
         Sequence = "I-23 sequence numbers are gapless",
         /// Nothing is skipped.
@@ -86,10 +90,26 @@ counted! {
         Chain = "I-50 the ledger's chain verifies",
         /// One history.
         History = "I-51 remembered heads are ancestors",
+        /// Nobody sees more.
+        Permitted = "I-52 nothing is told that may not be seen",
+        /// Nobody changes what is another's.
+        Untouched = "I-53 nobody changes what is another's",
+        /// Everybody sees what they may.
+        Visible = "I-54 a part is what it asks for and may see",
+        /// Nothing is forgotten too early.
+        Buried = "I-60 tombstones wait for every replica",
+        /// Deleted rows.
+        Deleted = "I-61 deleted rows stay deleted",
+        /// One row after another.
+        Incarnation = "I-62 a row has cells of one row only",
+        /// No creates from behind the horizon.
+        Creates = "I-63 who began again makes nothing anew",
         /// A cleanup takes nothing that counts.
         Collected = "I-64 a cleanup changes no digest",
         /// Opens and is sound.
         Sound = "I-70 files open and are sound",
+        /// Limits.
+        Limits = "I-73 answers, logs and open files are bounded",
         /// Nothing goes on for ever.
         Terminates = "I-74 a sync takes a bounded number of calls",
         /// One bad change.
@@ -133,6 +153,11 @@ counted! {
         Meanwhile = "others at work between two requests",
         CutOff = "cut off from the primary",
         Restarted = "primary restarted",
+        Granted = "role given",
+        Revoked = "role taken, or only to read",
+        Rescoped = "scope changed",
+        Probed = "everything tried by who may see a part",
+        Reseeded = "began again from a snapshot",
         Restored = "primary restored from a backup",
         WentBack = "primary put back without a word",
         DoubleAnswer = "answer received twice or late",

@@ -161,6 +161,14 @@ pub enum Event {
     Restart,
     /// A backup of the primary is made.
     Backup,
+    /// What a copy of a part asks for changes.
+    Ask(usize, String),
+    /// What a copy of a part may see changes.
+    Permit(usize, String),
+    /// What the actor of a copy of a part may do changes.
+    Role(usize, Role),
+    /// The actor of a copy of a part tries everything.
+    Probe(usize),
     /// The primary is put back to the backup; where true, as `backup restore` does it, else by its file alone.
     Return(bool),
     /// Receives answers of that many bytes, oddly delivered.
@@ -228,6 +236,30 @@ pub struct Setup {
     pub journals: Vec<String>,
     /// How far the copies' clocks are off at first, in milliseconds.
     pub offsets: Vec<i64>,
+    /// Copies that hold a part.
+    pub parts: Vec<Part>,
+}
+
+/// A copy of a part; scopes are text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The copy.
+    pub who: usize,
+    /// What it asks for.
+    pub asked: String,
+    /// What it may see.
+    pub permitted: String,
+}
+
+/// What somebody is on the dataset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Nobody: not even that it is there may be known.
+    Nobody,
+    /// Reads.
+    Viewer,
+    /// Reads and writes.
+    Contributor,
 }
 
 /// A whole run.

@@ -49,6 +49,8 @@ pub struct Traces {
     /// Words that somebody took away who saw them, and nobody wrote again, each with the table it was taken from: somebody else
     /// may have carried it to another meanwhile.
     taken: BTreeSet<(u64, String)>,
+    /// Those of them that went with their row.
+    buried: BTreeSet<(u64, String)>,
     /// Words that programs wrote into several cells, or that several files held before they were sent: who takes one away need
     /// not have seen the others.
     several: BTreeSet<u64>,
@@ -147,8 +149,12 @@ impl Traces {
     pub fn note(&mut self, before: &Image, after: &Image, written: &BTreeSet<u64>, gone: &BTreeSet<u64>) {
         for (name, was) in before {
             let is_changed = |key: &Key, row: &Row| after.get(name).and_then(|now| now.rows.get(key)) != Some(row);
-            for (_, row) in was.rows.iter().filter(|(key, row)| is_changed(key, row)) {
-                self.taken.extend(words_in(row).intersection(gone).map(|word| (*word, name.clone())));
+            for (key, row) in was.rows.iter().filter(|(key, row)| is_changed(key, row)) {
+                let found: Vec<(u64, String)> = words_in(row).intersection(gone).map(|word| (*word, name.clone())).collect();
+                if after.get(name).is_none_or(|now| !now.rows.contains_key(key)) {
+                    self.buried.extend(found.iter().cloned());
+                }
+                self.taken.extend(found);
             }
         }
         self.taken.retain(|(word, _)| !written.contains(word) && !self.several.contains(word));
@@ -229,6 +235,11 @@ impl Traces {
         self.several.extend(words);
     }
 
+    /// A word of a row that somebody took away from that table who saw it.
+    pub(crate) fn taken_in(&self, table: &str, row: &Row) -> Option<u64> {
+        words_in(row).into_iter().find(|word| self.taken.contains(&(*word, table.to_owned())) && !self.several.contains(word))
+    }
+
     /// Judges the rows at the end.
     pub fn judge(
         &self,
@@ -246,6 +257,7 @@ impl Traces {
             for (key, row) in &held.rows {
                 let found = words_in(row);
                 tally.check(Invariant::Causal);
+                tally.check(Invariant::Deleted);
                 let is_back =
                     |word: &&u64| self.taken.contains(&(**word, name.clone())) && !self.several.contains(word) && !claimed.contains(word);
                 // A strategy that puts values together has one side's value whole, with what it kept of the value before.
@@ -261,11 +273,13 @@ impl Traces {
                 };
                 if let Some(word) = found.iter().filter(is_back).find(|w| !is_refused(w)).filter(|_| self.is_still && !may_come_back) {
                     let why = format!("came back: word {word} in {name} {key:?}, which somebody took away, without a conflict");
-                    return Err(Wrong::new(Invariant::Causal, why));
+                    let is_row = self.buried.contains(&(*word, name.clone()));
+                    return Err(Wrong::new(if is_row { Invariant::Deleted } else { Invariant::Causal }, why));
                 }
                 let is_numbered = self.numbered.contains(name) && key.len() == 1;
+                tally.check(Invariant::Incarnation);
                 if self.is_still && is_numbered && self.lives_of(row).is_some_and(|lives| lives.is_empty()) {
-                    return Err(Wrong::new(Invariant::Written, format!("mixed: {name} {key:?} holds words of several rows {found:?}")));
+                    return Err(Wrong::new(Invariant::Incarnation, format!("mixed: {name} {key:?} holds words of several rows {found:?}")));
                 }
             }
         }

@@ -33,8 +33,8 @@ pub(crate) fn lay_over(tape: &mut Tape) {
             *weight = 0;
         }
     }
-    // What is restored is a file that the watched disk knows nothing of.
-    let returns = if dice.one_in(2) && !tape.setup.has_disk { [40, *dice.of(&[8, 15, 30])] } else { [0, 0] };
+    // What is restored is a file that the watched disk knows nothing of; and a copy of a part brings nothing back.
+    let returns = if dice.one_in(2) && !tape.setup.has_disk && tape.setup.parts.is_empty() { [40, *dice.of(&[8, 15, 30])] } else { [0, 0] };
     let weather = Weather {
         dice: &dice,
         troubled: *dice.of(&[80, 250, 250, 600]),

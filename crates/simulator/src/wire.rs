@@ -177,11 +177,6 @@ impl Middle for Line<'_> {
 const CALLS_MAX: usize = 200;
 
 impl World {
-    /// Makes a call of the primary as a copy is shown it.
-    pub(crate) fn shown<T>(&mut self, _who: usize, call: impl FnOnce(&mut dyn Primary) -> Result<T>) -> Verdict<Result<T>> {
-        Ok(call(self.serve()?))
-    }
-
     /// A replica told where it stands, and the primary heard it.
     fn heard(&mut self, seen: &Seen) {
         let now = self.primary_place.machine.now_ms();

@@ -1,12 +1,12 @@
 //! Makes tapes from seeds: what programs do, and when, and what goes wrong meanwhile.
 use crate::dice::Dice;
 use crate::features::Features;
-use crate::rarities;
 use crate::remake::{made_again, remake};
 use crate::tables::{Kind, Spec};
 use crate::tape::{ClockFault, Datum, Delivery, DiskFault, Event, Loss, Manner, Session, Setup, Statement, Tape};
 use crate::values::{Draft, Values};
 use crate::weather;
+use crate::{parts, rarities};
 use mainstem::core::policy::Deletes;
 use mainstem::core::strategy::Strategy;
 use mainstem::core::value::Value;
@@ -365,6 +365,7 @@ impl Making<'_> {
             has_disk: features.has_disk,
             journals: (0..3).map(|_| (*self.dice.of(&journals)).to_owned()).collect(),
             offsets: (0..features.copies).map(|_| offset(self.dice)).collect(),
+            parts: Vec::new(),
         }
     }
 }
@@ -387,6 +388,7 @@ pub fn tape(seed: u64) -> Tape {
     }
     let mut tape = Tape { seed, setup, workload, schedule };
     rarities::lay_behind(&mut tape);
+    parts::lay_over(&mut tape, &features);
     weather::lay_over(&mut tape);
     if features.is_wide_text {
         // A UTF-16 file cannot hold it: SQLite puts U+FFFD in its place, so that copies would differ for ever.

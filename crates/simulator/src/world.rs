@@ -2,30 +2,36 @@
 //!
 //! Invariant: one thing happens at a time, in the order of the tape; nothing here depends on threads, on the order of a
 //! hash map, or on the real clock.
+use crate::causes::Causes;
 use crate::epochs::Lives;
 use crate::image::{self, Image, Tables};
 use crate::ledger_view::Looked;
 use crate::lent::{Home, Lent};
-use crate::links::{self, Aim};
+use crate::links::{self, Aim, Links};
 use crate::machine::{MORNING, Machine};
 use crate::model::Model;
+use crate::office::{Office, Sight};
+use crate::probe::States;
 use crate::tally::{Invariant, Situation, Tally, Verdict, Wrong};
-use crate::tape::Tape;
-use crate::wire::Wires;
+use crate::tape::{Part, Tape};
+use crate::wire::{Manners, Wires};
 use crate::{program, rarities};
 use mainstem::core::ErrorKind;
+use mainstem::core::scope::Scope;
+use mainstem::core::stamp::ReplicaId;
 use mainstem::error::Error;
 use mainstem::policy_text;
 use mainstem::primary::Primary;
 use mainstem::replica::Replica;
+use mainstem::sync;
 use mainstem::wiring::Surroundings;
 use mainstem_disk::Disk;
 use mainstem_sqlite::SqliteReplica;
 use mainstem_sqlite::primary::PRIMARY_FILE;
-use mainstem_sqlite::replica::InitOptions;
+use mainstem_sqlite::replica::{CloneOptions, InitOptions};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,6 +52,7 @@ pub struct Place {
     /// The replica, where it stayed open.
     pub(crate) home: Home,
     pub(crate) tables: Tables,
+    pub(crate) links: Links,
     pub(crate) image: Option<Image>,
     /// How often programs have opened it.
     pub(crate) opened: u64,
@@ -83,6 +90,8 @@ pub struct Copy {
     pub(crate) epoch: u128,
     /// Write ids of versions that a primary lost and that this copy holds.
     pub(crate) held: BTreeSet<u128>,
+    /// Words that were written here, where copies of a part are told of some.
+    pub(crate) authored: BTreeSet<u64>,
 }
 
 impl Copy {
@@ -99,6 +108,7 @@ impl Copy {
             has_unseen: false,
             epoch: 0,
             held: BTreeSet::new(),
+            authored: BTreeSet::new(),
         }
     }
 }
@@ -136,6 +146,18 @@ pub struct World {
     pub(crate) looked: Looked,
     /// What is on its way, and who is cut off.
     pub(crate) wires: Wires,
+    /// Accounts, where there are copies of a part, and what each of those holds and may see.
+    pub(crate) office: Option<Office>,
+    pub(crate) sights: BTreeMap<usize, Sight>,
+    parts: Vec<Part>,
+    /// Every state that rows were in, where copies of a part are told of some.
+    pub(crate) states: Option<States>,
+    /// The rows of the first version, likewise.
+    pub(crate) first: Image,
+    /// What was seen when some words were written.
+    pub(crate) causes: Causes,
+    /// Replicas that began again from a snapshot.
+    pub(crate) reseeded: BTreeSet<ReplicaId>,
     /// The lives of the primary.
     pub(crate) lives: Lives,
     /// Changes that programs made, for I-15.
@@ -188,6 +210,7 @@ impl Place {
             db: None,
             home: Home::default(),
             tables: Tables::default(),
+            links: Links::default(),
             image: None,
             opened: 0,
             manner: None,
@@ -272,6 +295,13 @@ impl World {
             looked: Looked::default(),
             wires: Wires::default(),
             lives: Lives::default(),
+            causes: Causes::new(),
+            reseeded: BTreeSet::new(),
+            office: None,
+            sights: BTreeMap::new(),
+            parts: setup.parts.clone(),
+            states: None,
+            first: Image::new(),
             edits: 0,
             latest_ms: 0,
             cut: BTreeSet::new(),
@@ -282,6 +312,16 @@ impl World {
             folder,
         };
         world.found(tape)?;
+        if !setup.parts.is_empty() {
+            world.open_office()?;
+            let mut replica = world.replica(0)?;
+            let (told, _) = world.call(None, 0, &mut replica, sync::pull, &Manners::CALM)?;
+            told.map_err(|e| unexpected("the first sync", &e))?;
+            drop(replica);
+            world.states = Some(States::default());
+            world.first = world.primary_image()?;
+            world.look_at_versions()?;
+        }
         for _ in 1..setup.copies {
             world.clone_one()?;
         }
@@ -394,7 +434,9 @@ impl World {
         };
         self.tally.check(Invariant::Triggers);
         let triggers = replica.capture_triggers().map_err(fail)?;
-        if triggers == 0 {
+        // A copy of a part may have no table at all.
+        let is_empty = self.sights.contains_key(&who) && replica.schema().map_err(fail)?.tables.is_empty();
+        if triggers == 0 && !is_empty {
             return Err(Wrong::new(Invariant::Triggers, format!("no capture: replica {who}")));
         }
         Ok(Lent::new(replica, &place.home))
@@ -407,7 +449,13 @@ impl World {
         let address = self.primary_folder().to_string_lossy().into_owned();
         let actor = format!("a{number}");
         let around = machine.clone();
-        SqliteReplica::clone_from(self.serve()?, &address, &path, Some(&actor), around, &mut quiet).map_err(|e| unexpected("clone", &e))?;
+        if let Some(part) = self.parts.iter().find(|part| part.who == number).cloned() {
+            self.place_part(number, &part)?;
+        }
+        let scope = self.sights.get(&number).map_or_else(Scope::everything, |sight| sight.asked.clone());
+        let wanted = CloneOptions { address: &address, actor: Some(&actor), scope: &scope };
+        self.shown(number, |primary| SqliteReplica::clone_part(primary, &wanted, &path, around, &mut quiet))?
+            .map_err(|e| unexpected("clone", &e))?;
         let mut place = Place { is_synced: self.disk.is_some(), ..Place::new(path, machine) };
         let journal = self.journals.get(number % self.journals.len().max(1)).cloned();
         place.open(self.keeps_links, journal.as_deref())?;
@@ -487,6 +535,12 @@ impl World {
             if noted.rows >= rarities::QUEUE {
                 self.tally.reach(Situation::LargeQueue);
             }
+            if let Some(who) = who.filter(|_| !is_blind) {
+                self.note_causes(who, noted.fresh, &after);
+            }
+            if let (Some(who), true) = (who, self.office.is_some()) {
+                self.copies[who].authored.extend(&noted.written);
+            }
             if let Some(who) = who
                 && self.copies[who].kept.is_some()
             {
@@ -496,6 +550,9 @@ impl World {
         } else {
             let place = who.map_or("the primary".to_owned(), |who| format!("replica {who}"));
             self.model.check_written(&before, &after, &mut self.tally).map_err(|wrong| wrong.at(place))?;
+            if let Some(who) = who.filter(|_| !self.is_failing) {
+                self.check_causes(who, &after)?;
+            }
         }
         if let Some(who) = who {
             let copy = &mut self.copies[who];

@@ -1,4 +1,4 @@
-//! Backups of a tracked file or of a primary, made while other programs write: plain SQLite files that say what they are.
+//! Backups of a tracked file, of a primary or of a server's own files, made while other programs write: plain SQLite files that say what they are.
 //!
 //! Invariant: a backup holds one committed state, appears under its name only when it is whole and on the disk, and can be
 //! read by its owner alone.
@@ -14,13 +14,16 @@ use crate::errors::{Explain, display_name, shell_word};
 use crate::ledger::{self, SqliteLedger};
 use crate::part::Part;
 use crate::primary::PRIMARY_FILE;
+use crate::registry::SERVER_FILE;
 use crate::replica;
 use crate::sql::quote;
 use crate::tables::value_of;
+use crate::webhooks::WEBHOOKS_FILE;
 use mainstem::core::ErrorKind;
 use mainstem::core::digest::{self, RowDigester, Sum};
 use mainstem::core::event::{Digest, Event};
 use mainstem::core::format::event;
+use mainstem::datasets::Datasets;
 use mainstem::error::{Error, Result};
 use mainstem::ledger::Ledger;
 use mainstem::replica::Progress;
@@ -50,14 +53,31 @@ pub enum Kind {
     Replica,
     /// A primary.
     Primary,
+    /// A server's accounts.
+    Accounts,
+    /// A server's webhooks.
+    Webhooks,
 }
 
 impl Kind {
-    /// `replica` or `primary`.
+    /// Every kind.
+    pub const ALL: [Kind; 4] = [Kind::Replica, Kind::Primary, Kind::Accounts, Kind::Webhooks];
+    /// `replica`, `primary`, `accounts` or `webhooks`.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Replica => "replica",
             Kind::Primary => "primary",
+            Kind::Accounts => "accounts",
+            Kind::Webhooks => "webhooks",
+        }
+    }
+    /// The one file of that kind in the folder that it belongs to; none of what is a file itself.
+    pub fn file(self) -> Option<&'static str> {
+        match self {
+            Kind::Replica => None,
+            Kind::Primary => Some(PRIMARY_FILE),
+            Kind::Accounts => Some(SERVER_FILE),
+            Kind::Webhooks => Some(WEBHOOKS_FILE),
         }
     }
 }
@@ -73,7 +93,7 @@ pub struct Manifest {
     pub lineage: Option<u128>,
     /// The primary's epoch, likewise.
     pub epoch: Option<u128>,
-    /// The latest version in it; the base version of a replica.
+    /// The latest version in it; the base version of a replica; of a server's accounts how many events, of its webhooks how many.
     pub version: u64,
     /// When it was made, in milliseconds since 1970.
     pub at_ms: u64,
@@ -88,16 +108,29 @@ CREATE TABLE mainstem_backup(kind TEXT NOT NULL, dataset TEXT NOT NULL, lineage 
   at_ms INTEGER NOT NULL, journal_mode TEXT NOT NULL, digest BLOB NOT NULL);
 ";
 
-/// The file that is meant by the path of a tracked file or of a primary's folder.
+/// The file that is meant by the path of a tracked file, of a primary's folder, or of a server's own file.
 pub fn source(path: &Path) -> (Kind, PathBuf) {
-    if path.is_dir() { (Kind::Primary, path.join(PRIMARY_FILE)) } else { (Kind::Replica, path.to_owned()) }
+    if path.is_dir() {
+        return (Kind::Primary, path.join(PRIMARY_FILE));
+    }
+    let is_named = |kind: &Kind| kind.file().is_some_and(|file| path.file_name().is_some_and(|name| name == file));
+    let kind = [Kind::Accounts, Kind::Webhooks].into_iter().find(is_named);
+    (kind.unwrap_or(Kind::Replica), path.to_owned())
+}
+
+/// All that a server keeps in its folder: its own files, then its datasets. Nothing where it is no server's folder.
+pub fn sources_of_server(folder: &Path, datasets: &dyn Datasets) -> Result<Vec<PathBuf>> {
+    if !folder.join(SERVER_FILE).is_file() {
+        return Ok(Vec::new());
+    }
+    let own = [SERVER_FILE, WEBHOOKS_FILE].into_iter().map(|file| folder.join(file)).filter(|file| file.is_file());
+    Ok(own.chain(datasets.names()?.into_iter().map(|name| folder.join(name))).collect())
 }
 
 /// Makes a backup. `name` gives the file from what it will say of itself; the file must not exist.
 pub fn create(path: &Path, name: &dyn Fn(&Manifest) -> PathBuf, around: &Around, progress: Progress<'_>) -> Result<(PathBuf, Manifest)> {
     let (kind, file) = source(path);
-    let db = connection::open_user(&file)?;
-    let manifest = describe(&db, kind, path, around)?;
+    let (db, manifest) = look(&file, kind, path, around)?;
     let target = name(&manifest);
     if std::fs::symlink_metadata(&target).is_ok() {
         return Err(exists(&target));
@@ -110,8 +143,7 @@ pub fn create(path: &Path, name: &dyn Fn(&Manifest) -> PathBuf, around: &Around,
 
 /// Writes a backup of the primary in a folder. `scratch` is a file that may be made and is gone afterwards.
 pub fn write_out(folder: &Path, scratch: &Path, around: &Around, into: &mut dyn std::io::Write) -> Result<()> {
-    let db = connection::open_user(&folder.join(PRIMARY_FILE))?;
-    let manifest = describe(&db, Kind::Primary, folder, around)?;
+    let (db, manifest) = look(&folder.join(PRIMARY_FILE), Kind::Primary, folder, around)?;
     let part = Part::make(scratch, true)?;
     fill(&part, scratch, (db, manifest, folder), around, &mut |_, _, _| {})?;
     part.send(into)
@@ -167,6 +199,20 @@ fn exists(path: &Path) -> Error {
         .hint("choose another name, or move the file away")
 }
 
+/// Opens a database and hears what it says of itself, between two commits of whoever writes without a pause.
+fn look(file: &Path, kind: Kind, path: &Path, around: &Around) -> Result<(Connection, Manifest)> {
+    for _ in 0..TRIES_MAX {
+        let opened = connection::open_user_waiting(file, TRY_MS);
+        match opened.and_then(|db| describe(&db, kind, path, around).map(|manifest| (db, manifest))) {
+            Err(e) if e.code == "locked" => {}
+            looked => return looked,
+        }
+    }
+    let db = connection::open_user(file)?;
+    let manifest = describe(&db, kind, path, around)?;
+    Ok((db, manifest))
+}
+
 /// What the database says it is.
 fn describe(db: &Connection, kind: Kind, path: &Path, around: &Around) -> Result<Manifest> {
     let journal_mode: String = db.query_row("PRAGMA journal_mode", [], |r| r.get(0)).on(db)?;
@@ -186,9 +232,17 @@ fn describe(db: &Connection, kind: Kind, path: &Path, around: &Around) -> Result
         Kind::Primary => {
             primary_facts(db, path).map(|(dataset, lineage, epoch, version)| blank(dataset, Some(lineage), Some(epoch), version))
         }
+        Kind::Accounts => {
+            newest(db, "SELECT ifnull(max(position), 0) FROM mainstem_account_event").map(|last| blank("accounts".into(), None, None, last))
+        }
+        Kind::Webhooks => newest(db, "SELECT count(*) FROM mainstem_webhook").map(|count| blank("webhooks".into(), None, None, count)),
     };
     connection::roll_back(db);
     described
+}
+
+fn newest(db: &Connection, sql: &str) -> Result<u64> {
+    db.query_row(sql, [], |row| row.get::<_, i64>(0)).on(db).map(|newest| newest as u64)
 }
 
 fn primary_facts(db: &Connection, path: &Path) -> Result<(String, u128, u128, u64)> {
@@ -235,7 +289,11 @@ fn copy_in_steps(from: &Connection, to: &mut Connection, pages: i32, progress: P
                 (left, tries) = (now.remaining, 0);
                 progress("copying pages", (now.pagecount - now.remaining).max(0) as u64, now.pagecount.max(0) as u64);
             }
-            _ if tries < TRIES_MAX => tries += 1,
+            _ if tries < TRIES_MAX => {
+                tries += 1;
+                // Once it has waited in vain it waits no more until it is told anew: statements do that, steps do not.
+                from.busy_timeout(Duration::from_millis(TRY_MS)).on(from)?;
+            }
             _ => {
                 return Err(Error::new(ErrorKind::Unavailable, "busy", "another program keeps the database locked")
                     .hint("wait until it is done, then try again"));
@@ -338,6 +396,10 @@ fn write(db: &Connection, manifest: &Manifest) -> Result<()> {
     connection::commit(db)
 }
 
+fn kind_named(name: &str) -> Kind {
+    Kind::ALL.into_iter().find(|kind| kind.name() == name).unwrap_or(Kind::Replica)
+}
+
 fn read(db: &Connection, path: &Path) -> Result<Manifest> {
     let none = || {
         Error::invalid(format!("{} is no backup that Mainstem made", display_name(path)))
@@ -349,7 +411,7 @@ fn read(db: &Connection, path: &Path) -> Result<Manifest> {
     let found = db.query_row(sql, [], |r| {
         let wide = |at| r.get::<_, Option<[u8; 16]>>(at).map(|id| id.map(u128::from_be_bytes));
         Ok(Manifest {
-            kind: if r.get::<_, String>(0)? == Kind::Primary.name() { Kind::Primary } else { Kind::Replica },
+            kind: kind_named(&r.get::<_, String>(0)?),
             dataset: r.get(1)?,
             lineage: wide(2)?,
             epoch: wide(3)?,

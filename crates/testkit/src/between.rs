@@ -91,6 +91,14 @@ pub trait Middle {
     fn meddle(&mut self, moment: Moment) -> Result<Turn>;
     /// Takes a request that is to arrive later, and says what the caller hears.
     fn keep(&mut self, late: Late) -> Error;
+    /// Says what a changeset is taken for when it arrives; none where it is what it says.
+    fn admit(&mut self, _: &Acquaintance, _: &Front) -> Result<Option<Front>> {
+        Ok(None)
+    }
+    /// Likewise for the word of where a replica stands.
+    fn admit_seen(&mut self, _: &Acquaintance, _: &Seen) -> Result<Option<Seen>> {
+        Ok(None)
+    }
     /// Learns that the primary has heard where a replica stands.
     fn heard(&mut self, _: &Seen) {}
 }
@@ -230,6 +238,8 @@ impl<M: Middle> Primary for Between<M> {
             let request = (*known, front.clone(), all(pages)?);
             return Err(self.middle.keep(Late::Push(Box::new(request))));
         }
+        let admitted = self.middle.admit(known, front)?;
+        let front = admitted.as_ref().unwrap_or(front);
         if turn == Turn::Twice {
             pages.rewind()?;
             self.middle.with(|p| p.push(known, front, pages))?;
@@ -304,7 +314,8 @@ impl<M: Middle> Primary for Between<M> {
         if self.middle.meddle(Moment::Before("seen"))? == Turn::Late {
             return Err(self.middle.keep(Late::Seen(*known, seen.clone())));
         }
-        self.middle.with(|p| p.seen(known, seen))?;
+        let admitted = self.middle.admit_seen(known, seen)?;
+        self.middle.with(|p| p.seen(known, admitted.as_ref().unwrap_or(seen)))?;
         self.middle.heard(seen);
         self.middle.meddle(Moment::After("seen")).map(drop)
     }

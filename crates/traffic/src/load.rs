@@ -10,7 +10,7 @@ use mainstem::core::value::{Row, Value};
 use mainstem::datasets::Place;
 use mainstem::error::Result;
 use mainstem::local::Founding;
-use mainstem::primary::{Acquaintance, Cursor, Pages, Primary, Pushed};
+use mainstem::primary::{Acquaintance, Cursor, Pages, Primary, Pushed, SnapshotSink, SnapshotStart};
 use mainstem::wiring::{RealSurroundings, Surroundings};
 use mainstem_http::HttpPrimary;
 use mainstem_http::address::Address;
@@ -30,8 +30,8 @@ const STACK_BYTES: usize = 512 * 1024;
 pub struct Load {
     /// The dataset to make and use.
     pub address: Address,
-    /// Who may.
-    pub token: String,
+    /// Who may: first whoever makes the dataset, then each member; that one for all where there is no other.
+    pub tokens: Vec<String>,
     /// Lines that wait for news.
     pub listening: usize,
     /// How many of those pull what they hear of.
@@ -74,8 +74,9 @@ impl Shared {
     fn note(&self, note: impl FnOnce(&mut Outcome)) {
         note(&mut self.outcome.lock().unwrap_or_else(PoisonError::into_inner));
     }
-    fn primary(&self) -> Result<HttpPrimary> {
-        HttpPrimary::new(self.load.address.clone(), Some(self.load.token.clone()), Patience::default())
+    fn primary(&self, number: usize) -> Result<HttpPrimary> {
+        let members = self.load.tokens.get(1..).filter(|members| !members.is_empty()).unwrap_or(&self.load.tokens);
+        HttpPrimary::new(self.load.address.clone(), members.get(number % members.len().max(1)).cloned(), Patience::default())
     }
     fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Relaxed)
@@ -113,7 +114,7 @@ pub fn run(load: Load) -> Result<Outcome> {
     thread::sleep(Duration::from_secs(shared.load.seconds));
     shared.is_over.store(true, Ordering::Relaxed);
     // One more version, so that everybody who waits hears that it is over.
-    let mut primary = shared.primary()?;
+    let mut primary = shared.primary(0)?;
     Pusher::new(&mut primary, usize::MAX)?.push(&mut primary, 1)?;
     lines.into_iter().for_each(|line| drop(line.join()));
     let mut outcome = shared.outcome.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -136,7 +137,7 @@ fn table() -> Table {
 fn found(load: &Load) -> Result<()> {
     let schema = Schema { tables: vec![table()], objects: Vec::new() };
     let founding = Founding { dataset: "load", actor: "load", schema: &schema, policy: "", lineage: 0x10ad };
-    let mut place = HttpPlace::new(load.address.clone(), Some(load.token.clone()), Patience::default());
+    let mut place = HttpPlace::new(load.address.clone(), load.tokens.first().cloned(), Patience::default());
     match place.found(&founding, &mut |_| Ok(())) {
         Err(e) if e.code == "occupied" => Ok(()),
         other => other,
@@ -145,7 +146,7 @@ fn found(load: &Load) -> Result<()> {
 
 /// Waits for news, and pulls it where it is one of those who do.
 fn listen(shared: &Shared, number: usize) -> Result<()> {
-    let mut primary = shared.primary()?;
+    let mut primary = shared.primary(number)?;
     let description = primary.describe()?;
     let mut known = description.head;
     let mut cursor = Cursor { version: known.version + 1, page: 0 };
@@ -185,7 +186,7 @@ fn listen(shared: &Shared, number: usize) -> Result<()> {
 }
 
 fn push(shared: &Shared, number: usize) -> Result<()> {
-    let mut primary = shared.primary()?;
+    let mut primary = shared.primary(number)?;
     let mut pusher = Pusher::new(&mut primary, number)?;
     let pause = Duration::from_secs_f64(shared.load.pushing as f64 / shared.load.rate);
     let mut due = Instant::now() + pause.mul_f64(number as f64 / shared.load.pushing as f64);
@@ -204,6 +205,25 @@ fn push(shared: &Shared, number: usize) -> Result<()> {
         due += pause;
     }
     Ok(())
+}
+
+/// Pushes so many new rows at once.
+pub fn push_once(primary: &mut HttpPrimary, rows: usize) -> Result<u64> {
+    Pusher::new(primary, usize::MAX)?.push(primary, rows)
+}
+
+/// Takes a snapshot and keeps nothing of it.
+pub fn read_all(primary: &mut HttpPrimary) -> Result<()> {
+    struct Nowhere;
+    impl SnapshotSink for Nowhere {
+        fn begin(&mut self, _: &SnapshotStart) -> Result<()> {
+            Ok(())
+        }
+        fn rows(&mut self, _: usize, _: &[Row]) -> Result<()> {
+            Ok(())
+        }
+    }
+    primary.snapshot(&mut Nowhere)
 }
 
 /// A replica that only pushes: new rows of its own, and later edits of them.

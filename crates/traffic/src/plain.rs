@@ -78,6 +78,17 @@ impl Plain {
         self.stream.read_exact(&mut came.body).ok()?;
         Some(came)
     }
+    /// True once that text has come, whatever came before; false where the other side closes first.
+    pub fn reads_until(&mut self, text: &str) -> bool {
+        let (mut read, mut byte) = (Vec::new(), [0]);
+        while !read.ends_with(text.as_bytes()) {
+            match self.stream.read(&mut byte) {
+                Ok(1) => read.push(byte[0]),
+                _ => return false,
+            }
+        }
+        true
+    }
     /// True once the other side has closed, whatever it sent before.
     pub fn is_closed(&mut self) -> bool {
         let mut rest = Vec::new();

@@ -2,6 +2,7 @@
 use crate::crawl::{crawl, page_routes};
 use crate::house::House;
 use mainstem::core::authority::Role;
+use mainstem::primary::Primary;
 use mainstem_browser::{Browser, checks};
 use mainstem_traffic::ADMINISTRATOR;
 
@@ -18,8 +19,18 @@ fn furnish(house: &House) {
          INSERT INTO tag VALUES ('new', x'00ff'), ('old', NULL);",
     );
     house.publish("shop.db", "shop");
+    house.served.primary("shop").set_policy("strategy = \"manual\"", ADMINISTRATOR).expect("a policy");
     house.clone_to("shop", "copy.db", ADMINISTRATOR);
     house.sql("copy.db", "UPDATE article SET price = 5 WHERE id = 1; DELETE FROM tag WHERE code = 'old';");
+    house.sync("copy.db", "shop", ADMINISTRATOR);
+    // One proposal to merge, and one that meets what was accepted since.
+    house.clone_to("shop", "eve.db", "eve");
+    house.sql("eve.db", "UPDATE article SET told = 'holds two litres' WHERE id = 3; INSERT INTO tag VALUES ('sale', x'01');");
+    house.propose("eve.db", "shop", "eve", "A larger pot");
+    house.clone_to("shop", "flo.db", "flo");
+    house.sql("flo.db", "UPDATE article SET name = 'Mug' WHERE id = 2; DELETE FROM tag WHERE code = 'new';");
+    house.propose("flo.db", "shop", "flo", "Mugs");
+    house.sql("copy.db", "UPDATE article SET name = 'Beaker' WHERE id = 2;");
     house.sync("copy.db", "shop", ADMINISTRATOR);
 }
 
@@ -33,7 +44,7 @@ fn every_page_is_good() {
     assert!(page.address().contains("/sign-in"), "{}", page.address());
     checks::assert_good(&page);
     house.sign_in(&page, &house.served.token().expect("a token"));
-    let visited = crawl(&page, &[house.at("/"), house.at("/api")], 1, &mut |page| {
+    let visited = crawl(&page, &[house.at("/"), house.at("/api")], 2, &mut |page| {
         checks::assert_good(page);
         page.forget();
     });

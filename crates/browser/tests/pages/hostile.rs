@@ -1,11 +1,15 @@
 //! Hostile texts in every place where a person may write, and every page with them looked at (T19, T20).
 use crate::crawl::crawl;
 use crate::house::House;
-use crate::payloads::{BROKEN, payloads, trojans};
+use crate::payloads::{BROKEN, INVISIBLE, payloads, trojans};
 use mainstem::accounts::Wish;
+use mainstem::core::proposal::{Anchor, Ballot, Remark, Word};
+use mainstem::core::value::Value;
 use mainstem::primary::Primary;
+use mainstem::proposing::Target;
 use mainstem::replica::Replica;
-use mainstem_browser::{Browser, checks};
+use mainstem::review::{By, Deed, Everybody, Review};
+use mainstem_browser::{Browser, Page, checks};
 use mainstem_traffic::ADMINISTRATOR;
 use rusqlite::Connection;
 
@@ -83,6 +87,77 @@ fn name_people(house: &House) -> usize {
     named
 }
 
+/// A dataset with proposals: many by their titles, one with every text in it and said about it, one with a conflict in each row.
+fn fill_proposals(house: &House) {
+    const AUTHOR: &str = "<img src=x onerror=alert(1)>";
+    let db = house.open("base.db");
+    db.execute_batch("CREATE TABLE cell(key TEXT PRIMARY KEY, said TEXT, any, bytes BLOB) WITHOUT ROWID; BEGIN").expect("a table");
+    for text in payloads() {
+        db.execute(INSERT, [&text]).expect("a row");
+    }
+    db.execute_batch("COMMIT").expect("all of it");
+    house.publish("base.db", "proposed");
+    house.served.primary("proposed").set_policy("strategy = \"manual\"", ADMINISTRATOR).expect("a policy");
+    for (file, who) in [("titles.db", "\"><script>alert(2)</script>"), ("all.db", AUTHOR), ("clash.db", "{{7*7}}")] {
+        house.clone_to("proposed", file, who);
+    }
+    for (number, title) in titles().iter().filter(|title| !title.trim().is_empty()).enumerate() {
+        let made = house.open("titles.db").execute("INSERT INTO cell(key, said) VALUES (?1, ?2)", (format!("new {number}"), title));
+        assert_eq!(made.expect("a row"), 1);
+        house.propose_as("titles.db", "proposed", "\"><script>alert(2)</script>", title, Target::New);
+    }
+    house.sql(
+        "all.db",
+        "UPDATE cell SET said = 'new ' || said, any = bytes, bytes = NULL; INSERT INTO cell(key, said) SELECT 'x' || key, key FROM cell;",
+    );
+    let id = house.propose("all.db", "proposed", AUTHOR, "<svg onload=alert(3)>");
+    talk(house, id);
+    house.sql("clash.db", "UPDATE cell SET said = 'here ' || said; DELETE FROM cell WHERE key LIKE '<img%';");
+    house.propose("clash.db", "proposed", "{{7*7}}", "=HYPERLINK(\"http://hostile.example\")");
+    house.sql("base.db", "UPDATE cell SET said = 'there ' || said;");
+    house.sync("base.db", "proposed", ADMINISTRATOR);
+}
+
+/// Says each text of the proposal, a row or a cell, and gives one as the reason of a vote.
+fn talk(house: &House, id: u64) {
+    let mut primary = house.served.primary("proposed");
+    let by = By { actor: ADMINISTRATOR, token: None, people: &Everybody };
+    for (number, text) in payloads().into_iter().filter(|text| !text.trim().is_empty()).enumerate() {
+        let key = vec![Value::text(&text)];
+        let anchor = match number % 3 {
+            0 => Anchor::Whole,
+            1 => Anchor::Row("cell".into(), key),
+            _ => Anchor::Cell("cell".into(), key, "said".into()),
+        };
+        let remark = Remark { anchor, reply_to: (number % 7 == 6).then_some(1), revision: 1, text };
+        primary.act(id, &Deed::Comment(remark), by).expect("it is said");
+    }
+    let judged = primary.proposal(id, by).expect("asked").expect("a proposal");
+    let assessment = judged.assessment.expect("it is open");
+    let comment = payloads().join("\n");
+    let ballot = Ballot { revision: assessment.revision, digest: assessment.digest, word: Word::Approve, comment };
+    primary.act(id, &Deed::Vote(ballot), by).expect("a vote");
+}
+
+/// Hostile proposals and what is said of them.
+#[test]
+fn hostile_proposals_do_nothing_on_any_page() {
+    let house = House::begin();
+    fill_proposals(&house);
+    let browser = Browser::start();
+    let page = browser.page();
+    house.sign_in(&page, house.served.token().expect("a token").as_str());
+    let all = house.at("/datasets/proposed/proposals");
+    let visited = crawl(&page, &[all], 5, &mut |page| {
+        checks::assert_quiet(page);
+        checks::assert_no_sideways(page);
+        assert_marked(page);
+        page.forget();
+    });
+    assert!(visited.len() > 6, "{visited:#?}");
+    assert_eq!(browser.outside(), [] as [&str; 0]);
+}
+
 /// Everything hostile, looked at by somebody who may see it all.
 #[test]
 fn hostile_texts_do_nothing_on_any_page() {
@@ -93,9 +168,10 @@ fn hostile_texts_do_nothing_on_any_page() {
     let browser = Browser::start();
     let page = browser.page();
     house.sign_in(&page, house.served.token().expect("a token").as_str());
-    crawl(&page, &[house.at("/"), house.at("/api")], 6, &mut |page| {
+    crawl(&page, &[house.at("/"), house.at("/api")], 4, &mut |page| {
         checks::assert_quiet(page);
         checks::assert_no_sideways(page);
+        assert_marked(page);
         page.forget();
     });
     assert_eq!(browser.outside(), [] as [&str; 0]);
@@ -115,10 +191,30 @@ fn hostile_names_do_nothing_on_any_page() {
     let browser = Browser::start();
     let page = browser.page();
     house.sign_in(&page, house.served.token().expect("a token").as_str());
-    crawl(&page, &[house.at("/")], 12, &mut |page| {
+    crawl(&page, &[house.at("/")], 6, &mut |page| {
         checks::assert_quiet(page);
         checks::assert_no_sideways(page);
+        assert_marked(page);
         page.forget();
     });
     assert_eq!(browser.outside(), [] as [&str; 0]);
+}
+
+/// Asserts that nothing on a page is invisible, or turns what stands beside it, outside of fields and what hides its own direction.
+fn assert_marked(page: &Page) {
+    let unseen: String = INVISIBLE.iter().filter(|mark| !matches!(mark, '\u{0}' | '\u{a0}')).collect();
+    let script = format!(
+        "(() => {{ const unseen = new Set({unseen}); const found = [];
+          const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+          while (walker.nextNode()) {{
+            const text = walker.currentNode;
+            if (text.parentElement.closest('textarea, script, style, title')) continue;
+            const mark = [...text.data].find(letter => unseen.has(letter));
+            if (mark) found.push('U+' + mark.codePointAt(0).toString(16) + ' in ' + text.parentElement.outerHTML.slice(0, 160));
+          }}
+          return found.slice(0, 5); }})()",
+        unseen = serde_json::json!(unseen)
+    );
+    let found = page.evaluate(&script);
+    assert_eq!(found, serde_json::json!([]), "{}", page.address());
 }

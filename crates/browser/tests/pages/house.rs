@@ -1,8 +1,7 @@
 //! A server with datasets, people and their copies, all of one test.
 use mainstem::core::authority::Role;
 use mainstem::core::scope::Scope;
-use mainstem::replica::Replica;
-use mainstem::review::{By, Everybody, Offer, Offered, Part, Review};
+use mainstem::proposing::{self, Asked, Target};
 use mainstem::sync;
 use mainstem::wiring::{Around, RealSurroundings};
 use mainstem_browser::Page;
@@ -63,7 +62,7 @@ impl House {
         replica.publish_at(&mut self.served.place(dataset), Some(dataset), ADMINISTRATOR, &mut quiet).expect("a dataset");
     }
     /// A dataset's primary, as somebody who contributes to it.
-    fn primary(&self, dataset: &str, who: &str) -> HttpPrimary {
+    pub fn primary(&self, dataset: &str, who: &str) -> HttpPrimary {
         let token = if who == ADMINISTRATOR { self.served.token() } else { Some(self.token_of(who, dataset, Role::Contributor)) };
         self.served.primary_as(dataset, token)
     }
@@ -94,20 +93,14 @@ impl House {
         page.follow("Sign in");
         assert!(!page.address().contains("/sign-in"), "{}", page.text());
     }
-    /// Offers what somebody has edited in their copy for review, as a new proposal or a further revision of one.
-    pub fn offer(&self, name: &str, dataset: &str, who: &str, title: &str, revises: Option<u64>) -> u64 {
-        let mut primary = self.primary(dataset, who);
+    /// Offers what somebody has edited in their copy for review: as a new proposal, or as a further revision of the one they have.
+    pub fn propose(&self, name: &str, dataset: &str, who: &str, title: &str) -> u64 {
+        self.propose_as(name, dataset, who, title, Target::Fitting)
+    }
+    /// The same as a proposal of that kind.
+    pub fn propose_as(&self, name: &str, dataset: &str, who: &str, title: &str, target: Target) -> u64 {
+        let asked = Asked { title: Some(title.to_string()), description: format!("About: {title}"), target, ..Asked::default() };
         let mut replica = self.replica(&self.file(name));
-        let known = replica.standing().expect("it stands somewhere").known.expect("it has a primary");
-        replica.commit(who, Some(title), "Why: see the title.").expect("it is closed");
-        let mut front = replica.unsent().expect("a changeset").pop().expect("something to offer");
-        let mut pages = replica.pages(front.header.write_id).expect("its rows");
-        // A proposal is a changeset of its own, which takes no number of its replica's.
-        (front.header.write_id, front.header.sequence) = (self.around.random(), 0);
-        let offer = Offer { revises, reviewed: Part { front: &front, pages: &mut *pages }, direct: None };
-        match primary.propose(&known, offer, By { actor: who, token: None, people: &Everybody }).expect("it is offered") {
-            Offered::Done { proposal, .. } => proposal,
-            Offered::Refused(why) => panic!("{why:?}"),
-        }
+        proposing::propose(&mut replica, &mut self.primary(dataset, who), who, &asked, &mut quiet).expect("it is offered").proposal
     }
 }

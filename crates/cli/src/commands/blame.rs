@@ -1,11 +1,14 @@
 //! `mainstem blame`.
-use crate::blame_view::{self, LocalEdit};
+use crate::blame_view::{self, LocalEdit, Reviews};
 use crate::catalog::Catalog;
 use crate::exit_codes::Exit;
 use crate::key_argument::KeyArgument;
 use crate::past_rows;
 use crate::row_history;
 use crate::wiring::{Opened, Session};
+use mainstem::history::Blame as RowBlame;
+use mainstem::primary::Primary;
+use mainstem::proposing::Proposing;
 use mainstem::replica::{Replica, Since};
 use mainstem::{Error, Result};
 use mainstem_core::ErrorKind;
@@ -61,10 +64,27 @@ impl Blame {
         }
         match self.history {
             true => row_history::show(&mut session.out, &mut *primary, &self.table, found.map(|(place, _)| place), &local)?,
-            false => blame_view::show(&mut session.out, &self.table, found.as_ref(), self.column.as_deref(), &local)?,
+            false => {
+                let reviews = reviews(&mut *primary, found.as_ref().map(|(_, blame)| blame))?;
+                blame_view::show(&mut session.out, &self.table, found.as_ref(), &reviews, self.column.as_deref(), &local)?;
+            }
         }
         Ok(Exit::Done)
     }
+}
+
+/// How the versions that cells come from were reviewed.
+fn reviews(primary: &mut dyn Primary, blame: Option<&RowBlame>) -> Result<Reviews> {
+    let mut reviews = Reviews::new();
+    for cell in blame.iter().flat_map(|blame| &blame.cells) {
+        let number = cell.origin.version;
+        if !reviews.contains_key(&number)
+            && let Some(reviewed) = primary.version(number)?.and_then(|version| version.review)
+        {
+            reviews.insert(number, reviewed);
+        }
+    }
+    Ok(reviews)
 }
 
 /// What was done to the row here and is not accepted yet, oldest first.
@@ -78,20 +98,22 @@ fn local_edits(opened: &mut Opened, table: &str, typed: &str) -> Result<Vec<Loca
         Ok(shape.table.eq_ignore_ascii_case(&table) && key.is_match(&columns, &change.key)?)
     };
     let mut edits = Vec::new();
-    for front in opened.replica.unsent()? {
+    let kept = opened.replica.kept()?.into_iter().map(|kept| (kept.front, Some(kept.mark)));
+    let unsent = opened.replica.unsent()?.into_iter().map(|front| (front, None));
+    for (front, mark) in kept.chain(unsent).collect::<Vec<_>>() {
         let mut pages = opened.replica.pages(front.header.write_id)?;
         while let Some(page) = pages.next()? {
             for change in page {
                 let shape = &front.shapes[change.table];
                 if is_it(shape, &change)? {
-                    edits.push(LocalEdit { header: Some(front.header.clone()), shape: shape.clone(), change });
+                    edits.push(LocalEdit { header: Some(front.header.clone()), mark, shape: shape.clone(), change });
                 }
             }
         }
     }
     opened.replica.changes(Since::Commit, &mut |shape, change| {
         if is_it(shape, change)? {
-            edits.push(LocalEdit { header: None, shape: shape.clone(), change: change.clone() });
+            edits.push(LocalEdit { header: None, mark: None, shape: shape.clone(), change: change.clone() });
         }
         Ok(())
     })?;

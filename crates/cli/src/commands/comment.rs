@@ -60,26 +60,27 @@ impl Comment {
             Error::invalid(format!("{row} names no row")).hint(format!("mainstem comment {} --row TABLE:KEY -m TEXT", self.id))
         })?;
         let table = Catalog::open(&opened.path)?.table(table)?;
-        let key = self.key(session.primary_of(&opened.standing)?, &table, &KeyArgument(key.to_owned()), by)?;
+        let mut primary = session.primary_of(&opened.standing)?;
+        let key = changed_key(primary.as_mut(), self.id, &table, &KeyArgument(key.to_owned()), by)?;
         Ok(match &self.cell {
             Some(column) => Anchor::Cell(table, key, column.clone()),
             None => Anchor::Row(table, key),
         })
     }
+}
 
-    /// The key of a changed row, as it is stored.
-    fn key(&self, mut primary: Box<dyn Primary>, table: &str, typed: &KeyArgument, by: By<'_>) -> Result<Key> {
-        let judged = review_text::found(primary.as_mut(), self.id, by)?;
-        let mut pages = ProposalPages::new(primary.as_mut(), &judged)?;
-        while let Some(changes) = pages.next()? {
-            for change in changes {
-                let shape = &pages.shapes()[change.table];
-                if shape.table.eq_ignore_ascii_case(table) && typed.is_match(&crate::json::key_columns(shape), &change.key)? {
-                    return Ok(change.key);
-                }
+/// The key of a row that a proposal changes, as it is stored.
+pub fn changed_key(primary: &mut dyn Primary, id: u64, table: &str, typed: &KeyArgument, by: By<'_>) -> Result<Key> {
+    let judged = review_text::found(primary, id, by)?;
+    let mut pages = ProposalPages::new(primary, &judged)?;
+    while let Some(changes) = pages.next()? {
+        for change in changes {
+            let shape = &pages.shapes()[change.table];
+            if shape.table.eq_ignore_ascii_case(table) && typed.is_match(&crate::json::key_columns(shape), &change.key)? {
+                return Ok(change.key);
             }
         }
-        let message = format!("proposal {} changes no row {} of {table}", self.id, typed.0);
-        Err(Error::not_found(message).hint(format!("mainstem review {}", self.id)))
     }
+    let message = format!("proposal {id} changes no row {} of {table}", typed.0);
+    Err(Error::not_found(message).hint(format!("mainstem review {id}")))
 }

@@ -6,6 +6,7 @@ use crate::output::{JsonList, Output, Paint};
 use crate::plain_text::{self, Extent, count, moment, name};
 use crate::wiring::{Opened, Session};
 use mainstem::Result;
+use mainstem::proposing::{Kept, Mark, Proposing};
 use mainstem::replica::{Operation, Replica};
 use mainstem_core::change::Front;
 use mainstem_core::event::Version;
@@ -40,6 +41,7 @@ impl Log {
             let actor = session.actor(&opened.standing)?;
             return self.show_operations(&mut session.out, &mut opened, &actor);
         }
+        let kept = opened.replica.kept()?;
         let mut unsent = opened.replica.unsent()?;
         unsent.reverse();
         unsent.truncate(self.limit);
@@ -52,9 +54,10 @@ impl Log {
             list.end(out)?;
             out.line("")?;
         } else {
+            kept.iter().rev().try_for_each(|kept| out.line(kept_line(out, kept)))?;
             unsent.iter().try_for_each(|front| out.line(unsent_line(out, front)))?;
             versions.iter().try_for_each(|version| out.line(version_line(out, version)))?;
-            if unsent.is_empty() && versions.is_empty() && self.limit > 0 {
+            if kept.is_empty() && unsent.is_empty() && versions.is_empty() && self.limit > 0 {
                 out.line("nothing was committed yet")?;
             }
         }
@@ -87,6 +90,17 @@ fn unsent_line(out: &Output, front: &Front) -> String {
     format!("{id}  {}  {actor}  {title} ({}, not sent)", moment(header.at), count(front.count, "row", "rows"))
 }
 
+fn kept_line(out: &Output, kept: &Kept) -> String {
+    let header = &kept.front.header;
+    let (id, state) = match kept.mark {
+        Mark::Waiting | Mark::Left => ("-".to_owned(), "waits for review".to_owned()),
+        Mark::Offered { proposal, stage, .. } => (format!("p{proposal}"), stage.name().to_owned()),
+    };
+    let title = name(header.title.as_deref().unwrap_or("(no title)"));
+    let id = out.paint(Paint::Changed, id);
+    format!("{id}  {}  {}  {title} ({}, {state})", moment(header.at), name(&header.actor), count(kept.front.count, "row", "rows"))
+}
+
 fn version_line(out: &Output, version: &Version) -> String {
     let header = &version.header;
     let id = out.paint(Paint::Heading, version.version);
@@ -99,6 +113,7 @@ fn version_line(out: &Output, version: &Version) -> String {
         (version.waiting.len(), "waiting", "waiting"),
         (version.resolved.len(), "resolution", "resolutions"),
     ];
+    facts.extend(version.review.as_ref().map(|reviewed| format!("proposal {}", reviewed.proposal)));
     facts.extend(counted.iter().filter(|c| c.0 > 0).map(|(n, one, many)| count(*n as u64, one, many)));
     format!("{id}  {}  {}  {title} ({})", moment(version.accepted_at), name(&header.actor), facts.join(", "))
 }

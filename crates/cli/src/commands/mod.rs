@@ -1,5 +1,7 @@
 //! One file per command: it reads what was typed, calls one use case, shows the outcome.
+pub mod accept;
 pub mod access;
+pub mod answer;
 pub mod audit;
 pub mod backup;
 pub mod begin;
@@ -18,6 +20,7 @@ pub mod demo;
 pub mod diff;
 pub mod doctor;
 pub mod feed;
+pub mod gates;
 pub mod init;
 pub mod log;
 pub mod login;
@@ -39,6 +42,7 @@ pub mod review;
 pub mod scope;
 pub mod serve;
 pub mod show;
+pub mod staging;
 pub mod stash;
 pub mod status;
 pub mod sync;
@@ -68,7 +72,7 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
     each! {
         Init Deinit Status Diff Log Access Datasets Login Logout Serve Trust Feed Webhook Show Blame Commit Begin Restore Revert Stash
         Publish Clone Push Pull Sync
-        Watch Propose Proposals Review Vote Comment Merge Withdraw Reject Reopen Conflicts Resolve Pending Tombstones Verify Audit Rebuild Policy Backup Bundle Changeset Config Scope
+        Watch Propose Proposals Review Vote Comment Gates Answer Accept Merge Withdraw Reject Reopen Staging Conflicts Resolve Pending Tombstones Verify Audit Rebuild Policy Backup Bundle Changeset Config Scope
         Doctor Demo Completions
     }
 }

@@ -67,7 +67,8 @@ impl Review {
         let out = file.as_mut().unwrap_or(&mut session.out);
         if is_json {
             let head = review_view::judged(&judged).to_string();
-            out.write(format_args!("{},\"changes\":", head.trim_end_matches('}')))?;
+            let head = head.strip_suffix('}').unwrap_or(&head);
+            out.write(format_args!("{},\"changes\":", head))?;
         } else if !self.form.is_bare() {
             review_text::summary(out, &judged)?;
             review_text::discussion(out, &judged)?;

@@ -21,7 +21,7 @@ pub fn progress(pid: u32) -> Option<u64> {
 }
 
 /// Runs a command until it has made that much progress, then kills it. True where it ended by itself before.
-fn kill_at(command: &mut Command, moment: u64) -> bool {
+pub fn kill_at(command: &mut Command, moment: u64) -> bool {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
     while progress(child.id()).is_some_and(|p| p < moment) {
         if child.try_wait().expect("it can be asked").is_some() {
@@ -34,7 +34,7 @@ fn kill_at(command: &mut Command, moment: u64) -> bool {
 }
 
 /// How much progress a command makes when nobody stops it.
-fn whole(command: &mut Command) -> u64 {
+pub fn whole(command: &mut Command) -> u64 {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
     let mut most = 1;
     while child.try_wait().expect("it can be asked").is_none() {
@@ -45,7 +45,7 @@ fn whole(command: &mut Command) -> u64 {
 }
 
 /// Kills the command at a random moment, then lets it run to its end.
-fn kill_and_go_on(desk: &Desk, dice: &mut Dice, most: &mut u64, db: &str, make: &dyn Fn() -> Command) {
+pub fn kill_and_go_on(desk: &Desk, dice: &mut Dice, most: &mut u64, db: &str, make: &dyn Fn() -> Command) {
     kill_at(&mut make(), dice.below(*most + *most / 8));
     if desk.path(db).exists() {
         assert_eq!(desk.sql(db, "PRAGMA integrity_check;").trim(), "ok", "{db} after the kill");

@@ -4,9 +4,12 @@ use crate::people::{Person, Serving, token_in};
 
 const START: &str = "CREATE TABLE recipe (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO recipe VALUES (1, 'bread'), (2, 'soup');";
 
+/// Webhooks may be on this machine.
+const NEAR: &[&str] = &["--webhook-network", "127.0.0.0/8"];
+
 /// A server with one dataset, its administrator ann with `ann.db`, and ben, who contributes, with `ben.db`.
 fn begun(desk: &Desk) -> (Serving, Person<'_>, Person<'_>) {
-    let server = Serving::begin(desk, &[]);
+    let server = Serving::begin(desk, NEAR);
     let (ann, ben) = (Person { desk, name: "ann" }, Person { desk, name: "ben" });
     desk.sql("ann.db", START);
     ann.ok(&["init", "ann.db"]);
@@ -90,4 +93,48 @@ fn a_backup_is_made_exported_and_restored_while_the_server_runs() {
     ann.ok(&["audit", "verify", "data/recipes"]);
     assert_eq!(ann.json(&["datasets", "backups", &address]).as_array().map(Vec::len), Some(2), "and what was replaced");
     assert!(ann.ok(&["datasets", "backups", &address]).contains(&name));
+}
+
+#[test]
+fn a_whole_server_is_backed_up_while_it_runs_and_put_back_after_its_disk_died() {
+    let desk = Desk::new();
+    let (server, ann, ben) = begun(&desk);
+    ann.ok(&["webhook", "add", &server.dataset(), "http://127.0.0.1:9/told"]);
+    let made = ann.json(&["backup", "create", "data", "kept"]);
+    let kinds: Vec<&str> = made.as_array().expect("a list").iter().map(|one| one["kind"].as_str().expect("a kind")).collect();
+    assert_eq!(kinds, ["accounts", "webhooks", "primary"]);
+    for one in made.as_array().expect("a list") {
+        use std::os::unix::fs::PermissionsExt;
+        let file = desk.path(one["file"].as_str().expect("a file"));
+        assert_eq!(std::fs::metadata(&file).expect("it is there").permissions().mode() & 0o777, 0o600, "{file:?}");
+    }
+    assert_eq!(ann.json(&["backup", "list", "kept"]).as_array().map(Vec::len), Some(3));
+    // What came later is lost with the disk, and comes back from whoever has it.
+    desk.sql("ben.db", "INSERT INTO recipe VALUES (3, 'stew');");
+    ben.ok(&["sync", "--db", "ben.db"]);
+    let accounts = made[0]["file"].as_str().expect("a file").to_string();
+    ann.run(&["backup", "restore", &accounts, "data", "--force"]).refuses(6, "in use");
+    let address = server.address.clone();
+    drop(server);
+    std::fs::remove_dir_all(desk.path("data")).expect("it is gone");
+    for one in made.as_array().expect("a list") {
+        let folder = if one["kind"] == "primary" { "data/recipes" } else { "data" };
+        ann.ok(&["backup", "restore", one["file"].as_str().expect("a file"), folder]);
+    }
+    let server = Serving::begin_at(&desk, address.trim_start_matches("http://"), NEAR);
+    assert_eq!(server.setup, None, "who administers it is known");
+    assert_eq!(ann.json(&["access", "whoami", &server.address])["is_administrator"], true);
+    assert_eq!(ann.json(&["webhook", "list", &server.dataset()])["items"].as_array().map(Vec::len), Some(1));
+    ben.ok(&["sync", "--db", "ben.db"]);
+    ann.ok(&["sync", "--db", "ann.db"]);
+    assert_eq!(desk.sql("ann.db", "SELECT name FROM recipe WHERE id = 3;").trim(), "stew");
+    ann.ok(&["audit", "verify", "data/recipes"]);
+    // Another is not taken for it: a byte that differs is no backup any more.
+    let file = desk.path(&accounts);
+    let mut bytes = std::fs::read(&file).expect("it is there");
+    let at = bytes.windows(3).position(|part| part == b"ben").expect("a name is in it");
+    bytes[at] = b'k';
+    std::fs::write(&file, bytes).expect("written");
+    ann.run(&["backup", "restore", &accounts, "elsewhere"]).refuses(7, "is not what it was");
+    assert!(!desk.path("elsewhere/server.db").exists());
 }

@@ -1,6 +1,7 @@
 //! Proposals: a part of what was edited waits for others, who see it, vote and merge it; copies come together all the same.
-use crate::desk::Desk;
-use crate::team::{Member, PRIMARY, assert_together, found_from_sql, until_quiet};
+use crate::crash::{kill_and_go_on, kill_at, whole};
+use crate::desk::{Desk, Dice, volume};
+use crate::team::{Member, PRIMARY, PRIMARY_DB, assert_together, found_from_sql, until_quiet};
 use serde_json::Value as Json;
 
 const KITCHEN: &str = "
@@ -247,4 +248,122 @@ fn everything_may_be_proposed_where_nothing_must() {
     until_quiet(&[eve, ann, bo]);
     assert_together(&[eve, ann, bo]);
     assert_eq!(bo.sql("SELECT body FROM note; SELECT id FROM recipe ORDER BY id"), "b\n1\n2\n3\n9\n");
+}
+
+#[test]
+fn who_approved_is_told_wherever_a_version_is() {
+    let desk = Desk::new();
+    let members = kitchen(&desk);
+    let [eve, ann, bo] = &members[..] else { panic!("three") };
+    eve.ok(&["policy", "set", "gates.quick", r#"{ rule = "range", table = "recipe", column = "minutes", max = 100 }"#]);
+    eve.sql("UPDATE recipe SET minutes = 135 WHERE id = 1; UPDATE recipe SET title = 'Rye' WHERE id = 2");
+    eve.ok(&["propose", "-m", "Slower"]);
+    let said = ann.run(&["gates", "1"]);
+    assert!(said.code == 1 && said.out.contains("gate quick: 1 row is not as they must be (blocks)"), "{said:?}");
+    eve.sql("UPDATE recipe SET minutes = 95 WHERE id = 1");
+    eve.ok(&["propose"]);
+    assert!(ann.ok(&["gates", "1"]).contains("gate quick: holds"));
+    approve_and_merge(&members, "1");
+    until_quiet(&[eve, ann, bo]);
+    let told = "proposal 1, approved by ann, bo, merged by ann";
+    assert!(bo.ok(&["blame", "recipe", "1"]).contains(told));
+    assert!(bo.ok(&["show", "2"]).contains(told));
+    assert!(bo.ok(&["log"]).contains("proposal 1"));
+    assert_eq!(bo.json(&["blame", "recipe", "1"])["cells"][2]["review"]["approved_by"].to_string(), r#"["ann","bo"]"#);
+    let exported = bo.ok(&["audit", "export"]);
+    let version = exported.lines().map(|line| serde_json::from_str::<Json>(line).unwrap()).find(|event| event["review"]["proposal"] == 1);
+    assert_eq!(version.unwrap()["review"]["merged_by"], "ann");
+    assert_eq!(eve.ok(&["staging", "list"]), "nothing is staged\n");
+}
+
+#[test]
+fn a_part_is_accepted_and_the_rest_is_another_proposal() {
+    let desk = Desk::new();
+    let members = kitchen(&desk);
+    let [eve, ann, bo] = &members[..] else { panic!("three") };
+    eve.sql("UPDATE recipe SET minutes = 35, title = 'Broth' WHERE id = 1; UPDATE recipe SET title = 'Rye' WHERE id = 2; INSERT INTO recipe VALUES(3, 'Cake', 60)");
+    eve.ok(&["propose", "-m", "Much"]);
+    let accepted = ann.json(&["accept", "1", "--only", "recipe:1:minutes", "--only", "recipe:2"]);
+    assert_eq!(numbers(&accepted, "rest"), 2);
+    approve_and_merge(&members, "1");
+    let said = eve.json(&["sync"]);
+    assert_eq!(said["waiting_for_review"].to_string(), "[]", "it is proposal 2 already");
+    assert_eq!(eve.status()["kept_for_review"][0]["proposal"], 2);
+    assert_eq!(eve.sql("SELECT title FROM recipe"), "Broth\nRye\nCake\n");
+    until_quiet(&[ann, bo]);
+    assert_eq!(bo.sql("SELECT title, minutes FROM recipe"), "Soup|35\nRye|90\n");
+    approve_and_merge(&members, "2");
+    until_quiet(&[eve, ann, bo]);
+    assert_together(&[eve, ann, bo]);
+    assert_eq!(eve.status()["kept_for_review"].to_string(), "[]");
+}
+
+#[test]
+fn conflicts_of_a_proposal_are_answered_in_it() {
+    let desk = Desk::new();
+    let members = kitchen(&desk);
+    let [eve, ann, bo] = &members[..] else { panic!("three") };
+    eve.ok(&["policy", "set", "recipe.strategy", "manual"]);
+    eve.sql("UPDATE recipe SET minutes = 35 WHERE id = 1");
+    eve.ok(&["propose", "-m", "35"]);
+    bo.sql("UPDATE recipe SET minutes = 40 WHERE id = 1");
+    bo.ok(&["propose", "-m", "40"]);
+    for member in [eve, ann] {
+        member.ok(&["vote", "2", "approve"]);
+    }
+    ann.ok(&["merge", "2"]);
+    let shown = ann.ok(&["review", "1"]);
+    assert!(shown.contains("has-conflicts") && shown.contains("mainstem answer 1 CONFLICT"), "{shown}");
+    bo.run(&["merge", "1", "--force"]).refuses(5, "would leave 1 conflicts open");
+    ann.ok(&["answer", "1", "--ours"]);
+    // The author's copy goes on with what was made of it.
+    eve.sync();
+    bo.ok(&["review", "1"]);
+    bo.ok(&["merge", "1", "--force"]);
+    until_quiet(&[eve, ann, bo]);
+    assert_together(&[eve, ann, bo]);
+    assert_eq!(eve.sql("SELECT minutes FROM recipe WHERE id = 1"), "35\n");
+    assert_eq!(eve.status()["kept_for_review"].to_string(), "[]");
+}
+
+#[test]
+fn what_is_killed_on_the_way_is_one_proposal_in_the_end() {
+    let desk = Desk::new();
+    let members = kitchen(&desk);
+    let [eve, ann, bo] = &members[..] else { panic!("three") };
+    let mut dice = Dice::new(23);
+    let mut most = 200;
+    for round in 0..volume("MAINSTEM_KILLS", 40) / 4 {
+        eve.sql(&format!(
+            "UPDATE recipe SET minutes = {} WHERE id = 1; UPDATE note SET body = 'r{round}'; INSERT INTO recipe(title) VALUES('n{round}')",
+            100 + round
+        ));
+        match round {
+            0 => most = whole(&mut eve.program(&["propose", "-m", "n"])),
+            _ => kill_and_go_on(&desk, &mut dice, &mut most, &eve.db, &|| eve.program(&["sync"])),
+        }
+        if round > 0 {
+            kill_propose(&desk, &mut dice, most, eve);
+        }
+        assert_eq!(desk.sql(PRIMARY_DB, "PRAGMA integrity_check;").trim(), "ok");
+    }
+    let said = eve.run(&["propose", "-m", "whole"]);
+    assert!(said.code == 0 || said.err.contains("nothing waits"), "{said:?}");
+    approve_and_merge(&members, "1");
+    until_quiet(&[eve, ann, bo]);
+    assert_together(&[eve, ann, bo]);
+    assert_eq!(eve.status()["kept_for_review"].to_string(), "[]");
+    assert_eq!(bo.json(&["proposals", "--state", "all"]).as_array().unwrap().len(), 1);
+    assert_eq!(bo.sql("SELECT count(*), count(DISTINCT title) FROM recipe WHERE title LIKE 'n%'"), {
+        let rounds = volume("MAINSTEM_KILLS", 40) / 4;
+        format!("{rounds}|{rounds}\n")
+    });
+}
+
+/// Kills a propose at a random moment. The next one goes on.
+fn kill_propose(desk: &Desk, dice: &mut Dice, most: u64, member: &Member<'_>) {
+    kill_at(&mut member.program(&["propose", "-m", "n"]), dice.below(most + most / 8));
+    assert_eq!(desk.sql(&member.db, "PRAGMA integrity_check;").trim(), "ok");
+    let said = member.run(&["propose", "-m", "n"]);
+    assert!(said.code == 0 || said.err.contains("nothing waits"), "{said:?}");
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: an answer that does not come from a primary (another media type, no whole body) is an error that says so.
 use super::trust::{self, Trust};
+use super::way::unreachable;
 use crate::address::Address;
 use crate::spool::{Spool, SpoolBody};
 use crate::wire::failure::Failure;
@@ -21,7 +22,6 @@ use serde_json::Value as Json;
 use std::io::{self, Read};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
@@ -234,13 +234,7 @@ fn asked(address: &Address, token: Option<&str>, question: &Question) -> Result<
 }
 
 async fn connect(address: &Address, trust: &Trust, patience: Patience) -> Result<SendRequest<SpoolBody>> {
-    let host = address.host.trim_start_matches('[').trim_end_matches(']');
-    let stream = match timeout(patience.connect, TcpStream::connect((host, address.port))).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(e)) => return Err(unreachable(address, &e)),
-        Err(_) => return Err(unreachable(address, &"it does not answer")),
-    };
-    stream.set_nodelay(true).map_err(|e| unreachable(address, &e))?;
+    let stream = trust.ways.open(address, patience).await?;
     if !address.is_secret {
         return spoken(address, stream).await;
     }
@@ -257,11 +251,6 @@ async fn spoken(address: &Address, stream: impl AsyncRead + AsyncWrite + Unpin +
     // Runs while this line waits for something; ends with it.
     tokio::spawn(connection);
     Ok(sender)
-}
-
-fn unreachable(address: &Address, why: &dyn std::fmt::Display) -> Error {
-    Error::new(ErrorKind::Unavailable, "line", format!("{} cannot be reached: {why}", address.server()))
-        .hint("all work goes on without it; mainstem sync when it is back")
 }
 
 /// The body of an answer.

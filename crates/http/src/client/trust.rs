@@ -3,6 +3,7 @@
 //! Invariant: nothing is sent to a server that was not recognised, and no token goes over a line that anybody can read
 //! unless that was asked for by name.
 use super::line::Patience;
+use super::way::Ways;
 use crate::address::Address;
 use crate::fingerprint::Fingerprint;
 use mainstem::core::ErrorKind;
@@ -12,7 +13,6 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -33,6 +33,8 @@ pub struct Trust {
     pub known_servers: Option<PathBuf>,
     /// True where a token may go over a line that anybody can read.
     pub is_open_http_allowed: bool,
+    /// Whom it goes through to servers.
+    pub ways: Ways,
 }
 
 impl Trust {
@@ -141,8 +143,8 @@ pub(super) fn refused(address: &Address, e: &std::io::Error) -> Option<Error> {
     }
 }
 
-/// Looks at the certificate that a server shows, without sending anything.
-pub fn shown_by(address: &Address, patience: Patience) -> Result<Fingerprint> {
+/// Looks at the certificate that a server shows, without sending anything to it.
+pub fn shown_by(address: &Address, ways: &Ways, patience: Patience) -> Result<Fingerprint> {
     let unreachable = |why: &dyn std::fmt::Display| {
         Error::new(ErrorKind::Unavailable, "line", format!("{} shows no certificate: {why}", address.server()))
     };
@@ -154,13 +156,9 @@ pub fn shown_by(address: &Address, patience: Patience) -> Result<Fingerprint> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(|e| unreachable(&e))?;
     let name = name(address)?;
     let met = runtime.block_on(async {
-        timeout(patience.connect, async {
-            let host = address.host.trim_start_matches('[').trim_end_matches(']');
-            let stream = TcpStream::connect((host, address.port)).await?;
-            TlsConnector::from(Arc::new(config)).connect(name, stream).await.map(drop)
-        })
-        .await
-    });
+        let stream = ways.open(address, patience).await?;
+        Ok::<_, Error>(timeout(patience.connect, TlsConnector::from(Arc::new(config)).connect(name, stream)).await.map(|met| met.map(drop)))
+    })?;
     let seen = *looking.seen.lock().unwrap_or_else(PoisonError::into_inner);
     match (seen, met) {
         (Some(seen), Ok(Ok(()))) => Ok(seen),

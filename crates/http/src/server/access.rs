@@ -3,7 +3,6 @@
 //! Invariant: a token's text is in the one answer that creates it, and nowhere else.
 use super::Shared;
 use super::asked::{Asked, Named};
-use super::guard::permit;
 use super::people::Answer;
 use super::routes::{Media, Needs, Right, Route};
 use crate::wire::access::{self as wire, Created};
@@ -13,6 +12,7 @@ use axum::extract::{Extension, State};
 use axum::routing::{MethodRouter, delete, get, patch, post};
 use hyper::{HeaderMap, Method, header};
 use mainstem::accounts::{Identity, Registrar, Wish};
+use mainstem::author::permit;
 use mainstem::core::ErrorKind;
 use mainstem::core::account::{Accounts, Actor, Fact};
 use mainstem::core::authority::{Limit, Object, Role};
@@ -98,7 +98,10 @@ pub(super) fn body_of<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) ->
 }
 
 /// Changes accounts on a thread where that may take its time.
-async fn changing<T: Send + 'static>(shared: &Arc<Shared>, change: impl FnOnce(&Registrar) -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn changing<T: Send + 'static>(
+    shared: &Arc<Shared>,
+    change: impl FnOnce(&Registrar) -> Result<T> + Send + 'static,
+) -> Result<T> {
     let shared = shared.clone();
     let done = tokio::task::spawn_blocking(move || change(&shared.registrar));
     done.await.map_err(|e| Error::internal(format!("a call ended by itself: {e}")))?
@@ -125,8 +128,12 @@ async fn list_actors(State(shared): All) -> Answer<Vec<wire::Actor>> {
 }
 
 async fn add_actor(State(shared): All, Extension(identity): Who, headers: HeaderMap, body: Bytes) -> Answer<wire::Actor> {
-    let wish: wire::NewActor = body_of(&headers, &body)?;
-    let actor = changing(&shared, move |registrar| {
+    Ok(Json(make_actor(&shared, identity, body_of(&headers, &body)?).await?))
+}
+
+/// Adds an actor.
+pub(super) async fn make_actor(shared: &Arc<Shared>, identity: Identity, wish: wire::NewActor) -> Result<wire::Actor> {
+    changing(shared, move |registrar| {
         let id = match (wish.is_agent, &wish.answered_by) {
             (false, None) => registrar.add_actor(identity.actor, &wish.name)?,
             (false, Some(_)) => return Err(Error::invalid("nobody else answers for a person; is_agent makes it a program")),
@@ -137,8 +144,8 @@ async fn add_actor(State(shared): All, Extension(identity): Who, headers: Header
             }
         };
         shown(&registrar.accounts(), id)
-    });
-    Ok(Json(actor.await?))
+    })
+    .await
 }
 
 async fn change_actor(
@@ -148,8 +155,12 @@ async fn change_actor(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer<wire::Actor> {
-    let wish: wire::ActorChange = body_of(&headers, &body)?;
-    let actor = changing(&shared, move |registrar| {
+    Ok(Json(alter_actor(&shared, identity, name, body_of(&headers, &body)?).await?))
+}
+
+/// Renames, disables or promotes an actor.
+pub(super) async fn alter_actor(shared: &Arc<Shared>, identity: Identity, name: String, wish: wire::ActorChange) -> Result<wire::Actor> {
+    changing(shared, move |registrar| {
         let mut id = 0;
         registrar.change(identity.actor, |accounts| {
             administers(accounts, &identity)?;
@@ -158,8 +169,8 @@ async fn change_actor(
             Ok(wish.facts(actor))
         })?;
         shown(&registrar.accounts(), id)
-    });
-    Ok(Json(actor.await?))
+    })
+    .await
 }
 
 fn shown(accounts: &Accounts, id: u64) -> Result<wire::Actor> {
@@ -181,8 +192,12 @@ async fn list_tokens(State(shared): All, Extension(identity): Who) -> Answer<Vec
 }
 
 async fn create_token(State(shared): All, Extension(identity): Who, headers: HeaderMap, body: Bytes) -> Answer<Created> {
-    let wish: wire::NewToken = body_of(&headers, &body)?;
-    let created = changing(&shared, move |registrar| {
+    Ok(Json(make_token(&shared, identity, body_of(&headers, &body)?).await?))
+}
+
+/// Creates a token. An administrator does for others as well.
+pub(super) async fn make_token(shared: &Arc<Shared>, identity: Identity, wish: wire::NewToken) -> Result<Created> {
+    let created = changing(shared, move |registrar| {
         let accounts = registrar.accounts();
         let actor = match &wish.actor {
             Some(name) if accounts.named(name).map(|a| a.id) != Some(identity.actor) => {
@@ -197,13 +212,18 @@ async fn create_token(State(shared): All, Extension(identity): Who, headers: Hea
         registrar.create_token(identity.actor, actor, Wish { label: wish.label, limit, expires_at })
     });
     let (id, secret) = created.await?;
-    Ok(Json(Created { id, token: secret.reveal().to_string() }))
+    Ok(Created { id, token: secret.reveal().to_string() })
 }
 
 async fn revoke_token(State(shared): All, Extension(identity): Who, Named(named): Named<String>) -> Answer<()> {
+    Ok(Json(end_token(&shared, identity, named).await?))
+}
+
+/// Revokes a token.
+pub(super) async fn end_token(shared: &Arc<Shared>, identity: Identity, named: String) -> Result<()> {
     let is_current = named == "current";
     let id = if is_current { Some(identity.token) } else { named.parse().ok() };
-    changing(&shared, move |registrar| {
+    changing(shared, move |registrar| {
         registrar.change(identity.actor, |accounts| {
             let is_own = |actor| actor == identity.actor || permit(&identity, Right::Own, Object::Server).is_ok();
             let token = id.and_then(|id| accounts.token(id)).filter(|token| is_own(token.actor) && token.revoked_at.is_none());
@@ -214,8 +234,7 @@ async fn revoke_token(State(shared): All, Extension(identity): Who, Named(named)
             Ok(vec![Fact::TokenRevoked(token.id)])
         })
     })
-    .await?;
-    Ok(Json(()))
+    .await
 }
 
 async fn replicas(State(shared): All, Extension(identity): Who) -> Answer<Vec<wire::Replica>> {
@@ -226,7 +245,12 @@ async fn replicas(State(shared): All, Extension(identity): Who) -> Answer<Vec<wi
 }
 
 async fn revoke_replica(State(shared): All, Extension(identity): Who, Named(named): Named<String>) -> Answer<()> {
-    changing(&shared, move |registrar| {
+    Ok(Json(shut_out(&shared, identity, named).await?))
+}
+
+/// Shuts a replica out.
+pub(super) async fn shut_out(shared: &Arc<Shared>, identity: Identity, named: String) -> Result<()> {
+    changing(shared, move |registrar| {
         registrar.change(identity.actor, |accounts| {
             let is_own = |actor| actor == identity.actor || permit(&identity, Right::Own, Object::Server).is_ok();
             let device = ReplicaId::parse(&named).and_then(|id| accounts.device(id)).filter(|device| is_own(device.actor));
@@ -234,8 +258,7 @@ async fn revoke_replica(State(shared): All, Extension(identity): Who, Named(name
             Ok(vec![Fact::ReplicaRevoked(device.replica)])
         })
     })
-    .await?;
-    Ok(Json(()))
+    .await
 }
 
 async fn list_roles(State(shared): All, Named(dataset): Named<String>) -> Answer<Vec<wire::RoleOf>> {
@@ -250,13 +273,22 @@ async fn set_role(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer<Vec<wire::RoleOf>> {
-    let wish: wire::RoleWish = body_of(&headers, &body)?;
-    must_be_there(&shared, &dataset).await?;
+    Ok(Json(give_role(&shared, identity, dataset, body_of(&headers, &body)?).await?))
+}
+
+/// Gives a role on a dataset or table, or takes it away.
+pub(super) async fn give_role(
+    shared: &Arc<Shared>,
+    identity: Identity,
+    dataset: String,
+    wish: wire::RoleWish,
+) -> Result<Vec<wire::RoleOf>> {
+    must_be_there(shared, &dataset).await?;
     let role = match &wish.role {
         Some(name) => Some(Role::parse(name).ok_or_else(|| Error::invalid(format!("{name} is no role")))?),
         None => None,
     };
-    let roles = changing(&shared, move |registrar| {
+    changing(shared, move |registrar| {
         registrar.change(identity.actor, |accounts| {
             let token = accounts.token(identity.token).and_then(|token| accounts.authority(token));
             let authority = token.ok_or_else(mainstem::accounts::unauthenticated)?;
@@ -265,8 +297,8 @@ async fn set_role(
             Ok(vec![Fact::RoleSet { actor, dataset: dataset.clone(), table: wish.table.clone(), role }])
         })?;
         Ok(wire::roles_on(&registrar.accounts(), &dataset))
-    });
-    Ok(Json(roles.await?))
+    })
+    .await
 }
 
 /// Roles are on datasets that are there: a name that waits for its dataset would surprise whoever publishes it.

@@ -2,12 +2,12 @@
 //!
 //! Invariant: whatever is done is done with the rights that its author has when it is, and in the author's own name.
 use super::Shared;
-use super::author::Author;
 use super::guard::still;
 use super::hall::Handle;
 use super::reading::lend;
 use super::routes::Right;
 use mainstem::accounts::Identity;
+use mainstem::author::Author;
 use mainstem::core::change::Choice;
 use mainstem::core::proposal::MergeWish;
 use mainstem::core::scope::Scope;

@@ -3,13 +3,13 @@
 //! Deliberately absent: sockets, and who may ask. By then the request is whole and was allowed.
 mod review;
 
-use super::author::Author;
 use crate::client::WAIT_MS_MAX;
 use crate::spool::{Spool, SpoolPlace};
 use crate::wire::call::Call;
 use crate::wire::frame::{Bounds, FrameReader, FrameWriter};
 use crate::wire::{Bytes, Wire};
 use mainstem::audit::Finding;
+use mainstem::author::Author;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Front, Shape};
 use mainstem::core::format::page;
@@ -168,20 +168,8 @@ fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author: &Author<'
             let (_, rehearsal): (String, _) = arguments(asked)?;
             last(reply, &primary.cleanup(author.name(), rehearsal)?)
         }
-        Call::Propose
-        | Call::Act
-        | Call::Merge
-        | Call::Proposals
-        | Call::Proposal
-        | Call::ShownPage
-        | Call::StagedPage
-        | Call::FindRevision
-        | Call::Answer
-        | Call::AcceptPart
-        | Call::ProposeRevert
-        | Call::Staging
-        | Call::CleanStaging => review::answer(call, asked, primary, author, reply),
         Call::Found | Call::Wait => Err(Error::internal("this call is answered by the hall")),
+        of_proposals => review::answer(of_proposals, asked, primary, author, reply),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Lets a request through to its handler, or not: by what its route needs, the token it shows and the accounts as they are.
 //!
 //! Invariant: one place decides, before a byte of the body is looked at, and whoever may not read a dataset hears the same as
-//! where there is none. What a push touches is known later and decided by the same function (see [`super::author`]).
+//! where there is none. What a push touches is known later and decided by the same function (see [`mainstem::author`]).
 use super::Shared;
 use super::gate::Actor;
 use super::refused::Refused;
@@ -16,8 +16,9 @@ use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper::header;
 use mainstem::accounts::{Identity, unauthenticated};
+use mainstem::author::{absent, permit};
 use mainstem::core::ErrorKind;
-use mainstem::core::authority::{Object, Verdict, decide};
+use mainstem::core::authority::Object;
 use mainstem::error::{Error, Result};
 use mainstem::token::Secret;
 use std::sync::Arc;
@@ -108,51 +109,6 @@ fn token(headers: &HeaderMap) -> Result<Option<Secret>> {
     }
     let bearer = first.to_str().ok().and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     bearer.and_then(|(_, text)| Secret::parse(text.trim())).map(Some).ok_or_else(unauthenticated)
-}
-
-/// Checks a right on something, and says why it is not granted.
-pub(super) fn permit(identity: &Identity, right: Right, object: Object<'_>) -> Result<()> {
-    let name = &identity.name;
-    let forbidden = |why: String| Error::new(ErrorKind::Denied, "forbidden", why);
-    match decide(&identity.authority, right, object) {
-        Verdict::Allowed => Ok(()),
-        Verdict::Hidden => Err(absent(dataset_of(object))),
-        Verdict::Limited => Err(forbidden(format!("{name} may {}, but this token is limited", deed(right, object)))
-            .hint("mainstem login ADDRESS, with another token")),
-        Verdict::Denied => {
-            let who = if object == Object::Server { "an administrator" } else { "an owner of the dataset" };
-            Err(forbidden(format!("{name} may not {}", deed(right, object))).hint(format!("ask {who} for a role that includes it")))
-        }
-    }
-}
-
-fn deed(right: Right, object: Object<'_>) -> String {
-    let on = match object {
-        Object::Account => return "change their account".into(),
-        Object::Server => return "administer the server".into(),
-        Object::Dataset(dataset) | Object::Within(dataset) => dataset.to_string(),
-        Object::Table(dataset, table) => format!("table {table} of {dataset}"),
-    };
-    match right {
-        Right::Read => format!("read {on}"),
-        Right::Propose => format!("propose changes to {on}"),
-        Right::Write => format!("push changes to {on}"),
-        Right::Review => format!("review changes of {on}"),
-        Right::Own => format!("say how {on} is run"),
-    }
-}
-
-fn dataset_of(object: Object<'_>) -> &str {
-    match object {
-        Object::Dataset(dataset) | Object::Within(dataset) | Object::Table(dataset, _) => dataset,
-        Object::Account | Object::Server => "",
-    }
-}
-
-/// The answer where there is no such dataset, or none that whoever asks may know of.
-pub(super) fn absent(dataset: &str) -> Error {
-    Error::new(ErrorKind::NotFound, "no_primary", format!("there is no dataset {dataset}, or you have no role on it"))
-        .hint("ask its owner for a role, or look at the address again")
 }
 
 fn nobody() -> Error {

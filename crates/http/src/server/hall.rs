@@ -2,9 +2,9 @@
 //!
 //! Invariant: one writer at a time for each dataset, in the order of arrival; readers do not wait.
 use super::counting::Caller;
-use super::guard::absent;
 use super::keeper::Keeper;
 use super::limits::Limits;
+use mainstem::author::absent;
 use mainstem::core::ErrorKind;
 use mainstem::datasets::Datasets;
 use mainstem::error::{Error, Result};

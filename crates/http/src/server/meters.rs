@@ -137,7 +137,7 @@ pub struct Measured {
 }
 
 impl Measured {
-    fn of(shared: &Shared) -> Measured {
+    pub(super) fn of(shared: &Shared) -> Measured {
         let (porter, meters) = (&shared.porter, &shared.porter.meters);
         let sent = shared.webhooks.as_ref().map_or_else(Deliveries::default, |webhooks| webhooks.deliveries());
         let read = |counter: &AtomicU64| counter.load(Relaxed);

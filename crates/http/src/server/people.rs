@@ -4,6 +4,7 @@
 pub mod backups;
 pub mod conflicts;
 pub mod datasets;
+pub mod edits;
 pub mod proposals;
 pub mod rows;
 pub mod tombstones;

@@ -87,6 +87,10 @@ impl Porter {
     pub fn line(&self, ends: &Ends, headers: &HeaderMap) -> Line {
         self.door.line(ends, headers)
     }
+    /// Where time and randomness come from.
+    pub(super) fn around(&self) -> &Around {
+        &self.around
+    }
     /// Wall-clock milliseconds since 1970.
     pub(super) fn now_ms(&self) -> u64 {
         self.around.now_ms()

@@ -1,7 +1,6 @@
 //! The routes of the replica protocol.
 use super::Shared;
 use super::answer::{Request, one};
-use super::author::Author;
 use super::guard::{lost, still};
 use super::hall::{Handle, stopping};
 use super::limits::Limits;
@@ -18,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use hyper::header::{self, HeaderMap};
 use mainstem::accounts::Identity;
+use mainstem::author::Author;
 use mainstem::core::ErrorKind;
 use mainstem::datasets::Datasets;
 use mainstem::error::{Error, Result};

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a request reaches its handler only through [`router`], after what its row needs was granted.
 use super::people::proposals::{self, deeds, merging};
-use super::people::{backups, conflicts, datasets, rows, tombstones, versions};
+use super::people::{backups, conflicts, datasets, edits, rows, tombstones, versions};
 use super::refused::Refused;
 use super::{Shared, access, browser, feed, gate, guard, meters, openapi, pages, replica_calls, webhooks};
 use crate::wire::call::Call;
@@ -15,7 +15,7 @@ use crate::wire::proposal::{
     ShownAnswered, ShownMerged, ShownOffered, ShownPart, ShownPlan, ShownProposal, ShownProposalLine, ShownStaged, ShownUnstaged,
 };
 use crate::wire::shown::{
-    Listed, ShownBlame, ShownChange, ShownConflict, ShownHappening, ShownReplica, ShownRows, ShownTombstone, ShownVersion,
+    Listed, ShownBlame, ShownChange, ShownConflict, ShownEdit, ShownHappening, ShownReplica, ShownRows, ShownTombstone, ShownVersion,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -138,6 +138,7 @@ pub fn routes() -> Vec<Route> {
     let mut all = of_server();
     all.extend(access::routes());
     all.extend(of_dataset());
+    all.extend(of_edits());
     all.extend(of_proposals());
     all.extend(webhooks::routes());
     all.extend(meters::routes());
@@ -187,6 +188,17 @@ fn of_dataset() -> Vec<Route> {
             ..Route::reads::<()>("/feed/socket", "Accepted changes as events over a WebSocket.", get(feed::socket))
         }
         .asked::<feed::FeedAsked>(),
+    ]
+}
+
+/// Edits for somebody who has no replica at hand.
+fn of_edits() -> Vec<Route> {
+    let writes =
+        |path, summary, handler| Route { needs: Needs::Dataset(Right::Write), ..Route::reads::<ShownEdit>(path, summary, handler) };
+    vec![
+        writes("/conflicts/answers", "Answers conflicts, as one version.", post(edits::answer)).takes::<edits::AnswersWish>(Method::POST),
+        writes("/tombstones/restore", "Puts deleted rows back, as one version.", post(edits::restore))
+            .takes::<edits::RestoreWish>(Method::POST),
     ]
 }
 
@@ -305,10 +317,16 @@ pub fn router(shared: Arc<Shared>) -> Router {
 }
 
 async fn nothing_there(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let error = Error::not_found("there is nothing at this path").hint("GET /api lists every path");
-    if request.uri().path().starts_with("/api") { Refused(error).into_response() } else { browser::nothing_there(&shared, &request, error) }
+    refused(&shared, &request, Error::not_found("there is nothing at this path"))
 }
 
-async fn not_so() -> Refused {
-    Error::new(ErrorKind::Invalid, "method_not_allowed", "this path takes another method").hint("GET /api lists every path").into()
+async fn not_so(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    refused(&shared, &request, Error::new(ErrorKind::Invalid, "method_not_allowed", "this path takes another method"))
+}
+
+fn refused(shared: &Shared, request: &Request, error: Error) -> Response {
+    if request.uri().path().starts_with("/api") {
+        return Refused(error.hint("GET /api lists every path")).into_response();
+    }
+    browser::refused(shared, request, error)
 }

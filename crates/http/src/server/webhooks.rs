@@ -132,18 +132,18 @@ fn owns<T: JsonSchema>(path: &str, summary: &str, handler: MethodRouter<Arc<Shar
     Route::of_server(&format!("/api/v1/datasets/{{dataset}}{path}"), Needs::Dataset(Right::Own), gives, summary, handler)
 }
 
-fn name_of(id: u64) -> String {
+pub(super) fn name_of(id: u64) -> String {
     format!("{id:016x}")
 }
 
-fn id_of(name: &str) -> Result<u64> {
+pub(super) fn id_of(name: &str) -> Result<u64> {
     let is_name = name.len() == 16 && name.bytes().all(|digit| digit.is_ascii_hexdigit());
     let id = u64::from_str_radix(name, 16).ok().filter(|_| is_name);
     id.ok_or_else(|| Error::not_found("there is no webhook of that name"))
 }
 
 /// Asks something of the webhooks, on a thread where it may take its time.
-async fn ask<T: Send + 'static>(shared: &Shared, ask: impl FnOnce(&dyn Webhooks) -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn ask<T: Send + 'static>(shared: &Shared, ask: impl FnOnce(&dyn Webhooks) -> Result<T> + Send + 'static) -> Result<T> {
     let none = || Error::new(ErrorKind::Unavailable, "no_webhooks", "this server sends no webhooks");
     let webhooks = shared.webhooks.clone().ok_or_else(none)?;
     let asked = tokio::task::spawn_blocking(move || ask(&*webhooks)).await;

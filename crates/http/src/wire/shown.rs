@@ -491,6 +491,15 @@ impl ShownReplica {
     }
 }
 
+/// An edit that was made at the primary.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ShownEdit {
+    /// The version that it became.
+    pub version: u64,
+    /// Conflicts that are open after it, of those that it found.
+    pub conflicts_open: u64,
+}
+
 /// A list in parts.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Listed<T: JsonSchema> {

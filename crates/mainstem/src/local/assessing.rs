@@ -56,6 +56,12 @@ fn by_hand(key: &str) -> Entry {
 /// Looks at what merging does, and at what the gates say of it, before it is appended; an error stops it.
 pub(super) type Judge<'a> = &'a mut dyn FnMut(&mut dyn Transaction, &mut Version, Vec<GateResult>) -> Result<()>;
 
+/// The name of a version whose own is taken: the same whenever it is looked at.
+fn another(write_id: u128) -> u128 {
+    let digest = digest::of("mainstem merged again 1", &[&write_id.to_be_bytes()]);
+    digest[..16].iter().fold(0, |id, byte| id << 8 | u128::from(*byte))
+}
+
 /// Merges a revision inside a transaction. `seal` sees the version before it is appended.
 pub(super) fn merge_in(
     tx: &mut dyn Transaction,
@@ -70,7 +76,12 @@ pub(super) fn merge_in(
         _ => policy_text::parse(&tx.policy_text()?)?,
     };
     let primary = ReplicaId(genesis(tx)?.lineage);
-    let accepting = Accepting { policy: &policy, front: &revision.front, around, primary, released: Vec::new() };
+    let mut front = revision.front.clone();
+    if tx.find_write(front.header.write_id)?.is_some() {
+        // Merged once, lost by a restore, and pushed again by a copy that held it: no two versions have one name.
+        front.header.write_id = another(front.header.write_id);
+    }
+    let accepting = Accepting { policy: &policy, front: &front, around, primary, released: Vec::new() };
     let mut pages = SetOut { scratch, revision, next: 0 };
     let seal = &mut |tx: &mut dyn Transaction, outcome: &mut Version| {
         let rules = policy_text::parse(&tx.policy_text()?)?;

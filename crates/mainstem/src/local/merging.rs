@@ -189,8 +189,12 @@ impl<S: Store> LocalPrimary<S> {
         let moment = Time::from_ms(self.around.now_ms());
         let seal = &mut |tx: &mut dyn Transaction, outcome: &mut Version, gates: Vec<GateResult>| {
             let (tally, warnings) = check(tx, &proposal, outcome, &gates, wish, moment, by)?;
-            let earlier = proposal.revisions.iter().rev().skip(1);
-            outcome.stands_for.extend(earlier.map(|(_, _, revision)| revision.front.header.write_id));
+            for (_, _, revision) in proposal.revisions.iter().rev().skip(1) {
+                let write_id = revision.front.header.write_id;
+                if tx.find_write(write_id)?.is_none() {
+                    outcome.stands_for.push(write_id);
+                }
+            }
             outcome.review = Some(Reviewed {
                 proposal: id,
                 revision: proposal.revisions.len() as u64,

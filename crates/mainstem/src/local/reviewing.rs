@@ -80,7 +80,8 @@ fn stage(tx: &mut dyn Transaction, part: Part<'_>) -> Result<Revision> {
     if count != front.count {
         return Err(Error::invalid(format!("the changeset holds {count} changes where it says {}", front.count)));
     }
-    if count == 0 && front.schema.is_empty() {
+    // An answer by which a row stays as it is changes none.
+    if count == 0 && front.schema.is_empty() && front.resolutions.is_empty() && front.conflicts.is_empty() {
         return Err(Error::invalid("there is nothing in it to review").hint("mainstem status"));
     }
     Ok(Revision { front, pages, body: body.digest(), authors: Vec::new(), origin: Origin::Replica })

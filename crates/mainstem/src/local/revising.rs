@@ -16,7 +16,7 @@ use mainstem_core::conflict::{Answer, Claim, Conflict, Image};
 use mainstem_core::digest::Body;
 use mainstem_core::event::Version;
 use mainstem_core::format::page;
-use mainstem_core::proposal::{Act, Origin, Proposal, Revision};
+use mainstem_core::proposal::{Act, Origin, Proposal, Revision, rest_of};
 use mainstem_core::schema::{Schema, Table};
 use mainstem_core::stamp::{ReplicaId, Time};
 use mainstem_core::value::{Key, Row, Value};
@@ -276,10 +276,11 @@ impl<S: Store> LocalPrimary<S> {
 
     /// Narrows a proposal to some rows, and makes a proposal of the rest.
     pub(super) fn divide(&mut self, id: u64, only: &[Chosen], by: By<'_>) -> Result<Option<u64>> {
-        let (first, second, replica) = (self.around.random(), self.around.random(), self.around.random());
+        let (first, replica) = (self.around.random(), self.around.random());
         let mut tx = self.store.begin()?;
         let proposal = open_proposal(&mut *tx, id)?;
         let head = proposal.head();
+        let second = rest_of(head.front.header.write_id, first);
         if !head.front.schema.is_empty() {
             let message = format!("proposal {id} changes the tables themselves and is accepted whole");
             return Err(Error::new(ErrorKind::Conflict, "depends", message));

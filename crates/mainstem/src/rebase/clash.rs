@@ -23,10 +23,10 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         if planted::is(Bug::E9) {
             return Err(Error::new(ErrorKind::Conflict, "constraint", what));
         }
-        let columns = named_in(&self.schema.tables[write.table], &what);
+        let wanted = self.wanted(write, kind, &what)?;
         // A row that comes back holds its unique value since before both sides.
         let is_written = match &write.tag.change.edit {
-            Edit::Update(cells) if kind == ConflictKind::Unique => cells.iter().any(|c| columns.contains(&c.column)),
+            Edit::Update(cells) => wanted.iter().all(|columns| cells.iter().any(|c| columns.contains(&c.column))),
             _ => true,
         };
         let (stamp, actor) = match is_written {
@@ -35,6 +35,8 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         };
         if !self.stand_off(write, kind, what, stamp, actor, false)? {
             self.note_refused(write.table, &write.tag.change.key);
+            let row = self.ground.get(write.table, &write.tag.change.key)?;
+            self.stays(write.table, row.as_ref())?;
         }
         Ok(())
     }
@@ -64,8 +66,9 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         };
         let ours = Side { claim: Claim::Row(Some(image(table, &own))), stamp, actor };
         let (rival, rival_touches) = self.rival_of(write, after, kind)?;
+        let wanted = self.wanted(write, kind, &what)?;
         let claimed = match kind {
-            ConflictKind::Unique => claimed_by(&rival_touches, table, &named_in(table, &what)),
+            ConflictKind::Unique => claimed_by(&rival_touches, table, &wanted),
             _ => rival_touches.last(),
         };
         let theirs = Side {
@@ -77,14 +80,14 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         // Another clash of this changeset may have moved the row since; then it stays as that one left it.
         let is_current = self.ground.get(write.table, &write.tag.change.key)? == write.before;
         let is_ours = match &rival {
-            Some(rival) if is_ours_first && is_current => self.displace(write, rival, &rival_touches, kind, &what)?,
+            Some(rival) if is_ours_first && is_current => self.displace(write, rival, &rival_touches, &wanted.concat())?,
             _ => false,
         };
         if must_win && !is_ours {
             return Ok(false);
         }
         if !is_ours && is_current && kind == ConflictKind::Unique {
-            self.write_the_rest(write, &what)?;
+            self.write_the_rest(write, &wanted.concat())?;
         }
         // A unique clash is about two rows; it is filed under the smaller key, whichever side that is.
         let other = rival.filter(|row| kind == ConflictKind::Unique && table.key_of(row) < write.tag.change.key);
@@ -112,14 +115,13 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
 
     /// What a unique index refuses of an update is its value; the other cells are written, and a row that the update brings
     /// back comes with the value that ours found.
-    fn write_the_rest(&mut self, write: &Write<Tag>, what: &str) -> Result<()> {
+    fn write_the_rest(&mut self, write: &Write<Tag>, columns: &[usize]) -> Result<()> {
         let (Edit::Update(cells), Some(after)) = (&write.tag.change.edit, &write.after) else { return Ok(()) };
         if planted::is(Bug::X7) {
             return Ok(());
         }
-        let table = &self.schema.clone().tables[write.table];
         let found = write.before.clone().unwrap_or_else(|| as_found(after, cells));
-        let rest = only(after, &found, &named_in(table, what));
+        let rest = only(after, &found, columns);
         let wrote = match &write.before {
             _ if rest == *after => return Ok(()),
             Some(before) if rest == *before || self.would_dangle(write.table, before, Some(&rest))? => return Ok(()),
@@ -148,6 +150,23 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         }
     }
 
+    /// The columns of each unique index in which ours and its rival want one place: the one that refused ours, and others by
+    /// one column. Of the pair, one row holds in all of them.
+    fn wanted(&mut self, write: &Write<Tag>, kind: ConflictKind, what: &str) -> Result<Vec<Vec<usize>>> {
+        let (ConflictKind::Unique, Some(after)) = (kind, &write.after) else { return Ok(Vec::new()) };
+        let table = &self.schema.clone().tables[write.table];
+        let mut wanted = vec![named_in(table, what)];
+        let Some(rival) = self.ground.rivals(write.table, after)?.into_iter().next() else { return Ok(wanted) };
+        for column in (0..after.len()).filter(|at| !table.key.contains(at) && !after[*at].is_null()) {
+            let alone = |at: usize| at == column || table.key.contains(&at);
+            let probe = after.iter().enumerate().map(|(at, value)| if alone(at) { value.clone() } else { Value::Null }).collect();
+            if !wanted[0].contains(&column) && self.ground.rivals(write.table, &probe)?.contains(&rival) {
+                wanted.push(vec![column]);
+            }
+        }
+        Ok(wanted)
+    }
+
     /// The row that stands against ours, and what happened to it since our base.
     fn rival_of(&mut self, write: &Write<Tag>, after: &Row, kind: ConflictKind) -> Result<(Option<Row>, Vec<Touch>)> {
         let schema = self.schema.clone();
@@ -167,15 +186,14 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
     }
 
     /// Takes back what theirs did to the rival row after our base and puts ours in. False, with nothing changed, where
-    /// that cannot be done cleanly.
-    fn displace(&mut self, write: &Write<Tag>, rival: &Row, touches: &[Touch], kind: ConflictKind, what: &str) -> Result<bool> {
+    /// that cannot be done cleanly. `columns` are those of the unique indexes that stand against ours, if they do.
+    fn displace(&mut self, write: &Write<Tag>, rival: &Row, touches: &[Touch], columns: &[usize]) -> Result<bool> {
         let schema = self.schema.clone();
         let table = &schema.tables[write.table];
         let Some(mut former) = undone(&schema, write.table, rival, touches) else { return Ok(false) };
-        if let (ConflictKind::Unique, Some(former)) = (kind, &mut former) {
+        if let (false, Some(former)) = (columns.is_empty(), &mut former) {
             // Only the unique value gives way; what else theirs did to the row stays.
-            let columns = named_in(table, what);
-            *former = only(rival, former, &columns);
+            *former = only(rival, former, columns);
         }
         if self.would_dangle(write.table, rival, former.as_ref())? {
             return Ok(false);
@@ -242,8 +260,15 @@ pub(super) fn as_found(row: &Row, cells: &[Cell]) -> Row {
     })
 }
 
+/// The earliest of the touches by which a row came to hold what it has in the columns of each of these indexes; none where it
+/// has held one of them since before.
+fn claimed_by<'t>(touches: &'t [Touch], table: &Table, indexes: &[Vec<usize>]) -> Option<&'t Touch> {
+    let claims: Option<Vec<&Touch>> = indexes.iter().map(|columns| claim_of(touches, table, columns)).collect();
+    claims?.into_iter().min_by_key(|touch| stamp_of(touch))
+}
+
 /// The latest touch by which a row came to hold what it has in these columns.
-fn claimed_by<'t>(touches: &'t [Touch], table: &Table, columns: &[usize]) -> Option<&'t Touch> {
+fn claim_of<'t>(touches: &'t [Touch], table: &Table, columns: &[usize]) -> Option<&'t Touch> {
     touches.iter().rfind(|touch| match &touch.change.edit {
         Edit::Insert(_) => true,
         Edit::Update(cells) => cells.iter().any(|cell| {

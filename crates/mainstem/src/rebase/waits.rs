@@ -8,7 +8,7 @@ use crate::lane::{Lane, table_after};
 use mainstem_core::change::{Change, Edit, Front};
 use mainstem_core::condense::combine_changes;
 use mainstem_core::schema::{Schema, SchemaChange};
-use mainstem_core::value::Key;
+use mainstem_core::value::{Key, Row};
 use std::collections::{HashMap, HashSet};
 
 /// What waits of the replica whose changeset comes in, by table and key: the names it waits under, and the change.
@@ -45,6 +45,11 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
     pub(super) fn note_refused(&mut self, table: usize, key: &Key) {
         self.out.refused.push((self.schema.tables[table].name.clone(), key.clone()));
         self.refused.insert((table, key.clone()));
+    }
+
+    /// A row that ours was about stays as it is.
+    pub(super) fn stays(&mut self, table: usize, row: Option<&Row>) -> Result<()> {
+        row.map_or(Ok(()), |row| self.effects.stays(self.ground, &self.schema, table, row))
     }
 
     /// The change together with what waits of the same cells: both are one from here on. None where nothing is left of them.

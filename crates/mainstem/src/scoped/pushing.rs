@@ -7,7 +7,7 @@ use super::view::{Eye, View};
 use crate::error::{Error, Result};
 use crate::primary::{Pages, Primary};
 use mainstem_core::ErrorKind;
-use mainstem_core::change::{Change, Edit, Front, Shape};
+use mainstem_core::change::{Change, Edit, Front, Resolution, Shape};
 use mainstem_core::chronicle::TableId;
 use mainstem_core::schema::SchemaChange;
 use mainstem_core::value::{Key, Row, Value};
@@ -122,13 +122,17 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
                 check_step(view, front, step)?;
             }
         }
-        if view.is_restricted && !(front.resolutions.is_empty() && front.conflicts.is_empty()) {
-            let shown: Vec<u64> = self.shown_conflicts(view, false)?.iter().map(|conflict| conflict.id).collect();
-            if let Some(hidden) = front.resolutions.iter().find(|resolution| !shown.contains(&resolution.conflict)) {
-                return Err(Error::not_found(format!("there is no conflict {}", hidden.conflict)).hint("mainstem conflicts"));
-            }
-        }
         Ok(())
+    }
+
+    /// The answers of a changeset, without those to conflicts that may not be seen: they stay open for whoever sees them. They
+    /// are not refused, for the conflict may have been seen when it was answered, and everything after would wait for it.
+    pub(super) fn answers(&mut self, view: &View, front: &Front) -> Result<Vec<Resolution>> {
+        if !view.is_restricted || front.resolutions.is_empty() {
+            return Ok(front.resolutions.clone());
+        }
+        let shown: Vec<u64> = self.shown_conflicts(view, false)?.iter().map(|conflict| conflict.id).collect();
+        Ok(front.resolutions.iter().filter(|resolution| shown.contains(&resolution.conflict)).cloned().collect())
     }
 }
 

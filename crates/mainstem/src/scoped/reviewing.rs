@@ -13,7 +13,7 @@ use std::ops::DerefMut;
 
 /// Whoever sees a part of a dataset takes no part in its reviews: what is proposed may touch what they do not see.
 fn hidden() -> Error {
-    Error::new(ErrorKind::Denied, "forbidden", "proposals need the whole dataset, of which this copy sees a part")
+    Error::new(ErrorKind::Denied, "partial_view", "proposals need the whole dataset, and only a part of it is seen here")
         .hint("ask an owner for a role on the whole dataset")
 }
 

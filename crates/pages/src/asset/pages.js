@@ -67,19 +67,29 @@
 
   const live = document.body.dataset.live;
   if (live && typeof EventSource === "function") {
-    let wasLost = false;
-    const source = new EventSource(live);
-    source.addEventListener("open", () => { if (wasLost) { wasLost = false; tell(""); takeOver(); } });
-    source.addEventListener("changed", () => takeOver());
-    source.addEventListener("end", () => { source.close(); tell("You are signed out, or may not see this any more. Load the page again."); });
-    source.addEventListener("error", () => {
-      wasLost = true;
-      tell(source.readyState === EventSource.CLOSED
-        ? "Live updates have ended. Load the page again to see what changed."
-        : "The connection is lost; trying again. What you see may be out of date.");
+    // Browsers keep few connections to one server, so only the page that is looked at listens.
+    let source = null, wasLost = false;
+    const listen = () => {
+      if (source || document.hidden) return;
+      source = new EventSource(live);
+      source.addEventListener("open", () => { if (wasLost) { wasLost = false; tell(""); takeOver(); } });
+      source.addEventListener("changed", () => takeOver());
+      source.addEventListener("end", () => { rest(); tell("You are signed out, or may not see this any more. Load the page again."); });
+      source.addEventListener("error", () => {
+        wasLost = true;
+        tell(source && source.readyState === EventSource.CLOSED
+          ? "Live updates have ended. Load the page again to see what changed."
+          : "The connection is lost; trying again. What you see may be out of date.");
+      });
+    };
+    const rest = () => { if (source) { source.close(); source = null; } };
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) rest();
+      else { takeOver(); listen(); }
     });
-    addEventListener("pagehide", () => source.close());
+    addEventListener("pagehide", rest);
     addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+    listen();
   }
 
   // A form is sent once.

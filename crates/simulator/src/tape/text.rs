@@ -1,5 +1,5 @@
 //! A tape as text, one thing a line: what stands before, the workload, the schedule.
-use super::{ClockFault, Datum, Delivery, DiskFault, Event, Loss, Manner, Session, Setup, Statement, Tape, Trick, Trouble};
+use super::{ClockFault, Datum, Delivery, DiskFault, Event, Loss, Manner, Part, Role, Session, Setup, Statement, Tape, Trick, Trouble};
 use mainstem::core::value::Value;
 use std::fmt;
 use std::str::FromStr;
@@ -128,6 +128,10 @@ impl fmt::Display for Event {
                 write!(f, "cut {} {is_heard}", who.join(","))
             }
             Event::Mend => write!(f, "mend"),
+            Event::Ask(who, scope) => write!(f, "ask {who} {}", escaped(scope.as_bytes())),
+            Event::Permit(who, scope) => write!(f, "permit {who} {}", escaped(scope.as_bytes())),
+            Event::Role(who, role) => write!(f, "role {who} {}", name_of(&ROLES, role)),
+            Event::Probe(who) => write!(f, "probe {who}"),
             Event::Restart => write!(f, "restart"),
             Event::Backup => write!(f, "backup"),
             Event::Return(is_said) => write!(f, "return {is_said}"),
@@ -163,6 +167,8 @@ impl fmt::Display for Event {
         }
     }
 }
+
+const ROLES: [(&str, Role); 3] = [("nobody", Role::Nobody), ("viewer", Role::Viewer), ("contributor", Role::Contributor)];
 
 /// Stands between the troubles of a line.
 const BAR: &str = " | ";
@@ -235,6 +241,12 @@ impl Event {
             }
             "cut" => Event::Cut(words.get(1)?.split(',').map(|who| who.parse().ok()).collect::<Option<_>>()?, is(2)?),
             "mend" => Event::Mend,
+            "ask" | "permit" => {
+                let scope = String::from_utf8(unescaped(line.splitn(3, ' ').nth(2)?)?).ok()?;
+                if words[0] == "ask" { Event::Ask(number(1)?, scope) } else { Event::Permit(number(1)?, scope) }
+            }
+            "role" => Event::Role(number(1)?, named(&ROLES, words.get(2)?)?),
+            "probe" => Event::Probe(number(1)?),
             "restart" => Event::Restart,
             "backup" => Event::Backup,
             "return" => Event::Return(is(1)?),
@@ -282,13 +294,16 @@ impl Event {
 
 impl fmt::Display for Tape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Setup { schema, policy, copies, keeps_links, is_still, is_wide_text, has_disk, journals, offsets } = &self.setup;
+        let Setup { schema, policy, copies, keeps_links, is_still, is_wide_text, has_disk, journals, offsets, parts } = &self.setup;
         writeln!(f, "seed {}", self.seed)?;
         writeln!(f, "copies {copies}\nlinks {keeps_links}\nstill {is_still}\nutf16 {is_wide_text}\ndisk {has_disk}")?;
         writeln!(f, "journals {}", journals.join(" "))?;
         writeln!(f, "offsets {}", offsets.iter().map(i64::to_string).collect::<Vec<_>>().join(" "))?;
         for (key, value) in policy {
             writeln!(f, "rule {key}\t{value}")?;
+        }
+        for Part { who, asked, permitted } in parts {
+            writeln!(f, "part {who}\t{}\t{}", escaped(asked.as_bytes()), escaped(permitted.as_bytes()))?;
         }
         for statement in schema {
             writeln!(f, "schema {statement}")?;
@@ -338,6 +353,12 @@ fn before(tape: &mut Tape, line: &str) -> Option<()> {
         "journals" => setup.journals = rest.split_whitespace().map(str::to_owned).collect(),
         "offsets" => setup.offsets = rest.split_whitespace().map(|n| n.parse().ok()).collect::<Option<_>>()?,
         "rule" => setup.policy.push(rest.split_once('\t').map(|(k, v)| (k.to_owned(), v.to_owned()))?),
+        "part" => {
+            let (who, scopes) = rest.split_once('\t')?;
+            let (asked, permitted) = scopes.split_once('\t')?;
+            let text = |escaped: &str| String::from_utf8(unescaped(escaped)?).ok();
+            setup.parts.push(Part { who: who.parse().ok()?, asked: text(asked)?, permitted: text(permitted)? });
+        }
         "schema" => setup.schema.push(Statement::parse(rest)?),
         "session" => tape.workload.push(Session::parse_head(&rest.split(' ').collect::<Vec<_>>())?),
         _ => return None,

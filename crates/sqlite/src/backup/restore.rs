@@ -6,7 +6,7 @@ use super::{Kind, Manifest, contents, copy_pages, exists, leave_wal, read, sound
 use crate::connection;
 use crate::errors::{Explain, display_name, shell_word};
 use crate::part::Part;
-use crate::primary::{PRIMARY_FILE, continue_copy};
+use crate::primary::continue_copy;
 use crate::replica::SqliteReplica;
 use mainstem::core::ErrorKind;
 use mainstem::error::{Error, Result};
@@ -28,7 +28,7 @@ pub struct Restored {
     pub unsent: u64,
 }
 
-/// Restores a backup to a file (of a replica) or folder (of a primary). With `replaces`, what is there makes way.
+/// Restores a backup to a file (of a replica) or folder (of a primary, or of a server). With `replaces`, what is there makes way.
 pub fn restore(backup: &Path, target: &Path, replaces: bool, actor: &str, around: &Around, progress: Progress<'_>) -> Result<Restored> {
     let db = connection::open_user_read_only(backup)?;
     let manifest = read(&db, backup)?;
@@ -41,10 +41,10 @@ pub fn restore(backup: &Path, target: &Path, replaces: bool, actor: &str, around
             shell_word(&backup.to_string_lossy())
         )));
     }
-    if manifest.kind == Kind::Primary {
+    if manifest.kind.file().is_some() {
         make_folder(target)?;
     }
-    let part = Part::make(&file, false)?;
+    let part = Part::make(&file, is_servers(&manifest))?;
     let mut copy = part.open()?;
     copy_pages(&db, &mut copy, false, progress)?;
     sound(&copy, backup)?;
@@ -61,17 +61,20 @@ pub fn restore(backup: &Path, target: &Path, replaces: bool, actor: &str, around
     Ok(Restored { manifest, file, aside, unsent })
 }
 
+/// True for what holds keys or says who may come in: it is for its owner alone.
+fn is_servers(manifest: &Manifest) -> bool {
+    matches!(manifest.kind, Kind::Accounts | Kind::Webhooks)
+}
+
 fn place(manifest: &Manifest, target: &Path) -> Result<PathBuf> {
-    match (manifest.kind, target.is_dir()) {
-        (Kind::Replica, false) => Ok(target.to_owned()),
-        (Kind::Primary, _) if !target.exists() || target.is_dir() => Ok(target.join(PRIMARY_FILE)),
-        (Kind::Replica, true) => {
-            Err(Error::invalid(format!("{} is a folder, and the backup is of a replica, which is a file", target.display()))
-                .hint("name the file to make"))
-        }
-        (Kind::Primary, _) => {
-            Err(Error::invalid(format!("{} is a file, and the backup is of a primary, which is a folder", target.display()))
-                .hint("name the folder to make"))
+    match (manifest.kind.file(), target.is_dir()) {
+        (None, false) => Ok(target.to_owned()),
+        (Some(file), is_folder) if is_folder || !target.exists() => Ok(target.join(file)),
+        (None, true) => Err(Error::invalid(format!("{} is a folder, and the backup is of a replica, which is a file", target.display()))
+            .hint("name the file to make")),
+        (Some(_), _) => {
+            let what = if is_servers(manifest) { "a server's, which has a folder" } else { "a primary, which is a folder" };
+            Err(Error::invalid(format!("{} is a file, and the backup is of {what}", target.display())).hint("name the folder to make"))
         }
     }
 }
@@ -91,6 +94,9 @@ fn begin_anew(file: &Path, manifest: &Manifest, backup: &Path, actor: &str, arou
         // Its log is gone with the last connection, which put it into the file.
         let db = connection::open_user(file)?;
         leave_wal(&db)?;
+        return Ok(0);
+    }
+    if is_servers(manifest) {
         return Ok(0);
     }
     let mut replica = SqliteReplica::open(file, around.clone())?;

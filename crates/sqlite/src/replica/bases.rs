@@ -151,6 +151,12 @@ pub fn committed(db: &Connection, table: &Table, key: &Key, seen: Option<&Row>) 
     Ok(row.filter(|row| digests.digest(table, row) == now).map(Some))
 }
 
+/// False where the row that was `seen` is another than the one that the last commit left.
+pub fn is_as_left(db: &Connection, table: &Table, key: &Key, seen: Option<&Row>) -> Result<bool> {
+    let digest = seen.map(|row| Digests::default().digest(table, row));
+    Ok(now(db, table, key)?.is_none_or(|left| left == digest))
+}
+
 /// A row with the unsent changesets laid on, each as it was made.
 fn with_unsent(db: &Connection, table: &Table, key: &Key, mut row: Option<Row>) -> Result<Option<Row>> {
     let schema = Schema { tables: vec![table.clone()], objects: Vec::new() };

@@ -224,6 +224,28 @@ impl Comparing<'_> {
             visit(Unseen { key, base, here: here.as_ref(), is_logged: logged.is_some(), is_kept: false, committed: None })
         }
     }
+
+    /// The same for the rows whose images are kept, but for those that were found wrong.
+    fn kept(&mut self, wrong: &HashSet<Key>, visit: VisitUnseen<'_>) -> Result<()> {
+        let (db, table) = (self.db, self.table);
+        bases::each(db, &mut |name, kept| {
+            if !name.eq_ignore_ascii_case(&table.name) || wrong.contains(&kept.key) {
+                return Ok(());
+            }
+            let base = kept.image.map(|image| image.row(table, None));
+            if base.is_some() && !is_seen(db, &kept.key)? {
+                // The row came unseen, so that what a later write found was taken for the base.
+                let (here, is_logged) = (self.now.get(0, &kept.key)?, logged(db, table, &kept.key)?.is_some());
+                return visit(Unseen { key: &kept.key, base: None, here: here.as_ref(), is_logged, is_kept: false, committed: None });
+            }
+            // What came unseen is told from what was committed: a row that was gone then is made anew, not changed.
+            let key = &kept.key;
+            self.settle(key, kept.now, base.as_ref(), &mut |unseen| {
+                let committed = bases::committed(db, table, key, None)?;
+                visit(Unseen { is_kept: true, committed, ..unseen })
+            })
+        })
+    }
 }
 
 /// Returns the columns that the primary no longer knows: they are NULL in its rows.
@@ -284,23 +306,7 @@ fn compare(
     for key in extra {
         comparing.settle(&key, None, None, visit)?;
     }
-    bases::each(db, &mut |name, kept| {
-        if !name.eq_ignore_ascii_case(&table.name) || wrong.contains(&kept.key) {
-            return Ok(());
-        }
-        let base = kept.image.map(|image| image.row(table, None));
-        if base.is_some() && !is_seen(db, &kept.key)? {
-            // The row came unseen, so that what a later write found was taken for the base.
-            let (here, is_logged) = (comparing.now.get(0, &kept.key)?, logged(db, table, &kept.key)?.is_some());
-            return visit(Unseen { key: &kept.key, base: None, here: here.as_ref(), is_logged, is_kept: false, committed: None });
-        }
-        // What came unseen is told from what was committed: a row that was gone then is made anew, not changed.
-        let key = &kept.key;
-        comparing.settle(key, kept.now, base.as_ref(), &mut |unseen| {
-            let committed = bases::committed(db, table, key, None)?;
-            visit(Unseen { is_kept: true, committed, ..unseen })
-        })
-    })?;
+    comparing.kept(&wrong, visit)?;
     let Some((names, lane)) = lane else { return Ok(Vec::new()) };
     let taken = taken::taken(primary, base_version(db)?, &former, &names)?;
     Ok(taken.into_iter().filter_map(|at| lane.columns[at]).collect())

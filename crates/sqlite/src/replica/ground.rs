@@ -248,6 +248,11 @@ impl Effects<ReplicaGround<'_>> for Laid<'_> {
         self.ordinal += 1;
         ground.note_laid(self, table, effect)
     }
+    /// Work that gave way here may be laid otherwise the next time: until then the row is looked after like those it wrote.
+    fn stays(&mut self, _ground: &mut ReplicaGround<'_>, schema: &Schema, table: usize, row: &Row) -> Result<()> {
+        let table = &schema.tables[table];
+        self.keeper.keep(table, &table.key_of(row), Some(row), Some(row))
+    }
     fn altered(&mut self, _ground: &mut ReplicaGround<'_>, _tables: &[String]) -> Result<()> {
         self.keeper.look_again();
         Ok(())

@@ -26,6 +26,7 @@ use std::collections::{BTreeMap, HashSet};
 fn mark_text(mark: &Mark) -> String {
     match mark {
         Mark::Waiting => "waiting".to_owned(),
+        Mark::Left => "left".to_owned(),
         Mark::Offered { proposal, revision, stage } => format!("offered {proposal} {revision} {}", stage.name()),
     }
 }
@@ -37,6 +38,7 @@ fn mark_of(text: &str) -> Result<Mark> {
     };
     let mark = match words[..] {
         ["waiting"] => Some(Mark::Waiting),
+        ["left"] => Some(Mark::Left),
         ["offered", proposal, revision, stage] => offered(proposal, revision, stage),
         _ => None,
     };
@@ -61,7 +63,7 @@ fn kept(db: &Connection) -> Result<Vec<Kept>> {
 /// This copy has another identity: what was not offered yet is its own from now on.
 pub(super) fn go_on_as(db: &Connection, fresh: ReplicaId) -> Result<()> {
     for Kept { mut front, mark } in kept(db)? {
-        if mark == Mark::Waiting {
+        if mark.is_waiting() {
             front.header.replica = fresh;
             storage::set_front(db, &front)?;
         }
@@ -102,10 +104,12 @@ fn forget_draught(db: &Connection) -> Result<()> {
 
 /// What was drawn up takes the place of what it was made of.
 fn take_its_place(db: &Connection, draught: &Draught, mark: &Mark) -> Result<()> {
+    // Where it was made of, since what was edited after it was drawn up builds on it.
+    let last = draught.of.last().copied().unwrap_or_default();
+    storage::add_changeset_after(db, last, &draught.front)?;
     for write_id in &draught.of {
         storage::drop_changeset(db, *write_id)?;
     }
-    storage::add_changeset(db, &draught.front)?;
     set_mark(db, draught.front.header.write_id, mark)?;
     made_anew(db, &draught.of)?;
     forget_draught(db)
@@ -152,19 +156,20 @@ fn take_back(db: &Connection, around: &Around, proposal: u64) -> Result<u64> {
     taking.undo(&storage::changesets(db)?)?;
     let mut count = 0;
     let mut rows = apart::rows_of(db, &meant)?;
-    for Kept { front, .. } in others.into_iter().filter(|kept| kept.mark == Mark::Waiting) {
+    for Kept { front, .. } in others.into_iter().filter(|kept| kept.mark.is_waiting()) {
         count += apart::put_aside(db, around, front, &mut rows)?;
     }
     for Kept { mut front, .. } in meant {
         count += front.count;
-        let id = front.header.write_id;
+        let id = std::mem::replace(&mut front.header.write_id, around.random());
         let title = front.header.title.take().map_or(String::new(), |title| format!(": {title}"));
         front.header.title = Some(format!("withdrawn proposal {proposal}{title}"));
+        // Under another name, for what was offered may be merged all the same.
+        let fresh = front.header.write_id.to_be_bytes();
+        db.execute("UPDATE mainstem_page SET write_id = ?2 WHERE write_id = ?1", params![id.to_be_bytes(), fresh]).on(db)?;
         let sql = "INSERT INTO mainstem_stash(write_id, front) VALUES(?1, ?2)";
-        db.execute(sql, params![id.to_be_bytes(), format::front::encode(&front)]).on(db)?;
-        // Its pages stay, for they are those of what was put aside now.
-        db.execute("DELETE FROM mainstem_changeset WHERE write_id = ?1", [id.to_be_bytes()]).on(db)?;
-        db.execute("DELETE FROM mainstem_meta WHERE name = ?1", [format!("kept:{id:032x}")]).on(db)?;
+        db.execute(sql, params![fresh, format::front::encode(&front)]).on(db)?;
+        storage::drop_changeset(db, id)?;
     }
     taking.end()?;
     Ok(count)
@@ -201,7 +206,7 @@ impl Proposing for SqliteReplica {
     fn waiting_for_review(&mut self) -> Result<Vec<(String, u64)>> {
         let db = &self.db;
         let mut waiting: BTreeMap<String, u64> = BTreeMap::new();
-        for Kept { front, .. } in kept(db)?.into_iter().filter(|kept| kept.mark == Mark::Waiting) {
+        for Kept { front, .. } in kept(db)?.into_iter().filter(|kept| kept.mark.is_waiting()) {
             each_change(db, &front, &mut |change| {
                 *waiting.entry(front.shapes[change.table].table.clone()).or_default() += 1;
                 Ok(())
@@ -246,6 +251,14 @@ impl Proposing for SqliteReplica {
             }
             forget_draught(db)
         })
+    }
+    fn note_left(&mut self, write_id: u128, found: Option<(u64, u64)>) -> Result<()> {
+        let db = &self.db;
+        let mark = match found {
+            Some((proposal, revision)) => Mark::Offered { proposal, revision, stage: Stage::Open },
+            None => Mark::Waiting,
+        };
+        transact(db, || set_mark(db, write_id, &mark))
     }
     fn note_stage(&mut self, proposal: u64, stage: Stage) -> Result<()> {
         let db = &self.db;

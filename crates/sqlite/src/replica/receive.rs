@@ -12,6 +12,7 @@ use crate::errors::Explain;
 use mainstem::body::Digests;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Edit, Front, Shape};
+use mainstem::core::conflict::Answer;
 use mainstem::core::event::{Digest, Version};
 use mainstem::core::format::page;
 use mainstem::core::planted::{self, Bug};
@@ -393,6 +394,26 @@ impl<'c> Taking<'c> {
         }
     }
 
+    /// Answers of ours that the primary left out, because we might not see their conflicts, are none.
+    fn open_again(&mut self, version: &Version) -> Result<()> {
+        let db = self.db;
+        if !super::is_partial(db)? {
+            return Ok(());
+        }
+        let ours = storage::changesets(db)?.into_iter().find(|front| front.header.write_id == version.header.write_id);
+        for resolution in ours.into_iter().flat_map(|front| front.resolutions) {
+            let is_taken = version.resolved.iter().any(|taken| taken.conflict == resolution.conflict);
+            let Some(mut conflict) = storage::conflict(db, resolution.conflict)?.filter(|_| !is_taken) else { continue };
+            // Somebody else may have answered it before, which is known by now.
+            let is_ours = |answer: &Answer| answer.actor.as_ref() == Some(&resolution.actor) && answer.at >= resolution.at;
+            if conflict.answer.as_ref().is_some_and(is_ours) {
+                conflict.answer = None;
+                storage::put_conflict(db, &conflict)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Conflicts, answers and acknowledgements of one version.
     fn fold(&mut self, version: &Version, is_ours: bool) -> Result<()> {
         let db = self.db;
@@ -401,11 +422,7 @@ impl<'c> Taking<'c> {
         }
         for resolution in &version.resolved {
             if let Some(mut conflict) = storage::conflict(db, resolution.conflict)? {
-                conflict.answer = Some(mainstem::core::conflict::Answer {
-                    choice: resolution.choice,
-                    actor: Some(resolution.actor.clone()),
-                    at: resolution.at,
-                });
+                conflict.answer = Some(Answer { choice: resolution.choice, actor: Some(resolution.actor.clone()), at: resolution.at });
                 storage::put_conflict(db, &conflict)?;
             }
         }
@@ -417,6 +434,7 @@ impl<'c> Taking<'c> {
         }
         proposing::acknowledge(db, &mut self.ground, version)?;
         if is_ours && !planted::is(Bug::H5) {
+            self.open_again(version)?;
             storage::drop_changeset(db, version.header.write_id)?;
         }
         for write_id in &version.stands_for {

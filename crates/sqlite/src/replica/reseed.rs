@@ -125,7 +125,8 @@ pub fn swap(db: &Connection, around: &Around, staged: &Staged, unseen: Unseen) -
     storage::drop_versions(db, 0)?;
     past::forget(db, 0)?;
     storage::clear_inbox(db)?;
-    start.conflicts.iter().try_for_each(|conflict| hear(db, conflict))?;
+    let answers = unsent_answers(db)?;
+    start.conflicts.iter().try_for_each(|conflict| hear(db, conflict, &answers))?;
     for (event, hash, waiting) in &start.waiting {
         let version = storage::version_of(event)?;
         storage::add_version(db, version.version, hash, event)?;
@@ -154,9 +155,15 @@ fn refuse_unseen(db: &Connection) -> Result<()> {
         .hint("keep a copy of those rows, then: mainstem sync --reseed, which takes the primary's"))
 }
 
+/// The conflicts that were answered here, with the answer on its way still.
+fn unsent_answers(db: &Connection) -> Result<HashSet<u64>> {
+    let sent = storage::changesets(db)?.into_iter().flat_map(|front| front.resolutions);
+    Ok(sent.chain(storage::resolutions(db)?).map(|resolution| resolution.conflict).collect())
+}
+
 /// A conflict of the snapshot. One that was answered here, with the answer not sent yet, stays answered.
-fn hear(db: &Connection, conflict: &Conflict) -> Result<()> {
-    let is_answered = storage::conflict(db, conflict.id)?.is_some_and(|c| !c.is_open());
+fn hear(db: &Connection, conflict: &Conflict, answers: &HashSet<u64>) -> Result<()> {
+    let is_answered = answers.contains(&conflict.id) && storage::conflict(db, conflict.id)?.is_some_and(|c| !c.is_open());
     if conflict.is_open() && is_answered { Ok(()) } else { storage::put_conflict(db, conflict) }
 }
 

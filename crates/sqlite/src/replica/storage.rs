@@ -18,6 +18,9 @@ const RECENT_BYTES: usize = 8 + 32 + 16;
 /// True of a changeset that is not kept for review.
 const IS_SENT: &str = "NOT EXISTS(SELECT 1 FROM mainstem_meta WHERE name = 'kept:' || lower(hex(write_id)))";
 
+/// More than there are places of changesets.
+const ORDINALS: i64 = 1 << 40;
+
 /// The layout of these tables; a file with a later one is refused.
 pub const LAYOUT: i64 = 1;
 
@@ -120,6 +123,21 @@ pub fn add_changeset_ahead(db: &Connection, front: &Front) -> Result<()> {
     .on(db)?
     .execute(params![front.header.write_id.to_be_bytes(), format::front::encode(front)])
     .on(db)?;
+    Ok(())
+}
+
+/// Adds a closed changeset in the place after another one.
+pub fn add_changeset_after(db: &Connection, write_id: u128, front: &Front) -> Result<()> {
+    let sql = "SELECT ordinal FROM mainstem_changeset WHERE write_id = ?1";
+    let place: Option<i64> = db.prepare_cached(sql).on(db)?.query_row([write_id.to_be_bytes()], |r| r.get(0)).optional().on(db)?;
+    let Some(place) = place else { return add_changeset(db, front) };
+    // In two steps, since no two may have one place on the way.
+    db.execute("UPDATE mainstem_changeset SET ordinal = ordinal + ?2 WHERE ordinal > ?1", [place, ORDINALS]).on(db)?;
+    db.execute("UPDATE mainstem_changeset SET ordinal = ordinal - ?2 + 1 WHERE ordinal > ?1 + ?2", [place, ORDINALS]).on(db)?;
+    db.prepare_cached("INSERT INTO mainstem_changeset(ordinal, write_id, front) VALUES(?1, ?2, ?3)")
+        .on(db)?
+        .execute(params![place + 1, front.header.write_id.to_be_bytes(), format::front::encode(front)])
+        .on(db)?;
     Ok(())
 }
 

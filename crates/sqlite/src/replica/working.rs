@@ -199,12 +199,18 @@ pub fn gather(db: &Connection, write_id: u128, span: Span, keeps_bases: bool) ->
     let mut closing = Closing::new(db, write_id, Front::default());
     let mut keeper = bases::Keeper::new(db);
     capture::condense(db, None, &mut |table, mut net| {
-        if !net.unknown_before.is_empty() {
+        let is_whole = net.unknown_before.is_empty();
+        if !is_whole {
             complete(db, table, &mut net)?;
         }
         // Where an unseen write came between the last commit and the first that was seen, it goes with this one.
-        if let Some(before) = bases::committed(db, table, &net.key, net.before.as_ref())? {
-            net.before = before;
+        match bases::committed(db, table, &net.key, net.before.as_ref())? {
+            Some(before) => net.before = before,
+            // Where nobody can say here what was committed, comparing tells of both.
+            None if keeps_bases && is_whole && !bases::is_as_left(db, table, &net.key, net.before.as_ref())? => {
+                return storage::add_gap(db, &table.name);
+            }
+            None => {}
         }
         let shape = closing.shape(table);
         let Some(change) = change_of(table, shape, &net, span) else { return Ok(()) };

@@ -1,6 +1,7 @@
 //! Rows that come into a scope and leave it, by their cells, by what is asked for, and by what is permitted (I7).
 use crate::office::{Office, scope};
-use mainstem::replica::Replica;
+use mainstem::core::change::Choice;
+use mainstem::replica::{Answering, Replica};
 use mainstem::sync;
 use mainstem::tombstones::Wanted;
 
@@ -216,4 +217,52 @@ fn f3_a_part_brings_back_nothing_that_a_restored_primary_lost() {
     office.settle(&["bob", "ada", "bob"]);
     office.assert_seen(&["ada", "bob"]);
     assert_eq!(office.value("ada", "SELECT group_concat(body) FROM (SELECT * FROM note ORDER BY k)"), "accepted,unsent,third");
+}
+
+/// An answer to a conflict that may not be seen any more is left out, and blocks nothing else (I-75).
+#[test]
+fn an_answer_to_what_is_hidden_by_now_blocks_nothing() {
+    let mut office = Office::new();
+    office.whole().set_policy(&mainstem::policy_text::set("", "strategy", "manual").unwrap(), "ada").unwrap();
+    office.join("cem", "*");
+    office.sql("ada", "UPDATE note SET body = 'of ada' WHERE k = 'b'");
+    office.sync("ada");
+    office.sql("cem", "UPDATE note SET body = 'of cem' WHERE k = 'b'");
+    office.sync("cem");
+    let open: Vec<u64> = office.conflicts().iter().filter(|conflict| conflict.is_open()).map(|conflict| conflict.id).collect();
+    assert_eq!(open.len(), 1, "{:?}", office.conflicts());
+    let answer = (open[0], Answering { choice: Choice::Ours, value: None });
+    office.open("cem").resolve("cem", &[answer]).unwrap();
+    office.sql("cem", "UPDATE task SET what = 'cook twice' WHERE id = 2");
+    office.commit("cem");
+    office.permit("cem", "task\nproject");
+    office.settle(&["cem", "ada"]);
+    office.assert_seen(&["cem", "ada"]);
+    assert_eq!(office.value("ada", "SELECT what FROM task WHERE id = 2"), "cook twice");
+    assert!(office.conflicts()[0].is_open(), "whoever may see it answers it");
+    office.permit("cem", "*");
+    office.settle(&["cem", "ada"]);
+    assert_eq!(office.open("cem").conflicts(true).unwrap(), office.conflicts(), "also cem, once it is seen again");
+}
+
+/// Of two answers the first holds, also on a copy of a part whose own came second.
+#[test]
+fn an_answer_that_came_second_leaves_the_first() {
+    let mut office = Office::new();
+    office.whole().set_policy(&mainstem::policy_text::set("", "strategy", "manual").unwrap(), "ada").unwrap();
+    office.permit("cem", "note\ntask\nproject");
+    office.join("cem", "*");
+    office.sql("ada", "UPDATE note SET body = 'of ada' WHERE k = 'b'");
+    office.sync("ada");
+    office.sql("cem", "UPDATE note SET body = 'of cem' WHERE k = 'b'");
+    office.sync("cem");
+    office.sync("ada");
+    let open = office.conflicts()[0].id;
+    for (name, choice) in [("ada", Choice::Base), ("cem", Choice::Ours)] {
+        office.open(name).resolve(name, &[(open, Answering { choice, value: None })]).unwrap();
+    }
+    office.sync("ada");
+    office.settle(&["cem", "ada"]);
+    assert_eq!(office.conflicts()[0].answer.as_ref().unwrap().actor.as_deref(), Some("ada"));
+    assert_eq!(office.open("cem").conflicts(false).unwrap(), office.conflicts());
 }

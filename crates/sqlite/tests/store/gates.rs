@@ -95,7 +95,7 @@ fn samples_show_what_was_looked_at() {
 }
 
 #[test]
-fn what_cannot_be_tried_is_broken_and_blocks() {
+fn t31_what_cannot_be_tried_is_broken_and_blocks() {
     for (keys, says) in [
         ("rule = 'not-null'; table = 'gone'; column = 'a'", "there is no table gone"),
         ("rule = 'not-null'; table = 'album'; column = 'gone'", "table album has no column gone"),
@@ -118,8 +118,40 @@ fn what_cannot_be_tried_is_broken_and_blocks() {
     }
 }
 
+/// T14: names reach SQL quoted, whatever they are.
 #[test]
-fn what_takes_too_long_is_broken() {
+fn t14_names_are_names_and_nothing_else() {
+    let names = ["a\"; DROP TABLE album; --", "select", "x' OR 1", "мир", "a b", "[c]", "`d`", "child", "parent", "sql%ite"];
+    for name in names {
+        let sql = format!("\"{}\"", name.replace('"', "\"\""));
+        let made = format!(
+            "CREATE TABLE {sql}({sql} TEXT PRIMARY KEY, p); CREATE TABLE up({sql} UNIQUE, id INTEGER PRIMARY KEY);
+             INSERT INTO {sql} VALUES ('k', 7), ('l', 7), ('m', NULL); INSERT INTO up VALUES (8, 1);"
+        );
+        let (_dir, mut store) = store_with(&format!("{WORLD}{made}"));
+        let mut tx = store.begin_read().unwrap();
+        let name_text = toml_text(name);
+        let text = format!(
+            "[gates.{name_text}]\nrule = 'unique'\ntable = {name_text}\ncolumns = 'p'
+             [gates.link]\nrule = 'foreign-key'\ntable = {name_text}\ncolumns = 'p'\nreferences = 'up'\nreferences_columns = [{name_text}]
+             [gates.key]\nrule = 'length'\ntable = {name_text}\ncolumn = {name_text}\nmin = 2"
+        );
+        let results = run(&mut *tx, &policy(&text), None, &real()).unwrap();
+        let rows = results.iter().map(|result| match &result.outcome {
+            Outcome::Failed { rows, samples } => (*rows, samples[0].table.as_str()),
+            other => panic!("{name}: {other:?}"),
+        });
+        assert_eq!(rows.collect::<Vec<_>>(), [(2, name), (2, name), (3, name)]);
+        assert_eq!(results[0].gate, name);
+    }
+}
+
+fn toml_text(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[test]
+fn t31_what_takes_too_long_is_broken() {
     let rows = "INSERT INTO album(code, label) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) SELECT i, 'x' FROM n";
     let (_dir, mut store) = store_with(&format!("{WORLD}{rows};"));
     let text = "
@@ -149,7 +181,7 @@ fn what_takes_too_long_is_broken() {
 
 /// N4: each merge alone would do, both together would not; the second is judged on what the first left.
 #[test]
-fn the_merged_state_is_judged() {
+fn n4_the_merged_state_is_judged() {
     let (_dir, mut store) = store_with("CREATE TABLE share(owner TEXT PRIMARY KEY, percent INTEGER);");
     let text = "[gates.shares]\nrule = 'no-rows'\nsql = 'SELECT sum(percent) FROM share HAVING sum(percent) > 100'";
     let mut merge = |owner: &str| {

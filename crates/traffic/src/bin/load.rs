@@ -1,14 +1,12 @@
 //! Puts a server under load and says how long people wait: `scripts/load --replicas 1000 --rate 200`.
 use clap::Parser;
-use mainstem::wiring::RealSurroundings;
 use mainstem_http::address::Address;
-use mainstem_http::server::{Door, Limits, Porter, Record};
+use mainstem_traffic::apart::{self, Apart};
 use mainstem_traffic::load::{self, Load, Outcome};
-use mainstem_traffic::{Served, report};
-use std::io::{BufRead, BufReader, Write};
+use mainstem_traffic::report;
+use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::Arc;
+use std::process::ExitCode;
 
 /// Puts a server under load: many replicas connected, some pushing at a steady rate
 #[derive(Parser)]
@@ -40,22 +38,20 @@ struct Arguments {
     /// Where the picture is written
     #[arg(long, default_value = "target/load.svg")]
     picture: PathBuf,
-    /// Serve a folder, and nothing else: what the load starts for itself
-    #[arg(long, hide = true)]
-    serve: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    if let Some(folder) = &arguments.serve {
-        return serve(folder);
+    if let Some((folder, members)) = apart::asked() {
+        apart::serve(&folder, members);
     }
+    let arguments = Arguments::parse();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (server, address, token) = match (&arguments.address, &arguments.token) {
         (Some(address), Some(token)) => (None, address.clone(), token.clone()),
         _ => {
-            let (child, socket, token) = own_server(folder.path());
-            (Some(child), format!("http://{socket}/load"), token)
+            let own = Apart::begin(folder.path(), 0);
+            let (address, token) = (format!("http://{}/load", own.socket), own.tokens[0].clone());
+            (Some(own), address, token)
         }
     };
     let load = Load {
@@ -63,7 +59,7 @@ fn main() -> ExitCode {
             Ok(address) => address,
             Err(e) => return failed(&e.message),
         },
-        token,
+        tokens: vec![token],
         listening: arguments.replicas,
         pulling: arguments.pulling,
         pushing: arguments.pushing,
@@ -71,13 +67,10 @@ fn main() -> ExitCode {
         changes: arguments.changes,
         seconds: arguments.seconds,
     };
-    let gauge = report::Gauge::begin(server.as_ref().map(Child::id));
+    let gauge = report::Gauge::begin(server.as_ref().map(Apart::process));
     let outcome = load::run(load.clone());
     let memory = gauge.end();
-    if let Some(mut server) = server {
-        let _ = server.kill();
-        let _ = server.wait();
-    }
+    drop(server);
     match outcome {
         Ok(outcome) => finish(&arguments, &load, &outcome, &memory),
         Err(e) => failed(&e.message),
@@ -97,35 +90,4 @@ fn finish(arguments: &Arguments, load: &Load, outcome: &Outcome, memory: &report
 fn failed(why: &str) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "error: {why}");
     ExitCode::FAILURE
-}
-
-/// A server in a process of its own, so that its memory is its own.
-fn own_server(folder: &std::path::Path) -> (Child, String, String) {
-    let program = std::env::current_exe().expect("this program has a path");
-    let mut child = Command::new(program).arg("--serve").arg(folder).stdout(Stdio::piped()).spawn().expect("it starts again");
-    let mut said = BufReader::new(child.stdout.take().expect("it is piped"));
-    let mut line = || {
-        let mut line = String::new();
-        said.read_line(&mut line).expect("it says where it listens");
-        line.trim().to_string()
-    };
-    let (socket, token) = (line(), line());
-    (child, socket, token)
-}
-
-/// One address and one token are many people here.
-fn serve(folder: &std::path::Path) -> ExitCode {
-    let around = Arc::new(RealSurroundings);
-    let mut limits = Limits::default();
-    for limit in Limits::NAMES.iter().filter(|name| name.contains("per_address") || name.contains("per_token") || name.contains("rate_max"))
-    {
-        *limits.named(limit).expect("it is one of them") = u64::from(u32::MAX);
-    }
-    let porter = Porter::new(limits, Door::default(), Record::nowhere(around.clone()), around.clone());
-    let served = Served::through(porter, None, folder, around);
-    let mut out = std::io::stdout();
-    let _ = writeln!(out, "{}\n{}", served.socket(), served.token().unwrap_or_default());
-    loop {
-        std::thread::park();
-    }
 }

@@ -165,6 +165,8 @@ fn plain_body_for(operation: &Json) -> &'static str {
         "post_api_v1_datasets_dataset_roles" => r#"{"actor": "owner", "role": "owner"}"#,
         "patch_api_v1_datasets_dataset" => r#"{"is_archived": false}"#,
         "put_api_v1_datasets_dataset_policy" => r#"{"policy": ""}"#,
+        "post_api_v1_datasets_dataset_conflicts_answers" => r#"{"answers": [{"conflict": "0000000000000000", "choice": "ours"}]}"#,
+        "post_api_v1_datasets_dataset_tombstones_restore" => r#"{"tombstones": ["3.1"]}"#,
         _ => "{}",
     }
 }
@@ -239,6 +241,8 @@ fn every_answer_is_as_it_is_described() {
         "DELETE /api/v1/replicas/{replica}",
         "DELETE /api/v1/datasets/{dataset}",
         "GET /api/v1/datasets/{dataset}/feed/socket",
+        "POST /api/v1/datasets/{dataset}/conflicts/answers",
+        "POST /api/v1/datasets/{dataset}/proposals/{proposal}/answers",
         "POST /api/v1/datasets/{dataset}/webhooks",
         "DELETE /api/v1/datasets/{dataset}/webhooks/{webhook}",
         "GET /api/v1/datasets/{dataset}/webhooks/{webhook}/dead-letters",

@@ -1,6 +1,7 @@
 //! The replica protocol through a real socket.
 #![allow(clippy::disallowed_methods, reason = "what other threads and lines do is waited for, with a generous limit")]
 mod between;
+mod browsers;
 mod contract;
 mod documented;
 mod feed;
@@ -12,4 +13,5 @@ mod patience;
 mod review;
 mod tables;
 mod tls;
+mod ways;
 mod webhooks;

@@ -4,7 +4,7 @@ use mainstem::core::schema::Schema;
 use mainstem::datasets::Place;
 use mainstem::local::Founding;
 use mainstem::primary::Primary;
-use mainstem_http::client::{HttpPrimary, Patience, Trust, shown_by};
+use mainstem_http::client::{HttpPrimary, Patience, Trust, Ways, shown_by};
 use mainstem_http::fingerprint::Fingerprint;
 use mainstem_http::server::{Door, Limits, Porter, Record, Tls};
 use mainstem_testkit::surroundings::Seeded;
@@ -38,7 +38,7 @@ fn a_server_with_a_certificate_of_its_own_is_recognised_by_it_and_by_nothing_els
     assert_eq!((stranger.kind, stranger.code), (ErrorKind::Denied, "untrusted"), "{stranger}");
     assert!(stranger.hint.expect("what to do").contains("mainstem trust"));
 
-    let seen = shown_by(&served.address("notes"), Patience::default()).expect("it shows one");
+    let seen = shown_by(&served.address("notes"), &Ways::default(), Patience::default()).expect("it shows one");
     assert_eq!(seen, tls.fingerprint());
     let server = served.address("notes").origin();
     trust.pin(&server, seen).expect("stored");
@@ -75,7 +75,7 @@ fn a_renewed_certificate_is_shown_and_a_broken_one_is_not() {
     let tls = Tls::own(&folder.path().join("tls"), &[]).expect("a certificate");
     let served = serve(folder.path(), &tls);
     let (first, renewed) = (tls.fingerprint(), Tls::own(&folder.path().join("new"), &[]).expect("another").fingerprint());
-    let shown = || shown_by(&served.address("notes"), Patience::default()).expect("it shows one");
+    let shown = || shown_by(&served.address("notes"), &Ways::default(), Patience::default()).expect("it shows one");
     std::fs::write(folder.path().join("tls/own.crt"), "nothing").expect("written");
     tls.reload().expect_err("no certificate");
     assert_eq!(shown(), first);

@@ -1,9 +1,9 @@
 //! Answers the calls about proposals.
 use super::{Asked, Reply, arguments, last, understood};
-use crate::server::author::Author;
 use crate::wire::call::Call;
 use crate::wire::frame::FrameReader;
 use crate::wire::{Bytes, Wire};
+use mainstem::author::Author;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Front, Shape};
 use mainstem::core::format::page;
@@ -60,13 +60,17 @@ pub(super) fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author
             let (proposal, revision, page) = arguments(asked)?;
             last(reply, &primary.staged_page(proposal, revision, page)?.map(Bytes))
         }
-        _ => last(reply, &primary.find_revision(arguments(asked)?)?),
+        Call::FindRevision => last(reply, &primary.find_revision(arguments(asked)?)?),
+        _ => Err(Error::internal("this call is about no proposal")),
     }
 }
 
 fn propose(mut asked: Asked, primary: &mut dyn Primary, author: &Author<'_>, by: By<'_>, reply: &mut Reply) -> Result<()> {
     let (known, revises, reviewed, direct): (Acquaintance, Option<u64>, Front, Option<Front>) =
         understood(Wire::from_bytes("a proposal", &asked.wanted()?))?;
+    if let Some(proposal) = revises {
+        author.check_revise(proposal, primary)?;
+    }
     let reviewed = author.proposed(&known, reviewed, primary)?;
     let direct = direct.map(|front| author.front(&known, front, primary)).transpose()?;
     let both = RefCell::new(Some(asked));

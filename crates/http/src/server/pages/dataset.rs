@@ -25,7 +25,7 @@ pub async fn dataset(
         Ok((description, primary.schema()?, primary.replicas()?, latest))
     })
     .await?;
-    let frame = framed(&shared, &visit, &name, "", name.clone()).await?;
+    let frame = framed(&visit, &name, "", name.clone())?;
     let head = description.head.version;
     shown(&Dataset {
         frame,

@@ -47,7 +47,7 @@ pub async fn history(
         ..Pager::default()
     };
     let versions = versions.iter().map(|version| summary(&name, version)).collect();
-    shown(&History { frame: framed(&shared, &visit, &name, "versions", "History".to_string()).await?, name, versions, pager })
+    shown(&History { frame: framed(&visit, &name, "versions", "History".to_string())?, name, versions, pager })
 }
 
 fn summary(dataset: &str, version: &Accepted) -> Summary {
@@ -111,7 +111,7 @@ pub async fn version(
     let is_all = skip == 0 && page == 0 && next.is_none();
     let shown_text = if is_all { String::new() } else { format!("{} of {} changes", some.len(), grouped(version.count)) };
     let page = Version {
-        frame: framed(&shared, &visit, &name, "versions", format!("Version {number}")).await?,
+        frame: framed(&visit, &name, "versions", format!("Version {number}"))?,
         summary: summary(&name, &version),
         steps: version.schema.iter().map(describe).collect(),
         changes: some.iter().map(|change| shown_change(&name, &version.shapes[change.table], change)).collect(),

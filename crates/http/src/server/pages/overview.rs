@@ -2,15 +2,16 @@
 use super::{Asked, Shown, moment, shown};
 use crate::server::Shared;
 use crate::server::asked::Asked as Query;
-use crate::server::guard::permit;
 use crate::server::reading::read;
 use axum::extract::{Extension, State};
 use mainstem::accounts::Identity;
+use mainstem::author::permit;
 use mainstem::core::authority::{Object, Right};
 use mainstem::core::event::Version;
 use mainstem::core::stamp::Time;
 use mainstem::error::{Error, Result};
 use mainstem::primary::Primary;
+use mainstem_pages::frame::Frame;
 use mainstem_pages::overview::{Dataset, Happening, Overview};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -59,7 +60,8 @@ pub async fn overview(
     }
     latest.sort_by_key(|(_, version)| std::cmp::Reverse(version.accepted_at));
     let activity = latest.iter().take(ACTIVITY).map(|(name, version)| happening(name, version)).collect();
-    shown(&Overview { frame: visit.frame("Datasets"), datasets, next, activity, address: visit.address.clone() })
+    let frame = Frame { live: Some("/live".to_string()), ..visit.frame("Datasets") };
+    shown(&Overview { frame, datasets, next, activity, address: visit.address.clone() })
 }
 
 /// The names of the datasets that somebody may read.

@@ -9,29 +9,31 @@ use super::proposals::{frame, tables_of, title};
 use super::{Asked, Shown, moment, shown};
 use crate::server::Shared;
 use crate::server::asked::{Asked as Query, Named};
-use crate::server::author::Author;
-use crate::server::guard::{permit, still};
-use crate::server::members::Members;
+use crate::server::guard::still;
 use crate::server::reading::read;
 use crate::wire::shown::conflict_id;
 use axum::extract::{Extension, State};
 use changes::Place;
 use mainstem::accounts::Identity;
+use mainstem::author::Author;
+use mainstem::author::permit;
 use mainstem::changeset_json::value_to_json;
 use mainstem::core::authority::{Object, Right};
 use mainstem::core::conflict::{Claim, Conflict, ConflictKind};
 use mainstem::core::event::Digest;
+use mainstem::core::gate::{GateResult, Outcome, Sample, Severity};
 use mainstem::core::proposal::{Assessment, Origin, Stage, TableSummary, Vote, Word};
 use mainstem::core::value::{Key, Value};
 use mainstem::core::vote::WhyNot;
 use mainstem::error::{Error, Result};
+use mainstem::members::Members;
 use mainstem::primary::Primary;
 use mainstem::review::{By, Judged, People, Privilege};
 use mainstem::schema_merge::describe;
-use mainstem_pages::proposal::{ConflictLine, May, Outlook, Proposal, RevisionLine, SideLine, TableLine, VoteLine};
+use mainstem_pages::proposal::{ConflictLine, GateLine, May, Outlook, Proposal, RevisionLine, SideLine, TableLine, VoteLine};
 use mainstem_pages::proposals::Badge;
 use mainstem_pages::thread::Talk;
-use mainstem_pages::value::{Room, ShownValue};
+use mainstem_pages::value::{Room, ShownValue, seen};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -118,7 +120,7 @@ pub async fn proposal(
 ) -> Shown {
     let (accounts, name, person) = (shared.clone(), dataset.clone(), identity.clone());
     let talk = Talk { path: path(&dataset, id), form_key: visit.form_key.clone() };
-    let mut frame = frame(&shared, &visit, &dataset, id, format!("Proposal {id}")).await?;
+    let mut frame = frame(&visit, &dataset, id, format!("Proposal {id}"))?;
     frame.notice = asked.done.as_deref().and_then(deeds::told);
     let gathering = move |primary: &mut dyn Primary| {
         let identity = still(&accounts, &person, Right::Read, &name)?;
@@ -153,10 +155,11 @@ fn gather(primary: &mut dyn Primary, asker: &Asker<'_>, id: u64, asked: &Proposa
         version: proposal.version,
         result: judged.assessment.as_ref().map(outlook),
         tables: tables(&changes::summaries(primary, &source)?, &path, asked),
-        schema: source.schema().iter().map(|step| ShownValue::of_text(&describe(step), Room::Cell)).collect(),
+        schema: source.schema().iter().map(|step| seen(&describe(step))).collect(),
         missing: judged.tally.missing.clone(),
         closes: judged.tally.closes.map(moment),
         votes: votes(&judged, merged.as_ref()),
+        gates: judged.assessment.iter().flat_map(|assessment| &assessment.gates).map(gate).collect(),
         since: since::since(primary, &judged, &asker.identity.name)?,
         conflicts: if proposal.stage.is_open() { conflicts.iter().take(CONFLICTS).map(|c| conflict(c)).collect() } else { Vec::new() },
         conflicts_more: conflicts.len().saturating_sub(CONFLICTS),
@@ -179,7 +182,7 @@ fn hex(digest: &Digest) -> String {
 
 fn tables(summaries: &[TableSummary], path: &str, asked: &ProposalAsked) -> Vec<TableLine> {
     let line = |table: &TableSummary| TableLine {
-        table: ShownValue::of_text(&table.table, Room::Cell),
+        table: seen(&table.table),
         to: format!("{path}{}#changes", changes::query(Some(&table.table), asked.view.as_deref(), None)),
         inserted: table.inserted,
         updated: table.updated,
@@ -264,6 +267,34 @@ fn in_words(why: WhyNot) -> &'static str {
     }
 }
 
+fn gate(result: &GateResult) -> GateLine {
+    let (outcome, told) = match (&result.outcome, result.severity) {
+        (Outcome::Passed, _) => (Badge { word: "passes", tone: "good" }, String::new()),
+        (Outcome::Failed { rows, .. }, Severity::Warn) => (Badge { word: "warns", tone: "warn" }, failing(*rows, "should")),
+        (Outcome::Failed { rows, .. }, Severity::Block) => (Badge { word: "blocks", tone: "bad" }, failing(*rows, "must")),
+        (Outcome::Broke { why }, _) => (Badge { word: "broke", tone: "bad" }, format!("nobody can tell: {why}")),
+    };
+    let samples: &[Sample] = if let Outcome::Failed { samples, .. } = &result.outcome { samples } else { &[] };
+    GateLine {
+        name: seen(&result.gate),
+        outcome,
+        told: seen(&told),
+        is_blocking: result.is_blocking(),
+        samples: samples.iter().map(sample).collect(),
+    }
+}
+
+fn failing(rows: u64, must: &str) -> String {
+    if rows == 1 { format!("one row is not as it {must} be") } else { format!("{rows} rows are not as they {must} be") }
+}
+
+fn sample(sample: &Sample) -> mainstem_pages::proposal::Sample {
+    let shown = |value: &Value| ShownValue::new(value, Room::Cell);
+    let place = (!sample.table.is_empty()).then(|| (seen(&sample.table), sample.key.iter().map(shown).collect()));
+    let cells = sample.cells.iter().map(|(column, value)| (seen(column), shown(value)));
+    mainstem_pages::proposal::Sample { place, cells: cells.collect() }
+}
+
 fn conflict(conflict: &Conflict) -> ConflictLine {
     let side = |choice, name: String, claim: &Claim| SideLine { choice, name, claim: claim_of(claim) };
     ConflictLine {
@@ -278,15 +309,15 @@ fn conflict(conflict: &Conflict) -> ConflictLine {
             ConflictKind::Constraint => "breaks a constraint",
             ConflictKind::Schema => "contradicts a change of the tables",
         },
-        table: ShownValue::of_text(&conflict.table, Room::Cell),
+        table: seen(&conflict.table),
         key: conflict.key.iter().map(|part| ShownValue::new(part, Room::Cell)).collect(),
-        column: conflict.column.as_ref().map(|column| ShownValue::of_text(column, Room::Cell)),
+        column: conflict.column.as_ref().map(|column| seen(column)),
         sides: vec![
             side("ours", format!("The proposal, written by {}", conflict.ours.actor), &conflict.ours.claim),
             side("theirs", format!("What is there now, written by {}", conflict.theirs.actor), &conflict.theirs.claim),
             side("base", "What both started from".to_string(), &conflict.base),
         ],
-        detail: Some(conflict.detail.as_str()).filter(|text| !text.is_empty()).map(|text| ShownValue::of_text(text, Room::Cell)),
+        detail: Some(conflict.detail.as_str()).filter(|text| !text.is_empty()).map(|text| seen(text)),
     }
 }
 
@@ -295,8 +326,7 @@ fn claim_of(claim: &Claim) -> Option<Vec<(Option<ShownValue>, ShownValue)>> {
         Claim::Cell(value) => Some(vec![(None, ShownValue::new(value, Room::Cell))]),
         Claim::Row(None) => None,
         Claim::Row(Some(image)) => {
-            let cell =
-                |(column, value): &(String, Value)| (Some(ShownValue::of_text(column, Room::Cell)), ShownValue::new(value, Room::Cell));
+            let cell = |(column, value): &(String, Value)| (Some(seen(column)), ShownValue::new(value, Room::Cell));
             Some(image.iter().map(cell).collect())
         }
     }

@@ -3,19 +3,19 @@ use super::{Asked, Shown, framed, moment, shown};
 use crate::server::Shared;
 use crate::server::asked::{Asked as Query, Named};
 use crate::server::browser::Visit;
-use crate::server::members::Members;
 use crate::server::reading::read;
 use axum::extract::{Extension, State};
 use mainstem::accounts::Identity;
 use mainstem::core::proposal::{Stage, Word};
 use mainstem::error::{Error, Result};
 use mainstem::ledger::ProposalsWanted;
+use mainstem::members::Members;
 use mainstem::primary::Primary;
 use mainstem::review::{By, Judged};
 use mainstem_pages::address::path;
 use mainstem_pages::frame::{Frame, Link};
 use mainstem_pages::proposals::{Badge, Filter, Item, Proposals};
-use mainstem_pages::value::{Room, ShownValue};
+use mainstem_pages::value::{ShownValue, seen};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -34,8 +34,8 @@ pub struct ProposalsAsked {
 }
 
 /// The frame of a page about one of a dataset's proposals.
-pub(super) async fn frame(shared: &Arc<Shared>, visit: &Visit, dataset: &str, id: u64, title: String) -> Result<Frame> {
-    let mut frame = framed(shared, visit, dataset, "proposals", title).await?;
+pub(super) fn frame(visit: &Visit, dataset: &str, id: u64, title: String) -> Result<Frame> {
+    let mut frame = framed(visit, dataset, "proposals", title)?;
     let all = path(&["datasets", dataset, "proposals"]);
     frame.way.push(Link::to("Proposals", &all));
     frame.way.push(Link { is_here: true, ..Link::to(format!("#{id}"), format!("{all}/{id}")) });
@@ -64,7 +64,7 @@ pub async fn proposals(
         let actor: String = form_urlencoded::byte_serialize(actor.as_deref().unwrap_or_default().as_bytes()).collect();
         format!("?state={}&actor={actor}&before={before}", filter.name())
     });
-    let frame = framed(&shared, &visit, &dataset, "proposals", "Proposals".to_string()).await?;
+    let frame = framed(&visit, &dataset, "proposals", "Proposals".to_string())?;
     shown(&Proposals { frame, dataset, filter, actor, items, next })
 }
 
@@ -132,10 +132,7 @@ fn item(judged: &Judged, by: By<'_>) -> Item {
 pub(super) fn title(judged: &Judged) -> ShownValue {
     let header = &judged.proposal.head().front.header;
     let named = header.title.as_deref().filter(|title| !title.trim().is_empty());
-    named.map_or_else(
-        || ShownValue::of_text(&format!("Changes of {}", judged.proposal.actor), Room::Cell),
-        |title| ShownValue::of_text(title, Room::Cell),
-    )
+    named.map_or_else(|| seen(&format!("Changes of {}", judged.proposal.actor)), |title| seen(title))
 }
 
 /// The tables that a proposal touches.

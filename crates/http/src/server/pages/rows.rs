@@ -65,7 +65,7 @@ pub async fn rows(
     };
     let linked = |row: &Values| (row_to(&name, &table, declared.as_ref(), &part.columns, row, at.clone()), values(row));
     let page = Rows {
-        frame: framed(&shared, &visit, &name, "", table.clone()).await?,
+        frame: framed(&visit, &name, "", table.clone())?,
         columns: described(&part.columns, declared.as_ref()),
         rows: part.rows.iter().map(linked).collect(),
         table: table.clone(),
@@ -128,7 +128,7 @@ pub async fn row(
         asked(&own, &[("key", Some(key.clone())), ("at", at.clone()), ("until", until.map(|until| until.to_string()))])
     };
     let page = Row {
-        frame: framed(&shared, &visit, &name, "", format!("{table} {key}")).await?,
+        frame: framed(&visit, &name, "", format!("{table} {key}"))?,
         key: key_of(&found.key_columns, &found.place.key),
         version: found.place.version,
         head: found.head,

@@ -3,7 +3,7 @@ use super::Answer;
 use crate::server::Shared;
 use crate::server::access::body_of;
 use crate::server::asked::{Asked, Named};
-use crate::server::guard::{permit, still};
+use crate::server::guard::still;
 use crate::server::hall::Handle;
 use crate::server::reading::read;
 use crate::wire::keeping::{Confirmed, DatasetChange, DatasetsAsked, PolicyWish, ShownDataset, ShownPolicy};
@@ -13,6 +13,7 @@ use axum::body::Bytes;
 use axum::extract::{Extension, State};
 use hyper::HeaderMap;
 use mainstem::accounts::Identity;
+use mainstem::author::permit;
 use mainstem::core::account::{Accounts, Fact};
 use mainstem::core::authority::{Object, Right};
 use mainstem::error::{Error, Result};
@@ -126,13 +127,18 @@ pub async fn set_policy(
     body: Bytes,
 ) -> Answer<ShownPolicy> {
     let wish: PolicyWish = body_of(&headers, &body)?;
-    let (accounts, dataset) = (shared.clone(), name.clone());
+    Ok(Json(ShownPolicy { policy: put_policy(&shared, identity, &name, wish.policy).await? }))
+}
+
+/// Replaces the policy; answers the one in force.
+pub(in crate::server) async fn put_policy(shared: &Arc<Shared>, identity: Identity, name: &str, policy: String) -> Result<String> {
+    let (accounts, dataset) = (shared.clone(), name.to_string());
     let set = move |primary: &mut Handle| {
         let identity = still(&accounts, &identity, Right::Own, &dataset)?;
-        primary.set_policy(&wish.policy, &identity.name)?;
+        primary.set_policy(&policy, &identity.name)?;
         Ok(primary.describe()?.policy)
     };
-    Ok(Json(ShownPolicy { policy: shared.hall.change(&name, set).await? }))
+    shared.hall.change(name, set).await
 }
 
 /// The replicas that were heard of, those heard of last first.

@@ -242,7 +242,7 @@ fn keep_part(db: &Connection, around: &Around, held: &Held<'_>, policy: &Policy,
         if is_about(&conflict.table, &conflict.key)? { kept.conflicts.push(conflict) } else { left.conflicts.push(conflict) }
     }
     storage::set_front(db, &left)?;
-    storage::add_changeset(db, &kept)?;
+    storage::add_changeset_after(db, left.header.write_id, &kept)?;
     set_mark(db, kept.header.write_id, &Mark::Waiting)?;
     follow(db, &left, &kept)?;
     Ok(meant.max(1))
@@ -324,7 +324,7 @@ pub fn edited_again(db: &Connection) -> Result<Vec<u64>> {
         let mut held = Held::new(db)?;
         all.iter().filter(|one| one.mark.is_some_and(|mark| mark.proposal() == Some(proposal))).try_for_each(|one| held.hold_all(one))?;
         let mut is_again = false;
-        for one in all.iter().filter(|one| one.mark == Some(Mark::Waiting)) {
+        for one in all.iter().filter(|one| one.mark.is_some_and(|mark| mark.is_waiting())) {
             each_change(db, &one.front, &mut |change| {
                 let lane = &one.lanes[change.table];
                 is_again = is_again || held.has(lane, &change)? || held.has_parent(lane, &change)?;

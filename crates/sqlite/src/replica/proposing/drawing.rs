@@ -2,7 +2,7 @@
 //!
 //! Invariant: memory is bounded by a page; net changes lie in a temporary table meanwhile.
 use super::apart::{Laned, laned};
-use super::{Draught, Mark, each_change, put_draught};
+use super::{Draught, each_change, put_draught};
 use crate::errors::Explain;
 use crate::replica::working::Closing;
 use crate::replica::{clock, replica_id, storage, tracked_schema};
@@ -28,12 +28,13 @@ DELETE FROM temp.mainstem_net;
 pub fn draw_up(db: &Connection, around: &Around, draft: &Draft) -> Result<bool> {
     let schema = tracked_schema(db)?;
     let is_meant = |one: &Laned| match (draft.of, one.mark) {
-        (Content::Waiting | Content::Revised(_), Some(Mark::Waiting)) => true,
+        (Content::Waiting | Content::Revised(_), Some(mark)) if mark.is_waiting() => true,
         (Content::Revised(id) | Content::Lost(id), Some(mark)) => mark.proposal() == Some(id),
         _ => false,
     };
     let meant: Vec<Laned> = laned(db, &schema)?.into_iter().filter(is_meant).collect();
-    let is_new = |one: &Laned| one.mark == Some(Mark::Waiting) || matches!(draft.of, Content::Lost(_));
+    // What was closed is offered again as it is; what is open, only with something new.
+    let is_new = |one: &Laned| matches!(draft.of, Content::Lost(_)) || one.mark.is_some_and(|mark| !mark.is_open());
     if !meant.iter().any(is_new) {
         return Ok(false);
     }
@@ -59,7 +60,11 @@ pub fn draw_up(db: &Connection, around: &Around, draft: &Draft) -> Result<bool> 
         }
         front.is_partial |= part.is_partial;
     }
-    if front.count == 0 && front.schema.is_empty() && front.resolutions.is_empty() {
+    if front.count == 0 && front.schema.is_empty() && front.resolutions.is_empty() && front.conflicts.is_empty() {
+        if draft.of == Content::Waiting {
+            // What waits took itself back: rows that came and went.
+            return of.iter().try_for_each(|write_id| storage::drop_changeset(db, *write_id).map(drop)).map(|()| false);
+        }
         return Err(Error::new(
             ErrorKind::Invalid,
             "nothing_to_propose",

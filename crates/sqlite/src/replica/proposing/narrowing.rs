@@ -2,14 +2,14 @@
 //!
 //! Invariant: a change goes where the version holds it, or where the rows are as it wants them; whatever else there is of what
 //! was offered waits to be offered again.
-use super::{Mark, apart, draught, forget_draught, set_mark};
+use super::{Mark, apart, draught, set_mark};
 use crate::errors::Explain;
 use crate::replica::ground::ReplicaGround;
 use crate::replica::storage;
 use mainstem::core::change::{Change, Edit, Front};
-use mainstem::core::digest;
 use mainstem::core::event::Version;
 use mainstem::core::format::{page, row as row_format};
+use mainstem::core::proposal::rest_of;
 use mainstem::core::value::{Key, Value};
 use mainstem::error::Result;
 use mainstem::lane::{Lane, lanes};
@@ -22,13 +22,7 @@ pub fn acknowledge(db: &Connection, ground: &mut ReplicaGround<'_>, version: &Ve
     let mut is_ours = false;
     // It was taken, and the answer was lost.
     if let Some(draught) = draught(db)?.filter(|draught| is_it(draught.front.header.write_id)) {
-        for write_id in &draught.of {
-            storage::drop_changeset(db, *write_id)?;
-        }
-        super::made_anew(db, &draught.of)?;
-        storage::add_changeset(db, &draught.front)?;
-        set_mark(db, draught.front.header.write_id, &Mark::Waiting)?;
-        forget_draught(db)?;
+        super::take_its_place(db, &draught, &Mark::Waiting)?;
         is_ours = true;
     }
     for front in storage::changesets(db)?.into_iter().filter(|front| version.stands_for.contains(&front.header.write_id)) {
@@ -44,7 +38,7 @@ fn narrow(db: &Connection, ground: &mut ReplicaGround<'_>, version: &Version, fr
     let write_id = front.header.write_id;
     let lanes = lanes(&ground.schema(), &front, &version.schema);
     let mut of_cells: Vec<(Key, usize, Vec<usize>)> = Vec::new();
-    let (rest, _) = apart::split(db, rest_id(write_id, version), front, &mut |change| {
+    let (rest, _) = apart::split(db, rest_of(write_id, version.header.write_id), front, &mut |change| {
         let left = left(db, ground, version, &lanes[change.table], change)?;
         Ok(match left {
             Left::Nothing => false,
@@ -57,16 +51,10 @@ fn narrow(db: &Connection, ground: &mut ReplicaGround<'_>, version: &Version, fr
     })?;
     if rest.count > 0 {
         keep_cells(db, &rest, &of_cells)?;
-        storage::add_changeset(db, &rest)?;
-        set_mark(db, rest.header.write_id, &Mark::Waiting)?;
+        storage::add_changeset_after(db, write_id, &rest)?;
+        set_mark(db, rest.header.write_id, &Mark::Left)?;
     }
     storage::drop_changeset(db, write_id).map(drop)
-}
-
-/// What is left of a changeset after a version is called the same, whoever finds it.
-fn rest_id(write_id: u128, version: &Version) -> u128 {
-    let digest = digest::of("mainstem rest 1", &[&write_id.to_be_bytes(), &version.header.write_id.to_be_bytes()]);
-    digest[..16].iter().fold(0, |id, byte| id << 8 | u128::from(*byte))
 }
 
 /// Takes the cells that were accepted out of updates of which only a part was.

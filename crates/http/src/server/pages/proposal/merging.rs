@@ -11,13 +11,14 @@ use axum::extract::{Extension, State};
 use mainstem::accounts::Identity;
 use mainstem::core::authority::Right;
 use mainstem::core::event::Digest;
+use mainstem::core::gate::{GateResult, Outcome};
 use mainstem::core::proposal::{MergeWish, Word};
 use mainstem::error::Result;
 use mainstem::primary::Primary;
 use mainstem::review::{By, People, Privilege};
 use mainstem::schema_merge::describe;
 use mainstem_pages::merging::Merging;
-use mainstem_pages::value::{Room, ShownValue};
+use mainstem_pages::value::{ShownValue, seen};
 use std::sync::Arc;
 
 /// What merging will do.
@@ -28,7 +29,7 @@ pub async fn plan(
     Named((dataset, id)): Named<(String, u64)>,
 ) -> Shown {
     let (accounts, name, person) = (shared.clone(), dataset.clone(), identity.clone());
-    let frame = frame(&shared, &visit, &dataset, id, format!("Merge proposal {id}")).await?;
+    let frame = frame(&visit, &dataset, id, format!("Merge proposal {id}"))?;
     let planning = move |primary: &mut dyn Primary| {
         let asker = Asker { shared: &accounts, identity: &person, dataset: &name };
         planned(primary, &asker, id)
@@ -48,6 +49,9 @@ fn planned(primary: &mut dyn Primary, asker: &Asker<'_>, id: u64) -> Result<Opti
     let members = asker.members();
     let may = |privilege| members.has(&asker.identity.name, privilege);
     let approving = judged.tally.counted.iter().filter(|vote| vote.ballot.word == Word::Approve);
+    let gates = |wanted: &dyn Fn(&GateResult) -> bool| -> Vec<ShownValue> {
+        assessment.gates.iter().filter(|gate| wanted(gate)).map(|gate| seen(&gate.gate)).collect()
+    };
     Ok(Some(Merging {
         frame: Default::default(),
         path: path(asker.dataset, id),
@@ -56,9 +60,11 @@ fn planned(primary: &mut dyn Primary, asker: &Asker<'_>, id: u64) -> Result<Opti
         title: title(&judged),
         result: outlook(assessment),
         tables: tables(&assessment.tables, &path(asker.dataset, id), &Default::default()),
-        schema: assessment.outcome.schema.iter().map(|step| ShownValue::of_text(&describe(step), Room::Cell)).collect(),
+        schema: assessment.outcome.schema.iter().map(|step| seen(&describe(step))).collect(),
         approvers: approving.map(|vote| vote.actor.clone()).collect(),
         missing: judged.tally.missing.clone(),
+        blocking: gates(&|gate| gate.is_blocking()),
+        warning: gates(&|gate| !gate.is_blocking() && gate.outcome != Outcome::Passed),
         conflicts: assessment.conflicts_open(),
         replicas: primary.replicas()?.iter().filter(|known| !known.is_expired).count(),
         may_force: may(Privilege::Force) && may(Privilege::SkipConflicts),

@@ -1,9 +1,9 @@
 //! Who may decide on proposals of a dataset, by the accounts as they are at the moment.
-use mainstem::accounts::Registrar;
-use mainstem::core::account::Actor;
-use mainstem::core::authority::{Authority, Limit, Object, Right, Verdict, decide};
-use mainstem::core::vote::Voter;
-use mainstem::review::{People, Privilege};
+use crate::accounts::Registrar;
+use crate::review::{People, Privilege};
+use mainstem_core::account::Actor;
+use mainstem_core::authority::{Authority, Limit, Object, Right, Verdict, decide};
+use mainstem_core::vote::Voter;
 
 /// The members of a dataset.
 pub struct Members<'a> {

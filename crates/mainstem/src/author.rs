@@ -1,21 +1,20 @@
-//! Whose work comes in: the name on it is that of the token, not of the body; the replica it comes from is the actor's own;
-//! and each table in it is one that the actor may write to.
+//! What somebody may do, and whose work comes in: the name on it is that of the token, not of the body; the replica it
+//! comes from is the actor's own; and each table in it is one that the actor may write to.
 //!
 //! Invariant: nothing that a body says of who did something is believed.
-use super::guard::permit;
-use super::members::{Members, right_for};
-use mainstem::accounts::{Identity, Registrar};
-use mainstem::core::ErrorKind;
-use mainstem::core::authority::{Object, Right, Verdict, decide};
-use mainstem::core::change::Front;
-use mainstem::core::chronicle::Chronicle;
-use mainstem::core::conflict::Conflict;
-use mainstem::core::proposal::Assessment;
-use mainstem::core::stamp::ReplicaId;
-use mainstem::core::vote::Voter;
-use mainstem::error::{Error, Result};
-use mainstem::primary::{Acquaintance, Primary, Seen};
-use mainstem::review::{By, Deed, Judged, People, Privilege};
+use crate::accounts::{Identity, Registrar};
+use crate::error::{Error, Result};
+use crate::members::{Members, right_for};
+use crate::primary::{Acquaintance, Primary, Seen};
+use crate::review::{By, Deed, Judged, People, Privilege};
+use mainstem_core::ErrorKind;
+use mainstem_core::authority::{Object, Right, Verdict, decide};
+use mainstem_core::change::Front;
+use mainstem_core::chronicle::Chronicle;
+use mainstem_core::conflict::Conflict;
+use mainstem_core::proposal::Assessment;
+use mainstem_core::stamp::ReplicaId;
+use mainstem_core::vote::Voter;
 use std::collections::BTreeSet;
 
 /// Who asks, for which dataset.
@@ -73,6 +72,11 @@ impl Author<'_> {
         Ok(front)
     }
 
+    /// Checks a changeset that was made here, in this author's name, under a replica's name that is nobody's.
+    pub fn check_drafted(&self, front: &Front, primary: &mut dyn Primary) -> Result<()> {
+        self.check_tables(front, Right::Write, primary)
+    }
+
     /// What the token is called that this author shows.
     pub fn token_label(&self) -> Option<String> {
         self.registrar.accounts().token(self.identity.token).map(|token| token.label.clone())
@@ -104,6 +108,15 @@ impl Author<'_> {
         }
         let tables = tables_of(&judged);
         tables.iter().try_for_each(|table| permit(self.identity, Right::Write, Object::Table(self.dataset, table)))
+    }
+
+    /// To revise what somebody else offered takes the right to write to each table that it touches.
+    pub fn check_revise(&self, proposal: u64, primary: &mut dyn Primary) -> Result<()> {
+        let by = By { actor: self.name(), token: None, people: self };
+        match primary.proposal(proposal, by)? {
+            Some(judged) if judged.proposal.actor != self.name() => self.check_merge(proposal, primary),
+            _ => Ok(()),
+        }
     }
 
     /// To take a version back takes the right to propose changes to each of its tables.
@@ -207,4 +220,49 @@ fn answered_tables(front: &Front, primary: &mut dyn Primary) -> Result<BTreeSet<
         tables.extend(open.map(|conflict| conflict.table));
     }
     Ok(tables)
+}
+
+/// Checks a right on something, and says why it is not granted.
+pub fn permit(identity: &Identity, right: Right, object: Object<'_>) -> Result<()> {
+    let name = &identity.name;
+    let forbidden = |why: String| Error::new(ErrorKind::Denied, "forbidden", why);
+    match decide(&identity.authority, right, object) {
+        Verdict::Allowed => Ok(()),
+        Verdict::Hidden => Err(absent(dataset_of(object))),
+        Verdict::Limited => Err(forbidden(format!("{name} may {}, but this token is limited", deed(right, object)))
+            .hint("mainstem login ADDRESS, with another token")),
+        Verdict::Denied => {
+            let who = if object == Object::Server { "an administrator" } else { "an owner of the dataset" };
+            Err(forbidden(format!("{name} may not {}", deed(right, object))).hint(format!("ask {who} for a role that includes it")))
+        }
+    }
+}
+
+fn deed(right: Right, object: Object<'_>) -> String {
+    let on = match object {
+        Object::Account => return "change their account".into(),
+        Object::Server => return "administer the server".into(),
+        Object::Dataset(dataset) | Object::Within(dataset) => dataset.to_string(),
+        Object::Table(dataset, table) => format!("table {table} of {dataset}"),
+    };
+    match right {
+        Right::Read => format!("read {on}"),
+        Right::Propose => format!("propose changes to {on}"),
+        Right::Write => format!("push changes to {on}"),
+        Right::Review => format!("review changes of {on}"),
+        Right::Own => format!("say how {on} is run"),
+    }
+}
+
+fn dataset_of(object: Object<'_>) -> &str {
+    match object {
+        Object::Dataset(dataset) | Object::Within(dataset) | Object::Table(dataset, _) => dataset,
+        Object::Account | Object::Server => "",
+    }
+}
+
+/// The answer where there is no such dataset, or none that whoever asks may know of.
+pub fn absent(dataset: &str) -> Error {
+    Error::new(ErrorKind::NotFound, "no_primary", format!("there is no dataset {dataset}, or you have no role on it"))
+        .hint("ask its owner for a role, or look at the address again")
 }

@@ -1,0 +1,81 @@
+//! What concerns who is signed in, gathered from the datasets that they may read.
+use super::overview::readable;
+use super::{Asked, Shown, shown};
+use crate::server::Shared;
+use crate::server::reading::read;
+use crate::server::webhooks::ask;
+use axum::extract::{Extension, State};
+use mainstem::accounts::Identity;
+use mainstem::author::permit;
+use mainstem::core::authority::{Object, Right};
+use mainstem::core::conflict::Conflict;
+use mainstem::error::Result;
+use mainstem_pages::address::path;
+use mainstem_pages::frame::Frame;
+use mainstem_pages::notices::{Item, Notices};
+use std::sync::Arc;
+
+/// Datasets that are looked at.
+const DATASETS_MAX: usize = 100;
+/// A token that ends within so many milliseconds is told of.
+const SOON_MS: u64 = 14 * 24 * 3_600_000;
+
+/// What concerns them.
+pub async fn notices(State(shared): State<Arc<Shared>>, Extension(visit): Asked, Extension(identity): Extension<Identity>) -> Shown {
+    let mut items = of_account(&shared, &identity);
+    for name in readable(&shared, &identity)?.into_iter().take(DATASETS_MAX) {
+        match of_dataset(&shared, &identity, &name).await {
+            Ok(more) => items.extend(more),
+            // One that is deleted meanwhile, or damaged, is told of elsewhere.
+            Err(e) if e.code == "no_primary" => {}
+            Err(e) => items.push(item(&name, format!("It cannot be read: {}", e.message), path(&["datasets", &name]), true)),
+        }
+    }
+    items.sort_by_key(|item| !item.is_urgent);
+    let frame = Frame { live: Some("/live".to_string()), ..visit.frame("Notices") };
+    shown(&Notices { frame, items })
+}
+
+fn item(about: &str, text: String, to: String, is_urgent: bool) -> Item {
+    Item { about: about.to_string(), text, to, is_urgent }
+}
+
+fn of_account(shared: &Shared, identity: &Identity) -> Vec<Item> {
+    let (accounts, now) = (shared.registrar.accounts(), shared.registrar.now());
+    let own = accounts.tokens().filter(|token| token.actor == identity.actor && token.is_good(now));
+    let ending = own.filter(|token| token.expires_at.is_some_and(|end| end.ms() < now.ms() + SOON_MS));
+    let told = |token: &mainstem::core::account::Token| {
+        let label = if token.label.is_empty() { format!("number {}", token.id) } else { token.label.clone() };
+        item("your account", format!("Your token {label} ends soon"), "/account/tokens".to_string(), token.id == identity.token)
+    };
+    ending.map(told).collect()
+}
+
+async fn of_dataset(shared: &Arc<Shared>, identity: &Identity, name: &str) -> Result<Vec<Item>> {
+    let (conflicts, replicas) = read(shared, identity, name, |primary| Ok((primary.conflicts(true)?, primary.replicas()?))).await?;
+    let mut items = Vec::new();
+    let is_mine = |conflict: &&Conflict| conflict.ours.actor == identity.name || conflict.theirs.actor == identity.name;
+    let (mine, all) = (conflicts.iter().filter(is_mine).count(), conflicts.len());
+    let to = path(&["datasets", name, "conflicts"]);
+    if mine > 0 {
+        items.push(item(name, format!("{mine} open conflict{} about your edits", plural(mine)), to, true));
+    } else if all > 0 && permit(identity, Right::Own, Object::Dataset(name)).is_ok() {
+        items.push(item(name, format!("{all} open conflict{} of others", plural(all)), to, false));
+    }
+    for known in replicas.iter().filter(|known| known.seen.actor == identity.name && known.must_reseed) {
+        let text = format!("Your replica {} is too old: its next sync begins anew", known.seen.replica.short());
+        items.push(item(name, text, path(&["datasets", name]), false));
+    }
+    if shared.webhooks.is_some() && permit(identity, Right::Own, Object::Dataset(name)).is_ok() {
+        let dataset = name.to_string();
+        let troubled = ask(shared, move |webhooks| webhooks.list(&dataset)).await?;
+        for state in troubled.iter().filter(|state| state.trouble.is_some()) {
+            items.push(item(name, format!("The webhook to {} stands still", state.webhook.url), path(&["datasets", name, "feed"]), true));
+        }
+    }
+    Ok(items)
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
