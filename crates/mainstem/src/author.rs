@@ -112,11 +112,8 @@ impl Author<'_> {
 
     /// To revise what somebody else offered takes the right to write to each table that it touches.
     pub fn check_revise(&self, proposal: u64, primary: &mut dyn Primary) -> Result<()> {
-        let by = By { actor: self.name(), token: None, people: self };
-        match primary.proposal(proposal, by)? {
-            Some(judged) if judged.proposal.actor != self.name() => self.check_merge(proposal, primary),
-            _ => Ok(()),
-        }
+        let is_others = self.judged(proposal, primary)?.proposal.actor != self.name();
+        if is_others { self.check_merge(proposal, primary) } else { Ok(()) }
     }
 
     /// To take a version back takes the right to propose changes to each of its tables.

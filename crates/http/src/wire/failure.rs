@@ -170,6 +170,7 @@ const KNOWN: &[(ErrorKind, &str)] = &[
     (ErrorKind::Unavailable, "disk_full"),
     (ErrorKind::Unavailable, "line"),
     (ErrorKind::Unavailable, "locked"),
+    (ErrorKind::Unavailable, "moved_on"),
     (ErrorKind::Unavailable, "rate_limited"),
     (ErrorKind::Unavailable, "read_only"),
     (ErrorKind::Unavailable, "too_slow"),

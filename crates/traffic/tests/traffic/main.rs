@@ -10,6 +10,7 @@ mod hostile;
 mod matrix;
 mod parts;
 mod patience;
+mod resuming;
 mod review;
 mod tables;
 mod tls;
