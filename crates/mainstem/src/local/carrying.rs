@@ -48,12 +48,7 @@ fn is_elsewhere(version: &Version, tables: &BTreeSet<String>) -> bool {
 }
 
 /// An assessment as it is on the head, where that needs no merge: made after so many events, with the policy that is in force.
-pub(super) fn carried(
-    tx: &mut dyn Transaction,
-    proposal: &Proposal,
-    assessment: &Assessment,
-    events: u64,
-) -> Result<Option<Assessment>> {
+pub(super) fn carried(tx: &mut dyn Transaction, proposal: &Proposal, assessment: &Assessment, events: u64) -> Result<Option<Assessment>> {
     let head = tx.head()?;
     let front = &proposal.head().front;
     let is_narrow = front.schema.is_empty() && assessment.outcome.schema.is_empty() && head.events.saturating_sub(events) <= EVENTS_MAX;
