@@ -243,6 +243,7 @@ fn every_answer_is_as_it_is_described() {
         "DELETE /api/v1/datasets/{dataset}",
         "GET /api/v1/datasets/{dataset}/feed/socket",
         "POST /api/v1/datasets/{dataset}/conflicts/answers",
+        "POST /api/v1/datasets/{dataset}/proposals/{proposal}/answers",
         "POST /api/v1/datasets/{dataset}/webhooks",
         "DELETE /api/v1/datasets/{dataset}/webhooks/{webhook}",
         "GET /api/v1/datasets/{dataset}/webhooks/{webhook}/dead-letters",
