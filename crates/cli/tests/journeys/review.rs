@@ -134,6 +134,8 @@ fn rejected_changes_stay_until_they_are_taken_back() {
     let said = eve.ok(&["sync"]);
     assert!(said.contains("waits for review"), "{said}");
     assert_eq!(eve.sql("SELECT title, minutes FROM recipe WHERE id = 1"), "Broth|20\n");
+    desk.run(&["deinit", "eve.db"]).refuses(5, "changes the primary does not have");
+    assert!(eve.run(&["bundle", "create", "work.bundle"]).err.contains("2 changes are kept for review and not in the bundle"));
     let status = eve.ok(&["status"]);
     assert!(status.contains("rejected") && status.contains("withdraw 1 --undo"), "{status}");
     eve.ok(&["withdraw", "1", "--undo"]);
