@@ -11,6 +11,7 @@ mod matrix;
 mod parts;
 mod patience;
 mod resuming;
+mod review;
 mod tables;
 mod tls;
 mod ways;
