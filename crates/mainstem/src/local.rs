@@ -4,6 +4,7 @@
 //! Deliberately absent: who may do what (the server's matter), and how rows and events are stored.
 mod accepting;
 mod assessing;
+mod carrying;
 mod epochs;
 mod merging;
 mod pages;

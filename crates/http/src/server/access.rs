@@ -18,6 +18,7 @@ use mainstem::core::account::{Accounts, Actor, Fact};
 use mainstem::core::authority::{Limit, Object, Role};
 use mainstem::core::stamp::{ReplicaId, Time};
 use mainstem::error::{Error, Result};
+use mainstem::sign_in::SignIn;
 use mainstem::token::Secret;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::DeserializeOwned;
@@ -60,6 +61,8 @@ fn of_tokens() -> Vec<Route> {
             .takes::<wire::NewToken>(Method::POST),
         gives::<()>("/api/v1/tokens/{token}", Needs::Identity, "Revokes a token; `current` is the one that asks.", delete(revoke_token))
             .by(Method::DELETE),
+        gives::<Vec<wire::Browser>>("/api/v1/browsers", Needs::Identity, "Lists the browsers in which one is signed in.", get(browsers)),
+        gives::<()>("/api/v1/browsers/{browser}", Needs::Identity, "Signs out in a browser.", delete(end_browser)).by(Method::DELETE),
     ]
 }
 
@@ -235,6 +238,31 @@ pub(super) async fn end_token(shared: &Arc<Shared>, identity: Identity, named: S
         })
     })
     .await
+}
+
+async fn browsers(State(shared): All, Extension(identity): Who) -> Answer<Vec<wire::Browser>> {
+    Ok(Json(signed_in(&shared, &identity)?.iter().map(wire::Browser::of).collect()))
+}
+
+/// Where somebody is signed in, with tokens that are still good.
+pub(super) fn signed_in(shared: &Shared, identity: &Identity) -> Result<Vec<SignIn>> {
+    let mut all = shared.sign_ins.of_actor(identity.actor)?;
+    all.retain(|each| shared.registrar.of_token(each.token).is_some());
+    Ok(all)
+}
+
+async fn end_browser(State(shared): All, Extension(identity): Who, Named(named): Named<String>) -> Answer<()> {
+    sign_out(&shared, &identity, &named)?;
+    Ok(Json(()))
+}
+
+/// Signs somebody out in one of their browsers; answers which.
+pub(super) fn sign_out(shared: &Shared, identity: &Identity, named: &str) -> Result<u64> {
+    let own = shared.sign_ins.of_actor(identity.actor)?;
+    let meant = own.iter().find(|each| each.id.to_string() == named);
+    let meant = meant.ok_or_else(|| Error::not_found(format!("you are signed in in no browser {named}")))?;
+    shared.sign_ins.end(meant.id)?;
+    Ok(meant.id)
 }
 
 async fn replicas(State(shared): All, Extension(identity): Who) -> Answer<Vec<wire::Replica>> {

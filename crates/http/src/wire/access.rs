@@ -6,6 +6,7 @@ use mainstem::accounts::Identity;
 use mainstem::core::account::{self, AccountEvent, Accounts, ActorId, Fact, SERVER};
 use mainstem::core::authority::{Grant, Limit, Right, Role};
 use mainstem::core::event::Digest;
+use mainstem::sign_in::SignIn;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -147,6 +148,37 @@ pub fn roles_on(accounts: &Accounts, dataset: &str) -> Vec<RoleOf> {
     let grants = accounts.actors().flat_map(|actor| actor.grants.iter().map(move |grant| (actor, grant)));
     let here = grants.filter(|(_, grant)| grant.dataset == dataset);
     here.map(|(actor, grant)| RoleOf { actor: actor.name.clone(), table: grant.table.clone(), role: grant.role.name() }).collect()
+}
+
+/// A browser in which somebody is signed in.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub struct Browser {
+    /// Its number.
+    pub id: u64,
+    /// What it calls itself.
+    pub browser: String,
+    /// The number of the token with which one signed in there.
+    pub token: u64,
+    /// When that was.
+    pub began_at_ms: u64,
+    /// When it was last seen, to the minute.
+    pub seen_at_ms: u64,
+    /// When it ends, should it not be seen again.
+    pub ends_at_ms: u64,
+}
+
+impl Browser {
+    /// That sign-in.
+    pub fn of(sign_in: &SignIn) -> Browser {
+        Browser {
+            id: sign_in.id,
+            browser: sign_in.browser.clone(),
+            token: sign_in.token,
+            began_at_ms: sign_in.began_at.ms(),
+            seen_at_ms: sign_in.seen_at.ms(),
+            ends_at_ms: sign_in.ends_at().ms(),
+        }
+    }
 }
 
 /// What a token is limited to.

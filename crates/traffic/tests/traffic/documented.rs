@@ -238,6 +238,7 @@ fn every_answer_is_as_it_is_described() {
     let elsewhere = [
         "POST /api/v1/setup",
         "DELETE /api/v1/tokens/{token}",
+        "DELETE /api/v1/browsers/{browser}",
         "DELETE /api/v1/replicas/{replica}",
         "DELETE /api/v1/datasets/{dataset}",
         "GET /api/v1/datasets/{dataset}/feed/socket",

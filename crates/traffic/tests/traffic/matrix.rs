@@ -70,6 +70,8 @@ const SAMPLES: &[(&str, &str, Sample)] = &[
     ("GET", "/api/v1/tokens", Sample::Asked("")),
     ("POST", "/api/v1/tokens", Sample::Json(r#"{"right": "everything"}"#)),
     ("DELETE", "/api/v1/tokens/{token}", Sample::Asked("")),
+    ("GET", "/api/v1/browsers", Sample::Asked("")),
+    ("DELETE", "/api/v1/browsers/{browser}", Sample::Asked("")),
     ("GET", "/api/v1/replicas", Sample::Asked("")),
     ("DELETE", "/api/v1/replicas/{replica}", Sample::Asked("")),
     ("GET", "/api/v1/datasets/{dataset}/roles", Sample::Asked("")),
