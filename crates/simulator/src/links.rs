@@ -56,9 +56,33 @@ fn links(db: &Connection) -> rusqlite::Result<Vec<Link>> {
     Ok(found.into_values().collect())
 }
 
+/// The foreign keys of a file, as they were read last, and the queries for links that lead nowhere.
+#[derive(Clone, Debug, Default)]
+pub struct Links {
+    version: i64,
+    known: Vec<(Link, String)>,
+}
+
 /// Every link of a file that leads nowhere.
-pub fn dangling(db: &Connection) -> rusqlite::Result<BTreeSet<Dangling>> {
+pub fn dangling(db: &Connection, links: &mut Links) -> rusqlite::Result<BTreeSet<Dangling>> {
+    let version: i64 = db.prepare_cached("PRAGMA main.schema_version")?.query_row([], |row| row.get(0))?;
+    if links.version != version {
+        (links.version, links.known) = (version, queries(db)?);
+    }
     let mut found = BTreeSet::new();
+    for (link, sql) in &links.known {
+        let mut statement = db.prepare_cached(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let values = (0..link.from.len()).map(|at| row.get_ref(at).map(value)).collect::<rusqlite::Result<Vec<Value>>>()?;
+            found.insert(Dangling { child: link.child.clone(), aim: aim(&link.parent, &link.to, &values) });
+        }
+    }
+    Ok(found)
+}
+
+fn queries(db: &Connection) -> rusqlite::Result<Vec<(Link, String)>> {
+    let mut found = Vec::new();
     for link in links(db)? {
         let columns: Vec<String> = link.from.iter().map(|name| format!("c.\"{name}\"")).collect();
         let there: Vec<String> = columns.iter().map(|column| format!("{column} IS NOT NULL")).collect();
@@ -71,12 +95,7 @@ pub fn dangling(db: &Connection) -> rusqlite::Result<BTreeSet<Dangling>> {
             link.parent,
             same.join(" AND ")
         );
-        let mut statement = db.prepare_cached(&sql)?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let values = (0..columns.len()).map(|at| row.get_ref(at).map(value)).collect::<rusqlite::Result<Vec<Value>>>()?;
-            found.insert(Dangling { child: link.child.clone(), aim: aim(&link.parent, &link.to, &values) });
-        }
+        found.push((link, sql));
     }
     Ok(found)
 }

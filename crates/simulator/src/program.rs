@@ -196,9 +196,9 @@ pub(crate) fn set_times(place: &mut Place) -> Verdict {
 
 /// Links that lead nowhere in a program's file. Where there are any, as those of rows that wait, SQLite lets a statement cut as
 /// many others as it mends.
-fn links_cut(place: &Place, is_asked: bool) -> Verdict<BTreeSet<Dangling>> {
+fn links_cut(place: &mut Place, is_asked: bool) -> Verdict<BTreeSet<Dangling>> {
     let Some(db) = place.db.as_ref().filter(|_| is_asked) else { return Ok(BTreeSet::new()) };
-    links::dangling(db).map_err(unreadable)
+    links::dangling(db, &mut place.links).map_err(unreadable)
 }
 
 impl World {
@@ -227,10 +227,10 @@ impl World {
                     let db = copy.place.db.as_ref().expect("it was just opened");
                     compare_with_twin(db, session, keeps_links, &mut world.tally)?;
                 }
-                let before = links_cut(&copy.place, keeps_links && !world.is_failing)?;
+                let before = links_cut(&mut copy.place, keeps_links && !world.is_failing)?;
                 speak(&mut copy.place, session, &mut world.tally, &mut hash)?;
                 if !before.is_empty() {
-                    let after = links_cut(&copy.place, true)?;
+                    let after = links_cut(&mut copy.place, true)?;
                     world.cut.extend(after.difference(&before).map(|link| link.aim.clone()));
                 }
                 Ok(())

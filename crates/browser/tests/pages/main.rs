@@ -7,4 +7,5 @@ mod entrance;
 mod hostile;
 mod house;
 mod payloads;
+mod pictures;
 mod review;

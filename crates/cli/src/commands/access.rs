@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 
 /// Says who may do what on a server: its actors, their roles, tokens and replicas
 ///
-/// A role is one of viewer, contributor, reviewer, owner; on a dataset, or with --table on one of its tables.
+/// A role is one of viewer, proposer, contributor, reviewer, owner; on a dataset, or with --table on one of its tables.
 ///
 /// Examples:
 ///   mainstem access invite https://data.example.org/recipes ben --role contributor
@@ -59,7 +59,16 @@ enum What {
     /// Lists the actors
     Actors(Server),
     /// Adds an actor
-    Add(Named),
+    Add {
+        #[command(flatten)]
+        actor: Named,
+        /// It is a program: it votes only where the policy names it, and never beside its person
+        #[arg(long)]
+        agent: bool,
+        /// The person who answers for the program [default: you]
+        #[arg(long, value_name = "NAME", requires = "agent")]
+        answered_by: Option<String>,
+    },
     /// Gives an actor another name; the old one is nobody else's for ever
     Rename {
         #[command(flatten)]
@@ -172,7 +181,13 @@ impl Access {
         match &self.what {
             What::Whoami(server) => view::me(out, &server.accounts()?.get(&["me"])?)?,
             What::Actors(server) => view::actors(out, &server.accounts()?.get(&["actors"])?)?,
-            What::Add(actor) => view::done(out, &actor.accounts()?.post(&["actors"], &json!({ "name": actor.name }))?, "added")?,
+            What::Add { actor, agent, answered_by } => {
+                let mut wish = json!({ "name": actor.name, "is_agent": agent });
+                if let Some(person) = answered_by {
+                    wish["answered_by"] = person.as_str().into();
+                }
+                view::done(out, &actor.accounts()?.post(&["actors"], &wish)?, "added")?;
+            }
             What::Rename { actor, new } => view::done(out, &actor.change(&json!({ "name": new }))?, "renamed")?,
             What::Disable(actor) => view::done(out, &actor.change(&json!({ "is_disabled": true }))?, "disabled")?,
             What::Enable(actor) => view::done(out, &actor.change(&json!({ "is_disabled": false }))?, "enabled")?,

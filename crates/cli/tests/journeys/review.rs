@@ -313,7 +313,7 @@ fn conflicts_of_a_proposal_are_answered_in_it() {
     }
     ann.ok(&["merge", "2"]);
     let shown = ann.ok(&["review", "1"]);
-    assert!(shown.contains("has-conflicts") && shown.contains("mainstem answer 1 CONFLICT"), "{shown}");
+    assert!(shown.contains("has-conflicts") && shown.contains("answer 1 CONFLICT"), "{shown}");
     bo.run(&["merge", "1", "--force"]).refuses(5, "would leave 1 conflicts open");
     ann.ok(&["answer", "1", "--ours"]);
     // The author's copy goes on with what was made of it.

@@ -16,6 +16,7 @@ use super::guard::{dataset_in, may};
 use super::pages::entrance;
 use super::refused::Refused;
 use super::routes::Needs;
+use crate::address::is_dataset_name;
 use crate::wire::failure::Failure;
 use axum::body::Body;
 use axum::extract::Request;
@@ -160,6 +161,11 @@ fn id_of(request: &Request) -> String {
 pub(super) fn refused(shared: &Shared, request: &Request, error: Error) -> Response {
     let accepts_pages =
         request.headers().get(header::ACCEPT).is_some_and(|media| String::from_utf8_lossy(media.as_bytes()).contains("text/html"));
+    // What replicas know as a dataset's address leads to its page, be it there or not.
+    let named = request.uri().path().trim_start_matches('/');
+    if accepts_pages && request.method() == Method::GET && is_dataset_name(named) {
+        return entrance::led_to_dataset(named);
+    }
     let refused = Refused(error).into_response();
     match Visit::begin(shared, request) {
         Ok(visit) if accepts_pages => guarded(shown(refused, &visit, request.method(), request.headers(), id_of(request))),

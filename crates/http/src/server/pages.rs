@@ -48,6 +48,7 @@ pub fn routes() -> Vec<Route> {
         page("/assets/{asset}", Needs::Nothing, "A file that pages link to.", get(asset)),
         page("/sign-in", Needs::Nothing, "Signing in.", get(entrance::sign_in)),
         form("/sign-in", Needs::Nothing, "Signs in with a token.", post(entrance::signed_in)),
+        form("/set-up", Needs::Nothing, "Makes the first administrator by the setup token.", post(entrance::set_up)),
         form("/sign-out", Needs::Identity, "Signs out.", post(entrance::signed_out)),
         form("/theme", Needs::Identity, "Chooses light or dark.", post(entrance::theme)),
         page("/", Needs::Identity, "The datasets, how they are, and what happened last.", get(overview::overview)),

@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing of it is written; its pages are kept beside the ledger until they tell something else.
 use super::accepting::{Accepting, accept};
+use super::carrying::carried;
 use super::pages::SetOut;
 use super::reviewing::closed;
 use super::{LocalPrimary, genesis};
@@ -19,10 +20,32 @@ use mainstem_core::policy::{Entry, Policy};
 use mainstem_core::proposal::{Assessment, Origin, Proposal, Revision, TableSummary};
 use mainstem_core::stamp::ReplicaId;
 
-/// What an assessment holds for as long as these are the same.
-fn mark(tx: &mut dyn Transaction) -> Result<Vec<u8>> {
-    let policy = digest::of("mainstem policy 1", &[tx.policy_text()?.as_bytes()]);
-    Ok([&tx.head()?.version.to_be_bytes()[..], &policy].concat())
+/// Where an assessment was made. It holds for as long as the version and the policy are the same, and may hold longer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Mark {
+    version: u64,
+    events: u64,
+    policy: Digest,
+}
+
+impl Mark {
+    fn now(tx: &mut dyn Transaction) -> Result<Mark> {
+        let head = tx.head()?;
+        let policy = digest::of("mainstem policy 1", &[tx.policy_text()?.as_bytes()]);
+        Ok(Mark { version: head.version, events: head.events, policy })
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        [&self.version.to_be_bytes()[..], &self.events.to_be_bytes(), &self.policy].concat()
+    }
+
+    /// The mark that kept bytes begin with, and the rest of them.
+    fn read(kept: &[u8]) -> Option<(Mark, &[u8])> {
+        let (version, rest) = kept.split_first_chunk()?;
+        let (events, rest) = rest.split_first_chunk()?;
+        let (policy, rest) = rest.split_first_chunk()?;
+        Some((Mark { version: u64::from_be_bytes(*version), events: u64::from_be_bytes(*events), policy: *policy }, rest))
+    }
 }
 
 fn names(write_id: u128) -> (String, String) {
@@ -147,12 +170,21 @@ impl<S: Store> LocalPrimary<S> {
         self.with_scratch(|this, scratch| {
             let write_id = proposal.head().front.header.write_id;
             let (name, _) = names(write_id);
-            let now = mark(&mut *this.store.begin_read()?)?;
-            if let Some((before, assessment)) = scratch.get(&name)?.as_deref().and_then(|kept| kept.split_at_checked(now.len()))
-                && before == now
-            {
-                return Ok(review::decode_assessment(assessment)?);
+            let kept = scratch.get(&name)?;
+            let Some((before, kept)) = kept.as_deref().and_then(Mark::read) else { return this.assess_anew(scratch, proposal) };
+            let mut tx = this.store.begin_read()?;
+            let now = Mark::now(&mut *tx)?;
+            if before.policy == now.policy {
+                let assessment = review::decode_assessment(kept)?;
+                if before.version == now.version {
+                    return Ok(assessment);
+                }
+                if let Some(carried) = carried(&mut *tx, proposal, &assessment, before.events)? {
+                    scratch.put(&name, &[now.bytes(), review::encode_assessment(&carried)].concat())?;
+                    return Ok(carried);
+                }
             }
+            drop(tx);
             this.assess_anew(scratch, proposal)
         })
     }
@@ -161,7 +193,7 @@ impl<S: Store> LocalPrimary<S> {
         let revision = proposal.head();
         let (name, outcome_name) = names(revision.front.header.write_id);
         let mut tx = self.store.begin()?;
-        let now = mark(&mut *tx)?;
+        let now = Mark::now(&mut *tx)?;
         let head = tx.head()?.version;
         set_out(&mut *tx, scratch, proposal)?;
         let mut gates = Vec::new();
@@ -175,7 +207,7 @@ impl<S: Store> LocalPrimary<S> {
         drop(tx);
         let digest = Assessment::digest_of(&outcome);
         let assessment = Assessment { revision: proposal.revisions.len() as u64, head, digest, outcome, tables, gates };
-        scratch.put(&name, &[now, review::encode_assessment(&assessment)].concat())?;
+        scratch.put(&name, &[now.bytes(), review::encode_assessment(&assessment)].concat())?;
         Ok(assessment)
     }
 

@@ -149,7 +149,10 @@ impl<S: Store> LocalPrimary<S> {
             return Ok(merged);
         }
         let merged = self.with_scratch(|this, scratch| this.merge_now(scratch, id, wish, by));
-        if let Err(error) = &merged {
+        // An outage tells nothing of the proposal: it is being merged still, and whoever asks next goes on.
+        if let Err(error) = &merged
+            && error.kind != ErrorKind::Unavailable
+        {
             self.note_failure(id, error, by)?;
         }
         merged

@@ -98,7 +98,11 @@ fn place(tx: &mut dyn Transaction, revises: Option<u64>, revision: &mut Revision
     if proposal.stage == Stage::Merged || proposal.stage == Stage::Superseded {
         return Err(closed(&proposal));
     }
-    for author in &proposal.head().authors {
+    let authors = &proposal.head().authors;
+    if !proposal.stage.is_open() && !authors.iter().any(|author| author == by.actor) && !by.people.has(by.actor, Privilege::Decide) {
+        return Err(forbidden(format!("proposal {id} is {}, and {}'s to open again", proposal.stage.name(), proposal.actor)));
+    }
+    for author in authors {
         if !revision.authors.contains(author) {
             revision.authors.push(author.clone());
         }

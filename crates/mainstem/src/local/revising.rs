@@ -147,22 +147,39 @@ fn lay_on(change: &mut Change, answer: Change) {
 
 type Answers = HashMap<(String, Key), Change>;
 
-/// The rows that answers change, each in a shape that the front has then.
-fn changes_of(tx: &mut dyn Transaction, front: &mut Front, conflicts: &[(Conflict, Answering)], at: Time) -> Result<Answers> {
+/// Rows that stay as they are: whole, or in these columns.
+type Staying = HashMap<(String, Key), Option<Vec<String>>>;
+
+/// Takes out of what merging does to a row what an answer leaves as it is. None where nothing is left.
+fn without(mut change: Change, shape: &Shape, staying: &Option<Vec<String>>) -> Option<Change> {
+    let (Some(columns), Edit::Update(cells)) = (staying, &mut change.edit) else { return None };
+    cells.retain(|cell| !columns.iter().any(|column| column.eq_ignore_ascii_case(&shape.columns[cell.column])));
+    (!cells.is_empty()).then_some(change)
+}
+
+/// The rows that answers change, each in a shape that the front has then, and those that they leave as they are.
+fn changes_of(tx: &mut dyn Transaction, front: &mut Front, conflicts: &[(Conflict, Answering)], at: Time) -> Result<(Answers, Staying)> {
     let schema = tx.schema();
-    let mut answers: Answers = HashMap::new();
+    let (mut answers, mut staying) = (Answers::new(), Staying::new());
     for (conflict, answer) in conflicts {
         let (before, after) = answered(tx, &schema, conflict, answer)?;
         let Some(table) = schema.table(&conflict.table) else { continue };
         let shape = shape_in(front, table);
-        let Some(answer) = change(table, shape, before.as_ref(), after.as_ref(), at) else { continue };
+        let Some(answer) = change(table, shape, before.as_ref(), after.as_ref(), at) else {
+            let name = (table.name.to_ascii_lowercase(), conflict.key.clone());
+            match (&conflict.column, staying.entry(name).or_insert_with(|| Some(Vec::new()))) {
+                (Some(column), Some(columns)) => columns.push(column.clone()),
+                (_, whole) => *whole = None,
+            }
+            continue;
+        };
         let name = (table.name.to_ascii_lowercase(), answer.key.clone());
         match answers.get_mut(&name) {
             Some(other) => lay_on(other, answer),
             None => drop(answers.insert(name, answer)),
         }
     }
-    Ok(answers)
+    Ok((answers, staying))
 }
 
 /// The place of a table's shape in a front, added where it is new.
@@ -203,7 +220,7 @@ impl<S: Store> LocalPrimary<S> {
         let at = now(&mut *tx, &self.around)?;
         let head = proposal.head();
         let mut front = answered_front(&head.front, &outcome, &answered, write_id, by.actor, at);
-        let mut answers = changes_of(&mut *tx, &mut front, &answered, at)?;
+        let (mut answers, staying) = changes_of(&mut *tx, &mut front, &answered, at)?;
         let mut authors = head.authors.clone();
         if !authors.iter().any(|author| author == by.actor) {
             authors.push(by.actor.to_owned());
@@ -212,8 +229,14 @@ impl<S: Store> LocalPrimary<S> {
         let scratch = self.assessed.as_mut().ok_or_else(|| Error::internal("an outcome was kept and is gone"))?;
         for number in 0..outcome.pages {
             let bytes = scratch.get(&assessed.page(number))?.ok_or_else(|| Error::internal("an outcome was kept and is gone"))?;
-            for mut change in page::decode(&bytes, &outcome.shapes)? {
-                let name = (outcome.shapes[change.table].table.to_ascii_lowercase(), change.key.clone());
+            for change in page::decode(&bytes, &outcome.shapes)? {
+                let shape = &outcome.shapes[change.table];
+                let name = (shape.table.to_ascii_lowercase(), change.key.clone());
+                let left = match staying.get(&name) {
+                    Some(columns) => without(change, shape, columns),
+                    None => Some(change),
+                };
+                let Some(mut change) = left else { continue };
                 if let Some(answer) = answers.remove(&name) {
                     lay_on(&mut change, answer);
                 }
@@ -227,6 +250,10 @@ impl<S: Store> LocalPrimary<S> {
             making.add(&mut *tx, answer)?;
         }
         let revision = making.finish(&mut *tx)?;
+        if revision.front.count == 0 && revision.front.schema.is_empty() {
+            let message = format!("with these answers nothing would be left of proposal {id}");
+            return Err(Error::new(ErrorKind::Conflict, "merge_conflict", message).hint(format!("mainstem withdraw {id}")));
+        }
         note(&mut *tx, at, id, Act::Revise(revision), by)?;
         tx.commit()?;
         Ok(proposal.revisions.len() as u64 + 1)

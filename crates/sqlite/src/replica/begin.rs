@@ -26,6 +26,9 @@ use rusqlite::{Connection, OptionalExtension};
 use std::path::Path;
 use std::sync::Arc;
 
+/// How often a clone begins anew because what it was of is not to be had any more.
+const BEGINNINGS_MAX: u32 = 8;
+
 /// How to begin tracking.
 #[derive(Clone, Debug, Default)]
 pub struct InitOptions {
@@ -352,7 +355,16 @@ impl SqliteReplica {
         }
         let part = part::name(path);
         part::clear(&part);
-        let made = fill_clone(primary, wanted, &part, path, &around, progress);
+        let mut made = fill_clone(primary, wanted, &part, path, &around, progress);
+        for _ in 0..BEGINNINGS_MAX {
+            if made.as_ref().err().is_none_or(|e| e.code != "moved_on") {
+                break;
+            }
+            // A snapshot that was broken off and is not to be had any more: others have written since.
+            progress("cloning rows, from the beginning", 0, 0);
+            part::clear(&part);
+            made = fill_clone(primary, wanted, &part, path, &around, progress);
+        }
         match made {
             Ok(description) => {
                 part::put_in_place(&part, path)?;

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod audit;
+mod interrupted;
+mod proposals;
 mod reverts;
 mod review;
 mod rows;

@@ -144,6 +144,24 @@ fn one_signs_in_with_a_token_and_it_is_told_to_nobody() {
 }
 
 #[test]
+fn the_first_administrator_is_made_in_a_browser() {
+    let world = World::new();
+    let setup = world.served.registrar().create_setup_token().expect("a token");
+    let good = world.served.token().expect("a token");
+    for wrong in ["mainstem_setup_x", good.as_str(), ""] {
+        let came = world.form("/set-up", HERE, &format!("token={wrong}&name=eve"));
+        assert_eq!((came.status, came.header("set-cookie")), (200, None), "{wrong}");
+    }
+    let (body, foreign) = (format!("token={}&name=eve", setup.reveal()), "Sec-Fetch-Site: cross-site\r\n");
+    assert_eq!(world.form("/set-up", foreign, &body).status, 403);
+    let came = world.form("/set-up", HERE, &body);
+    assert!(came.status == 303 && came.header("set-cookie").is_some(), "{came:?}");
+    assert!(world.served.registrar().accounts().named("eve").is_some_and(|eve| eve.is_administrator));
+    let again = world.form("/set-up", HERE, &format!("token={}&name=mallory", setup.reveal()));
+    assert_eq!((again.status, again.header("set-cookie")), (200, None));
+}
+
+#[test]
 fn cookies_are_for_pages_and_tokens_for_programs() {
     let world = World::new();
     let token = world.served.token().expect("a token");
@@ -233,6 +251,13 @@ fn a_sign_in_ends_with_its_token_its_actor_and_when_one_wants() {
     assert_eq!(first.post(&own[0], "").status, 303, "the one seen last is listed first");
     assert_eq!([first.is_in(), fourth.is_in()].iter().filter(|is_in| **is_in).count(), 1);
     let fifth = world.browser(token.reveal());
+    let bearer = format!("Authorization: Bearer {}\r\n", token.reveal());
+    let listed = world.send("GET", "/api/v1/browsers", &bearer, "").json();
+    let ids: Vec<u64> = listed.as_array().expect("a list").iter().map(|each| each["id"].as_u64().expect("a number")).collect();
+    assert_eq!(ids.len(), 2, "programs see the same");
+    let oldest = ids.iter().min().expect("one");
+    assert_eq!(world.send("DELETE", &format!("/api/v1/browsers/{oldest}"), &bearer, "").status, 200);
+    assert!(!first.is_in() && !fourth.is_in() && fifth.is_in());
     registrar.change(1, |_| Ok(vec![Fact::ActorDisabled { actor, is_disabled: true }])).expect("disabled");
     assert!(!first.is_in() && !fourth.is_in() && !fifth.is_in());
     assert_eq!(fifth.get("/datasets/notes").header("location"), Some("/sign-in?next=%2Fdatasets%2Fnotes"));
@@ -269,6 +294,8 @@ fn pages_keep_to_themselves() {
         let is_file = path.starts_with("/assets/");
         assert_eq!(came.header("cache-control") == Some("no-store"), !is_file, "{path}");
     }
+    let came = world.send("GET", "/notes", "Accept: text/html\r\n", "");
+    assert_eq!(came.header("location"), Some("/datasets/notes"), "the address that replicas know");
     for (host, status) in [("evil.example", 403), ("localhost", 200), ("127.0.0.1", 200)] {
         let head = format!("GET /sign-in HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         assert_eq!(ask(world.served.socket(), head.as_bytes()).expect("an answer").status, status, "{host}");

@@ -3,6 +3,7 @@
 //! Invariant: a token is in the body of one request and in no address; whatever is wrong with it, the answer is the same (T2).
 use super::{Asked, Shown, led_to, own_path, shown};
 use crate::server::Shared;
+use crate::server::access::changing;
 use crate::server::asked::Asked as Query;
 use crate::server::browser::{Fields, Visit, ended_cookie, key_cookie, theme_cookie};
 use crate::server::door::Line;
@@ -10,8 +11,10 @@ use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
 use hyper::header::{self, HeaderMap, HeaderValue};
-use mainstem::error::Error;
+use mainstem::accounts::{Identity, unauthenticated};
+use mainstem::error::{Error, Result};
 use mainstem::token::Secret;
+use mainstem_pages::address::path;
 use mainstem_pages::frame::Theme;
 use mainstem_pages::notice::Notice;
 use mainstem_pages::sign_in::SignIn;
@@ -32,6 +35,12 @@ pub fn led_there(next: &str) -> Response {
     let query: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
     let to = if next == "/" { PATH.to_string() } else { format!("{PATH}?next={query}") };
     let to = HeaderValue::from_str(&to).unwrap_or(HeaderValue::from_static(PATH));
+    (StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response()
+}
+
+/// Leads to a dataset's page.
+pub fn led_to_dataset(name: &str) -> Response {
+    let to = HeaderValue::from_str(&path(&["datasets", name])).unwrap_or(HeaderValue::from_static("/"));
     (StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response()
 }
 
@@ -70,20 +79,53 @@ pub async fn signed_in(
     }
     let secret = fields.maybe("token")?.and_then(|typed| Secret::parse(typed.trim()));
     let Some(identity) = secret.as_ref().and_then(|secret| shared.registrar.identity(secret)) else {
-        let is_setup = secret.is_some_and(|secret| secret.is_setup());
-        let hint = is_setup.then(|| format!("mainstem login {}", visit.address));
-        let why = if is_setup {
-            "a setup token makes the first administrator, on the command line"
-        } else {
-            "this token is unknown, has expired or was revoked"
-        };
-        again.frame.notice = Some(Notice::bad(format!("{why}."), hint));
+        again.frame.notice = Some(unknown());
         return shown(&again);
     };
+    let mut response = led_to(next)?;
+    response.headers_mut().append(header::SET_COOKIE, begun(&shared, &visit, &identity, &headers)?);
+    Ok(response)
+}
+
+fn unknown() -> Notice {
+    Notice::bad("this token is unknown, has expired or was revoked.", None)
+}
+
+/// Signs somebody in; answers the cookie by which the browser is known from here on.
+fn begun(shared: &Shared, visit: &Visit, identity: &Identity, headers: &HeaderMap) -> Result<HeaderValue> {
     let browser = headers.get(header::USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned()).unwrap_or_default();
     let key = shared.sign_ins.begin(identity.actor, identity.token, &browser)?;
-    let mut response = led_to(next)?;
-    response.headers_mut().append(header::SET_COOKIE, key_cookie(visit.line, visit.port, &key)?);
+    key_cookie(visit.line, visit.port, &key)
+}
+
+/// Makes the first administrator by the setup token, and signs them in.
+pub async fn set_up(
+    State(shared): State<Arc<Shared>>,
+    Extension(visit): Asked,
+    Extension(fields): Extension<Fields>,
+    headers: HeaderMap,
+) -> Shown {
+    let fields = fields.only(&["token", "name"])?;
+    let mut again = page(&shared, &visit, "/");
+    if again.unfit.is_some() {
+        return shown(&again);
+    }
+    let setup = fields.maybe("token")?.and_then(|typed| Secret::parse(typed.trim())).filter(Secret::is_setup);
+    let name = fields.one("name")?.to_string();
+    let made = match setup {
+        Some(setup) => changing(&shared, move |registrar| registrar.set_up(&setup, &name, "made in the browser")).await,
+        None => Err(unauthenticated()),
+    };
+    let (_, secret) = match made {
+        Err(e) if e.code == "unauthenticated" => {
+            again.frame.notice = Some(unknown());
+            return shown(&again);
+        }
+        made => made?,
+    };
+    let identity = shared.registrar.identity(&secret).ok_or_else(unauthenticated)?;
+    let mut response = led_to("/")?;
+    response.headers_mut().append(header::SET_COOKIE, begun(&shared, &visit, &identity, &headers)?);
     Ok(response)
 }
 

@@ -33,7 +33,7 @@ use mainstem::schema_merge::describe;
 use mainstem_pages::proposal::{ConflictLine, GateLine, May, Outlook, Proposal, RevisionLine, SideLine, TableLine, VoteLine};
 use mainstem_pages::proposals::Badge;
 use mainstem_pages::thread::Talk;
-use mainstem_pages::value::{Room, ShownValue};
+use mainstem_pages::value::{Room, ShownValue, seen};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -155,7 +155,7 @@ fn gather(primary: &mut dyn Primary, asker: &Asker<'_>, id: u64, asked: &Proposa
         version: proposal.version,
         result: judged.assessment.as_ref().map(outlook),
         tables: tables(&changes::summaries(primary, &source)?, &path, asked),
-        schema: source.schema().iter().map(|step| ShownValue::of_text(&describe(step), Room::Cell)).collect(),
+        schema: source.schema().iter().map(|step| seen(&describe(step))).collect(),
         missing: judged.tally.missing.clone(),
         closes: judged.tally.closes.map(moment),
         votes: votes(&judged, merged.as_ref()),
@@ -182,7 +182,7 @@ fn hex(digest: &Digest) -> String {
 
 fn tables(summaries: &[TableSummary], path: &str, asked: &ProposalAsked) -> Vec<TableLine> {
     let line = |table: &TableSummary| TableLine {
-        table: ShownValue::of_text(&table.table, Room::Cell),
+        table: seen(&table.table),
         to: format!("{path}{}#changes", changes::query(Some(&table.table), asked.view.as_deref(), None)),
         inserted: table.inserted,
         updated: table.updated,
@@ -276,9 +276,9 @@ fn gate(result: &GateResult) -> GateLine {
     };
     let samples: &[Sample] = if let Outcome::Failed { samples, .. } = &result.outcome { samples } else { &[] };
     GateLine {
-        name: ShownValue::of_text(&result.gate, Room::Cell),
+        name: seen(&result.gate),
         outcome,
-        told: ShownValue::of_text(&told, Room::Cell),
+        told: seen(&told),
         is_blocking: result.is_blocking(),
         samples: samples.iter().map(sample).collect(),
     }
@@ -290,9 +290,8 @@ fn failing(rows: u64, must: &str) -> String {
 
 fn sample(sample: &Sample) -> mainstem_pages::proposal::Sample {
     let shown = |value: &Value| ShownValue::new(value, Room::Cell);
-    let place =
-        (!sample.table.is_empty()).then(|| (ShownValue::of_text(&sample.table, Room::Cell), sample.key.iter().map(shown).collect()));
-    let cells = sample.cells.iter().map(|(column, value)| (ShownValue::of_text(column, Room::Cell), shown(value)));
+    let place = (!sample.table.is_empty()).then(|| (seen(&sample.table), sample.key.iter().map(shown).collect()));
+    let cells = sample.cells.iter().map(|(column, value)| (seen(column), shown(value)));
     mainstem_pages::proposal::Sample { place, cells: cells.collect() }
 }
 
@@ -310,15 +309,15 @@ fn conflict(conflict: &Conflict) -> ConflictLine {
             ConflictKind::Constraint => "breaks a constraint",
             ConflictKind::Schema => "contradicts a change of the tables",
         },
-        table: ShownValue::of_text(&conflict.table, Room::Cell),
+        table: seen(&conflict.table),
         key: conflict.key.iter().map(|part| ShownValue::new(part, Room::Cell)).collect(),
-        column: conflict.column.as_ref().map(|column| ShownValue::of_text(column, Room::Cell)),
+        column: conflict.column.as_ref().map(|column| seen(column)),
         sides: vec![
             side("ours", format!("The proposal, written by {}", conflict.ours.actor), &conflict.ours.claim),
             side("theirs", format!("What is there now, written by {}", conflict.theirs.actor), &conflict.theirs.claim),
             side("base", "What both started from".to_string(), &conflict.base),
         ],
-        detail: Some(conflict.detail.as_str()).filter(|text| !text.is_empty()).map(|text| ShownValue::of_text(text, Room::Cell)),
+        detail: Some(conflict.detail.as_str()).filter(|text| !text.is_empty()).map(|text| seen(text)),
     }
 }
 
@@ -327,8 +326,7 @@ fn claim_of(claim: &Claim) -> Option<Vec<(Option<ShownValue>, ShownValue)>> {
         Claim::Cell(value) => Some(vec![(None, ShownValue::new(value, Room::Cell))]),
         Claim::Row(None) => None,
         Claim::Row(Some(image)) => {
-            let cell =
-                |(column, value): &(String, Value)| (Some(ShownValue::of_text(column, Room::Cell)), ShownValue::new(value, Room::Cell));
+            let cell = |(column, value): &(String, Value)| (Some(seen(column)), ShownValue::new(value, Room::Cell));
             Some(image.iter().map(cell).collect())
         }
     }

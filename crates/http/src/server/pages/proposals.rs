@@ -15,7 +15,7 @@ use mainstem::review::{By, Judged};
 use mainstem_pages::address::path;
 use mainstem_pages::frame::{Frame, Link};
 use mainstem_pages::proposals::{Badge, Filter, Item, Proposals};
-use mainstem_pages::value::{Room, ShownValue};
+use mainstem_pages::value::{ShownValue, seen};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -132,10 +132,7 @@ fn item(judged: &Judged, by: By<'_>) -> Item {
 pub(super) fn title(judged: &Judged) -> ShownValue {
     let header = &judged.proposal.head().front.header;
     let named = header.title.as_deref().filter(|title| !title.trim().is_empty());
-    named.map_or_else(
-        || ShownValue::of_text(&format!("Changes of {}", judged.proposal.actor), Room::Cell),
-        |title| ShownValue::of_text(title, Room::Cell),
-    )
+    named.map_or_else(|| seen(&format!("Changes of {}", judged.proposal.actor)), |title| seen(title))
 }
 
 /// The tables that a proposal touches.

@@ -16,7 +16,7 @@ use mainstem_pages::proposal::{Changes, May};
 use mainstem_pages::proposals::Badge;
 use mainstem_pages::row_change::{RowChange, RowForm};
 use mainstem_pages::thread::Talk;
-use mainstem_pages::value::{Room, ShownValue, grouped};
+use mainstem_pages::value::{Room, ShownValue, grouped, seen};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -178,7 +178,7 @@ pub fn part(
     let mut changes = Changes {
         is_beside,
         other_view: format!("{path}{}", query(only, (!is_beside).then_some("beside"), asked.at)),
-        only: only.map(|table| ShownValue::of_text(table, Room::Cell)),
+        only: only.map(|table| seen(table)),
         all: format!("{path}{}", query(None, view, None)),
         total,
         ..Changes::default()
@@ -249,10 +249,10 @@ fn row(source: &Source<'_>, change: &Change, before: Image, is_beside: bool, tal
         Edit::Insert(_) | Edit::Delete(_) => true,
     };
     let stays = before.iter().filter(|(name, _)| !is_key(name) && !is_changed(name));
-    row.same = stays.map(|(name, value)| (ShownValue::of_text(name, Room::Cell), ShownValue::new(value, Room::Cell))).collect();
+    row.same = stays.map(|(name, value)| (seen(name), ShownValue::new(value, Room::Cell))).collect();
     row.threads = talk::about(source.judged, &shape.table, &change.key, talk);
     let key = key_text(&key_offered(source.renumbered(), &shape.table, &change.key));
-    let named = |name: &String| (name.clone(), ShownValue::of_text(name, Room::Cell).bare());
+    let named = |name: &String| (name.clone(), seen(name).bare());
     row.form = Some(RowForm {
         both: serde_json::json!([shape.table, key]).to_string(),
         table: shape.table.clone(),
@@ -266,7 +266,7 @@ fn row(source: &Source<'_>, change: &Change, before: Image, is_beside: bool, tal
 
 /// A change by itself.
 pub fn told(shape: &Shape, change: &Change, is_beside: bool) -> RowChange {
-    let name = |at: usize| ShownValue::of_text(&shape.columns[at], Room::Cell);
+    let name = |at: usize| seen(&shape.columns[at]);
     let cell = |at: usize, before: Option<&Value>, after: Option<&Value>| {
         (name(at), ShownCell::new(&shape.columns[at], before, after, Room::Cell))
     };
@@ -286,7 +286,7 @@ pub fn told(shape: &Shape, change: &Change, is_beside: bool) -> RowChange {
     };
     RowChange {
         anchor: anchor(&shape.table, &change.key),
-        table: ShownValue::of_text(&shape.table, Room::Cell),
+        table: seen(&shape.table),
         key: shape.key.iter().map(|&at| name(at)).zip(change.key.iter().map(|part| ShownValue::new(part, Room::Cell))).collect(),
         act,
         moved_from: change.moved_from.as_ref().map(|from| from.iter().map(|part| ShownValue::new(part, Room::Cell)).collect()),

@@ -18,7 +18,7 @@ use mainstem::primary::Primary;
 use mainstem::review::{By, People, Privilege};
 use mainstem::schema_merge::describe;
 use mainstem_pages::merging::Merging;
-use mainstem_pages::value::{Room, ShownValue};
+use mainstem_pages::value::{ShownValue, seen};
 use std::sync::Arc;
 
 /// What merging will do.
@@ -50,7 +50,7 @@ fn planned(primary: &mut dyn Primary, asker: &Asker<'_>, id: u64) -> Result<Opti
     let may = |privilege| members.has(&asker.identity.name, privilege);
     let approving = judged.tally.counted.iter().filter(|vote| vote.ballot.word == Word::Approve);
     let gates = |wanted: &dyn Fn(&GateResult) -> bool| -> Vec<ShownValue> {
-        assessment.gates.iter().filter(|gate| wanted(gate)).map(|gate| ShownValue::of_text(&gate.gate, Room::Cell)).collect()
+        assessment.gates.iter().filter(|gate| wanted(gate)).map(|gate| seen(&gate.gate)).collect()
     };
     Ok(Some(Merging {
         frame: Default::default(),
@@ -60,7 +60,7 @@ fn planned(primary: &mut dyn Primary, asker: &Asker<'_>, id: u64) -> Result<Opti
         title: title(&judged),
         result: outlook(assessment),
         tables: tables(&assessment.tables, &path(asker.dataset, id), &Default::default()),
-        schema: assessment.outcome.schema.iter().map(|step| ShownValue::of_text(&describe(step), Room::Cell)).collect(),
+        schema: assessment.outcome.schema.iter().map(|step| seen(&describe(step))).collect(),
         approvers: approving.map(|vote| vote.actor.clone()).collect(),
         missing: judged.tally.missing.clone(),
         blocking: gates(&|gate| gate.is_blocking()),

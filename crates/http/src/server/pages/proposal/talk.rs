@@ -9,7 +9,7 @@ use mainstem::core::proposal::{Anchor, Comment};
 use mainstem::core::value::{Key, Value};
 use mainstem::review::Judged;
 use mainstem_pages::thread::{CommentLine, Talk, Thread};
-use mainstem_pages::value::{Room, ShownValue};
+use mainstem_pages::value::{Room, ShownValue, seen};
 use std::collections::BTreeSet;
 
 /// A row that is shown: its table and its key.
@@ -36,7 +36,7 @@ pub fn about(judged: &Judged, table: &str, key: &Key, talk: Option<&Talk>) -> Ve
     threads(judged, talk, |anchor| match anchor {
         Anchor::Whole => None,
         Anchor::Row(of, row) => is_here(judged, of, row, table, key).then_some(None),
-        Anchor::Cell(of, row, column) => is_here(judged, of, row, table, key).then(|| Some(ShownValue::of_text(column, Room::Cell))),
+        Anchor::Cell(of, row, column) => is_here(judged, of, row, table, key).then(|| Some(seen(column))),
     })
 }
 
@@ -59,7 +59,7 @@ pub fn beside(judged: &Judged, shown: &[Shown], talk: Option<&Talk>) -> (Vec<Thr
             Anchor::Cell(table, key, column) => (table, key, Some(column)),
         };
         let column = column.map_or_else(String::new, |column| format!(", {column}"));
-        (!is_shown(table, key)).then(|| Some(ShownValue::of_text(&format!("{table} {}{column}", key_text(key)), Room::Cell)))
+        (!is_shown(table, key)).then(|| Some(seen(&format!("{table} {}{column}", key_text(key)))))
     });
     (whole, elsewhere)
 }
