@@ -262,3 +262,37 @@ fn a_new_row_that_another_has_made_too_is_edited_as_it_was_seen() {
         assert!(has(&told, "ours") && has(&told, "theirs"), "{told}");
     }
 }
+
+#[test]
+fn a_value_that_lost_is_told_of_though_the_offer_is_taken_back_and_laid_on_again() {
+    for has_edited_again in [false, true] {
+        let team = reviewed("mode = \"review\"\n");
+        team.sql("ada", "UPDATE task SET what = 'ours' WHERE id = 1");
+        team.sync("ada");
+        team.edit("bob", "UPDATE task SET what = 'theirs' WHERE id = 1");
+        merge_as_it_is(&team, propose(&team, "bob"));
+        team.sync("ada");
+        team.sql("ada", "UPDATE task SET what = 'again' WHERE id = 1");
+        let id = propose(&team, "ada");
+        if has_edited_again {
+            team.sql("ada", "UPDATE task SET what = 'and again' WHERE id = 1");
+            team.sync("ada");
+        }
+        let withdrawn = mainstem::core::proposal::Decision { stage: mainstem::core::proposal::Stage::Withdrawn, reason: "no".into() };
+        let by = By { actor: "ada", token: None, people: &Everybody };
+        team.primary().act(id, &mainstem::review::Deed::Decide(withdrawn), by).unwrap();
+        let mut ada = team.open("ada");
+        ada.take_back(id).unwrap();
+        assert_eq!(team.value("ada", "SELECT what FROM task WHERE id = 1"), "theirs");
+        for stash in ada.stashes().unwrap() {
+            ada.unstash(&stash).unwrap();
+        }
+        drop(ada);
+        team.sync("ada");
+        merge_as_it_is(&team, propose(&team, "ada"));
+        team.settle(&["ada", "bob"]);
+        team.assert_one(&["ada", "bob"]);
+        assert_eq!(team.value("bob", "SELECT what FROM task WHERE id = 1"), if has_edited_again { "and again" } else { "again" });
+        assert!(has(&told(&team), "ours"), "{}", told(&team));
+    }
+}
