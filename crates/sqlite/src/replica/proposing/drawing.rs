@@ -24,7 +24,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 const SCRATCH: &str = "
 CREATE TEMP TABLE IF NOT EXISTS mainstem_net(tbl INTEGER, key BLOB, rank INTEGER, turn INTEGER, base INTEGER, body BLOB, moved BLOB, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS temp.mainstem_net_turn ON mainstem_net(rank, turn);
-CREATE TEMP TABLE IF NOT EXISTS mainstem_apart(tbl INTEGER, key BLOB, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
+CREATE TEMP TABLE IF NOT EXISTS mainstem_apart(tbl INTEGER, key BLOB, is_made INTEGER, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
 DELETE FROM temp.mainstem_net;
 DELETE FROM temp.mainstem_apart;
 ";
@@ -221,8 +221,10 @@ impl<'c> Net<'c> {
         if follows && !db.prepare_cached(sql).on(db)?.exists(values).on(db)? {
             return Ok(());
         }
-        let sql = "INSERT OR IGNORE INTO temp.mainstem_apart(tbl, key) VALUES(?1, ?2)";
-        db.prepare_cached(sql).on(db)?.execute(params![second.table as i64, key]).on(db).map(drop)
+        let sql = "INSERT INTO temp.mainstem_apart(tbl, key, is_made) VALUES(?1, ?2, ?3)
+            ON CONFLICT(tbl, key) DO UPDATE SET is_made = max(is_made, excluded.is_made)";
+        let is_made = matches!(second.edit, Edit::Insert(_));
+        db.prepare_cached(sql).on(db)?.execute(params![second.table as i64, key, is_made]).on(db).map(drop)
     }
 
     /// Where others' work came between or after changes of a row, they are what laying them one after the other does to it. Gives the
@@ -242,6 +244,15 @@ impl<'c> Net<'c> {
         let told = told_again(db, rows.clone())?;
         for ((place, key), row) in apart.iter().zip(&rows).filter(|(_, row)| !told.waiting.contains(*row)) {
             let Some(net) = self.done(*place as usize, row, &told, of) else { continue };
+            let sql =
+                "SELECT body FROM temp.mainstem_net JOIN temp.mainstem_apart USING (tbl, key) WHERE tbl = ?1 AND key = ?2 AND NOT is_made";
+            let drawn: Option<Option<Vec<u8>>> =
+                db.prepare_cached(sql).on(db)?.query_row(params![place, key], |r| r.get(0)).optional().on(db)?;
+            let is = |change: Option<&Change>, name: &str| change.is_some_and(|change| change.edit.name() == name);
+            // Whether an edit brings a row back that others deleted is for whoever merges it.
+            if is(net.as_ref(), "insert") && is(drawn.flatten().map(|body| self.decode(&body)).transpose()?.as_ref(), "update") {
+                continue;
+            }
             let rank = i64::from(!matches!(net.as_ref().map(|net| &net.edit), Some(Edit::Delete(_))));
             let body = net.map(|net| page::encode(&self.shapes, std::slice::from_ref(&net)));
             let sql = "UPDATE temp.mainstem_net SET body = ?3, rank = ?4 WHERE tbl = ?1 AND key = ?2";
