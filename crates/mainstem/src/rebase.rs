@@ -37,8 +37,8 @@ const REVIVE_DEPTH_MAX: usize = 64;
 pub trait Ground: Tables {
     /// What happened to a row after a version, oldest first.
     fn touches(&mut self, table: &str, key: &Key, after: u64) -> Result<Vec<Touch>>;
-    /// Rows of a replica that were renumbered after a version.
-    fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<Renumbered>>;
+    /// Rows of a replica that were renumbered after a version, each with the base version of the changeset that made it.
+    fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<(u64, Renumbered)>>;
     /// Rows of one changeset by the number that each had first, and the one it has, where it was accepted after a version; none
     /// where it was not.
     fn renumbered_of(&mut self, write_id: u128, after: u64) -> Result<Option<Vec<Renumbered>>>;
@@ -229,9 +229,10 @@ fn renumbered_since<G: Ground + ?Sized>(ground: &mut G, front: &Front) -> Result
         }
         known.insert((here.row.table.to_ascii_lowercase(), to));
     }
-    for row in ground.renumbered(front.header.replica, base)? {
-        // Whoever sees a part did not see whose the number was.
-        if !known.contains(&(row.table.to_ascii_lowercase(), row.to)) && (front.is_partial || !is_taken_at_base(ground, front, &row)?) {
+    for (made_on, row) in ground.renumbered(front.header.replica, base)? {
+        // Whoever sees a part did not see whose the number was; who heard of nothing meanwhile had given it to the row.
+        let is_its_own = front.is_partial || made_on == base;
+        if !known.contains(&(row.table.to_ascii_lowercase(), row.to)) && (is_its_own || !is_taken_at_base(ground, front, &row)?) {
             renumbering.add_earlier(row);
         }
     }
