@@ -313,14 +313,24 @@ pub fn begun(db: &Connection) -> Result<Option<(String, String)>> {
     title.map(|t| storage::get(db, "begun_description").map(|d| (t, d.unwrap_or_default()))).transpose()
 }
 
-/// Takes cells whose value before is not known from the row's base image, where a comparison has put one; else the
-/// table is to be compared before anything is sent.
+/// Takes cells whose value before is not known from what the last commit left, or from the row's base image, where a comparison
+/// has put one; else the table is to be compared before anything is sent.
 fn complete(db: &Connection, table: &Table, net: &mut NetChange) -> Result<()> {
-    let Some(before) = &mut net.before else { return Ok(()) };
-    let Some(Some(image)) = bases::find(db, table, &net.key)? else { return storage::add_gap(db, &table.name) };
-    let base = image.row(table, None);
-    for column in std::mem::take(&mut net.unknown_before) {
-        before[column].clone_from(&base[column]);
+    let (Some(before), unknown) = (&mut net.before, std::mem::take(&mut net.unknown_before)) else { return Ok(()) };
+    let known = match (bases::committed(db, table, &net.key, None)?, bases::find(db, table, &net.key)?) {
+        (Some(Some(left)), _) => Some(left),
+        (_, Some(Some(image))) => Some(image.row(table, None)),
+        // Nobody but us has the row, so that what it is now can be said of all of it.
+        (_, Some(None)) => return Ok(()),
+        // It counts as unchanged, also in the image that is kept: a comparison finds it wrong where it is.
+        (_, None) => {
+            storage::add_gap(db, &table.name)?;
+            net.after.clone()
+        }
+    };
+    let Some(known) = known else { return Ok(()) };
+    for column in unknown {
+        before[column].clone_from(&known[column]);
     }
     Ok(())
 }
