@@ -8,6 +8,7 @@ use super::{bases, known, storage, working};
 use crate::errors::Explain;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Again, Change, Edit, Front, Header, Past};
+use mainstem::core::conflict::Conflict;
 use mainstem::core::event::Version;
 use mainstem::core::format::page;
 use mainstem::core::schema::{Schema, SchemaChange};
@@ -189,6 +190,19 @@ fn forget_lost(db: &Connection, common: u64) -> Result<()> {
     db.execute("DELETE FROM mainstem_touch WHERE version > ?1", [common as i64]).on(db)?;
     storage::drop_versions(db, common)?;
     forget(db, common)
+}
+
+/// Forgets conflicts of a lost version that came again as another had it: what it clashes with now is said with it. `told`: the
+/// conflicts that the primary has of it.
+pub fn forget_conflicts(db: &Connection, write_id: u128, told: &[Conflict]) -> Result<()> {
+    let lost = storage::changesets(db)?.into_iter().find(|front| front.header.write_id == write_id && front.again.is_some());
+    let is_in = |conflicts: &[Conflict], id: u64| conflicts.iter().any(|conflict| conflict.id == id);
+    for conflict in lost.into_iter().flat_map(|front| front.conflicts).filter(|conflict| !is_in(told, conflict.id)) {
+        if !storage::versions(db, 0, usize::MAX)?.iter().any(|version| is_in(&version.conflicts, conflict.id)) {
+            storage::drop_conflict(db, conflict.id)?;
+        }
+    }
+    Ok(())
 }
 
 /// A change that a lost version let in waits at the primary as before.
