@@ -292,11 +292,15 @@ fn raise_highest(db: &Connection, front: &mut Front) -> Result<()> {
     Ok(())
 }
 
-/// Rows of unsent changesets that are called by another number here than they had first.
+/// Rows of unsent changesets that are called by another number here than they had first; a version of our own that was lost names
+/// them by the number that it gave them.
 fn renumbered_here(db: &Connection) -> Result<Vec<RenumberedHere>> {
+    let ours = replica_id(db)?;
     let own = |front: Front| {
-        let write_id = front.header.write_id;
-        front.renumbered_here.into_iter().filter(move |here| here.made_by == write_id)
+        let made_by = front.header.write_id;
+        let again = front.again.filter(|_| front.header.replica == ours);
+        let given = again.into_iter().flat_map(|again| again.renumbered).map(move |row| RenumberedHere { made_by, row });
+        front.renumbered_here.into_iter().filter(move |here| here.made_by == made_by).chain(given)
     };
     Ok(storage::changesets(db)?.into_iter().flat_map(own).collect())
 }
