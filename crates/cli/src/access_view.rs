@@ -23,6 +23,9 @@ pub fn me(out: &mut Output, me: &Json) -> Result<()> {
 pub fn actors(out: &mut Output, actors: &Json) -> Result<()> {
     table(out, actors, &["name", "added", "roles"], |actor| {
         let mut roles: Vec<String> = Vec::new();
+        if actor["is_agent"] == true {
+            roles.push(format!("agent of {}", text(&actor["answered_by"])));
+        }
         if actor["is_disabled"] == true {
             roles.push("disabled".into());
         }

@@ -49,6 +49,15 @@ pub enum Fact {
         /// Its name.
         name: String,
     },
+    /// A program was added as an actor. It is its person's doing, in votes too.
+    AgentAdded {
+        /// Its number, the next one.
+        actor: ActorId,
+        /// Its name.
+        name: String,
+        /// The person who answers for it.
+        answered_by: ActorId,
+    },
     /// An actor has another name from here on.
     ActorRenamed {
         /// The actor.
@@ -100,12 +109,25 @@ pub struct Actor {
     pub name: String,
     /// When it was added.
     pub added_at: Time,
+    /// The person who answers for it, for a program; none for a person.
+    pub answered_by: Option<ActorId>,
     /// True where it may do nothing.
     pub is_disabled: bool,
     /// True where it administers the server.
     pub is_administrator: bool,
     /// Its roles.
     pub grants: Vec<Grant>,
+}
+
+impl Actor {
+    /// True for a program.
+    pub fn is_agent(&self) -> bool {
+        self.answered_by.is_some()
+    }
+    /// Who it is when people are counted: whoever answers for it, or itself.
+    pub fn person(&self) -> ActorId {
+        self.answered_by.unwrap_or(self.id)
+    }
 }
 
 /// A token, without its secret.
@@ -168,6 +190,8 @@ pub enum Refusal {
     LastAdministrator,
     /// The actor is disabled.
     Disabled(ActorId),
+    /// The actor is an agent, and only a person may be that.
+    NoPerson(ActorId),
     /// The replica is registered to another actor.
     OthersReplica(ReplicaId),
     /// The actor has as many of these as one may have.
@@ -186,6 +210,7 @@ impl fmt::Display for Refusal {
             Refusal::NameUnfit(why) => write!(f, "the name {why}"),
             Refusal::LastAdministrator => f.write_str("nobody would be left to administer the server"),
             Refusal::Disabled(actor) => write!(f, "actor {actor} is disabled"),
+            Refusal::NoPerson(actor) => write!(f, "actor {actor} is an agent, and agents neither administer nor answer for agents"),
             Refusal::OthersReplica(_) => f.write_str("the replica is registered to another actor"),
             Refusal::TooMany(what) => write!(f, "the actor has as many {what} as one may have"),
             Refusal::OutOfOrder => f.write_str("it does not follow what was before it"),
@@ -257,8 +282,13 @@ impl Accounts {
     /// What a token entitles to: its actor's roles within its limit. None for an actor that is disabled, and for the
     /// server's own.
     pub fn authority(&self, token: &Token) -> Option<Authority> {
-        let actor = self.actors.get(&token.actor).filter(|actor| !actor.is_disabled)?;
+        let actor = self.actors.get(&token.actor).filter(|actor| self.is_active(actor))?;
         Some(Authority { is_administrator: actor.is_administrator, grants: actor.grants.clone(), limit: token.limit.clone() })
+    }
+
+    /// True where an actor may act: neither it nor whoever answers for it is disabled.
+    pub fn is_active(&self, actor: &Actor) -> bool {
+        !actor.is_disabled && self.actors.get(&actor.person()).is_some_and(|person| !person.is_disabled)
     }
 
     /// Adds a fact, where it can be.
@@ -275,11 +305,13 @@ impl Accounts {
         match fact {
             Fact::Founded(server) if *server == 0 => Err(Refusal::OutOfOrder),
             Fact::Founded(_) => Ok(()),
-            Fact::ActorAdded { actor, .. } if *actor != self.next_actor() => Err(Refusal::OutOfOrder),
+            Fact::ActorAdded { actor, .. } | Fact::AgentAdded { actor, .. } if *actor != self.next_actor() => Err(Refusal::OutOfOrder),
             Fact::ActorAdded { actor, name } => self.check_name(*actor, name),
+            Fact::AgentAdded { actor, name, answered_by } => self.check_person(*answered_by).and_then(|()| self.check_name(*actor, name)),
             Fact::ActorRenamed { actor, name } => self.must(*actor).and_then(|_| self.check_name(*actor, name)),
             Fact::ActorDisabled { actor, is_disabled } => self.check_standing(*actor, *is_disabled),
-            Fact::Administrator { actor, is_administrator } => self.check_standing(*actor, !*is_administrator),
+            Fact::Administrator { actor, is_administrator: true } => self.check_person(*actor),
+            Fact::Administrator { actor, is_administrator: false } => self.check_standing(*actor, true),
             Fact::TokenCreated(token) => self.check_token(token),
             Fact::TokenRevoked(id) => match self.tokens.get(id).filter(|token| token.revoked_at.is_none()) {
                 Some(_) => Ok(()),
@@ -297,11 +329,8 @@ impl Accounts {
     fn apply(&mut self, event: &AccountEvent) {
         match &event.fact {
             Fact::Founded(server) => self.server = *server,
-            Fact::ActorAdded { actor, name } => {
-                self.names.insert(folded(name), *actor);
-                let added = Actor { id: *actor, name: name.clone(), added_at: event.at, ..Actor::default() };
-                self.actors.insert(*actor, added);
-            }
+            Fact::ActorAdded { actor, name } => self.enter(*actor, name, event.at, None),
+            Fact::AgentAdded { actor, name, answered_by } => self.enter(*actor, name, event.at, Some(*answered_by)),
             Fact::ActorRenamed { actor, name } => {
                 self.names.insert(folded(name), *actor);
                 self.change(*actor, |actor| actor.name.clone_from(name));
@@ -329,6 +358,10 @@ impl Accounts {
         }
     }
 
+    fn enter(&mut self, id: ActorId, name: &str, added_at: Time, answered_by: Option<ActorId>) {
+        self.names.insert(folded(name), id);
+        self.actors.insert(id, Actor { id, name: name.to_string(), added_at, answered_by, ..Actor::default() });
+    }
     fn administrators(&self) -> usize {
         self.actors.values().filter(|actor| actor.is_administrator && !actor.is_disabled).count()
     }
@@ -349,6 +382,9 @@ impl Accounts {
             Some(id) if *id != actor => Err(Refusal::NameTaken(name.to_string())),
             _ => Ok(()),
         }
+    }
+    fn check_person(&self, actor: ActorId) -> Result<(), Refusal> {
+        if self.must(actor)?.is_agent() { Err(Refusal::NoPerson(actor)) } else { Ok(()) }
     }
     /// Whether an actor may lose what it administers by, where it would.
     fn check_standing(&self, actor: ActorId, is_loss: bool) -> Result<(), Refusal> {

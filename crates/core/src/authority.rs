@@ -44,6 +44,8 @@ impl Right {
 pub enum Role {
     /// Reads.
     Viewer,
+    /// Reads and proposes.
+    Proposer,
     /// Reads, proposes and pushes.
     Contributor,
     /// Decides on proposals as well.
@@ -54,11 +56,12 @@ pub enum Role {
 
 impl Role {
     /// Every role.
-    pub const ALL: [Role; 4] = [Role::Viewer, Role::Contributor, Role::Reviewer, Role::Owner];
+    pub const ALL: [Role; 5] = [Role::Viewer, Role::Proposer, Role::Contributor, Role::Reviewer, Role::Owner];
     /// The name used on the command line and in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Role::Viewer => "viewer",
+            Role::Proposer => "proposer",
             Role::Contributor => "contributor",
             Role::Reviewer => "reviewer",
             Role::Owner => "owner",
@@ -72,6 +75,7 @@ impl Role {
     pub fn right(self) -> Right {
         match self {
             Role::Viewer => Right::Read,
+            Role::Proposer => Right::Propose,
             Role::Contributor => Right::Write,
             Role::Reviewer => Right::Review,
             Role::Owner => Right::Own,

@@ -4,6 +4,7 @@
 mod account;
 mod line;
 mod review;
+mod taking;
 mod trust;
 mod way;
 
@@ -16,7 +17,7 @@ use crate::address::Address;
 use crate::spool::Spool;
 use crate::wire::call::Call;
 use crate::wire::frame::{FrameReader, FrameWriter, broken};
-use crate::wire::{Bytes, Wire, scope};
+use crate::wire::{Bytes, Wire, resume, scope};
 use line::Line;
 use mainstem::audit::{Findings, Link};
 use mainstem::cleanup::{Cleanup, Rehearsal};
@@ -37,6 +38,7 @@ use mainstem::primary::{
     Acquaintance, Cursor, Deleted, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink,
 };
 use mainstem::tombstones::{Tombstone, Wanted};
+use taking::Taking;
 
 /// How long one request waits for news.
 pub const WAIT_MS_MAX: u64 = 25_000;
@@ -132,16 +134,17 @@ impl Primary for HttpPrimary {
         self.ask(Call::Pull, &(*known, from, bytes_max))
     }
     fn snapshot(&mut self, sink: &mut dyn SnapshotSink) -> Result<()> {
-        let mut is_begun = false;
-        let () = self.ask_in_parts(Call::Snapshot, &(), &mut |frame| {
-            if !is_begun {
-                is_begun = true;
-                return sink.begin(&heard(&frame)?);
+        let mut taking = Taking::new(sink);
+        loop {
+            self.line.resume = taking.had().as_ref().map(resume::put);
+            let asked = self.ask_in_parts(Call::Snapshot, &(), &mut |frame| taking.take(frame, &heard, &heard));
+            self.line.resume = None;
+            match asked {
+                Err(e) => self.line.rest(taking.pause(&e).ok_or(e)?),
+                Ok(()) if taking.is_begun() => return Ok(()),
+                Ok(()) => return Err(broken("a snapshot has no beginning")),
             }
-            let (table, rows): (usize, Vec<Row>) = heard(&frame)?;
-            sink.rows(table, &rows)
-        })?;
-        if is_begun { Ok(()) } else { Err(broken("a snapshot has no beginning")) }
+        }
     }
     fn find_write(&mut self, write_id: u128) -> Result<Option<u64>> {
         self.ask(Call::FindWrite, &write_id)

@@ -146,6 +146,15 @@ impl Registrar {
         })?;
         Ok(actor)
     }
+    /// Adds a program as an actor, for which a person answers.
+    pub fn add_agent(&self, by: ActorId, name: &str, answered_by: ActorId) -> Result<ActorId> {
+        let mut actor = SERVER;
+        self.change(by, |accounts| {
+            actor = accounts.next_actor();
+            Ok(vec![Fact::AgentAdded { actor, name: name.into(), answered_by }])
+        })?;
+        Ok(actor)
+    }
     /// Makes sure that a replica is an actor's: registers it where it comes for the first time. `Denied` with the code
     /// `others_replica` where it is another's, and with `replica_revoked` where it was shut out.
     pub fn admit(&self, identity: &Identity, replica: ReplicaId, dataset: &str) -> Result<()> {
@@ -249,6 +258,7 @@ fn refused(refusal: &Refusal) -> Error {
         Refusal::NameTaken(_) => (ErrorKind::Conflict, "name_taken"),
         Refusal::LastAdministrator => (ErrorKind::Conflict, "last_administrator"),
         Refusal::Disabled(_) => (ErrorKind::Conflict, "disabled"),
+        Refusal::NoPerson(_) => (ErrorKind::Conflict, "no_person"),
         Refusal::OthersReplica(_) => (ErrorKind::Denied, "others_replica"),
         Refusal::TooMany(_) => (ErrorKind::Conflict, "too_many"),
         Refusal::NameUnfit(_) => (ErrorKind::Invalid, "invalid"),

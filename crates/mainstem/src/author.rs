@@ -4,15 +4,17 @@
 //! Invariant: nothing that a body says of who did something is believed.
 use crate::accounts::{Identity, Registrar};
 use crate::error::{Error, Result};
-use crate::members::Members;
+use crate::members::{Members, right_for};
 use crate::primary::{Acquaintance, Primary, Seen};
-use crate::review::{By, Deed};
+use crate::review::{By, Deed, Judged, People, Privilege};
 use mainstem_core::ErrorKind;
 use mainstem_core::authority::{Object, Right, Verdict, decide};
 use mainstem_core::change::Front;
 use mainstem_core::chronicle::Chronicle;
 use mainstem_core::conflict::Conflict;
+use mainstem_core::proposal::Assessment;
 use mainstem_core::stamp::ReplicaId;
+use mainstem_core::vote::Voter;
 use std::collections::BTreeSet;
 
 /// Who asks, for which dataset.
@@ -86,7 +88,7 @@ impl Author<'_> {
         if !matches!(deed, Deed::Vote(_)) {
             return Ok(());
         }
-        let tables = self.tables_of(proposal, primary)?;
+        let tables = tables_of(&self.judged(proposal, primary)?);
         let mut refused = permit(self.identity, Right::Review, Object::Dataset(self.dataset));
         for table in &tables {
             if refused.is_ok() {
@@ -97,10 +99,21 @@ impl Author<'_> {
         refused
     }
 
-    /// A merge takes the right to write to each table that it touches.
+    /// A merge takes the right to write to each table that it touches; the schema is the whole dataset's.
     pub fn check_merge(&self, proposal: u64, primary: &mut dyn Primary) -> Result<()> {
-        let tables = self.tables_of(proposal, primary)?;
+        let judged = self.judged(proposal, primary)?;
+        let changes_schema = |assessment: &Assessment| !assessment.outcome.schema.is_empty();
+        if !judged.proposal.head().front.schema.is_empty() || judged.assessment.as_ref().is_some_and(changes_schema) {
+            return permit(self.identity, Right::Write, Object::Dataset(self.dataset));
+        }
+        let tables = tables_of(&judged);
         tables.iter().try_for_each(|table| permit(self.identity, Right::Write, Object::Table(self.dataset, table)))
+    }
+
+    /// To revise what somebody else offered takes the right to write to each table that it touches.
+    pub fn check_revise(&self, proposal: u64, primary: &mut dyn Primary) -> Result<()> {
+        let is_others = self.judged(proposal, primary)?.proposal.actor != self.name();
+        if is_others { self.check_merge(proposal, primary) } else { Ok(()) }
     }
 
     /// To take a version back takes the right to propose changes to each of its tables.
@@ -110,12 +123,9 @@ impl Author<'_> {
         tables.iter().try_for_each(|table| permit(self.identity, Right::Propose, Object::Table(self.dataset, table)))
     }
 
-    fn tables_of(&self, proposal: u64, primary: &mut dyn Primary) -> Result<BTreeSet<String>> {
-        let members = Members { registrar: self.registrar, dataset: self.dataset };
-        let by = By { actor: self.name(), token: None, people: &members };
-        let judged = primary.proposal(proposal, by)?.ok_or_else(|| Error::not_found(format!("there is no proposal {proposal}")))?;
-        let outcome = judged.assessment.map(|assessment| assessment.outcome.shapes).unwrap_or_default();
-        Ok(judged.proposal.head().front.shapes.iter().chain(&outcome).map(|shape| shape.table.clone()).collect())
+    fn judged(&self, proposal: u64, primary: &mut dyn Primary) -> Result<Judged> {
+        let by = By { actor: self.name(), token: None, people: self };
+        primary.proposal(proposal, by)?.ok_or_else(|| Error::not_found(format!("there is no proposal {proposal}")))
     }
 
     /// What was accepted once and lost by a restored primary is whose it was, on the word of whoever offers it again; both
@@ -176,6 +186,26 @@ impl Author<'_> {
         }
         identity
     }
+}
+
+/// Who may do what now; of whoever asks, no more than the token that they ask with.
+impl People for Author<'_> {
+    fn voter(&self, actor: &str, table: &str) -> Voter {
+        Members { registrar: self.registrar, dataset: self.dataset }.voter(actor, table)
+    }
+    fn has(&self, actor: &str, privilege: Privilege) -> bool {
+        let may = || permit(self.identity, right_for(privilege), Object::Dataset(self.dataset)).is_ok();
+        Members { registrar: self.registrar, dataset: self.dataset }.has(actor, privilege) && (actor != self.name() || may())
+    }
+    fn actors(&self) -> Vec<String> {
+        Members { registrar: self.registrar, dataset: self.dataset }.actors()
+    }
+}
+
+/// The tables whose rows a proposal changes, and those that merging it does.
+fn tables_of(judged: &Judged) -> BTreeSet<String> {
+    let outcome = judged.assessment.iter().flat_map(|assessment| &assessment.outcome.shapes);
+    judged.proposal.head().front.shapes.iter().chain(outcome).map(|shape| shape.table.clone()).collect()
 }
 
 /// The tables of the conflicts that a changeset brings or answers.

@@ -58,6 +58,19 @@ pub struct Origin {
     pub replica: ReplicaId,
     /// The changeset it is in; none for what is not committed yet.
     pub changeset: Option<InChangeset>,
+    /// The proposal that it came of.
+    pub review: Option<InReview>,
+}
+
+/// A proposal that became a version.
+#[derive(Clone, Debug)]
+pub struct InReview {
+    /// Its number.
+    pub proposal: u64,
+    /// Who approved it.
+    pub approvers: Vec<String>,
+    /// Who merged it.
+    pub merged_by: String,
 }
 
 /// A changeset that an event is a part of.
@@ -79,6 +92,11 @@ impl Origin {
             author: header.actor.clone(),
             replica: header.replica,
             changeset: Some(InChangeset { write_id: header.write_id, title: header.title.clone(), at: header.at }),
+            review: version.and_then(|version| version.review.as_ref()).map(|reviewed| InReview {
+                proposal: reviewed.proposal,
+                approvers: reviewed.approvers().map(str::to_string).collect(),
+                merged_by: reviewed.actor.clone(),
+            }),
         })
     }
 }

@@ -236,6 +236,12 @@ impl<S: Store> LocalPrimary<S> {
         if front.again.is_some() {
             return Ok(None);
         }
+        if let Some((id, _)) = tx.find_revision(front.header.write_id)?
+            && tx.proposal(id)?.is_some_and(|proposal| proposal.stage.is_open())
+        {
+            // Whoever offered that would take the push for its merge.
+            return Err(Error::invalid(format!("the changeset goes by a name that proposal {id} goes by")));
+        }
         let last = tx.last_sequence(front.header.replica)?;
         if planted::is(Bug::F2) && front.header.sequence <= last {
             return Ok(Some(Pushed::Already { version: tx.head()?.version }));
@@ -281,7 +287,7 @@ fn merge_pushed(tx: &mut dyn Transaction, around: &Around, known: &Acquaintance,
         return Err(Error::new(ErrorKind::Denied, "review_required", why).hint("mainstem propose"));
     }
     let reviewed = front.shapes.iter().map(|s| policy.is_reviewed(&s.table)).collect();
-    let mut pages = Checked { inner: pages, front, reviewed };
+    let mut pages = Checked { inner: pages, front, reviewed, count: 0 };
     let primary = ReplicaId(known.lineage);
     let accepting = Accepting { policy: &policy, front, around, primary, released: Vec::new() };
     let version = accept(tx, accepting, &mut pages, &mut |_, _| Ok(()))?.ok_or_else(|| Error::internal("a push came to nothing"))?;

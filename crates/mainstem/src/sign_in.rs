@@ -18,8 +18,8 @@ pub const IDLE_MS: u64 = 24 * 3_600_000;
 const SEEN_EACH_MS: u64 = 60_000;
 /// How many browsers an actor is signed in with; the one seen longest ago makes room.
 const EACH_MAX: usize = 50;
-/// Bytes of what a browser calls itself.
-const BROWSER_BYTES_MAX: usize = 200;
+/// Characters of what a browser calls itself.
+const BROWSER_CHARACTERS_MAX: usize = 200;
 /// Hexadecimal digits of what a browser shows.
 const KEY_DIGITS: usize = 64;
 
@@ -126,9 +126,8 @@ impl SignIns {
         for oldest in others.iter().take((others.len() + 1).saturating_sub(EACH_MAX)) {
             self.store.end(oldest.id)?;
         }
-        let shown: String = browser.chars().filter(|c| !c.is_control()).collect();
-        let end = shown.floor_char_boundary(BROWSER_BYTES_MAX);
-        let sign_in = SignIn { id: 0, digest: key.digest(), token, actor, browser: shown[..end].to_string(), began_at: now, seen_at: now };
+        let browser = browser.chars().filter(|c| !c.is_control()).take(BROWSER_CHARACTERS_MAX).collect();
+        let sign_in = SignIn { id: 0, digest: key.digest(), token, actor, browser, began_at: now, seen_at: now };
         self.store.add(&sign_in)?;
         Ok(key)
     }

@@ -6,8 +6,10 @@
 use crate::image::{Held, Image, show_value, words};
 use crate::tally::{Invariant, Situation, Tally, Verdict, Wrong};
 use crate::traces::Traces;
+use crate::world::unreadable;
 use mainstem::core::policy::Policy;
 use mainstem::core::value::{Key, Value};
+use rusqlite::Connection;
 use std::collections::{BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -246,4 +248,22 @@ fn hurts(value: &Value, tally: &mut Tally) {
         _ => return,
     };
     tally.reach(found);
+}
+
+/// Notes which columns point to rows and which tables have row numbers, as SQLite says.
+pub(crate) fn learn(model: &mut Model, keeps_links: bool, db: &Connection) -> Verdict {
+    let pairs = |sql: &str| -> rusqlite::Result<Vec<(String, String)>> {
+        db.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    };
+    let tables = "FROM sqlite_schema AS t, ";
+    let links = pairs(&format!("SELECT t.name, k.\"from\" {tables} pragma_foreign_key_list(t.name) AS k WHERE t.type = 'table'"));
+    for (table, column) in links.map_err(unreadable)? {
+        model.link(&table, &column);
+    }
+    let numbers =
+        format!("SELECT t.name, c.name {tables} pragma_table_info(t.name) AS c WHERE t.type = 'table' AND c.pk = 1 AND c.type = 'INTEGER'");
+    model.numbered.extend(pairs(&numbers).map_err(unreadable)?.into_iter().map(|(table, _)| table));
+    model.traces.numbered = model.numbered.clone();
+    model.traces.is_still = model.is_still && keeps_links;
+    model.traces.learn_links(db).map_err(unreadable)
 }

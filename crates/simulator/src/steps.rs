@@ -74,31 +74,11 @@ impl World {
                 let troubles = vec![Trouble { at: *at, what: Trick::Lost(*loss) }];
                 self.meet(tape, *who, sync::sync, &Manners { troubles, counted: Counted::Sent })
             }
-            Event::Line(who, troubles) => {
-                let troubles = troubles.clone();
-                self.meet(tape, *who, sync::sync, &Manners { troubles, counted: Counted::All })
-            }
-            Event::Cut(who, is_heard) => {
-                self.tally.fault("cut off");
-                self.wires.cut = who.iter().map(|who| (*who, *is_heard)).collect();
-                Ok(())
-            }
-            Event::Mend => {
-                self.wires.cut.clear();
-                Ok(())
-            }
-            Event::Restart => {
-                self.tally.reach(Situation::Restarted);
-                self.tally.fault("primary restarted");
-                self.primary = None;
-                Ok(())
-            }
+            Event::Line(..) | Event::Cut(..) | Event::Mend | Event::Restart | Event::Backup | Event::Return(_) => self.weather(tape, event),
             Event::Ask(who, scope) => self.set_sight(*who, scope, true),
             Event::Permit(who, scope) => self.set_sight(*who, scope, false),
             Event::Role(who, role) => self.set_role(*who, *role),
             Event::Probe(who) => self.probe(*who),
-            Event::Backup => self.back_up(),
-            Event::Return(is_said) => self.go_back(*is_said),
             Event::Deliver(who, bytes, how) => self.receiving(*who, |world| world.deliver(*who, *bytes, *how)),
             Event::Some(who, times) => self.receiving(*who, |world| world.some(*who, *times)),
             Event::Restore(who, table, is_base) => self.noting(*who, |world| world.restore(*who, table, *is_base)),
@@ -133,6 +113,34 @@ impl World {
             Event::Clone => Ok(()),
             Event::Disk(fault, at, inner) => self.failing(tape, *fault, *at, inner),
             Event::Copy(_) | Event::Keep(_) | Event::Rewind(_) | Event::Swap(_) => self.file(event),
+        }
+    }
+
+    /// The network is bad, or the server is.
+    fn weather(&mut self, tape: &Tape, event: &Event) -> Verdict {
+        match event {
+            Event::Line(who, troubles) => {
+                let troubles = troubles.clone();
+                self.meet(tape, *who, sync::sync, &Manners { troubles, counted: Counted::All })
+            }
+            Event::Cut(who, is_heard) => {
+                self.tally.fault("cut off");
+                self.wires.cut = who.iter().map(|who| (*who, *is_heard)).collect();
+                Ok(())
+            }
+            Event::Mend => {
+                self.wires.cut.clear();
+                Ok(())
+            }
+            Event::Restart => {
+                self.tally.reach(Situation::Restarted);
+                self.tally.fault("primary restarted");
+                self.primary = None;
+                Ok(())
+            }
+            Event::Backup => self.back_up(),
+            Event::Return(is_said) => self.go_back(*is_said),
+            _ => Ok(()),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::ledger_view::Looked;
 use crate::lent::{Home, Lent};
 use crate::links::{self, Aim, Links};
 use crate::machine::{MORNING, Machine};
-use crate::model::Model;
+use crate::model::{Model, learn};
 use crate::office::{Office, Sight};
 use crate::probe::States;
 use crate::tally::{Invariant, Situation, Tally, Verdict, Wrong};
@@ -591,22 +591,4 @@ impl World {
         self.record(format!("{} {} {}", standing.base_version, standing.unsent, standing.conflicts_open));
         Ok(())
     }
-}
-
-/// Notes which columns point to rows and which tables have row numbers, as SQLite says.
-fn learn(model: &mut Model, keeps_links: bool, db: &Connection) -> Verdict {
-    let pairs = |sql: &str| -> rusqlite::Result<Vec<(String, String)>> {
-        db.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-    };
-    let tables = "FROM sqlite_schema AS t, ";
-    let links = pairs(&format!("SELECT t.name, k.\"from\" {tables} pragma_foreign_key_list(t.name) AS k WHERE t.type = 'table'"));
-    for (table, column) in links.map_err(unreadable)? {
-        model.link(&table, &column);
-    }
-    let numbers =
-        format!("SELECT t.name, c.name {tables} pragma_table_info(t.name) AS c WHERE t.type = 'table' AND c.pk = 1 AND c.type = 'INTEGER'");
-    model.numbered.extend(pairs(&numbers).map_err(unreadable)?.into_iter().map(|(table, _)| table));
-    model.traces.numbered = model.numbered.clone();
-    model.traces.is_still = model.is_still && keeps_links;
-    model.traces.learn_links(db).map_err(unreadable)
 }

@@ -7,6 +7,7 @@ mod epochs;
 mod feeding;
 mod forgetting;
 mod past;
+mod reviewing;
 
 use mainstem::core::change::{Cell, Change, Edit, Front, Header, Shape};
 use mainstem::core::digest::{RowDigester, Sum};
@@ -48,6 +49,9 @@ pub fn run(found: Found<'_>, known_as: KnownAs<'_>) {
     feeding::a_feed_that_cannot_go_on_says_where_it_can(found);
     epochs::what_was_lost_is_taken_again_once(found, known_as);
     epochs::a_new_epoch_begins_on_evidence_alone(found, known_as);
+    reviewing::a_proposal_changes_nothing_until_it_is_merged_once(found, known_as);
+    reviewing::what_waits_for_review_wakes_whoever_waits(found);
+    reviewing::nothing_is_pushed_past_review(found);
 }
 
 /// Wall-clock milliseconds at which the contract's changesets were made.

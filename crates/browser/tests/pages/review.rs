@@ -152,3 +152,68 @@ fn a_large_proposal_is_summarised_first_and_shown_in_parts() {
     assert_eq!(page.count("#changes article"), 1);
     checks::assert_good(&page);
 }
+
+#[test]
+fn conflicts_are_answered_and_a_part_is_taken_where_they_are_shown() {
+    let (house, [ann, bo]) = furnished();
+    let id = house.propose("eve.db", "shop", "eve", "Prices of May");
+    house.sql("shop.db", "UPDATE article SET price = 4.9 WHERE id = 1");
+    house.sync("shop.db", "shop", ADMINISTRATOR);
+    let browser = Browser::start();
+    let page = browser.page();
+    house.sign_in(&page, &ann);
+    page.go(&house.at(&format!("/datasets/shop/proposals/{id}")));
+    assert!(page.says("has conflicts") && page.says("both changed this cell"), "{}", page.text());
+    checks::assert_good(&page);
+    page.press("What is there now, written by owner");
+    page.follow("Answer them");
+    assert!(page.says("The conflicts are answered") && page.says("2 revisions"), "{}", page.text());
+    assert!(page.says("changes 3 rows") && !page.says("5.0"), "{}", page.text());
+    // Only the row of another table: the rest is a proposal of its own.
+    page.evaluate("document.querySelector('input[name=row][value*=\\'\"tag\"\\']').click()");
+    page.follow("Keep only the ticked rows");
+    assert!(page.says("the rest is a proposal of its own") && page.says("changes 1 row in 1 table"), "{}", page.text());
+    page.follow("Proposals");
+    assert_eq!(page.count(".proposals li"), 2, "{}", page.text());
+    page.follow(&format!("css:a[href$='/proposals/{}']", id + 1));
+    assert!(page.says("a part of proposal 1") || page.says("changes 2 rows"), "{}", page.text());
+    // Closed and opened again, by one who may.
+    page.fill("Why", "The list is from last year");
+    page.follow("Close as rejected");
+    assert!(page.says("Rejected by ann: The list is from last year"), "{}", page.text());
+    checks::assert_good(&page);
+    let other = browser.page();
+    house.sign_in(&other, &bo);
+    other.go(&house.at("/datasets/shop/proposals?state=closed"));
+    assert_eq!(other.count(".proposals li"), 1, "{}", other.text());
+    page.fill("Why", "It is not");
+    page.follow("Open again");
+    other.until("document.querySelectorAll('.proposals li').length === 0");
+    other.follow("Waiting for my vote");
+    assert_eq!(other.count(".proposals li"), 2, "{}", other.text());
+    other.fill("Offered by", "nobody");
+    other.follow("Show");
+    assert!(other.says("No proposal waits for your vote."), "{}", other.text());
+    checks::assert_good(&other);
+}
+
+#[test]
+fn everything_works_without_scripts() {
+    let (house, [ann, bo]) = furnished();
+    house.served.primary("shop").set_policy("", ADMINISTRATOR).expect("a policy");
+    let id = house.propose("eve.db", "shop", "eve", "Prices of May");
+    let browser = Browser::start();
+    for (token, word) in [(&ann, "approves ann"), (&bo, "approves bo")] {
+        let page = browser.page();
+        page.scripts(false);
+        house.sign_in(&page, token);
+        page.go(&house.at(&format!("/datasets/shop/proposals/{id}")));
+        page.follow("Approve");
+        assert!(page.says(word), "{}", page.text());
+        page.follow("Merge…");
+        if word.ends_with("bo") {
+            page.follow("Merge it now");
+            assert!(page.says("It is merged."), "{}", page.text());
+        }
+    }
+}

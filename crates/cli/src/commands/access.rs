@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 
 /// Says who may do what on a server: its actors, their roles, tokens and replicas
 ///
-/// A role is one of viewer, contributor, reviewer, owner; on a dataset, or with --table on one of its tables.
+/// A role is one of viewer, proposer, contributor, reviewer, owner; on a dataset, or with --table on one of its tables.
 ///
 /// Examples:
 ///   mainstem access invite https://data.example.org/recipes ben --role contributor
@@ -59,7 +59,16 @@ enum What {
     /// Lists the actors
     Actors(Server),
     /// Adds an actor
-    Add(Named),
+    Add {
+        #[command(flatten)]
+        actor: Named,
+        /// It is a program: it votes only where the policy names it, and never beside its person
+        #[arg(long)]
+        agent: bool,
+        /// The person who answers for the program [default: you]
+        #[arg(long, value_name = "NAME", requires = "agent")]
+        answered_by: Option<String>,
+    },
     /// Gives an actor another name; the old one is nobody else's for ever
     Rename {
         #[command(flatten)]
@@ -79,9 +88,12 @@ enum What {
     Invite {
         #[command(flatten)]
         actor: OnDataset,
-        /// The role
-        #[arg(long, default_value = "contributor", value_parser = role)]
-        role: &'static str,
+        /// The role [default: contributor; proposer for a program]
+        #[arg(long, value_parser = role)]
+        role: Option<&'static str>,
+        /// It is a program, for which you answer
+        #[arg(long)]
+        agent: bool,
     },
     /// Lists who has which role on a dataset
     Roles {
@@ -172,13 +184,22 @@ impl Access {
         match &self.what {
             What::Whoami(server) => view::me(out, &server.accounts()?.get(&["me"])?)?,
             What::Actors(server) => view::actors(out, &server.accounts()?.get(&["actors"])?)?,
-            What::Add(actor) => view::done(out, &actor.accounts()?.post(&["actors"], &json!({ "name": actor.name }))?, "added")?,
+            What::Add { actor, agent, answered_by } => {
+                let mut wish = newcomer(&actor.name, *agent);
+                if let Some(person) = answered_by {
+                    wish["answered_by"] = person.as_str().into();
+                }
+                view::done(out, &actor.accounts()?.post(&["actors"], &wish)?, "added")?;
+            }
             What::Rename { actor, new } => view::done(out, &actor.change(&json!({ "name": new }))?, "renamed")?,
             What::Disable(actor) => view::done(out, &actor.change(&json!({ "is_disabled": true }))?, "disabled")?,
             What::Enable(actor) => view::done(out, &actor.change(&json!({ "is_disabled": false }))?, "enabled")?,
             What::Promote(actor) => view::done(out, &actor.change(&json!({ "is_administrator": true }))?, "promoted")?,
             What::Demote(actor) => view::done(out, &actor.change(&json!({ "is_administrator": false }))?, "demoted")?,
-            What::Invite { actor, role } => invite(session, actor, role)?,
+            What::Invite { actor, role, agent } => {
+                let usual = if *agent { Role::Proposer } else { Role::Contributor };
+                invite(session, actor, role.unwrap_or(usual.name()), *agent)?;
+            }
             What::Roles { address } => view::roles(out, &dataset(address)?.roles()?)?,
             What::Grant { actor, role, table } => view::roles(out, &actor.set(Some(*role), table.as_deref())?)?,
             What::Withdraw { actor, table } => view::roles(out, &actor.set(None, table.as_deref())?)?,
@@ -263,12 +284,18 @@ impl NewToken {
     }
 }
 
-fn invite(session: &mut Session, actor: &OnDataset, role: &str) -> Result<()> {
+/// Asks for an actor.
+fn newcomer(name: &str, is_agent: bool) -> Json {
+    if is_agent { json!({ "name": name, "is_agent": true }) } else { json!({ "name": name }) }
+}
+
+fn invite(session: &mut Session, actor: &OnDataset, role: &str, is_agent: bool) -> Result<()> {
     let mut roles = dataset(&actor.address)?;
     // Whoever was invited before keeps name and tokens, and gets another.
-    match roles.accounts.post(&["actors"], &json!({ "name": actor.name })) {
+    match roles.accounts.post(&["actors"], &newcomer(&actor.name, is_agent)) {
         Ok(_) => {}
-        Err(e) if e.code == "name_taken" => {}
+        // A person of that name is no program.
+        Err(e) if e.code == "name_taken" && !is_agent => {}
         Err(e) => return Err(e),
     }
     roles.set(&json!({ "actor": actor.name, "role": role }))?;

@@ -44,7 +44,7 @@ enum Action {
         /// The file to write [default: standard output]
         #[arg(value_name = "FILE", conflicts_with_all = ["version", "to"])]
         file: Option<PathBuf>,
-        /// One version: merge_result.json, diff.json and conflicts.json
+        /// One version: merge_result.json, diff.json, conflicts.json and validation.json
         #[arg(long, value_name = "VERSION", requires = "to")]
         version: Option<u64>,
         /// The folder for them, which is made

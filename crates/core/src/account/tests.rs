@@ -59,6 +59,25 @@ fn a_name_is_never_another_actors_again() {
 }
 
 #[test]
+fn a_person_answers_for_each_agent() {
+    let agent = |actor, name: &str, answered_by| Fact::AgentAdded { actor, name: name.into(), answered_by };
+    let mut accounts = all(vec![added(1, "ann"), added(2, "ben"), agent(3, "bot", 1), administrator(2, true)]);
+    assert_eq!(told(&mut accounts, agent(4, "bot2", 9)), Err(Refusal::NoActor(9)));
+    assert_eq!(told(&mut accounts, agent(4, "bot2", 3)), Err(Refusal::NoPerson(3)));
+    assert_eq!(told(&mut accounts, agent(4, "Bot", 1)), Err(Refusal::NameTaken("Bot".into())));
+    assert_eq!(told(&mut accounts, agent(7, "bot2", 1)), Err(Refusal::OutOfOrder));
+    assert_eq!(told(&mut accounts, administrator(3, true)), Err(Refusal::NoPerson(3)));
+    let bot = accounts.actor(3).expect("added").clone();
+    assert_eq!((bot.is_agent(), bot.person(), accounts.is_active(&bot)), (true, 1, true));
+    // With whoever answers for it ends what it may do.
+    told(&mut accounts, Fact::TokenCreated(token(1, 3))).expect("its token");
+    let its = accounts.token(1).expect("created").clone();
+    assert!(accounts.authority(&its).is_some());
+    told(&mut accounts, disabled(1, true)).expect("ann goes");
+    assert!(!accounts.is_active(&bot) && accounts.authority(&its).is_none());
+}
+
+#[test]
 fn names_are_one_visible_line() {
     let mut accounts = all(vec![]);
     for unfit in ["", " ann", "ann ", "a  b", "a\nb", "ann, for ben", "a\u{202e}b", "a\u{200b}b", "a\tb", &"x".repeat(257)] {

@@ -20,6 +20,7 @@ const TOKEN_REVOKED: u64 = 7;
 const ROLE_SET: u64 = 8;
 const REPLICA_REGISTERED: u64 = 9;
 const REPLICA_REVOKED: u64 = 10;
+const AGENT_ADDED: u64 = 11;
 
 /// Encodes an event.
 pub fn encode(event: &AccountEvent) -> Vec<u8> {
@@ -32,6 +33,11 @@ pub fn encode(event: &AccountEvent) -> Vec<u8> {
         Fact::ActorAdded { actor, name } | Fact::ActorRenamed { actor, name } => {
             w.number(4, *actor);
             w.text(5, name);
+        }
+        Fact::AgentAdded { actor, name, answered_by } => {
+            w.number(4, *actor);
+            w.text(5, name);
+            w.number(15, *answered_by);
         }
         Fact::ActorDisabled { actor, is_disabled: is } | Fact::Administrator { actor, is_administrator: is } => {
             w.number(4, *actor);
@@ -67,6 +73,7 @@ fn kind(fact: &Fact) -> u64 {
     match fact {
         Fact::Founded(_) => FOUNDED,
         Fact::ActorAdded { .. } => ACTOR_ADDED,
+        Fact::AgentAdded { .. } => AGENT_ADDED,
         Fact::ActorRenamed { .. } => ACTOR_RENAMED,
         Fact::ActorDisabled { .. } => ACTOR_DISABLED,
         Fact::Administrator { .. } => ADMINISTRATOR,
@@ -95,6 +102,7 @@ struct Fields {
     table: Option<String>,
     role: Option<Role>,
     replica: ReplicaId,
+    answered_by: u64,
 }
 
 /// Decodes an event.
@@ -105,6 +113,7 @@ pub fn decode(bytes: &[u8]) -> Result<AccountEvent> {
     let fact = match kind {
         FOUNDED => Fact::Founded(f.server),
         ACTOR_ADDED => Fact::ActorAdded { actor: f.actor, name: f.text },
+        AGENT_ADDED => Fact::AgentAdded { actor: f.actor, name: f.text, answered_by: f.answered_by },
         ACTOR_RENAMED => Fact::ActorRenamed { actor: f.actor, name: f.text },
         ACTOR_DISABLED => Fact::ActorDisabled { actor: f.actor, is_disabled: f.flag },
         ADMINISTRATOR => Fact::Administrator { actor: f.actor, is_administrator: f.flag },
@@ -149,6 +158,7 @@ fn read(r: &mut Reader<'_>) -> Result<Fields> {
             12 => found.table = Some(f.text()?),
             13 => found.role = Some(named(&f.text()?, Role::parse, "role", &f)?),
             14 => found.replica = ReplicaId(f.wide()?),
+            15 => found.answered_by = f.varint()?,
             _ => return Err(f.error(format!("its field {tag} is not known to this program"))),
         }
         f.finish()?;
@@ -183,6 +193,7 @@ mod tests {
         let facts = [
             Fact::Founded(1 << 100),
             Fact::ActorAdded { actor: 1, name: "ann".into() },
+            Fact::AgentAdded { actor: 2, name: "bot".into(), answered_by: 1 },
             Fact::ActorRenamed { actor: 1, name: "Åse".into() },
             Fact::ActorDisabled { actor: 1, is_disabled: true },
             Fact::ActorDisabled { actor: 1, is_disabled: false },

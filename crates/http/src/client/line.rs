@@ -7,6 +7,7 @@ use crate::address::Address;
 use crate::spool::{Spool, SpoolBody};
 use crate::wire::failure::Failure;
 use crate::wire::frame::{MEDIA_TYPE, QUESTION, broken};
+use crate::wire::resume::RESUME;
 use crate::wire::scope::SCOPE;
 use bytes::{Buf, Bytes};
 use http_body_util::BodyExt;
@@ -74,6 +75,8 @@ pub(super) struct Line {
     token: Option<String>,
     /// What is asked for of the dataset, as a header says it; everything where none.
     pub scope: Option<String>,
+    /// What is had of a snapshot already, as a header says it.
+    pub resume: Option<String>,
     /// Whom it believes to be that server.
     pub trust: Trust,
     patience: Patience,
@@ -89,14 +92,26 @@ impl Line {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(|e| Error::new(ErrorKind::Unavailable, "line", format!("no line can be opened: {e}")).because(e))?;
         let name = RealSurroundings.random();
-        Ok(Line { address, token, scope: None, trust: Trust::default(), patience, runtime, connection: None, name, questions: 0 })
+        Ok(Line {
+            address,
+            token,
+            scope: None,
+            resume: None,
+            trust: Trust::default(),
+            patience,
+            runtime,
+            connection: None,
+            name,
+            questions: 0,
+        })
     }
 
     /// Sends a call and gives back the body of its answer, to be read to its end.
     pub fn post(&mut self, call: &str, request: Spool) -> Result<Answer<'_>> {
         let path = format!("/api/v1/datasets/{}/primary/{call}", self.address.dataset);
-        let scope = self.scope.clone();
-        self.send(Question { method: Method::POST, path, media: MEDIA_TYPE, body: request.into_body(), name: String::new(), scope })
+        let (scope, resume) = (self.scope.clone(), self.resume.clone());
+        let body = request.into_body();
+        self.send(Question { method: Method::POST, path, media: MEDIA_TYPE, body, name: String::new(), scope, resume })
     }
 
     /// Asks for something as JSON, by its path on the server.
@@ -106,8 +121,15 @@ impl Line {
             request.append(body.to_string().as_bytes())?;
         }
         let mut text = Vec::new();
-        let question =
-            Question { method, path: path.to_string(), media: JSON, body: request.into_body(), name: String::new(), scope: None };
+        let question = Question {
+            method,
+            path: path.to_string(),
+            media: JSON,
+            body: request.into_body(),
+            name: String::new(),
+            scope: None,
+            resume: None,
+        };
         let answer = self.send(question)?;
         answer.take(JSON_BYTES_MAX).read_to_end(&mut text).map_err(|e| broken(e.to_string()))?;
         serde_json::from_slice(&text).map_err(|e| broken(format!("it is no JSON ({e})")))
@@ -116,7 +138,12 @@ impl Line {
     /// Asks for something of another media type, to be read to its end.
     pub fn file(&mut self, path: &str, media: &'static str) -> Result<Answer<'_>> {
         let body = Spool::new(0).into_body();
-        self.send(Question { method: Method::GET, path: path.to_string(), media, body, name: String::new(), scope: None })
+        self.send(Question { method: Method::GET, path: path.to_string(), media, body, name: String::new(), scope: None, resume: None })
+    }
+
+    /// Says and hears nothing for a while.
+    pub fn rest(&mut self, pause: Duration) {
+        self.runtime.block_on(async { tokio::time::sleep(pause).await });
     }
 
     fn send(&mut self, mut question: Question) -> Result<Answer<'_>> {
@@ -175,6 +202,8 @@ struct Question {
     name: String,
     /// What is asked for.
     scope: Option<String>,
+    /// What is had of it.
+    resume: Option<String>,
 }
 
 async fn exchange(
@@ -213,13 +242,16 @@ async fn exchange(
 }
 
 fn asked(address: &Address, token: Option<&str>, question: &Question) -> Result<Request<SpoolBody>> {
-    let Question { method, path, media, body, name, scope } = question;
+    let Question { method, path, media, body, name, scope, resume } = question;
     let mut head =
         Request::builder().method(method.clone()).uri(format!("{}{path}", address.prefix)).header(header::HOST, address.authority());
     head = head.header(header::USER_AGENT, concat!("mainstem/", env!("CARGO_PKG_VERSION"))).header(header::ACCEPT, *media);
     head = head.header(QUESTION, name);
     if let Some(scope) = scope {
         head = head.header(SCOPE, scope);
+    }
+    if let Some(resume) = resume {
+        head = head.header(RESUME, resume);
     }
     if !body.is_empty() {
         head = head.header(header::CONTENT_TYPE, *media);

@@ -18,6 +18,7 @@ use mainstem::core::account::{Accounts, Actor, Fact};
 use mainstem::core::authority::{Limit, Object, Role};
 use mainstem::core::stamp::{ReplicaId, Time};
 use mainstem::error::{Error, Result};
+use mainstem::sign_in::SignIn;
 use mainstem::token::Secret;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::DeserializeOwned;
@@ -60,6 +61,8 @@ fn of_tokens() -> Vec<Route> {
             .takes::<wire::NewToken>(Method::POST),
         gives::<()>("/api/v1/tokens/{token}", Needs::Identity, "Revokes a token; `current` is the one that asks.", delete(revoke_token))
             .by(Method::DELETE),
+        gives::<Vec<wire::Browser>>("/api/v1/browsers", Needs::Identity, "Lists the browsers in which one is signed in.", get(browsers)),
+        gives::<()>("/api/v1/browsers/{browser}", Needs::Identity, "Signs out in a browser.", delete(end_browser)).by(Method::DELETE),
     ]
 }
 
@@ -123,7 +126,8 @@ async fn me(State(shared): All, Extension(identity): Who) -> Answer<wire::Me> {
 }
 
 async fn list_actors(State(shared): All) -> Answer<Vec<wire::Actor>> {
-    Ok(Json(shared.registrar.accounts().actors().map(wire::Actor::of).collect()))
+    let accounts = shared.registrar.accounts();
+    Ok(Json(accounts.actors().map(|actor| wire::Actor::of(&accounts, actor)).collect()))
 }
 
 async fn add_actor(State(shared): All, Extension(identity): Who, headers: HeaderMap, body: Bytes) -> Answer<wire::Actor> {
@@ -133,8 +137,16 @@ async fn add_actor(State(shared): All, Extension(identity): Who, headers: Header
 /// Adds an actor.
 pub(super) async fn make_actor(shared: &Arc<Shared>, identity: Identity, wish: wire::NewActor) -> Result<wire::Actor> {
     changing(shared, move |registrar| {
-        let id = registrar.add_actor(identity.actor, &wish.name)?;
-        registrar.accounts().actor(id).map(wire::Actor::of).ok_or_else(|| Error::internal("an actor went"))
+        let id = match (wish.is_agent, &wish.answered_by) {
+            (false, None) => registrar.add_actor(identity.actor, &wish.name)?,
+            (false, Some(_)) => return Err(Error::invalid("nobody else answers for a person; is_agent makes it a program")),
+            (true, None) => registrar.add_agent(identity.actor, &wish.name, identity.actor)?,
+            (true, Some(name)) => {
+                let person = actor_named(&registrar.accounts(), name)?.id;
+                registrar.add_agent(identity.actor, &wish.name, person)?
+            }
+        };
+        shown(&registrar.accounts(), id)
     })
     .await
 }
@@ -159,9 +171,13 @@ pub(super) async fn alter_actor(shared: &Arc<Shared>, identity: Identity, name: 
             id = actor.id;
             Ok(wish.facts(actor))
         })?;
-        registrar.accounts().actor(id).map(wire::Actor::of).ok_or_else(|| Error::internal("an actor went"))
+        shown(&registrar.accounts(), id)
     })
     .await
+}
+
+fn shown(accounts: &Accounts, id: u64) -> Result<wire::Actor> {
+    accounts.actor(id).map(|actor| wire::Actor::of(accounts, actor)).ok_or_else(|| Error::internal("an actor went"))
 }
 
 /// Whoever was an administrator when the request came may be none by now.
@@ -222,6 +238,31 @@ pub(super) async fn end_token(shared: &Arc<Shared>, identity: Identity, named: S
         })
     })
     .await
+}
+
+async fn browsers(State(shared): All, Extension(identity): Who) -> Answer<Vec<wire::Browser>> {
+    Ok(Json(signed_in(&shared, &identity)?.iter().map(wire::Browser::of).collect()))
+}
+
+/// Where somebody is signed in, with tokens that are still good.
+pub(super) fn signed_in(shared: &Shared, identity: &Identity) -> Result<Vec<SignIn>> {
+    let mut all = shared.sign_ins.of_actor(identity.actor)?;
+    all.retain(|each| shared.registrar.of_token(each.token).is_some());
+    Ok(all)
+}
+
+async fn end_browser(State(shared): All, Extension(identity): Who, Named(named): Named<String>) -> Answer<()> {
+    sign_out(&shared, &identity, &named)?;
+    Ok(Json(()))
+}
+
+/// Signs somebody out in one of their browsers; answers which.
+pub(super) fn sign_out(shared: &Shared, identity: &Identity, named: &str) -> Result<u64> {
+    let own = shared.sign_ins.of_actor(identity.actor)?;
+    let meant = own.iter().find(|each| each.id.to_string() == named);
+    let meant = meant.ok_or_else(|| Error::not_found(format!("you are signed in in no browser {named}")))?;
+    shared.sign_ins.end(meant.id)?;
+    Ok(meant.id)
 }
 
 async fn replicas(State(shared): All, Extension(identity): Who) -> Answer<Vec<wire::Replica>> {

@@ -12,7 +12,6 @@ use mainstem::core::change::Choice;
 use mainstem::core::proposal::MergeWish;
 use mainstem::core::scope::Scope;
 use mainstem::error::{Error, Result};
-use mainstem::members::Members;
 use mainstem::primary::Primary;
 use mainstem::replica::Answering;
 use mainstem::review::{By, Chosen, Deed, Judged, Merged};
@@ -62,9 +61,8 @@ fn running<T>(
     move |handle| {
         let identity = still(&accounts, &identity, right, &name)?;
         let author = Author { registrar: &accounts.registrar, identity: &identity, dataset: &name };
-        let members = Members { registrar: &accounts.registrar, dataset: &name };
         let label = author.token_label();
-        let by = By { actor: author.name(), token: label.as_deref(), people: &members };
+        let by = By { actor: author.name(), token: label.as_deref(), people: &author };
         lend(handle, Scope::everything(), &identity, &name, |primary| work(&mut Acting { primary, author: &author, by }))
     }
 }

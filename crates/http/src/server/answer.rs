@@ -7,6 +7,7 @@ use crate::client::WAIT_MS_MAX;
 use crate::spool::{Spool, SpoolPlace};
 use crate::wire::call::Call;
 use crate::wire::frame::{Bounds, FrameReader, FrameWriter};
+use crate::wire::resume::{Had, LEFT_OUT};
 use crate::wire::{Bytes, Wire};
 use mainstem::audit::Finding;
 use mainstem::author::Author;
@@ -40,6 +41,8 @@ pub struct Request {
     pub bounds: Bounds,
     /// Where its answer is kept until it is sent.
     pub place: SpoolPlace,
+    /// What is had of a snapshot already.
+    pub had: Option<Had>,
 }
 
 impl Request {
@@ -48,7 +51,13 @@ impl Request {
         self.body.rewind()?;
         let asked = FrameReader::within(self.body, self.bounds);
         let mut reply = FrameWriter::new(Spool::at(&self.place, u64::MAX))?;
-        answer(self.call, asked, primary, author, &mut reply)?;
+        if self.call == Call::Snapshot {
+            arguments::<()>(asked)?;
+            primary.snapshot(&mut Sent { reply: &mut reply, had: self.had, left_out: 0 })?;
+            last(&mut reply, &())?;
+        } else {
+            answer(self.call, asked, primary, author, &mut reply)?;
+        }
         reply.end()
     }
 
@@ -104,7 +113,7 @@ fn arguments<A: Wire>(mut asked: Asked) -> Result<A> {
 
 fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author: &Author<'_>, reply: &mut Reply) -> Result<()> {
     match call {
-        Call::Describe | Call::Snapshot | Call::Examine | Call::Chronicle | Call::Replicas | Call::Schema => {
+        Call::Describe | Call::Examine | Call::Chronicle | Call::Replicas | Call::Schema => {
             arguments::<()>(asked)?;
             tell(call, primary, reply)
         }
@@ -168,7 +177,7 @@ fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author: &Author<'
             let (_, rehearsal): (String, _) = arguments(asked)?;
             last(reply, &primary.cleanup(author.name(), rehearsal)?)
         }
-        Call::Found | Call::Wait => Err(Error::internal("this call is answered by the hall")),
+        Call::Found | Call::Wait | Call::Snapshot => Err(Error::internal("this call is answered elsewhere")),
         of_proposals => review::answer(of_proposals, asked, primary, author, reply),
     }
 }
@@ -180,10 +189,6 @@ fn tell(call: Call, primary: &mut dyn Primary, reply: &mut Reply) -> Result<()> 
         Call::Chronicle => last(reply, &primary.chronicle()?),
         Call::Schema => last(reply, &primary.schema()?),
         Call::Replicas => all(reply, &primary.replicas()?),
-        Call::Snapshot => {
-            primary.snapshot(&mut Sent(reply))?;
-            last(reply, &())
-        }
         _ => {
             let rows = primary.examine(&mut |finding: Finding| reply.frame(&finding.to_bytes()))?;
             last(reply, &rows)
@@ -200,14 +205,32 @@ fn all(reply: &mut Reply, items: &[impl Wire]) -> Result<()> {
     last(reply, &())
 }
 
-struct Sent<'r>(&'r mut Reply);
+struct Sent<'r> {
+    reply: &'r mut Reply,
+    had: Option<Had>,
+    /// Pieces that whoever asks has already.
+    left_out: u64,
+}
 
 impl SnapshotSink for Sent<'_> {
     fn begin(&mut self, start: &SnapshotStart) -> Result<()> {
-        self.0.frame(&start.to_bytes())
+        self.reply.frame(&start.to_bytes())?;
+        match self.had.filter(|had| had.hash == start.hash) {
+            Some(had) => {
+                self.left_out = had.pieces;
+                self.reply.frame(&(LEFT_OUT, Vec::<Row>::new()).to_bytes())
+            }
+            None => Ok(()),
+        }
     }
     fn rows(&mut self, table: usize, rows: &[Row]) -> Result<()> {
-        self.0.frame(&(table, rows.to_vec()).to_bytes())
+        match self.left_out.checked_sub(1) {
+            Some(left) => {
+                self.left_out = left;
+                Ok(())
+            }
+            None => self.reply.frame(&(table, rows.to_vec()).to_bytes()),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::routes::right_of;
 use crate::spool::{Spool, SpoolBody, SpoolPlace, too_large};
 use crate::wire::call::Call;
 use crate::wire::frame::{Bounds, MEDIA_TYPE};
-use crate::wire::scope;
+use crate::wire::{resume, scope};
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
@@ -63,7 +63,13 @@ pub async fn handle(
     }
     let limits = &shared.porter.limits;
     let place = shared.porter.spools.clone();
-    let request = Request { call, body: received(body, &place, body_bytes_max(call, limits)).await?, bounds: bounds(limits), place };
+    let request = Request {
+        call,
+        body: received(body, &place, body_bytes_max(call, limits)).await?,
+        bounds: bounds(limits),
+        place,
+        had: resume::get(&headers)?,
+    };
     let name = dataset.clone();
     let answer = match call {
         Call::Found => {

@@ -6,6 +6,7 @@ use mainstem::accounts::Identity;
 use mainstem::core::account::{self, AccountEvent, Accounts, ActorId, Fact, SERVER};
 use mainstem::core::authority::{Grant, Limit, Right, Role};
 use mainstem::core::event::Digest;
+use mainstem::sign_in::SignIn;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,12 @@ pub struct Created {
 pub struct NewActor {
     /// Its name.
     pub name: String,
+    /// Whether it is a program.
+    #[serde(default)]
+    pub is_agent: bool,
+    /// The person who answers for the program; whoever asks where none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_by: Option<String>,
 }
 
 /// What is to be different about an actor.
@@ -95,7 +102,7 @@ pub struct RoleWish {
     /// On which table; the dataset as a whole where none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
-    /// `viewer`, `contributor`, `reviewer`, `owner`; none from here on where null.
+    /// `viewer`, `proposer`, `contributor`, `reviewer`, `owner`; none from here on where null.
     pub role: Option<String>,
 }
 
@@ -143,6 +150,37 @@ pub fn roles_on(accounts: &Accounts, dataset: &str) -> Vec<RoleOf> {
     here.map(|(actor, grant)| RoleOf { actor: actor.name.clone(), table: grant.table.clone(), role: grant.role.name() }).collect()
 }
 
+/// A browser in which somebody is signed in.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub struct Browser {
+    /// Its number.
+    pub id: u64,
+    /// What it calls itself.
+    pub browser: String,
+    /// The number of the token with which one signed in there.
+    pub token: u64,
+    /// When that was.
+    pub began_at_ms: u64,
+    /// When it was last seen, to the minute.
+    pub seen_at_ms: u64,
+    /// When it ends, should it not be seen again.
+    pub ends_at_ms: u64,
+}
+
+impl Browser {
+    /// That sign-in.
+    pub fn of(sign_in: &SignIn) -> Browser {
+        Browser {
+            id: sign_in.id,
+            browser: sign_in.browser.clone(),
+            token: sign_in.token,
+            began_at_ms: sign_in.began_at.ms(),
+            seen_at_ms: sign_in.seen_at.ms(),
+            ends_at_ms: sign_in.ends_at().ms(),
+        }
+    }
+}
+
 /// What a token is limited to.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct LimitedTo {
@@ -163,6 +201,8 @@ impl LimitedTo {
 pub struct Me {
     /// The actor's name.
     pub actor: String,
+    /// Whether it is a program.
+    pub is_agent: bool,
     /// Whether it administers the server.
     pub is_administrator: bool,
     /// Its roles.
@@ -176,6 +216,7 @@ impl Me {
     pub fn of(accounts: &Accounts, identity: &Identity) -> Me {
         Me {
             actor: identity.name.clone(),
+            is_agent: accounts.actor(identity.actor).is_some_and(account::Actor::is_agent),
             is_administrator: identity.authority.is_administrator,
             roles: identity.authority.grants.iter().map(RoleOn::of).collect(),
             token: accounts.token(identity.token).map(|token| Token::of(accounts, token)),
@@ -188,6 +229,10 @@ impl Me {
 pub struct Actor {
     /// Its name.
     pub name: String,
+    /// Whether it is a program.
+    pub is_agent: bool,
+    /// The person who answers for it, for a program.
+    pub answered_by: Option<String>,
     /// Whether it administers the server.
     pub is_administrator: bool,
     /// Whether it may do nothing.
@@ -200,9 +245,11 @@ pub struct Actor {
 
 impl Actor {
     /// That actor.
-    pub fn of(actor: &account::Actor) -> Actor {
+    pub fn of(accounts: &Accounts, actor: &account::Actor) -> Actor {
         Actor {
             name: actor.name.clone(),
+            is_agent: actor.is_agent(),
+            answered_by: actor.answered_by.and_then(|person| name_of(accounts, person)),
             is_administrator: actor.is_administrator,
             is_disabled: actor.is_disabled,
             added_at_ms: actor.added_at.ms(),
@@ -292,6 +339,8 @@ pub struct Event {
     pub actor: Option<String>,
     /// The name that was given.
     pub name: Option<String>,
+    /// The person who answers for an agent.
+    pub answered_by: Option<String>,
     /// The token.
     pub token: Option<u64>,
     /// The replica.
@@ -316,6 +365,10 @@ impl Event {
             Fact::Founded(_) => told.what = "founded",
             Fact::ActorAdded { actor: id, name } => {
                 (told.what, told.actor, told.name) = ("actor_added", actor(id), Some(name.clone()));
+            }
+            Fact::AgentAdded { actor: id, name, answered_by } => {
+                (told.what, told.actor, told.name) = ("agent_added", actor(id), Some(name.clone()));
+                told.answered_by = actor(answered_by);
             }
             Fact::ActorRenamed { actor: id, name } => {
                 (told.what, told.actor, told.name) = ("actor_renamed", actor(id), Some(name.clone()));
@@ -355,6 +408,7 @@ impl Event {
             what: "",
             actor: None,
             name: None,
+            answered_by: None,
             token: None,
             replica: None,
             dataset: None,

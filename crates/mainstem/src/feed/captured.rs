@@ -68,8 +68,14 @@ fn open(
     most: usize,
     events: &mut Vec<FeedEvent>,
 ) -> Result<Working> {
-    let origin =
-        Arc::new(Origin { version: None, accepted_at: None, author: author.to_string(), replica: working.replica, changeset: None });
+    let origin = Arc::new(Origin {
+        version: None,
+        accepted_at: None,
+        author: author.to_string(),
+        replica: working.replica,
+        changeset: None,
+        review: None,
+    });
     let after = i64::try_from(at.place).unwrap_or(i64::MAX).max(working.began);
     replica.operations(after, &mut |operation| {
         // One more says that there is more; the rest is not kept.

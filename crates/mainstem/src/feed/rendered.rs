@@ -30,7 +30,11 @@ pub fn to_json(event: &FeedEvent) -> Json {
         "changeset": changeset,
         "accepted_at": origin.accepted_at.map(time_text),
     });
-    for (name, value) in object(detail).into_iter().chain(object(provenance)) {
+    let review = origin
+        .review
+        .as_ref()
+        .map_or(Json::Null, |review| json!({ "proposal": review.proposal, "approvers": review.approvers, "merged_by": review.merged_by }));
+    for (name, value) in object(detail).into_iter().chain(object(provenance)).chain(object(review)) {
         shown[name] = value;
     }
     shown

@@ -35,11 +35,18 @@ pub(super) struct Checked<'a> {
     pub front: &'a Front,
     /// For each shape, whether its table takes changes by review only.
     pub reviewed: Vec<bool>,
+    /// How many changes came so far.
+    pub count: u64,
 }
 
 impl Pages for Checked<'_> {
     fn next(&mut self) -> Result<Option<Vec<Change>>> {
         let Some(page) = self.inner.next()? else { return Ok(None) };
+        self.count += page.len() as u64;
+        if self.count > self.front.count {
+            // What it says decides whether it needs review.
+            return Err(Error::invalid(format!("the changeset holds more changes than the {} that it says", self.front.count)));
+        }
         for change in &page {
             let shape = self.front.shapes.get(change.table).ok_or_else(|| Error::corrupt("a change refers to no table"))?;
             if self.reviewed[change.table] {
@@ -52,6 +59,7 @@ impl Pages for Checked<'_> {
         Ok(Some(page))
     }
     fn rewind(&mut self) -> Result<()> {
+        self.count = 0;
         self.inner.rewind()
     }
 }

@@ -175,8 +175,8 @@ fn lay_on(change: &mut Change, answer: Change) {
 enum Given {
     /// This and nothing else; the row as it is where none.
     Whole(Option<Change>),
-    /// Some of its cells.
-    Cells(Change),
+    /// Some of its cells, while others stay as they are.
+    Cells { change: Option<Change>, staying: Vec<String> },
 }
 
 /// What answers make of rows, in the order in which they were given.
@@ -208,6 +208,26 @@ impl Given {
     }
 }
 
+/// What merging does to a row with what an answer makes of it; none where nothing is left.
+fn with_given(change: Change, shape: &Shape, given: Option<Given>) -> Option<Change> {
+    let (answer, staying) = match given {
+        None => return Some(change),
+        Some(Given::Whole(answer)) => return answer,
+        Some(Given::Cells { change, staying }) => (change, staying),
+    };
+    let mut change = change;
+    if let (Edit::Update(cells), false) = (&mut change.edit, staying.is_empty()) {
+        cells.retain(|cell| !staying.iter().any(|column| column.eq_ignore_ascii_case(&shape.columns[cell.column])));
+        if cells.is_empty() {
+            return answer;
+        }
+    }
+    if let Some(answer) = answer {
+        lay_on(&mut change, answer);
+    }
+    Some(change)
+}
+
 /// The rows that answers change, each in a shape that the front has then.
 fn changes_of(tx: &mut dyn Transaction, front: &mut Front, conflicts: &[(Conflict, Answering)], at: Time) -> Result<Answers> {
     let schema = tx.schema();
@@ -217,12 +237,19 @@ fn changes_of(tx: &mut dyn Transaction, front: &mut Front, conflicts: &[(Conflic
             let Some(table) = schema.table(&conflict.table) else { continue };
             let name = (table.name.to_ascii_lowercase(), key);
             let change = change(table, shape_in(front, table), before.as_ref(), after.as_ref(), at);
+            if is_whole {
+                answers.put(name, Given::Whole(change));
+                continue;
+            }
+            let stays = conflict.column.clone().filter(|_| change.is_none());
             match (answers.get_mut(&name), change) {
-                (_, change) if is_whole => answers.put(name, Given::Whole(change)),
-                (_, None) => {}
-                (Some(Given::Whole(Some(other)) | Given::Cells(other)), Some(change)) => lay_on(other, change),
-                (Some(given), change) => *given = Given::Whole(change),
-                (None, Some(change)) => answers.put(name, Given::Cells(change)),
+                (None, change) => answers.put(name, Given::Cells { change, staying: stays.into_iter().collect() }),
+                (Some(Given::Cells { staying, .. }), None) => staying.extend(stays),
+                (Some(Given::Whole(_)), None) => {}
+                (Some(Given::Whole(given) | Given::Cells { change: given, .. }), Some(change)) => match given {
+                    Some(given) => lay_on(given, change),
+                    None => *given = Some(change),
+                },
             }
         }
     }
@@ -283,26 +310,27 @@ impl<S: Store> LocalPrimary<S> {
         }
         for number in 0..outcome.pages {
             let bytes = scratch.get(&assessed.page(number))?.ok_or_else(|| Error::internal("an outcome was kept and is gone"))?;
-            for mut change in page::decode(&bytes, &outcome.shapes)? {
-                let name = (outcome.shapes[change.table].table.to_ascii_lowercase(), change.key.clone());
-                match answers.take(&name) {
-                    Some(Given::Whole(Some(answer))) => change = answer,
-                    Some(Given::Whole(None)) => continue,
-                    Some(Given::Cells(answer)) => lay_on(&mut change, answer),
-                    None => {}
+            for change in page::decode(&bytes, &outcome.shapes)? {
+                let shape = &outcome.shapes[change.table];
+                let name = (shape.table.to_ascii_lowercase(), change.key.clone());
+                if let Some(change) = with_given(change, shape, answers.take(&name)) {
+                    making.add(&mut *tx, change)?;
                 }
-                making.add(&mut *tx, change)?;
             }
         }
         for waiting in outcome.waiting {
             making.add(&mut *tx, waiting.change)?;
         }
         for given in answers.given {
-            if let Given::Whole(Some(answer)) | Given::Cells(answer) = given {
+            if let Given::Whole(Some(answer)) | Given::Cells { change: Some(answer), .. } = given {
                 making.add(&mut *tx, answer)?;
             }
         }
         let revision = making.finish(&mut *tx)?;
+        if revision.front.count == 0 && revision.front.schema.is_empty() {
+            let message = format!("with these answers nothing would be left of proposal {id}");
+            return Err(Error::new(ErrorKind::Conflict, "merge_conflict", message).hint(format!("mainstem withdraw {id}")));
+        }
         note(&mut *tx, at, id, Act::Revise(revision), by)?;
         tx.commit()?;
         Ok(proposal.revisions.len() as u64 + 1)

@@ -26,6 +26,9 @@ use rusqlite::{Connection, OptionalExtension};
 use std::path::Path;
 use std::sync::Arc;
 
+/// How often a clone begins anew because what it was of is not to be had any more.
+const BEGINNINGS_MAX: u32 = 8;
+
 /// How to begin tracking.
 #[derive(Clone, Debug, Default)]
 pub struct InitOptions {
@@ -202,7 +205,8 @@ impl SqliteReplica {
     pub fn deinit(path: &Path, force: bool, around: Around) -> Result<()> {
         let mut replica = SqliteReplica::open(path, around)?;
         let standing = replica.standing()?;
-        let unsent = standing.unsent + u64::from(working::is_changed(&replica.db)?);
+        // What is kept for review is work that the primary does not have, too.
+        let unsent = storage::changesets(&replica.db)?.len() as u64 + u64::from(working::is_changed(&replica.db)?);
         if !force && standing.remote.is_some() && unsent > 0 {
             return Err(Error::new(ErrorKind::Conflict, "unsent", format!("{} has changes the primary does not have", display_name(path)))
                 .hint("mainstem sync (or, to keep them in this file only: mainstem deinit --force)"));
@@ -352,7 +356,16 @@ impl SqliteReplica {
         }
         let part = part::name(path);
         part::clear(&part);
-        let made = fill_clone(primary, wanted, &part, path, &around, progress);
+        let mut made = fill_clone(primary, wanted, &part, path, &around, progress);
+        for _ in 0..BEGINNINGS_MAX {
+            if made.as_ref().err().is_none_or(|e| e.code != "moved_on") {
+                break;
+            }
+            // A snapshot that was broken off and is not to be had any more: others have written since.
+            progress("cloning rows, from the beginning", 0, 0);
+            part::clear(&part);
+            made = fill_clone(primary, wanted, &part, path, &around, progress);
+        }
         match made {
             Ok(description) => {
                 part::put_in_place(&part, path)?;

@@ -19,7 +19,7 @@ use mainstem::error::{Error, Result};
 use mainstem::primary::Pages;
 use mainstem::proposing::{Apart, Draft, Drawn, Kept, Mark, Proposing};
 use mainstem::wiring::Around;
-pub(super) use narrowing::acknowledge;
+pub(super) use narrowing::{acknowledge, narrow_to_rows};
 use rusqlite::{Connection, params};
 use std::collections::{BTreeMap, HashSet};
 
@@ -89,6 +89,19 @@ fn draught(db: &Connection) -> Result<Option<Draught>> {
 /// True for what is drawn up and not known to be taken.
 pub(super) fn is_drawn(db: &Connection, write_id: u128) -> Result<bool> {
     Ok(draught(db)?.is_some_and(|draught| draught.front.header.write_id == write_id))
+}
+
+/// What is drawn up and not known to be taken.
+pub(super) fn drawn_id(db: &Connection) -> Result<Option<u128>> {
+    Ok(draught(db)?.map(|draught| draught.front.header.write_id))
+}
+
+/// Forgets a changeset that was accepted as it is; one that was drawn up goes with what it was made of.
+pub(super) fn drop_accepted(db: &Connection, write_id: u128) -> Result<()> {
+    if let Some(draught) = draught(db)?.filter(|draught| draught.front.header.write_id == write_id) {
+        take_its_place(db, &draught, &Mark::Waiting)?;
+    }
+    storage::drop_changeset(db, write_id).map(drop)
 }
 
 fn put_draught(db: &Connection, draught: &Draught) -> Result<()> {

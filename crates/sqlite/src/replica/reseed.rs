@@ -6,7 +6,7 @@
 //! whole row in it.
 use super::ground::ReplicaGround;
 use super::receive::Taking;
-use super::{bases, is_partial, past, storage, tracked_schema, working};
+use super::{bases, is_partial, past, proposing, storage, tracked_schema, working};
 use crate::capture;
 use crate::errors::Explain;
 use mainstem::core::ErrorKind;
@@ -45,6 +45,8 @@ pub struct Staged {
     start: SnapshotStart,
     /// Unsent changesets that are in it: they were accepted, and nobody here has heard of that.
     accepted: Vec<u128>,
+    /// Changesets kept for review of which others made a version that is in it.
+    narrowed: Vec<u128>,
 }
 
 /// Downloads the snapshot, a page at a time and without holding the file.
@@ -58,13 +60,17 @@ pub fn stage(db: &Connection, primary: &mut dyn Primary, progress: Progress<'_>)
     if done != total {
         return Err(Error::corrupt(format!("the snapshot has {done} rows, the primary said {total}")).hint("mainstem sync"));
     }
-    let mut accepted = Vec::new();
-    for front in storage::changesets(db)? {
-        if primary.find_write(front.header.write_id)?.is_some_and(|version| version <= start.head.version) {
-            accepted.push(front.header.write_id);
+    let (mut accepted, mut narrowed) = (Vec::new(), Vec::new());
+    let drawn = proposing::drawn_id(db)?;
+    for write_id in storage::changesets(db)?.iter().map(|front| front.header.write_id).chain(drawn) {
+        let Some(version) = primary.find_write(write_id)?.filter(|version| *version <= start.head.version) else { continue };
+        let is_kept = storage::kept(db, write_id)?.is_some() || drawn == Some(write_id);
+        match is_kept && primary.version(version)?.is_some_and(|version| version.header.write_id != write_id) {
+            true => narrowed.push(write_id),
+            false => accepted.push(write_id),
         }
     }
-    Ok(Staged { start, accepted })
+    Ok(Staged { start, accepted, narrowed })
 }
 
 struct Staging<'c, 'p> {
@@ -109,7 +115,7 @@ pub fn swap(db: &Connection, around: &Around, staged: &Staged, unseen: Unseen) -
         refuse_unseen(db)?;
     }
     for write_id in &staged.accepted {
-        storage::drop_changeset(db, *write_id)?;
+        proposing::drop_accepted(db, *write_id)?;
     }
     // A row that is not in a part is not gone: whoever sees everything says what becomes of an edit of it.
     let is_part = is_partial(db)? || start.description.scope != Digest::default();
@@ -118,6 +124,9 @@ pub fn swap(db: &Connection, around: &Around, staged: &Staged, unseen: Unseen) -
     mend_schema(db, &mut taking.ground, &start.schema)?;
     let rows = replace_rows(db, &mut taking.ground, start)?;
     put_objects(&mut taking.ground, &start.schema)?;
+    for write_id in &staged.narrowed {
+        proposing::narrow_to_rows(db, &mut taking.ground, *write_id)?;
+    }
     let all: Vec<String> = taking.ground.schema().tables.iter().map(|t| t.name.clone()).collect();
     taking.digests.recount(&mut taking.ground, &all)?;
     taking.check_digests(head)?;

@@ -182,6 +182,43 @@ fn open_conflicts_hold_a_merge_until_they_are_answered_in_a_further_revision() {
 }
 
 #[test]
+fn an_answer_for_what_is_there_takes_the_proposals_side_back() {
+    let world = World::new(5, START, 3);
+    manual(&world);
+    world.sql(1, "UPDATE person SET name = 'Anna', age = 41 WHERE id = 1; DELETE FROM person WHERE id = 4; UPDATE team SET label = 'green' WHERE id = 2");
+    offer(&world, 1, None, 77);
+    world.sql(2, "UPDATE person SET name = 'Anne' WHERE id = 1; UPDATE person SET name = 'Dana' WHERE id = 4; UPDATE team SET label = 'blau' WHERE id = 2");
+    world.send(2, "meanwhile");
+    let outcome = assessed(&world, 1).outcome;
+    assert_eq!(outcome.conflicts.len(), 3);
+    let answers: Vec<(u64, Answering)> =
+        outcome.conflicts.iter().map(|conflict| (conflict.id, Answering { choice: Choice::Theirs, value: None })).collect();
+    world.primary().answer(1, &answers, by("di")).unwrap();
+    let (after, row) =
+        (assessed(&world, 1), |table: &str| world.primary().rows_of(table, &[vec![Value::Integer(2)]], world.head()).unwrap());
+    assert_eq!((after.outcome.count, after.conflicts_open()), (1, 0), "only the age is left of it");
+    approve(&world, 1);
+    merge(&world, 1, 6).unwrap();
+    assert_eq!((name(&world, 1), name(&world, 4)), (Some(Value::text("Anne")), Some(Value::text("Dana"))));
+    assert_eq!(row("team")[0].as_ref().unwrap()[1], Value::text("blau"));
+}
+
+#[test]
+fn answers_that_leave_nothing_of_a_proposal_are_refused() {
+    let world = World::new(5, START, 3);
+    manual(&world);
+    world.sql(1, "UPDATE person SET name = 'Anna' WHERE id = 1");
+    offer(&world, 1, None, 77);
+    world.sql(2, "UPDATE person SET name = 'Anne' WHERE id = 1");
+    world.send(2, "meanwhile");
+    let conflict = assessed(&world, 1).outcome.conflicts[0].id;
+    let theirs = Answering { choice: Choice::Theirs, value: None };
+    let refused = world.primary().answer(1, &[(conflict, theirs)], by("di")).unwrap_err();
+    assert!(refused.hint.unwrap().contains("withdraw"), "{}", refused.message);
+    assert_eq!(judged(&world, 1).state(), State::HasConflicts, "nothing was done");
+}
+
+#[test]
 fn a_part_is_accepted_with_what_it_depends_on_and_the_rest_stays_open() {
     let world = World::new(6, START, 2);
     world.sql(

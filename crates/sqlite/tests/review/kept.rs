@@ -139,6 +139,26 @@ fn a_merged_proposal_whose_answer_was_lost_is_recognised() {
 }
 
 #[test]
+fn a_copy_that_begins_again_knows_what_was_merged_by_parts() {
+    let team = reviewed(TASKS);
+    team.sql("ada", "UPDATE task SET what = 'one' WHERE id = 1; UPDATE task SET what = 'two' WHERE id = 2");
+    let id = propose(&team, "ada");
+    let only = mainstem::review::Chosen { table: "task".into(), key: Some(vec![Value::Integer(1)]), columns: Vec::new() };
+    let rest = team.primary().accept_part(id, &[only], By { actor: "bob", token: None, people: &Everybody }).unwrap();
+    merge(&team, id);
+    merge(&team, rest.unwrap());
+    team.edit("bob", "UPDATE list SET name = 'later'");
+    // While a proposal was open, history was kept for it.
+    team.forget("mode = \"review\"\n");
+    let report = team.sync("ada");
+    assert!(report.is_reseeded);
+    assert!(team.open("ada").kept().unwrap().is_empty());
+    team.settle(&["ada", "bob"]);
+    team.assert_one(&["ada", "bob"]);
+    assert_eq!(team.value("ada", "SELECT group_concat(what) FROM (SELECT what FROM task ORDER BY id)"), "one,two,write");
+}
+
+#[test]
 fn more_rows_than_may_go_without_need_review() {
     let team = reviewed("review_above = 2\n");
     team.sql("ada", "UPDATE word SET note = 'all'");

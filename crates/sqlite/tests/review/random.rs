@@ -78,10 +78,8 @@ fn run(seed: u64) {
     dice.below(2);
     let mut run = Run { team: Team::new(&NAMES), dice, words: 0, gone: BTreeSet::new(), copies: Vec::new(), write_ids: 1 << 100 };
     run.team.primary().set_policy("[tables.task]\nmode = \"review\"\n", "admin").unwrap();
-    let says = std::env::var_os("MAINSTEM_SAY").is_some();
     for step in 0..STEPS {
-        run.step(step, says);
-        run.trace(says);
+        run.step(step);
     }
     run.finish();
     run.team.assert_one(&NAMES);
@@ -89,12 +87,9 @@ fn run(seed: u64) {
 }
 
 impl Run {
-    fn step(&mut self, step: u64, says: bool) {
+    fn step(&mut self, step: u64) {
         let name = NAMES[self.dice.below(3) as usize];
         let what = self.dice.below(30);
-        if says {
-            eprintln!("{step}: {what} {name}");
-        }
         match what {
             0 => {
                 let copy = self.team.copy_primary(&format!("copy {step}"));
@@ -123,52 +118,6 @@ impl Run {
             28 => self.close(name),
             _ => self.take_back(name),
         }
-    }
-
-    /// Says where a word is.
-    fn trace(&self, says: bool) {
-        let Some(word) = std::env::var("MAINSTEM_WORD").ok().filter(|_| says) else { return };
-        let bytes = format!("{:?}", word.as_bytes());
-        let mut said = String::new();
-        for name in NAMES {
-            let mut replica = self.team.open(name);
-            if rows(&self.team.path(name)).contains(&word) {
-                said += &format!(" rows:{name}");
-            }
-            let fronts = replica.unsent().unwrap();
-            let kept = replica.kept().unwrap();
-            let marks =
-                fronts.iter().map(|_| "unsent".to_owned()).chain(kept.iter().map(|kept| format!("{:?}", kept.mark))).collect::<Vec<_>>();
-            for (front, mark) in fronts.iter().chain(kept.iter().map(|kept| &kept.front)).zip(marks) {
-                let mut pages = replica.pages(front.header.write_id).unwrap();
-                while let Some(changes) = pages.next().unwrap() {
-                    for change in changes.iter().filter(|change| format!("{change:?}").contains(&bytes)) {
-                        said += &format!(
-                            "\n     {name} {mark} {:x} base {}: {:?} {:?}",
-                            front.header.write_id >> 96,
-                            front.header.base_version,
-                            change.key,
-                            change.edit
-                        );
-                    }
-                }
-            }
-            for front in replica.stashes().unwrap() {
-                let mut pages = replica.stash_pages(&front);
-                while let Some(changes) = pages.next().unwrap() {
-                    if format!("{changes:?}").contains(&bytes) {
-                        said += &format!(" stash:{name}");
-                    }
-                }
-            }
-            if self.team.conflicts(name, false).iter().any(|c| format!("{c:?}").contains(&bytes)) {
-                said += &format!(" conflict:{name}");
-            }
-        }
-        if rows(&self.team.primary_db()).contains(&word) {
-            said += " PRIMARY";
-        }
-        eprintln!("   {word}: {said}");
     }
 
     fn open_proposals(&self) -> Vec<u64> {
@@ -385,7 +334,6 @@ impl Run {
         for _ in 0..12 {
             for name in NAMES {
                 self.team.sync(name);
-                self.trace(std::env::var_os("MAINSTEM_SAY").is_some());
                 self.check_apart(name);
                 let asked = Asked { title: Some("last".into()), ..Asked::default() };
                 let mut replica = self.team.open(name);
@@ -401,7 +349,6 @@ impl Run {
                     other => drop(other.unwrap_or_else(|e| panic!("{name}: {e:?}"))),
                 }
             }
-            self.trace(std::env::var_os("MAINSTEM_SAY").is_some());
             for id in self.open_proposals() {
                 let wish = MergeWish { force: true, skip_conflicts: true, ..MergeWish::new(7) };
                 self.team.primary().merge(id, &wish, by("zoe")).unwrap();
@@ -415,17 +362,6 @@ impl Run {
         }
         for name in NAMES {
             let kept = self.team.open(name).kept().unwrap();
-            if std::env::var_os("MAINSTEM_SAY").is_some() {
-                for id in kept.iter().filter_map(|kept| kept.mark.proposal()) {
-                    let proposal = self.team.primary().proposal(id, by(name)).unwrap().unwrap().proposal;
-                    let ids: Vec<String> = proposal.revisions.iter().map(|(_, _, r)| format!("{:x}", r.front.header.write_id)).collect();
-                    let version = self.team.primary().version(proposal.version.unwrap_or(1)).unwrap().unwrap();
-                    eprintln!(
-                        "{id}: {:?} {ids:?} {:?} {:x} {:x?}",
-                        proposal.stage, proposal.version, version.header.write_id, version.stands_for
-                    );
-                }
-            }
             assert!(kept.is_empty(), "{name} still keeps {kept:?}");
         }
         self.team.settle(&NAMES);

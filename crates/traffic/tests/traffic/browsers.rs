@@ -251,6 +251,13 @@ fn a_sign_in_ends_with_its_token_its_actor_and_when_one_wants() {
     assert_eq!(first.post(&own[0], "").status, 303, "the one seen last is listed first");
     assert_eq!([first.is_in(), fourth.is_in()].iter().filter(|is_in| **is_in).count(), 1);
     let fifth = world.browser(token.reveal());
+    let bearer = format!("Authorization: Bearer {}\r\n", token.reveal());
+    let listed = world.send("GET", "/api/v1/browsers", &bearer, "").json();
+    let ids: Vec<u64> = listed.as_array().expect("a list").iter().map(|each| each["id"].as_u64().expect("a number")).collect();
+    assert_eq!(ids.len(), 2, "programs see the same");
+    let oldest = ids.iter().min().expect("one");
+    assert_eq!(world.send("DELETE", &format!("/api/v1/browsers/{oldest}"), &bearer, "").status, 200);
+    assert!(!first.is_in() && !fourth.is_in() && fifth.is_in());
     registrar.change(1, |_| Ok(vec![Fact::ActorDisabled { actor, is_disabled: true }])).expect("disabled");
     assert!(!first.is_in() && !fourth.is_in() && !fifth.is_in());
     assert_eq!(fifth.get("/datasets/notes").header("location"), Some("/sign-in?next=%2Fdatasets%2Fnotes"));

@@ -10,6 +10,8 @@ mod hostile;
 mod matrix;
 mod parts;
 mod patience;
+mod resuming;
+mod review;
 mod tables;
 mod tls;
 mod ways;

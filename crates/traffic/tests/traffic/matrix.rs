@@ -50,6 +50,12 @@ enum Sample {
 const UPGRADE: &str =
     "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
 
+/// The same digest that nothing has, as it is asked for and in bodies.
+const DIGEST: &str = "?digest=0000000000000000000000000000000000000000000000000000000000000000";
+const VOTE: &str = r#"{"revision": 1, "vote": "approve", "digest": "0000000000000000000000000000000000000000000000000000000000000000"}"#;
+const MERGE: &str =
+    r#"{"request": "00000000000000000000000000000001", "digest": "0000000000000000000000000000000000000000000000000000000000000000"}"#;
+
 /// A request for each route. What they would change is not there, so that everybody finds the same.
 const SAMPLES: &[(&str, &str, Sample)] = &[
     ("GET", "/api/v1/openapi.json", Sample::Asked("")),
@@ -64,6 +70,8 @@ const SAMPLES: &[(&str, &str, Sample)] = &[
     ("GET", "/api/v1/tokens", Sample::Asked("")),
     ("POST", "/api/v1/tokens", Sample::Json(r#"{"right": "everything"}"#)),
     ("DELETE", "/api/v1/tokens/{token}", Sample::Asked("")),
+    ("GET", "/api/v1/browsers", Sample::Asked("")),
+    ("DELETE", "/api/v1/browsers/{browser}", Sample::Asked("")),
     ("GET", "/api/v1/replicas", Sample::Asked("")),
     ("DELETE", "/api/v1/replicas/{replica}", Sample::Asked("")),
     ("GET", "/api/v1/datasets/{dataset}/roles", Sample::Asked("")),
@@ -91,16 +99,16 @@ const SAMPLES: &[(&str, &str, Sample)] = &[
     ("GET", "/api/v1/datasets/{dataset}/feed/socket", Sample::Upgrade),
     ("GET", "/api/v1/datasets/{dataset}/proposals", Sample::Asked("")),
     ("GET", "/api/v1/datasets/{dataset}/proposals/{proposal}", Sample::Asked("")),
-    ("GET", "/api/v1/datasets/{dataset}/proposals/{proposal}/changes", Sample::Asked("?digest=none")),
+    ("GET", "/api/v1/datasets/{dataset}/proposals/{proposal}/changes", Sample::Asked(DIGEST)),
     ("GET", "/api/v1/datasets/{dataset}/proposals/{proposal}/revisions/{revision}/changes", Sample::Asked("")),
-    ("POST", "/api/v1/datasets/{dataset}/proposals/{proposal}/votes", Sample::Json(r#"{"revision": 1}"#)),
+    ("POST", "/api/v1/datasets/{dataset}/proposals/{proposal}/votes", Sample::Json(VOTE)),
     ("POST", "/api/v1/datasets/{dataset}/proposals/{proposal}/comments", Sample::Json(r#"{"text": "so?"}"#)),
     ("POST", "/api/v1/datasets/{dataset}/proposals/{proposal}/decision", Sample::Json(r#"{"stage": "withdrawn"}"#)),
     ("POST", "/api/v1/datasets/{dataset}/proposals/{proposal}/answers", Sample::Json(r#"{"others": "ours"}"#)),
     ("POST", "/api/v1/datasets/{dataset}/proposals/{proposal}/part", Sample::Json(r#"{"only": [{"table": "item"}]}"#)),
     ("GET", "/api/v1/datasets/{dataset}/proposals/{proposal}/merge", Sample::Asked("")),
-    ("POST", "/api/v1/datasets/{dataset}/proposals/{proposal}/merge", Sample::Json(r#"{"request": "none"}"#)),
-    ("POST", "/api/v1/datasets/{dataset}/versions/{version}/revert", Sample::Json(r#"{"unknown": 1}"#)),
+    ("POST", "/api/v1/datasets/{dataset}/proposals/{proposal}/merge", Sample::Json(MERGE)),
+    ("POST", "/api/v1/datasets/{dataset}/versions/{version}/revert", Sample::Json(r#"{"reason": "why not"}"#)),
     ("GET", "/api/v1/datasets/{dataset}/staging", Sample::Asked("")),
     ("POST", "/api/v1/datasets/{dataset}/staging/cleanup", Sample::Json(r#"{"dry_run": true}"#)),
     ("GET", "/api/v1/datasets/{dataset}/webhooks", Sample::Asked("")),

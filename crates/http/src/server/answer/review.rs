@@ -9,7 +9,6 @@ use mainstem::core::change::{Change, Front, Shape};
 use mainstem::core::format::page;
 use mainstem::core::proposal::MergeWish;
 use mainstem::error::{Error, Result};
-use mainstem::members::Members;
 use mainstem::primary::{Acquaintance, Pages, Primary};
 use mainstem::replica::Answering;
 use mainstem::review::{By, Chosen, Deed, Offer, Part};
@@ -17,9 +16,8 @@ use std::cell::RefCell;
 
 /// Answers one of them.
 pub(super) fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author: &Author<'_>, reply: &mut Reply) -> Result<()> {
-    let members = Members { registrar: author.registrar, dataset: author.dataset };
     let label = author.token_label();
-    let by = By { actor: author.name(), token: label.as_deref(), people: &members };
+    let by = By { actor: author.name(), token: label.as_deref(), people: author };
     match call {
         Call::Propose => propose(asked, primary, author, by, reply),
         Call::Act => {
@@ -70,6 +68,9 @@ pub(super) fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author
 fn propose(mut asked: Asked, primary: &mut dyn Primary, author: &Author<'_>, by: By<'_>, reply: &mut Reply) -> Result<()> {
     let (known, revises, reviewed, direct): (Acquaintance, Option<u64>, Front, Option<Front>) =
         understood(Wire::from_bytes("a proposal", &asked.wanted()?))?;
+    if let Some(proposal) = revises {
+        author.check_revise(proposal, primary)?;
+    }
     let reviewed = author.proposed(&known, reviewed, primary)?;
     let direct = direct.map(|front| author.front(&known, front, primary)).transpose()?;
     let both = RefCell::new(Some(asked));

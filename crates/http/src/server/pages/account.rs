@@ -4,7 +4,7 @@
 use super::overview::readable;
 use super::{Asked, Shown, led_to, moment, shown};
 use crate::server::Shared;
-use crate::server::access::{end_token, make_token, shut_out};
+use crate::server::access::{end_token, make_token, shut_out, sign_out, signed_in};
 use crate::server::asked::Named;
 use crate::server::browser::{Fields, Visit};
 use crate::wire::access::NewToken;
@@ -141,8 +141,7 @@ pub async fn revoke_replica(
 pub async fn browsers(State(shared): State<Arc<Shared>>, Extension(visit): Asked, Extension(identity): Who) -> Shown {
     let accounts = shared.registrar.accounts();
     let current = visit.visitor.as_ref().map(|visitor| visitor.sign_in);
-    let mut all = shared.sign_ins.of_actor(identity.actor)?;
-    all.retain(|each| shared.registrar.of_token(each.token).is_some());
+    let all = signed_in(&shared, &identity)?;
     let browser = |each: &mainstem::sign_in::SignIn| Browser {
         id: each.id,
         name: each.browser.clone(),
@@ -168,11 +167,8 @@ pub async fn end_browser(
     Extension(fields): Form,
 ) -> Shown {
     fields.only(&[])?;
-    let own = shared.sign_ins.of_actor(identity.actor)?;
-    let meant = own.iter().find(|each| each.id.to_string() == browser);
-    let meant = meant.ok_or_else(|| Error::not_found(format!("you are signed in in no browser {browser}")))?;
-    shared.sign_ins.end(meant.id)?;
-    let is_current = visit.visitor.as_ref().is_some_and(|visitor| visitor.sign_in == meant.id);
+    let ended = sign_out(&shared, &identity, &browser)?;
+    let is_current = visit.visitor.as_ref().is_some_and(|visitor| visitor.sign_in == ended);
     led_to(if is_current { "/sign-in" } else { "/account/browsers" })
 }
 

@@ -11,7 +11,8 @@ use axum::extract::{Extension, State};
 use mainstem::accounts::Identity;
 use mainstem::author::permit;
 use mainstem::core::authority::{Object, Right};
-use mainstem::error::Result;
+use mainstem::error::{Error, Result};
+use mainstem::primary::Primary;
 use mainstem::tombstones::{Tombstone, TombstoneId, Wanted, Why};
 use mainstem_pages::address::{asked, path};
 use mainstem_pages::deleted::{self as page, Deleted};
@@ -23,6 +24,8 @@ use std::sync::Arc;
 
 /// Rows on one page.
 const ROWS: usize = 40;
+/// Rows that may be skipped: so many are kept while the latest are looked for.
+const SKIPPED_MAX: usize = 4_000;
 
 /// Which rows.
 #[derive(Deserialize)]
@@ -42,23 +45,14 @@ pub async fn deleted(
     Named(name): Named<String>,
     Query(query): Query<DeletedAsked>,
 ) -> Shown {
-    let said_of = |said: &Option<String>| said.clone().filter(|said| !said.is_empty());
-    let (table, actor, skip) = (said_of(&query.table), said_of(&query.actor), query.skip.unwrap_or(0));
+    let said_of = |said: Option<String>| said.filter(|said| !said.is_empty());
+    let (table, actor, skip) = (said_of(query.table), said_of(query.actor), skipped(query.skip)?);
     let wanted = Wanted { table: table.clone(), actor: actor.clone(), ..Wanted::default() };
-    let (tables, mut last) = read(&shared, &identity, &name, move |primary| {
-        // They come oldest first; no more of them are kept than are shown, and those that were skipped.
-        let (mut last, most) = (VecDeque::new(), skip.saturating_add(ROWS + 1));
-        primary.tombstones(&wanted, &mut |tombstone| {
-            if last.len() == most {
-                last.pop_front();
-            }
-            last.push_back(tombstone.clone());
-            Ok(())
-        })?;
-        Ok((primary.schema()?.tables.iter().map(|table| table.name.clone()).collect::<Vec<_>>(), last))
+    let (tables, last) = read(&shared, &identity, &name, move |primary| {
+        let names = primary.schema()?.tables.iter().map(|table| table.name.clone()).collect::<Vec<_>>();
+        Ok((names, latest(primary, &wanted, skip)?))
     })
     .await?;
-    last.truncate(last.len().saturating_sub(skip));
     let has_more = last.len() > ROWS;
     let to = path(&["datasets", &name, "deleted"]);
     let at =
@@ -68,7 +62,7 @@ pub async fn deleted(
     let page = Deleted {
         frame,
         tables,
-        tombstones: last.iter().rev().take(ROWS).map(|each| tombstone(&name, each)).collect(),
+        tombstones: last.iter().take(ROWS).map(|each| tombstone(&name, each)).collect(),
         pager: Pager {
             of: "the deleted rows",
             first: (skip > 0).then(|| at(0)),
@@ -77,11 +71,30 @@ pub async fn deleted(
             ..Pager::default()
         },
         may_restore: permit(&identity, Right::Write, Object::Within(&name)).is_ok(),
-        table: table.clone().unwrap_or_default(),
-        actor: actor.clone().unwrap_or_default(),
+        table: table.unwrap_or_default(),
+        actor: actor.unwrap_or_default(),
         name,
     };
     shown(&page)
+}
+
+fn skipped(asked: Option<usize>) -> Result<usize> {
+    let too_many = || Error::invalid(format!("at most {SKIPPED_MAX} rows are skipped")).hint("choose a table, or who deleted them");
+    asked.map_or(Ok(0), |skip| (skip <= SKIPPED_MAX).then_some(skip).ok_or_else(too_many))
+}
+
+/// Some more than fit on a page, the latest first, after so many. They come oldest first; no more of them are kept than that and
+/// those that are skipped.
+fn latest(primary: &mut dyn Primary, wanted: &Wanted, skip: usize) -> Result<Vec<Tombstone>> {
+    let (mut last, most) = (VecDeque::new(), skip.saturating_add(ROWS + 1));
+    primary.tombstones(wanted, &mut |tombstone| {
+        if last.len() == most {
+            last.pop_front();
+        }
+        last.push_back(tombstone.clone());
+        Ok(())
+    })?;
+    Ok(last.into_iter().rev().skip(skip).collect())
 }
 
 fn tombstone(dataset: &str, tombstone: &Tombstone) -> page::Tombstone {

@@ -71,7 +71,7 @@ pub async fn add_person(
     Extension(fields): Extension<Fields>,
 ) -> Shown {
     let name = fields.only(&["name"])?.one("name")?.to_string();
-    make_actor(&shared, identity, NewActor { name }).await?;
+    make_actor(&shared, identity, NewActor { name, is_agent: false, answered_by: None }).await?;
     led_to("/people?done=added")
 }
 

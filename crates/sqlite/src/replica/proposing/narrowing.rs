@@ -33,6 +33,17 @@ pub fn acknowledge(db: &Connection, ground: &mut ReplicaGround<'_>, version: &Ve
     Ok(is_ours)
 }
 
+/// What is left of a changeset that others made a version of which is not at hand: whatever the rows do not show.
+pub fn narrow_to_rows(db: &Connection, ground: &mut ReplicaGround<'_>, write_id: u128) -> Result<()> {
+    if let Some(draught) = draught(db)?.filter(|draught| draught.front.header.write_id == write_id) {
+        super::take_its_place(db, &draught, &Mark::Waiting)?;
+    }
+    match storage::changesets(db)?.into_iter().find(|front| front.header.write_id == write_id) {
+        Some(front) => narrow(db, ground, &Version::default(), front),
+        None => Ok(()),
+    }
+}
+
 /// What is left of an earlier revision.
 fn narrow(db: &Connection, ground: &mut ReplicaGround<'_>, version: &Version, front: Front) -> Result<()> {
     let write_id = front.header.write_id;

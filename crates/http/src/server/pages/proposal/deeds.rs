@@ -51,9 +51,9 @@ pub(super) async fn act<T: Send + 'static>(
     let acting = move |handle: &mut Handle| {
         let identity = still(&accounts, &identity, right, &name)?;
         let asker = Asker { shared: &accounts, identity: &identity, dataset: &name };
-        let (author, members) = (asker.author(), asker.members());
+        let author = asker.author();
         let label = author.token_label();
-        let by = By { actor: author.name(), token: label.as_deref(), people: &members };
+        let by = By { actor: author.name(), token: label.as_deref(), people: &author };
         lend(handle, Scope::everything(), &identity, &name, |primary| work(primary, &asker, by))
     };
     shared.hall.change(dataset, acting).await
