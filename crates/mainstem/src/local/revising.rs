@@ -176,6 +176,7 @@ enum Given {
     /// This and nothing else; the row as it is where none.
     Whole(Option<Change>),
     /// Some of its cells, and columns in which it stays as it is.
+    /// Some of its cells, while others stay as they are.
     Cells { change: Option<Change>, staying: Vec<String> },
 }
 
@@ -231,6 +232,23 @@ fn with_answer(change: Change, shape: &Shape, given: Option<Given>) -> Option<Ch
 }
 
 /// What answers make of rows, each in a shape that the front has then.
+/// What merging does to a row with what an answer makes of it; none where nothing is left.
+fn with_given(change: Change, shape: &Shape, given: Option<Given>) -> Option<Change> {
+    let (answer, staying) = match given {
+        None => return Some(change),
+        Some(Given::Whole(answer)) => return answer,
+        Some(Given::Cells { change, staying }) => (change, staying),
+    };
+    let mut change = change;
+    if let (Edit::Update(cells), false) = (&mut change.edit, staying.is_empty()) {
+        cells.retain(|cell| !staying.iter().any(|column| column.eq_ignore_ascii_case(&shape.columns[cell.column])));
+        if cells.is_empty() {
+            return answer;
+        }
+    if let Some(answer) = answer {
+        lay_on(&mut change, answer);
+    Some(change)
+/// The rows that answers change, each in a shape that the front has then.
 fn changes_of(tx: &mut dyn Transaction, front: &mut Front, conflicts: &[(Conflict, Answering)], at: Time) -> Result<Answers> {
     let schema = tx.schema();
     let mut answers = Answers::default();
@@ -250,6 +268,12 @@ fn changes_of(tx: &mut dyn Transaction, front: &mut Front, conflicts: &[(Conflic
                 (Some(Given::Whole(have) | Given::Cells { change: have, .. }), Some(change)) => *have = Some(change),
                 (Some(Given::Cells { staying, .. }), None) => staying.extend(stays),
                 (Some(Given::Whole(_)), None) => {}
+            let stays = conflict.column.clone().filter(|_| change.is_none());
+                (None, change) => answers.put(name, Given::Cells { change, staying: stays.into_iter().collect() }),
+                (Some(Given::Whole(given) | Given::Cells { change: given, .. }), Some(change)) => match given {
+                    Some(given) => lay_on(given, change),
+                    None => *given = Some(change),
+                },
             }
         }
     }
@@ -314,6 +338,8 @@ impl<S: Store> LocalPrimary<S> {
                 let shape = &outcome.shapes[change.table];
                 let given = answers.take(&(shape.table.to_ascii_lowercase(), change.key.clone()));
                 if let Some(change) = with_answer(change, shape, given) {
+                let name = (shape.table.to_ascii_lowercase(), change.key.clone());
+                if let Some(change) = with_given(change, shape, answers.take(&name)) {
                     making.add(&mut *tx, change)?;
                 }
             }

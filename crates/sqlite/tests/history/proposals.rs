@@ -371,7 +371,7 @@ fn an_answer_names_the_row_that_it_is_about() {
     for choice in [Choice::Ours, Choice::Theirs] {
         let world = World::new(13, START, 3);
         world.primary().set_policy("strategy = \"manual\"\n", "a0").unwrap();
-        world.sql(1, "INSERT INTO team VALUES (20, 'new', 1, 5)");
+        world.sql(1, "INSERT INTO team VALUES (20, 'new', 1, 5); UPDATE tag SET note = 'beside it' WHERE code = 'b'");
         let (id, _) = super::review::offer(&world, 1, None, 77);
         world.sql(2, "INSERT INTO team VALUES (10, 'new', 2, 6)");
         world.send(2, "first");
