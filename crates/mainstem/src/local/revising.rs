@@ -175,7 +175,6 @@ fn lay_on(change: &mut Change, answer: Change) {
 enum Given {
     /// This and nothing else; the row as it is where none.
     Whole(Option<Change>),
-    /// Some of its cells, and columns in which it stays as it is.
     /// Some of its cells, while others stay as they are.
     Cells { change: Option<Change>, staying: Vec<String> },
 }
@@ -209,29 +208,6 @@ impl Given {
     }
 }
 
-/// Takes out of what merging does to a row the columns that an answer leaves as they are. None where nothing is left.
-fn without(mut change: Change, shape: &Shape, staying: &[String]) -> Option<Change> {
-    let Edit::Update(cells) = &mut change.edit else { return Some(change) };
-    cells.retain(|cell| !staying.iter().any(|column| column.eq_ignore_ascii_case(&shape.columns[cell.column])));
-    (!cells.is_empty()).then_some(change)
-}
-
-/// What merging does to a row, with what an answer makes of it. None where the row stays as it is.
-fn with_answer(change: Change, shape: &Shape, given: Option<Given>) -> Option<Change> {
-    match given {
-        None => Some(change),
-        Some(Given::Whole(answer)) => answer,
-        Some(Given::Cells { change: answer, staying }) => match (without(change, shape, &staying), answer) {
-            (Some(mut left), Some(answer)) => {
-                lay_on(&mut left, answer);
-                Some(left)
-            }
-            (left, answer) => left.or(answer),
-        },
-    }
-}
-
-/// What answers make of rows, each in a shape that the front has then.
 /// What merging does to a row with what an answer makes of it; none where nothing is left.
 fn with_given(change: Change, shape: &Shape, given: Option<Given>) -> Option<Change> {
     let (answer, staying) = match given {
@@ -245,9 +221,13 @@ fn with_given(change: Change, shape: &Shape, given: Option<Given>) -> Option<Cha
         if cells.is_empty() {
             return answer;
         }
+    }
     if let Some(answer) = answer {
         lay_on(&mut change, answer);
+    }
     Some(change)
+}
+
 /// The rows that answers change, each in a shape that the front has then.
 fn changes_of(tx: &mut dyn Transaction, front: &mut Front, conflicts: &[(Conflict, Answering)], at: Time) -> Result<Answers> {
     let schema = tx.schema();
@@ -261,15 +241,11 @@ fn changes_of(tx: &mut dyn Transaction, front: &mut Front, conflicts: &[(Conflic
                 answers.put(name, Given::Whole(change));
                 continue;
             }
-            let stays: Vec<String> = if change.is_none() { conflict.column.iter().cloned().collect() } else { Vec::new() };
+            let stays = conflict.column.clone().filter(|_| change.is_none());
             match (answers.get_mut(&name), change) {
-                (None, change) => answers.put(name, Given::Cells { change, staying: stays }),
-                (Some(Given::Whole(Some(have)) | Given::Cells { change: Some(have), .. }), Some(change)) => lay_on(have, change),
-                (Some(Given::Whole(have) | Given::Cells { change: have, .. }), Some(change)) => *have = Some(change),
+                (None, change) => answers.put(name, Given::Cells { change, staying: stays.into_iter().collect() }),
                 (Some(Given::Cells { staying, .. }), None) => staying.extend(stays),
                 (Some(Given::Whole(_)), None) => {}
-            let stays = conflict.column.clone().filter(|_| change.is_none());
-                (None, change) => answers.put(name, Given::Cells { change, staying: stays.into_iter().collect() }),
                 (Some(Given::Whole(given) | Given::Cells { change: given, .. }), Some(change)) => match given {
                     Some(given) => lay_on(given, change),
                     None => *given = Some(change),
@@ -336,8 +312,6 @@ impl<S: Store> LocalPrimary<S> {
             let bytes = scratch.get(&assessed.page(number))?.ok_or_else(|| Error::internal("an outcome was kept and is gone"))?;
             for change in page::decode(&bytes, &outcome.shapes)? {
                 let shape = &outcome.shapes[change.table];
-                let given = answers.take(&(shape.table.to_ascii_lowercase(), change.key.clone()));
-                if let Some(change) = with_answer(change, shape, given) {
                 let name = (shape.table.to_ascii_lowercase(), change.key.clone());
                 if let Some(change) = with_given(change, shape, answers.take(&name)) {
                     making.add(&mut *tx, change)?;
