@@ -27,7 +27,6 @@ pub struct Whose<'a> {
 }
 
 /// One thing that was done.
-#[expect(clippy::large_enum_variant, reason = "they are few and short-lived")]
 pub enum Deed {
     /// A version whose rows came with the token, directly or as a proposal.
     Wrote(Version),

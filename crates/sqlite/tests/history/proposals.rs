@@ -361,7 +361,7 @@ fn whatever_people_do_the_ledger_alone_shows_that_every_merge_was_allowed() {
     let (first, count) = (asked("MAINSTEM_SEED", 1), asked("MAINSTEM_HISTORIES", 6));
     let told: Vec<(u64, u64)> = (first..first + count).map(history).collect();
     let [merges, forced] = [told.iter().map(|t| t.0).sum::<u64>(), told.iter().map(|t| t.1).sum()];
-    println!("{merges} merges, {forced} by force");
+    eprintln!("{merges} merges, {forced} by force");
     assert!(count < 6 || merges > forced + 3, "{merges} merges, {forced} by force: the histories show too little");
 }
 
