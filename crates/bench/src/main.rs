@@ -15,6 +15,7 @@ mod page;
 mod pair;
 mod peers;
 mod plot;
+mod reviewing;
 mod session;
 mod simulating;
 mod syncing;
@@ -22,7 +23,7 @@ mod syncing;
 use figures::{Figure, Goal};
 use std::path::Path;
 
-const PARTS: [&str; 10] = ["capture", "condense", "apply", "sync", "merge", "look", "feed", "text", "simulate", "memory"];
+const PARTS: [&str; 11] = ["capture", "condense", "apply", "sync", "merge", "review", "look", "feed", "text", "simulate", "memory"];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -61,6 +62,7 @@ fn measure(parts: &[&str]) -> (Vec<Figure>, Vec<String>) {
                 notes.extend(syncing::documents(&mut all));
             }
             "merge" => all.extend(syncing::merging()),
+            "review" => all.extend(reviewing::figures()),
             "feed" => all.extend(feeding::figures(folder.path())),
             "look" => all.extend(looking::figures(folder.path())),
             "text" => {
@@ -83,8 +85,8 @@ fn measure(parts: &[&str]) -> (Vec<Figure>, Vec<String>) {
 /// F13's goal is twice what F5 needs for as many changes.
 fn relate(all: &mut [Figure]) {
     let speed = all.iter().find(|f| f.name == applying::SPEED).map(|f| f.measured);
-    let merged = all.iter_mut().find(|f| f.name == syncing::ACCEPTED);
-    if let (Some(speed), Some(merged)) = (speed, merged) {
+    let Some(speed) = speed else { return };
+    for merged in all.iter_mut().filter(|f| [syncing::ACCEPTED, reviewing::MERGED].contains(&f.name.as_str())) {
         merged.goal = Goal::AtMost(2.0 * syncing::ROWS as f64 / speed);
     }
 }

@@ -2,10 +2,13 @@
 //!
 //! Invariant: a file is verified to its end before anything of it is applied; applying it again changes nothing.
 use crate::changeset_source::{file as open_file, naming};
+use crate::output::note;
+use crate::plain_text::count;
 use crate::wiring::{Session, output_file};
 use mainstem::changeset_file::{self, Bundle, BundleHeader, BundleKind, read_bundle, write_bundle};
 use mainstem::ledger::Head;
 use mainstem::primary::{Acquaintance, Cursor, Item, Primary, Pull, Pushed, SnapshotSink, SnapshotStart};
+use mainstem::proposing::Proposing;
 use mainstem::replica::{Replica, Standing};
 use mainstem::{Error, Result};
 use mainstem_core::ErrorKind;
@@ -63,6 +66,11 @@ pub fn create_changesets(session: &Session, path: &Path) -> Result<Carried> {
     let known = known_of(&opened.standing)?;
     opened.replica.commit(&session.actor(&opened.standing)?, None, "")?;
     let fronts = opened.replica.unsent()?;
+    let kept: u64 = opened.replica.kept()?.iter().map(|kept| kept.front.count).sum();
+    if kept > 0 {
+        let changes = count(kept, "change is", "changes are");
+        note(format!("{changes} kept for review and not in the bundle: they are proposed from this copy"));
+    }
     let mut carried = Carried { version: known.version, ..Carried::default() };
     if fronts.is_empty() {
         return Ok(carried);

@@ -183,10 +183,15 @@ pub fn propose(
 ) -> Result<Proposed> {
     let mut report = Report::default();
     sync::receive_all(replica, primary, actor, progress, &mut report)?;
+    let resumed = resume(replica, primary, &mut report)?;
     hear(replica, primary, &mut report)?;
     sync::close(replica, primary, actor, progress, &mut report)?;
     replica.set_apart(if asked.has_everything { Apart::Everything } else { Apart::Reviewed })?;
     if !replica.kept()?.iter().any(|kept| kept.mark.is_waiting()) {
+        if let Some((proposal, revision, changes)) = resumed {
+            // The offer that had no answer is what is asked for; what went along with it is pushed, and not offered.
+            return Ok(Proposed { proposal, revision, changes, report: sync::sync(replica, primary, actor, progress)? });
+        }
         replica.set_apart(Apart::Everything)?;
     }
     let kept = replica.kept()?;
@@ -292,12 +297,18 @@ fn send(replica: &mut dyn Replica, primary: &mut dyn Primary, is_along: bool, re
     Err(Error::internal("the primary refuses what goes along with a proposal again and again"))
 }
 
+/// Repeats an offer without an answer.
+fn resume(replica: &mut dyn Replica, primary: &mut dyn Primary, report: &mut Report) -> Result<Option<(u64, u64, u64)>> {
+    if replica.drawn()?.is_none() {
+        return Ok(None);
+    }
+    send(replica, primary, false, report).map(Some)
+}
+
 /// Finds out what became of what was offered: an offer without an answer is repeated, what was closed is noted, and what
 /// the primary has lost is offered again.
 pub fn hear(replica: &mut dyn Replica, primary: &mut dyn Primary, report: &mut Report) -> Result<()> {
-    if replica.drawn()?.is_some() {
-        send(replica, primary, false, report)?;
-    }
+    resume(replica, primary, report)?;
     for kept in replica.kept()? {
         if kept.mark == Mark::Left {
             let write_id = kept.front.header.write_id;

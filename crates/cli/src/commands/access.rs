@@ -88,9 +88,12 @@ enum What {
     Invite {
         #[command(flatten)]
         actor: OnDataset,
-        /// The role
-        #[arg(long, default_value = "contributor", value_parser = role)]
-        role: &'static str,
+        /// The role [default: contributor; proposer for a program]
+        #[arg(long, value_parser = role)]
+        role: Option<&'static str>,
+        /// It is a program, for which you answer
+        #[arg(long)]
+        agent: bool,
     },
     /// Lists who has which role on a dataset
     Roles {
@@ -182,7 +185,7 @@ impl Access {
             What::Whoami(server) => view::me(out, &server.accounts()?.get(&["me"])?)?,
             What::Actors(server) => view::actors(out, &server.accounts()?.get(&["actors"])?)?,
             What::Add { actor, agent, answered_by } => {
-                let mut wish = json!({ "name": actor.name, "is_agent": agent });
+                let mut wish = newcomer(&actor.name, *agent);
                 if let Some(person) = answered_by {
                     wish["answered_by"] = person.as_str().into();
                 }
@@ -193,7 +196,10 @@ impl Access {
             What::Enable(actor) => view::done(out, &actor.change(&json!({ "is_disabled": false }))?, "enabled")?,
             What::Promote(actor) => view::done(out, &actor.change(&json!({ "is_administrator": true }))?, "promoted")?,
             What::Demote(actor) => view::done(out, &actor.change(&json!({ "is_administrator": false }))?, "demoted")?,
-            What::Invite { actor, role } => invite(session, actor, role)?,
+            What::Invite { actor, role, agent } => {
+                let usual = if *agent { Role::Proposer } else { Role::Contributor };
+                invite(session, actor, role.unwrap_or(usual.name()), *agent)?;
+            }
             What::Roles { address } => view::roles(out, &dataset(address)?.roles()?)?,
             What::Grant { actor, role, table } => view::roles(out, &actor.set(Some(*role), table.as_deref())?)?,
             What::Withdraw { actor, table } => view::roles(out, &actor.set(None, table.as_deref())?)?,
@@ -278,12 +284,18 @@ impl NewToken {
     }
 }
 
-fn invite(session: &mut Session, actor: &OnDataset, role: &str) -> Result<()> {
+/// Asks for an actor.
+fn newcomer(name: &str, is_agent: bool) -> Json {
+    if is_agent { json!({ "name": name, "is_agent": true }) } else { json!({ "name": name }) }
+}
+
+fn invite(session: &mut Session, actor: &OnDataset, role: &str, is_agent: bool) -> Result<()> {
     let mut roles = dataset(&actor.address)?;
     // Whoever was invited before keeps name and tokens, and gets another.
-    match roles.accounts.post(&["actors"], &json!({ "name": actor.name })) {
+    match roles.accounts.post(&["actors"], &newcomer(&actor.name, is_agent)) {
         Ok(_) => {}
-        Err(e) if e.code == "name_taken" => {}
+        // A person of that name is no program.
+        Err(e) if e.code == "name_taken" && !is_agent => {}
         Err(e) => return Err(e),
     }
     roles.set(&json!({ "actor": actor.name, "role": role }))?;

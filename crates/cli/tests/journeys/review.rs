@@ -1,6 +1,7 @@
 //! Proposals: a part of what was edited waits for others, who see it, vote and merge it; copies come together all the same.
 use crate::crash::{kill_and_go_on, kill_at, whole};
 use crate::desk::{Desk, Dice, volume};
+use crate::people::{Person, Serving, token_in};
 use crate::team::{Member, PRIMARY, PRIMARY_DB, assert_together, found_from_sql, until_quiet};
 use serde_json::Value as Json;
 
@@ -133,6 +134,8 @@ fn rejected_changes_stay_until_they_are_taken_back() {
     let said = eve.ok(&["sync"]);
     assert!(said.contains("waits for review"), "{said}");
     assert_eq!(eve.sql("SELECT title, minutes FROM recipe WHERE id = 1"), "Broth|20\n");
+    desk.run(&["deinit", "eve.db"]).refuses(5, "changes the primary does not have");
+    assert!(eve.run(&["bundle", "create", "work.bundle"]).err.contains("2 changes are kept for review and not in the bundle"));
     let status = eve.ok(&["status"]);
     assert!(status.contains("rejected") && status.contains("withdraw 1 --undo"), "{status}");
     eve.ok(&["withdraw", "1", "--undo"]);
@@ -366,4 +369,84 @@ fn kill_propose(desk: &Desk, dice: &mut Dice, most: u64, member: &Member<'_>) {
     assert_eq!(desk.sql(&member.db, "PRAGMA integrity_check;").trim(), "ok");
     let said = member.run(&["propose", "-m", "n"]);
     assert!(said.code == 0 || said.err.contains("nothing waits"), "{said:?}");
+}
+
+/// N8, N6: a merge that is killed at a random moment is there whole or not at all, and the next one says which version it is.
+#[test]
+fn a_merge_that_is_killed_is_whole_or_not_at_all() {
+    let desk = Desk::new();
+    let members = kitchen(&desk);
+    let [eve, ann, bo] = &members[..] else { panic!("three") };
+    let mut dice = Dice::new(13);
+    let mut most = 0;
+    let rounds = volume("MAINSTEM_KILLS", 40) / 4;
+    for round in 0..rounds {
+        let from = 100 + 200 * round;
+        eve.sql(&format!(
+            "WITH RECURSIVE n(i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i < {from} + 199) \
+             INSERT INTO recipe SELECT i, 'n{round}', {round} FROM n; UPDATE recipe SET minutes = {from} WHERE id = 1"
+        ));
+        let id = numbers(&eve.json(&["propose", "--new", "-m", "n"]), "proposal").to_string();
+        for member in [ann, bo] {
+            member.ok(&["review", &id, "--summary"]);
+            member.ok(&["vote", &id, "approve"]);
+        }
+        let count = || desk.sql(PRIMARY_DB, &format!("SELECT count(*) FROM recipe WHERE title = 'n{round}';")).trim().to_owned();
+        match round {
+            0 => most = whole(&mut ann.program(&["merge", &id])),
+            _ => {
+                kill_at(&mut ann.program(&["merge", &id]), dice.below(most + most / 8));
+            }
+        }
+        assert_eq!(desk.sql(PRIMARY_DB, "PRAGMA integrity_check;").trim(), "ok");
+        let is_there = count() == "200";
+        assert!(is_there || count() == "0", "between: {}", count());
+        let said = bo.json(&["merge", &id]);
+        assert_eq!((said["status"].as_str(), said["repeated"].as_bool()), (Some("merged"), Some(is_there)), "round {round}");
+        assert_eq!(count(), "200");
+        eve.ok(&["sync"]);
+    }
+    bo.ok(&["audit", "verify"]);
+    until_quiet(&[eve, ann, bo]);
+    assert_together(&[eve, ann, bo]);
+    let merged = desk.sql(PRIMARY_DB, "SELECT count(*), count(DISTINCT title) FROM recipe WHERE title LIKE 'n%';");
+    assert_eq!(merged.trim(), format!("{}|{rounds}", 200 * rounds));
+}
+
+#[test]
+fn it_goes_the_same_through_a_server() {
+    let desk = Desk::new();
+    let server = Serving::begin(&desk, &[]);
+    let [ann, ben, cy] = ["ann", "ben", "cy"].map(|name| Person { desk: &desk, name });
+    desk.sql("ann.db", KITCHEN);
+    assert_eq!(ann.login(&server, server.setup.as_deref().unwrap()).code, 0);
+    ann.ok(&["init", "ann.db"]);
+    ann.ok(&["publish", &server.dataset(), "--db", "ann.db", "--dataset", "recipes"]);
+    ann.ok(&["policy", "set", "recipe.mode", "review", "--db", "ann.db"]);
+    for (person, role) in [(&ben, "contributor"), (&cy, "reviewer")] {
+        let token = token_in(&ann.json(&["access", "invite", &server.dataset(), person.name, "--role", role]));
+        assert_eq!(person.login(&server, &token).code, 0);
+        person.ok(&["clone", &server.dataset(), &format!("{}.db", person.name)]);
+    }
+    desk.sql("ben.db", "UPDATE recipe SET minutes = 35 WHERE id = 1; UPDATE note SET body = 'hi'");
+    let said = ben.ok(&["propose", "-m", "Longer", "--db", "ben.db"]);
+    assert!(said.contains("offered proposal 1: 1 row"), "{said}");
+    for person in [&ann, &cy] {
+        let db = format!("{}.db", person.name);
+        assert!(person.ok(&["review", "1", "--db", &db]).contains("minutes: 30 → 35"));
+        person.ok(&["comment", "1", "-m", "fine", "--db", &db]);
+        person.ok(&["vote", "1", "approve", "--db", &db]);
+    }
+    // Whatever somebody calls themselves, a vote is their token's.
+    ben.run(&["vote", "1", "approve", "--db", "ben.db", "--as", "zoe"]);
+    let judged = cy.json(&["review", "1", "--db", "cy.db"]);
+    assert!(judged["votes"].as_array().unwrap().iter().all(|vote| vote["actor"] != "zoe"), "{judged}");
+    cy.ok(&["merge", "1", "--db", "cy.db"]);
+    for person in [&ben, &ann, &cy] {
+        person.ok(&["sync", "--db", &format!("{}.db", person.name)]);
+    }
+    assert_eq!(desk.rows("ann.db"), desk.rows("ben.db"));
+    assert_eq!(desk.rows("cy.db"), desk.rows("ben.db"));
+    assert_eq!(ben.json(&["status", "--db", "ben.db"])["kept_for_review"].to_string(), "[]");
+    assert!(ben.ok(&["blame", "recipe", "1", "--db", "ben.db"]).contains("approved by ann, cy, merged by cy"));
 }

@@ -158,6 +158,7 @@ fn read(r: &mut Reader<'_>) -> Result<Fields> {
             12 => found.table = Some(f.text()?),
             13 => found.role = Some(named(&f.text()?, Role::parse, "role", &f)?),
             14 => found.replica = ReplicaId(f.wide()?),
+            15 => found.answered_by = f.varint()?,
             _ => return Err(f.error(format!("its field {tag} is not known to this program"))),
         }
         f.finish()?;

@@ -160,17 +160,15 @@ impl<S: Store> LocalPrimary<S> {
 
     /// Refuses what cannot be merged before anything is written; then notes that a merge begins. Answers where it is merged.
     fn begin_merge(&mut self, id: u64, wish: &MergeWish, by: By<'_>) -> Result<Option<Merged>> {
-        let proposal = self.store.begin_read()?.proposal(id)?.ok_or_else(|| no_proposal(id))?;
-        if let Some(version) = proposal.version {
-            return told(&mut *self.store.begin_read()?, version, true).map(Some);
-        }
-        if !proposal.stage.is_open() {
-            return Err(closed(&proposal));
-        }
-        let assessment = self.assess(&proposal)?;
+        let (_, assessment) = self.assessed(id)?.ok_or_else(|| no_proposal(id))?;
         let moment = Time::from_ms(self.around.now_ms());
         let mut tx = self.store.begin()?;
+        // Somebody else may have merged or closed it while it was assessed.
         let proposal = tx.proposal(id)?.ok_or_else(|| no_proposal(id))?;
+        if let Some(version) = proposal.version {
+            return told(&mut *tx, version, true).map(Some);
+        }
+        let assessment = assessment.filter(|_| proposal.stage.is_open()).ok_or_else(|| closed(&proposal))?;
         check(&mut *tx, &proposal, &assessment.outcome, &assessment.gates, wish, moment, by)?;
         let at = now(&mut *tx, &self.around)?.max(proposal.touched);
         note(&mut *tx, at, id, Act::BeginMerge(wish.clone()), by)?;

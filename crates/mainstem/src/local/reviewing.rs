@@ -15,7 +15,7 @@ use mainstem_core::change::Front;
 use mainstem_core::digest::Body;
 use mainstem_core::event::{Digest, Event};
 use mainstem_core::format::page;
-use mainstem_core::proposal::{Act, MergeWish, Origin, Proposal, Reviewing, Revision, Stage, Word};
+use mainstem_core::proposal::{Act, Assessment, MergeWish, Origin, Proposal, Reviewing, Revision, Stage, Word};
 use mainstem_core::stamp::Time;
 
 /// No proposal of that number.
@@ -152,13 +152,29 @@ fn check_deed(tx: &mut dyn Transaction, proposal: &Proposal, deed: &Deed, by: By
 }
 
 impl<S: Store> LocalPrimary<S> {
+    /// A proposal, and what merging it would do where it is open. None where there is none.
+    pub(super) fn assessed(&mut self, id: u64) -> Result<Option<(Proposal, Option<Assessment>)>> {
+        let mut before: Option<Proposal> = None;
+        loop {
+            let Some(proposal) = self.store.begin_read()?.proposal(id)? else { return Ok(None) };
+            if !proposal.stage.is_open() {
+                return Ok(Some((proposal, None)));
+            }
+            match self.assess(&proposal) {
+                Ok(assessment) => return Ok(Some((proposal, Some(assessment)))),
+                // Its rows went while it was assessed: somebody merged it, which is read now.
+                Err(e) if e.code == "closed" && before.as_ref() != Some(&proposal) => before = Some(proposal),
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
     /// A proposal with what merging it would do now.
     pub(super) fn judged(&mut self, id: u64, by: By<'_>) -> Result<Option<Judged>> {
-        let Some(proposal) = self.store.begin_read()?.proposal(id)? else { return Ok(None) };
-        if !proposal.stage.is_open() {
+        let Some((proposal, assessment)) = self.assessed(id)? else { return Ok(None) };
+        let Some(assessment) = assessment else {
             return Ok(Some(Judged { proposal, assessment: None, tally: Default::default() }));
-        }
-        let assessment = self.assess(&proposal)?;
+        };
         let mut tx = self.store.begin_read()?;
         let policy = policy_text::parse(&tx.policy_text()?)?;
         // What happened while it was assessed counts, too.

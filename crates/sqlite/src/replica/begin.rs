@@ -205,7 +205,8 @@ impl SqliteReplica {
     pub fn deinit(path: &Path, force: bool, around: Around) -> Result<()> {
         let mut replica = SqliteReplica::open(path, around)?;
         let standing = replica.standing()?;
-        let unsent = standing.unsent + u64::from(working::is_changed(&replica.db)?);
+        // What is kept for review is work that the primary does not have, too.
+        let unsent = storage::changesets(&replica.db)?.len() as u64 + u64::from(working::is_changed(&replica.db)?);
         if !force && standing.remote.is_some() && unsent > 0 {
             return Err(Error::new(ErrorKind::Conflict, "unsent", format!("{} has changes the primary does not have", display_name(path)))
                 .hint("mainstem sync (or, to keep them in this file only: mainstem deinit --force)"));

@@ -40,9 +40,9 @@ const PROGRAM_STARTERS: &[(&str, &str)] = &[
     ("crates/planted/src/stories.rs", "programs with their own SQLite are what some planted bugs are about"),
     ("crates/bench/src/memory.rs", "peak memory is a process's, so each command is measured in one of its own"),
     ("crates/bench/src/feeding.rs", "who writes is a process of its own, as apps are"),
-    ("crates/traffic/src/bin/load.rs", "a server under load is a process of its own"),
     ("crates/bench/src/peers.rs", "peers are other people's programs"),
     ("crates/bench/src/simulating.rs", "the simulator is a program of its own"),
+    ("crates/traffic/src/apart.rs", "a server that is to be killed is a process of its own"),
     ("crates/browser/src/line.rs", "the browser is a program of its own"),
     ("crates/cli/src/policy_edit.rs", "`policy edit` opens the editor that the user configured"),
 ];

@@ -55,8 +55,9 @@ fn front(table: &str, replica: u128, sequence: u64) -> Front {
         at: Time::from_ms(NOW_MS),
         ..Header::default()
     };
+    let token = Some("forged".into());
     let shape = Shape { table: table.into(), columns: vec!["id".into(), "text".into()], key: vec![0], ..Shape::default() };
-    Front { header, shapes: vec![shape], count: 1, ..Front::default() }
+    Front { header, shapes: vec![shape], count: 1, token, ..Front::default() }
 }
 
 /// One page, with one change or none.
@@ -453,6 +454,8 @@ fn n6_a_merge_is_one_however_often_it_is_asked_for() {
     assert_eq!((&first["staging_cleaned"], first["commit"].as_str().map(str::len)), (&json!(true), Some(64)));
     let second = stage.good("olga", "POST", &path, &wish);
     assert_eq!((&second["commit"], &second["repeated"]), (&first["commit"], &json!(true)));
+    let version = stage.served.primary("notes").version(2).expect("an answer").expect("it is there");
+    assert!(!["forged", "somebody else"].iter().any(|said| format!("{version:?}").contains(said)), "{version:?}");
     let told = &stage.good("vic", "GET", "/feed?from=1", &Json::Null)["items"][0];
     assert_eq!((&told["proposal"], &told["approvers"], &told["merged_by"]), (&json!(1), &json!(["ben"]), &json!("ben")));
     // Two handles of one primary, as two servers have them.

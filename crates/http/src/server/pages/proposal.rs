@@ -155,7 +155,7 @@ fn gather(primary: &mut dyn Primary, asker: &Asker<'_>, id: u64, asked: &Proposa
         version: proposal.version,
         result: judged.assessment.as_ref().map(outlook),
         tables: tables(&changes::summaries(primary, &source)?, &path, asked),
-        schema: source.schema().iter().map(|step| seen(&describe(step))).collect(),
+        schema: source.schema().iter().map(|step| seen(describe(step))).collect(),
         missing: judged.tally.missing.clone(),
         closes: judged.tally.closes.map(moment),
         votes: votes(&judged, merged.as_ref()),
@@ -311,13 +311,13 @@ fn conflict(conflict: &Conflict) -> ConflictLine {
         },
         table: seen(&conflict.table),
         key: conflict.key.iter().map(|part| ShownValue::new(part, Room::Cell)).collect(),
-        column: conflict.column.as_ref().map(|column| seen(column)),
+        column: conflict.column.as_ref().map(seen),
         sides: vec![
             side("ours", format!("The proposal, written by {}", conflict.ours.actor), &conflict.ours.claim),
             side("theirs", format!("What is there now, written by {}", conflict.theirs.actor), &conflict.theirs.claim),
             side("base", "What both started from".to_string(), &conflict.base),
         ],
-        detail: Some(conflict.detail.as_str()).filter(|text| !text.is_empty()).map(|text| seen(text)),
+        detail: Some(conflict.detail.as_str()).filter(|text| !text.is_empty()).map(seen),
     }
 }
 

@@ -132,7 +132,7 @@ fn item(judged: &Judged, by: By<'_>) -> Item {
 pub(super) fn title(judged: &Judged) -> ShownValue {
     let header = &judged.proposal.head().front.header;
     let named = header.title.as_deref().filter(|title| !title.trim().is_empty());
-    named.map_or_else(|| seen(&format!("Changes of {}", judged.proposal.actor)), |title| seen(title))
+    named.map_or_else(|| seen(format!("Changes of {}", judged.proposal.actor)), seen)
 }
 
 /// The tables that a proposal touches.

@@ -178,7 +178,7 @@ pub fn part(
     let mut changes = Changes {
         is_beside,
         other_view: format!("{path}{}", query(only, (!is_beside).then_some("beside"), asked.at)),
-        only: only.map(|table| seen(table)),
+        only: only.map(seen),
         all: format!("{path}{}", query(None, view, None)),
         total,
         ..Changes::default()

@@ -60,7 +60,7 @@ fn planned(primary: &mut dyn Primary, asker: &Asker<'_>, id: u64) -> Result<Opti
         title: title(&judged),
         result: outlook(assessment),
         tables: tables(&assessment.tables, &path(asker.dataset, id), &Default::default()),
-        schema: assessment.outcome.schema.iter().map(|step| seen(&describe(step))).collect(),
+        schema: assessment.outcome.schema.iter().map(|step| seen(describe(step))).collect(),
         approvers: approving.map(|vote| vote.actor.clone()).collect(),
         missing: judged.tally.missing.clone(),
         blocking: gates(&|gate| gate.is_blocking()),

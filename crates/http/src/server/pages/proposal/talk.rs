@@ -59,7 +59,7 @@ pub fn beside(judged: &Judged, shown: &[Shown], talk: Option<&Talk>) -> (Vec<Thr
             Anchor::Cell(table, key, column) => (table, key, Some(column)),
         };
         let column = column.map_or_else(String::new, |column| format!(", {column}"));
-        (!is_shown(table, key)).then(|| Some(seen(&format!("{table} {}{column}", key_text(key)))))
+        (!is_shown(table, key)).then(|| Some(seen(format!("{table} {}{column}", key_text(key)))))
     });
     (whole, elsewhere)
 }
