@@ -439,12 +439,13 @@ fn answered_front(before: &Front, outcome: &Version, answered: &[(Conflict, Answ
         Conflict { answer: Some(answer), ..conflict.clone() }
     });
     let resolutions: Vec<Resolution> = before.resolutions.clone();
+    let is_open = |known: &&Conflict| answered.iter().all(|(conflict, _)| conflict.id != known.id);
     Front {
         header: Header { base_version: outcome.version - 1, at, ..before.header.clone() },
         schema: outcome.schema.clone(),
         shapes: outcome.shapes.clone(),
         resolutions,
-        conflicts: before.conflicts.iter().cloned().chain(kept).collect(),
+        conflicts: before.conflicts.iter().filter(is_open).cloned().chain(kept).collect(),
         renumbered_here: outcome.renumbered.iter().map(|row| RenumberedHere { made_by: write_id, row: row.clone() }).collect(),
         ..Front::default()
     }

@@ -28,8 +28,8 @@ use mainstem::wiring::Around;
 use mainstem::writer::{Tried, Write, Writer};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{HashSet, VecDeque};
-pub(super) use unaccepted::laid_again;
 use unaccepted::{Lasting, our_waiting};
+pub(super) use unaccepted::{Told, laid_again, told_again};
 
 /// Where the next pull starts: after what is held and after what is kept until its version is complete.
 pub fn cursor(db: &Connection) -> Result<Cursor> {
@@ -186,6 +186,8 @@ pub(super) struct Taking<'c> {
     hidden: Vec<(String, Key)>,
     /// Changesets that the versions of this pull accept: nothing of them is left to be laid on top.
     accepted: HashSet<u128>,
+    /// Set where somebody wants to know what laying comes to.
+    told: Option<Told>,
 }
 
 impl<'c> Taking<'c> {
@@ -212,6 +214,7 @@ impl<'c> Taking<'c> {
             ordinal: 0,
             hidden: Vec::new(),
             accepted,
+            told: None,
         })
     }
 

@@ -81,6 +81,7 @@ impl SqliteReplica {
                 return Err(Error::new(ErrorKind::Conflict, "stash_clash", message)
                     .hint("mainstem stash show, then commit or restore what stands against it"));
             }
+            bring_conflicts(db, around, front)?;
             forget(db, front)?;
             Ok(rows)
         })
@@ -137,6 +138,30 @@ pub(super) fn set_aside(db: &Connection, around: &Around, write_id: u128, rows: 
         db.execute(sql, params![aside.header.write_id.to_be_bytes(), format::front::encode(&aside)]).on(db)?;
     }
     Ok(aside.count)
+}
+
+/// What had lost before it was put aside is told of all the same, in a changeset of its own: the rows do not hold it.
+fn bring_conflicts(db: &Connection, around: &Around, front: &Front) -> Result<()> {
+    let mut conflicts = front.conflicts.clone();
+    for known in storage::conflicts(db, false)? {
+        conflicts.retain(|conflict| conflict.id != known.id);
+    }
+    if conflicts.is_empty() {
+        return Ok(());
+    }
+    let sequence = storage::get::<i64>(db, "sequence")?.unwrap_or_default() + 1;
+    let header = Header {
+        write_id: around.random(),
+        lineage: storage::get_wide(db, "lineage")?.unwrap_or_default(),
+        replica: replica_id(db)?,
+        sequence: sequence as u64,
+        base_version: base_version(db)?,
+        at: front.header.at.max(clock::now(db, around)?),
+        made_on: Vec::new(),
+        ..front.header.clone()
+    };
+    storage::put(db, "sequence", sequence)?;
+    storage::add_changeset(db, &Front { header, conflicts, ..Front::default() })
 }
 
 fn forget(db: &Connection, front: &Front) -> Result<()> {

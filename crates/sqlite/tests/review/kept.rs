@@ -1,5 +1,5 @@
 //! What is kept back, drawn up, and left over, case by case.
-use crate::team::{Team, quiet};
+use crate::team::{self, Team, quiet};
 use mainstem::core::proposal::MergeWish;
 use mainstem::core::value::Value;
 use mainstem::proposing::{self, Apart, Asked, Mark, Proposing};
@@ -166,4 +166,133 @@ fn more_rows_than_may_go_without_need_review() {
     assert_eq!((report.pushed, report.waiting_for_review), (0, vec![("word".to_owned(), 3)]));
     team.sql("ada", "UPDATE task SET what = 'few' WHERE id = 1");
     assert_eq!(team.sync("ada").pushed, 1);
+}
+
+/// All words of all conflicts.
+fn told(team: &Team) -> String {
+    team.primary().conflicts(false).unwrap().iter().map(|c| format!("{:?} {:?}", c.ours.claim, c.theirs.claim)).collect()
+}
+
+fn has(told: &str, word: &str) -> bool {
+    told.contains(&format!("{:?}", word.as_bytes()))
+}
+
+fn merge_as_it_is(team: &Team, id: u64) {
+    let wish = MergeWish { force: true, skip_conflicts: true, ..MergeWish::new(u128::from(id)) };
+    team.primary().merge(id, &wish, By { actor: "zoe", token: None, people: &Everybody }).unwrap();
+}
+
+/// Ada's work waits, bob's is merged, ada hears of it, works on, and offers what she has. Conflicts in the end.
+fn worked_on(first: &str, others: &str, then: &str) -> (Team, String) {
+    let team = reviewed("mode = \"review\"\n");
+    let is_ada_first = !first.starts_with("later: ");
+    let by_ada = |sql: &str| {
+        team.sql("ada", sql);
+        team.sync("ada");
+    };
+    if is_ada_first {
+        by_ada(first);
+    }
+    team.sql("bob", others);
+    let id = propose(&team, "bob");
+    if !is_ada_first {
+        by_ada(first.trim_start_matches("later: "));
+    }
+    merge_as_it_is(&team, id);
+    team.sync("ada");
+    by_ada(then);
+    let rows = team::rows(&team.path("ada"));
+    merge_as_it_is(&team, propose(&team, "ada"));
+    team.settle(&["ada", "bob"]);
+    team.assert_one(&["ada", "bob"]);
+    assert_eq!(team::rows(&team.path("bob")), rows, "what ada saw when she offered it");
+    let told = told(&team);
+    (team, told)
+}
+
+#[test]
+fn a_value_that_lost_before_it_was_written_over_is_in_a_conflict() {
+    let (team, told) = worked_on(
+        "UPDATE task SET what = 'ours', done = 3 WHERE id = 1",
+        "UPDATE task SET what = 'theirs' WHERE id = 1",
+        "UPDATE task SET what = 'again' WHERE id = 1",
+    );
+    assert_eq!(team.value("bob", "SELECT what || done FROM task WHERE id = 1"), "again3");
+    assert!(has(&told, "ours"), "{told}");
+}
+
+#[test]
+fn a_row_that_is_deleted_after_its_edit_won_is_gone() {
+    let (team, told) = worked_on(
+        "later: UPDATE task SET what = 'ours' WHERE id = 1",
+        "UPDATE task SET what = 'theirs' WHERE id = 1",
+        "DELETE FROM task WHERE id = 1",
+    );
+    assert_eq!(team.value("bob", "SELECT count(*) FROM task WHERE id = 1"), "0");
+    assert!(has(&told, "theirs"), "{told}");
+}
+
+#[test]
+fn a_row_that_is_deleted_after_its_edit_lost_is_gone() {
+    let (team, told) = worked_on(
+        "UPDATE task SET what = 'ours' WHERE id = 1",
+        "UPDATE task SET what = 'theirs' WHERE id = 1",
+        "DELETE FROM task WHERE id = 1",
+    );
+    assert_eq!(team.value("bob", "SELECT count(*) FROM task WHERE id = 1"), "0");
+    assert!(has(&told, "ours"), "{told}");
+}
+
+#[test]
+fn a_new_row_that_another_has_made_too_is_deleted_as_it_was_seen() {
+    for first in ["", "later: "] {
+        let ours = format!("{first}INSERT INTO word VALUES ('k', 10, 'ours')");
+        let (team, told) = worked_on(&ours, "INSERT INTO word VALUES ('k', 10, 'theirs')", "DELETE FROM word WHERE w = 'k'");
+        assert_eq!(team.value("bob", "SELECT count(*) FROM word WHERE w = 'k'"), "0");
+        assert!(has(&told, "ours") && has(&told, "theirs"), "{told}");
+    }
+}
+
+#[test]
+fn a_new_row_that_another_has_made_too_is_edited_as_it_was_seen() {
+    for (first, note) in [("", "ours"), ("later: ", "theirs")] {
+        let ours = format!("{first}INSERT INTO word VALUES ('k', 10, 'ours')");
+        let (team, told) = worked_on(&ours, "INSERT INTO word VALUES ('k', 10, 'theirs')", "UPDATE word SET n = 11 WHERE w = 'k'");
+        assert_eq!(team.value("bob", "SELECT n || note FROM word WHERE w = 'k'"), format!("11{note}"));
+        assert!(has(&told, "ours") && has(&told, "theirs"), "{told}");
+    }
+}
+
+#[test]
+fn a_value_that_lost_is_told_of_though_the_offer_is_taken_back_and_laid_on_again() {
+    for has_edited_again in [false, true] {
+        let team = reviewed("mode = \"review\"\n");
+        team.sql("ada", "UPDATE task SET what = 'ours' WHERE id = 1");
+        team.sync("ada");
+        team.edit("bob", "UPDATE task SET what = 'theirs' WHERE id = 1");
+        merge_as_it_is(&team, propose(&team, "bob"));
+        team.sync("ada");
+        team.sql("ada", "UPDATE task SET what = 'again' WHERE id = 1");
+        let id = propose(&team, "ada");
+        if has_edited_again {
+            team.sql("ada", "UPDATE task SET what = 'and again' WHERE id = 1");
+            team.sync("ada");
+        }
+        let withdrawn = mainstem::core::proposal::Decision { stage: mainstem::core::proposal::Stage::Withdrawn, reason: "no".into() };
+        let by = By { actor: "ada", token: None, people: &Everybody };
+        team.primary().act(id, &mainstem::review::Deed::Decide(withdrawn), by).unwrap();
+        let mut ada = team.open("ada");
+        ada.take_back(id).unwrap();
+        assert_eq!(team.value("ada", "SELECT what FROM task WHERE id = 1"), "theirs");
+        for stash in ada.stashes().unwrap() {
+            ada.unstash(&stash).unwrap();
+        }
+        drop(ada);
+        team.sync("ada");
+        merge_as_it_is(&team, propose(&team, "ada"));
+        team.settle(&["ada", "bob"]);
+        team.assert_one(&["ada", "bob"]);
+        assert_eq!(team.value("bob", "SELECT what FROM task WHERE id = 1"), if has_edited_again { "and again" } else { "again" });
+        assert!(has(&told(&team), "ours"), "{}", told(&team));
+    }
 }

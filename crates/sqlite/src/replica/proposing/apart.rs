@@ -350,7 +350,7 @@ pub fn put_aside(db: &Connection, around: &Around, front: Front, rows: &mut Held
     let write_id = front.header.write_id;
     let one = laned(db, &rows.schema)?.into_iter().find(|one| one.front.header.write_id == write_id);
     let Some(Laned { front, lanes, .. }) = one else { return Ok(0) };
-    let (mut aside, left) = split(db, around.random(), front, &mut |change| {
+    let (mut aside, mut left) = split(db, around.random(), front, &mut |change| {
         let lane = &lanes[change.table];
         let is_meant = rows.has(lane, change)? || rows.has_parent(lane, change)?;
         if is_meant {
@@ -358,13 +358,17 @@ pub fn put_aside(db: &Connection, around: &Around, front: Front, rows: &mut Held
         }
         Ok(is_meant)
     })?;
-    if aside.count > 0 {
+    let is_all = left.count == 0 && left.schema.is_empty() && left.resolutions.is_empty();
+    if is_all {
+        aside.conflicts = std::mem::take(&mut left.conflicts);
+    }
+    if aside.count > 0 || !aside.conflicts.is_empty() {
         let title = aside.header.title.take().map_or(String::new(), |title| format!(": {title}"));
         aside.header.title = Some(format!("edited after it was proposed{title}"));
         let sql = "INSERT INTO mainstem_stash(write_id, front) VALUES(?1, ?2)";
         db.execute(sql, params![aside.header.write_id.to_be_bytes(), format::front::encode(&aside)]).on(db)?;
     }
-    match left.count == 0 && left.schema.is_empty() && left.resolutions.is_empty() {
+    match is_all {
         true => storage::drop_changeset(db, write_id).map(drop)?,
         false => storage::set_front(db, &left)?,
     }

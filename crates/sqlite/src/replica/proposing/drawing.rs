@@ -1,14 +1,17 @@
 //! Draws up what is to be offered: kept changesets, condensed into one that stands on the earliest of their base versions.
 //!
-//! Invariant: memory is bounded by a page; net changes lie in a temporary table meanwhile.
+//! Invariant: memory is bounded by a page, and rows that changed in between; net changes lie in a temporary table meanwhile.
+//! Invariant: what is drawn up does to the rows what its parts do, one after the other; what a part lost goes along as a conflict.
 use super::apart::{Laned, laned};
 use super::{Draught, each_change, put_draught};
 use crate::errors::Explain;
+use crate::replica::receive::{Told, told_again};
 use crate::replica::working::Closing;
 use crate::replica::{clock, replica_id, storage, tracked_schema};
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Edit, Front, Header, Shape};
-use mainstem::core::condense::{combine_apart, table_ranks};
+use mainstem::core::condense::{combine_apart, combine_changes, table_ranks};
+use mainstem::core::conflict::Conflict;
 use mainstem::core::format::{page, row as row_format};
 use mainstem::core::schema::Schema;
 use mainstem::core::value::Key;
@@ -19,9 +22,11 @@ use mainstem::wiring::Around;
 use rusqlite::{Connection, OptionalExtension, params};
 
 const SCRATCH: &str = "
-CREATE TEMP TABLE IF NOT EXISTS mainstem_net(tbl INTEGER, key BLOB, rank INTEGER, turn INTEGER, body BLOB, moved BLOB, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
+CREATE TEMP TABLE IF NOT EXISTS mainstem_net(tbl INTEGER, key BLOB, rank INTEGER, turn INTEGER, base INTEGER, body BLOB, moved BLOB, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS temp.mainstem_net_turn ON mainstem_net(rank, turn);
+CREATE TEMP TABLE IF NOT EXISTS mainstem_apart(tbl INTEGER, key BLOB, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
 DELETE FROM temp.mainstem_net;
+DELETE FROM temp.mainstem_apart;
 ";
 
 /// Draws up what is to be offered. False where there is nothing.
@@ -42,6 +47,7 @@ pub fn draw_up(db: &Connection, around: &Around, draft: &Draft) -> Result<bool> 
     let header = header(db, around, draft, &meant)?;
     let mut net = Net::new(db, &schema, &meant)?;
     meant.iter().try_for_each(|one| net.add(one))?;
+    let lost = net.settle_apart(&of)?;
     let mut closing = Closing::new(db, header.write_id, Front { shapes: net.shapes.clone(), ..Front::default() });
     closing.front.header.at = header.at;
     net.each(&table_ranks(&schema), &mut |change| closing.add(change))?;
@@ -59,6 +65,11 @@ pub fn draw_up(db: &Connection, around: &Around, draft: &Draft) -> Result<bool> 
             }
         }
         front.is_partial |= part.is_partial;
+    }
+    for conflict in lost {
+        if front.conflicts.iter().all(|known| known.id != conflict.id) {
+            front.conflicts.push(conflict);
+        }
     }
     if front.count == 0 && front.schema.is_empty() && front.resolutions.is_empty() && front.conflicts.is_empty() {
         if draft.of == Content::Waiting {
@@ -115,6 +126,8 @@ struct Net<'c> {
     db: &'c Connection,
     schema: &'c Schema,
     shapes: Vec<Shape>,
+    /// What the tables of the shapes are called by now.
+    names: Vec<String>,
     turn: i64,
 }
 
@@ -122,11 +135,14 @@ impl<'c> Net<'c> {
     /// The shapes are those that all agree on, else those of the tables of now.
     fn new(db: &'c Connection, schema: &'c Schema, meant: &[Laned]) -> Result<Self> {
         db.execute_batch(SCRATCH).on(db)?;
-        let mut shapes: Vec<Shape> = Vec::new();
+        let (mut shapes, mut names): (Vec<Shape>, Vec<String>) = Default::default();
         for (shape, lane) in meant.iter().flat_map(|one| one.front.shapes.iter().zip(&one.lanes)) {
             let name = lane.table.map_or(&shape.table, |at| &schema.tables[at].name);
             match shapes.iter_mut().find(|known| known.table.eq_ignore_ascii_case(name) || known.table.eq_ignore_ascii_case(&shape.table)) {
-                None => shapes.push(shape.clone()),
+                None => {
+                    shapes.push(shape.clone());
+                    names.push(name.clone());
+                }
                 Some(known) => {
                     let highest = known.highest.max(shape.highest);
                     if let (false, Some(at)) = (is_same(known, shape), lane.table) {
@@ -136,7 +152,7 @@ impl<'c> Net<'c> {
                 }
             }
         }
-        Ok(Net { db, schema, shapes, turn: 0 })
+        Ok(Net { db, schema, shapes, names, turn: 0 })
     }
 
     fn add(&mut self, one: &Laned) -> Result<()> {
@@ -151,42 +167,106 @@ impl<'c> Net<'c> {
         each_change(db, &one.front, &mut |change| {
             let (place, is_straight) = places[change.table];
             let change = if is_straight { change } else { moved(&one.lanes[change.table], change)? };
-            self.take(Change { table: place, ..change })
+            self.take(Change { table: place, ..change }, one.front.header.base_version)
         })
     }
 
-    fn take(&mut self, mut change: Change) -> Result<()> {
+    fn take(&mut self, mut change: Change, base: u64) -> Result<()> {
         self.turn += 1;
         let (db, place) = (self.db, change.table as i64);
-        let sql = "SELECT turn, body, moved FROM temp.mainstem_net WHERE tbl = ?1 AND key = ?2";
-        type Found = Option<(i64, Option<Vec<u8>>, Option<Vec<u8>>)>;
+        let sql = "SELECT turn, body, moved, base FROM temp.mainstem_net WHERE tbl = ?1 AND key = ?2";
+        type Found = Option<(i64, Option<Vec<u8>>, Option<Vec<u8>>, i64)>;
         let find = |key: &Key| -> Result<Found> {
             let values = params![place, row_format::encode_key(key)];
-            db.prepare_cached(sql).on(db)?.query_row(values, |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?))).optional().on(db)
+            db.prepare_cached(sql).on(db)?.query_row(values, |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?))).optional().on(db)
         };
         // A row that moved on from where this changeset brought it moved from where it was before.
-        if let Some((_, None, moved)) = change.moved_from.as_ref().map_or(Ok(None), &find)? {
+        if let Some((_, None, moved, _)) = change.moved_from.as_ref().map_or(Ok(None), &find)? {
             change.moved_from = moved.map(|key| row_format::decode_key(&key)).transpose()?;
         }
         let key = change.key.clone();
         let found = find(&key)?;
-        let mut turn = self.turn;
+        let (mut turn, mut since) = (self.turn, base);
         let (net, gone_from) = match found {
-            None | Some((_, None, _)) => (Some(change), None),
-            Some((before, Some(body), _)) => {
+            None => (Some(change), None),
+            Some((_, None, _, earliest)) => {
+                since = earliest as u64;
+                self.look_apart(None, &change, since)?;
+                (Some(change), None)
+            }
+            Some((before, Some(body), _, earliest)) => {
                 let first = self.decode(&body)?;
+                since = earliest as u64;
                 if matches!(first.edit, Edit::Insert(_)) {
                     turn = before;
                 }
+                self.look_apart(Some(&first), &change, since)?;
                 (combine_apart(&first, &change), first.moved_from)
             }
         };
         let rank = i64::from(!matches!(net.as_ref().map(|net| &net.edit), Some(Edit::Delete(_))));
         let body = net.map(|net| page::encode(&self.shapes, std::slice::from_ref(&net)));
         let moved = gone_from.map(|key| row_format::encode_key(&key));
-        let sql = "INSERT OR REPLACE INTO temp.mainstem_net(tbl, key, rank, turn, body, moved) VALUES(?1, ?2, ?3, ?4, ?5, ?6)";
-        let values = params![place, row_format::encode_key(&key), rank, turn, body, moved];
+        let sql = "INSERT OR REPLACE INTO temp.mainstem_net(tbl, key, rank, turn, body, moved, base) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let values = params![place, row_format::encode_key(&key), rank, turn, body, moved, since as i64];
         db.prepare_cached(sql).on(db)?.execute(values).on(db).map(drop)
+    }
+
+    /// Notes a row of which one change does not go on from the one before it, or that a version touched since that one's base.
+    fn look_apart(&self, first: Option<&Change>, second: &Change, base: u64) -> Result<()> {
+        let (db, key) = (self.db, row_format::encode_key(&second.key));
+        let sql = "SELECT 1 FROM mainstem_touch WHERE tbl = lower(?1) AND key = ?2 AND version > ?3";
+        let values = params![self.names[second.table], key, base as i64];
+        let follows = first.is_none_or(|first| combine_changes(first, second).is_ok());
+        if follows && !db.prepare_cached(sql).on(db)?.exists(values).on(db)? {
+            return Ok(());
+        }
+        let sql = "INSERT OR IGNORE INTO temp.mainstem_apart(tbl, key) VALUES(?1, ?2)";
+        db.prepare_cached(sql).on(db)?.execute(params![second.table as i64, key]).on(db).map(drop)
+    }
+
+    /// Where others' work came between or after changes of a row, they are what laying them one after the other does to it. Gives the
+    /// conflicts that they come to: nobody finds them again where the later ones are laid alone.
+    fn settle_apart(&self, of: &[u128]) -> Result<Vec<Conflict>> {
+        let db = self.db;
+        let mut statement = db.prepare_cached("SELECT tbl, key FROM temp.mainstem_apart").on(db)?;
+        let apart: Vec<(i64, Vec<u8>)> =
+            statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?))).on(db)?.collect::<rusqlite::Result<_>>().on(db)?;
+        if apart.is_empty() {
+            return Ok(Vec::new());
+        }
+        let named = |(place, key): &(i64, Vec<u8>)| -> Result<(String, Key)> {
+            Ok((self.names[*place as usize].to_ascii_lowercase(), row_format::decode_key(key)?))
+        };
+        let rows = apart.iter().map(named).collect::<Result<Vec<_>>>()?;
+        let told = told_again(db, rows.clone())?;
+        for ((place, key), row) in apart.iter().zip(&rows).filter(|(_, row)| !told.waiting.contains(*row)) {
+            let Some(net) = self.done(*place as usize, row, &told, of) else { continue };
+            let rank = i64::from(!matches!(net.as_ref().map(|net| &net.edit), Some(Edit::Delete(_))));
+            let body = net.map(|net| page::encode(&self.shapes, std::slice::from_ref(&net)));
+            let sql = "UPDATE temp.mainstem_net SET body = ?3, rank = ?4 WHERE tbl = ?1 AND key = ?2";
+            db.prepare_cached(sql).on(db)?.execute(params![place, key, body, rank]).on(db)?;
+        }
+        let is_lost = |write_id: &u128, conflict: &Conflict| {
+            of.contains(write_id) && rows.contains(&(conflict.table.to_ascii_lowercase(), conflict.key.clone()))
+        };
+        Ok(told.conflicts.into_iter().filter(|(write_id, conflict)| is_lost(write_id, conflict)).map(|(_, conflict)| conflict).collect())
+    }
+
+    /// What laying did to a row, as one change; none where its columns are others by now.
+    fn done(&self, place: usize, row: &(String, Key), told: &Told, of: &[u128]) -> Option<Option<Change>> {
+        let mut net: Option<Change> = None;
+        for (_, touch) in told.done.get(row)?.iter().filter(|(write_id, _)| of.contains(write_id)) {
+            if touch.shape.columns != self.shapes[place].columns || touch.shape.key != self.shapes[place].key {
+                return None;
+            }
+            let change = Change { table: place, ..touch.change.clone() };
+            net = match net {
+                None => Some(change),
+                Some(first) => combine_changes(&first, &change).ok()?,
+            };
+        }
+        Some(net)
     }
 
     fn decode(&self, body: &[u8]) -> Result<Change> {

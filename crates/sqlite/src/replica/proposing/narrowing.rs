@@ -7,6 +7,7 @@ use crate::errors::Explain;
 use crate::replica::ground::ReplicaGround;
 use crate::replica::storage;
 use mainstem::core::change::{Change, Edit, Front};
+use mainstem::core::conflict::Conflict;
 use mainstem::core::event::Version;
 use mainstem::core::format::{page, row as row_format};
 use mainstem::core::proposal::rest_of;
@@ -48,9 +49,10 @@ pub fn narrow_to_rows(db: &Connection, ground: &mut ReplicaGround<'_>, write_id:
 fn narrow(db: &Connection, ground: &mut ReplicaGround<'_>, version: &Version, front: Front) -> Result<()> {
     let write_id = front.header.write_id;
     let lanes = lanes(&ground.schema(), &front, &version.schema);
+    let brought = front.conflicts.clone();
     let mut of_cells: Vec<(Key, usize, Vec<usize>)> = Vec::new();
-    let (rest, _) = apart::split(db, rest_of(write_id, version.header.write_id), front, &mut |change| {
-        let left = left(db, ground, version, &lanes[change.table], change)?;
+    let (mut rest, _) = apart::split(db, rest_of(write_id, version.header.write_id), front, &mut |change| {
+        let left = left(db, ground, version, &brought, &lanes[change.table], change)?;
         Ok(match left {
             Left::Nothing => false,
             Left::All => true,
@@ -60,7 +62,13 @@ fn narrow(db: &Connection, ground: &mut ReplicaGround<'_>, version: &Version, fr
             }
         })
     })?;
-    if rest.count > 0 {
+    for conflict in brought {
+        let is_told = version.conflicts.iter().any(|told| told.id == conflict.id);
+        if !is_told && storage::conflict(db, conflict.id)?.is_none() {
+            rest.conflicts.push(conflict);
+        }
+    }
+    if rest.count > 0 || !rest.conflicts.is_empty() {
         keep_cells(db, &rest, &of_cells)?;
         storage::add_changeset_after(db, write_id, &rest)?;
         set_mark(db, rest.header.write_id, &Mark::Left)?;
@@ -91,8 +99,15 @@ enum Left {
     Cells(Vec<usize>),
 }
 
-/// What of a change neither the version holds nor the rows show.
-fn left(db: &Connection, ground: &mut ReplicaGround<'_>, version: &Version, lane: &Lane, change: &Change) -> Result<Left> {
+/// What of a change neither the version holds nor the rows show. Conflicts that were brought along say nothing of it.
+fn left(
+    db: &Connection,
+    ground: &mut ReplicaGround<'_>,
+    version: &Version,
+    brought: &[Conflict],
+    lane: &Lane,
+    change: &Change,
+) -> Result<Left> {
     let Some(table) = lane.table else { return Ok(Left::Nothing) };
     let name = ground.schema().tables[table].name.clone();
     let mut key = lane.local_key(&change.key);
@@ -103,7 +118,8 @@ fn left(db: &Connection, ground: &mut ReplicaGround<'_>, version: &Version, lane
         key = vec![Value::Integer(to.to)];
     }
     let told = told(db, version, &name, &key)?;
-    let is_named = version.conflicts.iter().any(|c| c.table.eq_ignore_ascii_case(&name) && c.key == key)
+    let mut found = version.conflicts.iter().filter(|c| brought.iter().all(|known| known.id != c.id));
+    let is_named = found.any(|c| c.table.eq_ignore_ascii_case(&name) && c.key == key)
         || version.waiting.iter().any(|w| w.table.eq_ignore_ascii_case(&name) && w.key == key);
     let now = ground.get(table, &key)?;
     Ok(match (&change.edit, now) {

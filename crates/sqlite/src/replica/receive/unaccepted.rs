@@ -9,17 +9,19 @@ use crate::replica::ground::Laid;
 use crate::replica::{bases, kept_policy, past, refused, replica_id, storage, working};
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Edit, Front, RenumberedHere};
+use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Renumbered, Version, Waiting};
 use mainstem::core::format::page;
 use mainstem::core::renumber::Renumbering;
 use mainstem::core::schema::{Schema, SchemaChange, Table};
 use mainstem::core::stamp::ReplicaId;
+use mainstem::core::three_way::Touch;
 use mainstem::core::value::{Key, Row};
 use mainstem::error::{Error, Result};
 use mainstem::lane::Lane;
 use mainstem::policy_text;
 use mainstem::primary::Pages;
-use mainstem::rebase::{Place, rebase};
+use mainstem::rebase::{Ground, Place, rebase};
 use mainstem::schema_merge;
 use mainstem::tables::Tables;
 use mainstem::writer::{Tried, Write, Writer};
@@ -147,29 +149,7 @@ impl Taking<'_> {
     /// Lays what is not accepted yet on top again.
     pub(in crate::replica) fn end(mut self) -> Result<()> {
         if self.is_undone {
-            for (version, waiting) in our_waiting(self.db)? {
-                let columns = |w: &Waiting| version.shapes.get(w.change.table).map(|s| s.columns.clone()).unwrap_or_default();
-                let absent = refused::without_parent(&self.ground.schema(), &version.conflicts, &version.waiting, &columns);
-                if absent.contains(&(waiting.table.clone(), waiting.key.clone())) {
-                    continue;
-                }
-                let front = Front { header: version.header.clone(), shapes: version.shapes.clone(), count: 1, ..Front::default() };
-                self.lay_alone(&front, &waiting.change)?;
-            }
-            let mut fronts = storage::changesets(self.db)?;
-            for at in 0..fronts.len() {
-                let renumbered = self.lay(&fronts[at..], self.version + at as u64)?;
-                if !renumbered.is_empty() {
-                    self.rewrite(&fronts[at..], renumbered)?;
-                    fronts = storage::changesets(self.db)?;
-                }
-            }
-            // A step that was laid after a row has given the row's table other names.
-            let altered: Vec<String> = local_steps(self.db)?.iter().filter_map(schema_merge::table_of).collect();
-            bases::settle(self.db, &self.ground.schema(), &altered)?;
-            self.hidden.sort_unstable();
-            self.hidden.dedup();
-            storage::set_hidden(self.db, &self.hidden)?;
+            self.lay_all()?;
         }
         self.ground.forget_laid(self.version)?;
         if storage::changesets(self.db)?.is_empty() && our_waiting(self.db)?.is_empty() {
@@ -179,6 +159,32 @@ impl Taking<'_> {
         past::trim(self.db)?;
         self.ground.renew_indexes()?;
         storage::set_digests(self.db, &self.digests.list())
+    }
+
+    fn lay_all(&mut self) -> Result<()> {
+        for (version, waiting) in our_waiting(self.db)? {
+            let columns = |w: &Waiting| version.shapes.get(w.change.table).map(|s| s.columns.clone()).unwrap_or_default();
+            let absent = refused::without_parent(&self.ground.schema(), &version.conflicts, &version.waiting, &columns);
+            if absent.contains(&(waiting.table.clone(), waiting.key.clone())) {
+                continue;
+            }
+            let front = Front { header: version.header.clone(), shapes: version.shapes.clone(), count: 1, ..Front::default() };
+            self.lay_alone(&front, &waiting.change)?;
+        }
+        let mut fronts = storage::changesets(self.db)?;
+        for at in 0..fronts.len() {
+            let renumbered = self.lay(&fronts[at..], self.version + at as u64)?;
+            if !renumbered.is_empty() {
+                self.rewrite(&fronts[at..], renumbered)?;
+                fronts = storage::changesets(self.db)?;
+            }
+        }
+        // A step that was laid after a row has given the row's table other names.
+        let altered: Vec<String> = local_steps(self.db)?.iter().filter_map(schema_merge::table_of).collect();
+        bases::settle(self.db, &self.ground.schema(), &altered)?;
+        self.hidden.sort_unstable();
+        self.hidden.dedup();
+        storage::set_hidden(self.db, &self.hidden)
     }
 
     /// Rebases the first of our changesets on top, as if those before it were versions: by the very rules of the primary.
@@ -198,7 +204,7 @@ impl Taking<'_> {
         }
         let mut pages = storage::StoredPages { db: self.db, front: front.clone(), next: 0 };
         let keeper = bases::Keeper::new(self.db);
-        let mut effects = Laid { keeper, front, version: place.version, ordinal: 0, is_last: later.is_empty() };
+        let mut effects = Laid { keeper, front, version: place.version, ordinal: 0, is_last: later.is_empty() && self.told.is_none() };
         let outcome = rebase(&mut self.ground, &policy, &laid, &mut pages, place, &mut effects)?;
         let standing: Vec<Option<SchemaChange>> = (0..front.schema.len())
             .map(|place| {
@@ -208,6 +214,10 @@ impl Taking<'_> {
             })
             .collect();
         storage::set_standing(self.db, front, &standing)?;
+        if let Some(told) = &mut self.told {
+            told.waiting.extend(outcome.waiting.iter().map(|waiting| (waiting.table.to_ascii_lowercase(), waiting.key.clone())));
+            told.conflicts.extend(outcome.conflicts.iter().map(|conflict| (front.header.write_id, conflict.clone())));
+        }
         let schema = self.ground.schema();
         let columns = |w: &Waiting| schema.tables[w.change.table].column_names();
         let absent = refused::without_parent(&schema, &outcome.conflicts, &outcome.waiting, &columns);
@@ -297,21 +307,56 @@ fn note_renumbered(known: &mut Vec<RenumberedHere>, once_more: &RenumberedHere) 
     }
 }
 
+/// What comes of unsent work where it is laid on the base version.
+#[derive(Default)]
+pub(in crate::replica) struct Told {
+    /// What each changeset did to the rows that were asked for, in their order: by table and key.
+    pub done: HashMap<(String, Key), Vec<(u128, Touch)>>,
+    /// The conflicts that each changeset came to.
+    pub conflicts: Vec<(u128, Conflict)>,
+    /// Rows, by table, of which a change waits for a parent.
+    pub waiting: HashSet<(String, Key)>,
+}
+
 /// A row as the last commit left it: unsent work is laid on the base version once more, and all of that is undone again.
 pub(in crate::replica) fn laid_again(db: &Connection, table: &Table, key: &Key) -> Result<Option<Row>> {
+    meanwhile(db, || {
+        lay_again(db)?.end()?;
+        working::rows_now(db, &Schema { tables: vec![table.clone()], objects: Vec::new() }).get(0, key)
+    })
+}
+
+/// What laying unsent work once more comes to for some rows, by the names that their tables have now; undone again as well.
+pub(in crate::replica) fn told_again(db: &Connection, rows: Vec<(String, Key)>) -> Result<Told> {
+    meanwhile(db, || {
+        let mut taking = lay_again(db)?;
+        taking.told = Some(Told::default());
+        taking.lay_all()?;
+        let mut told = taking.told.take().unwrap_or_default();
+        let ids: Vec<u128> = storage::changesets(db)?.iter().map(|front| front.header.write_id).collect();
+        for (table, key) in rows {
+            let touches = taking.ground.touches(&table, &key, taking.version)?.into_iter();
+            let done = touches.filter_map(|touch| Some((*ids.get((touch.version - taking.version - 1) as usize)?, touch))).collect();
+            told.done.insert((table, key), done);
+        }
+        Ok(told)
+    })
+}
+
+fn meanwhile<T>(db: &Connection, look: impl FnOnce() -> Result<T>) -> Result<T> {
     db.execute_batch("SAVEPOINT mainstem_laid").on(db)?;
-    let found = lay_again(db, table, key);
+    let found = look();
     db.execute_batch("ROLLBACK TO mainstem_laid; RELEASE mainstem_laid").on(db)?;
     found
 }
 
-fn lay_again(db: &Connection, table: &Table, key: &Key) -> Result<Option<Row>> {
+/// Begins to lay unsent work once more: rows are what the base version says.
+fn lay_again(db: &Connection) -> Result<Taking<'_>> {
     let mut taking = Taking::over(db, HashSet::new())?;
     // Tables stay as they are: somebody may be reading them.
     (taking.is_undone, taking.are_steps_kept) = (true, true);
     taking.undo_all_rows()?;
-    taking.end()?;
-    working::rows_now(db, &Schema { tables: vec![table.clone()], objects: Vec::new() }).get(0, key)
+    Ok(taking)
 }
 
 /// Changes made here that wait at the primary: their rows stay here meanwhile.
