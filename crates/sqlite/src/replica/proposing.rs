@@ -6,11 +6,11 @@ mod apart;
 mod drawing;
 mod narrowing;
 
-use super::receive::Taking;
+use super::receive::{Taking, note_renumbered};
 use super::{SqliteReplica, storage, transact};
 use crate::errors::Explain;
 use mainstem::core::ErrorKind;
-use mainstem::core::change::{Change, Front};
+use mainstem::core::change::{Change, Front, RenumberedHere};
 use mainstem::core::event::Digest;
 use mainstem::core::format;
 use mainstem::core::proposal::Stage;
@@ -124,20 +124,48 @@ fn take_its_place(db: &Connection, draught: &Draught, mark: &Mark) -> Result<()>
         storage::drop_changeset(db, *write_id)?;
     }
     set_mark(db, draught.front.header.write_id, mark)?;
-    made_anew(db, &draught.of)?;
+    made_anew(db, draught)?;
     forget_draught(db)
 }
 
-/// Rows of these changesets are made under the numbers they have here: nobody needs to know what they were called before.
-fn made_anew(db: &Connection, write_ids: &[u128]) -> Result<()> {
+/// Rows of what it was made of are made under the numbers with which it was drawn up: nobody needs to know what they were called
+/// before, only what they have been called since.
+fn made_anew(db: &Connection, draught: &Draught) -> Result<()> {
+    let own = draught.front.header.write_id;
+    let since = |here: &RenumberedHere| {
+        let is_it =
+            |of: &&RenumberedHere| of.made_by == own && of.row.table.eq_ignore_ascii_case(&here.row.table) && of.row.to == here.row.to;
+        draught.front.renumbered_here.iter().find(is_it).cloned()
+    };
     for mut front in storage::changesets(db)? {
-        let before = front.renumbered_here.len();
-        front.renumbered_here.retain(|here| !write_ids.contains(&here.made_by));
-        if front.renumbered_here.len() != before {
+        let before = std::mem::take(&mut front.renumbered_here);
+        let told = before.iter().filter_map(|here| if draught.of.contains(&here.made_by) { since(here) } else { Some(here.clone()) });
+        front.renumbered_here = told.collect();
+        if front.renumbered_here != before {
             storage::set_front(db, &front)?;
         }
     }
     Ok(())
+}
+
+/// What is drawn up follows where a number moves in what it was made of, or in what came before: it is to take its place.
+pub(super) fn follow(
+    db: &Connection,
+    fronts: &[Front],
+    rewrite: &mut dyn FnMut(&Front) -> Result<Front>,
+    here: &[RenumberedHere],
+) -> Result<()> {
+    let Some(mut draught) = draught(db)? else { return Ok(()) };
+    if !fronts.iter().any(|front| draught.of.contains(&front.header.write_id)) {
+        return Ok(());
+    }
+    draught.front = rewrite(&draught.front)?;
+    let own = draught.front.header.write_id;
+    for once_more in here {
+        let made_by = if draught.of.contains(&once_more.made_by) { own } else { once_more.made_by };
+        note_renumbered(&mut draught.front.renumbered_here, &RenumberedHere { made_by, ..once_more.clone() });
+    }
+    put_draught(db, &draught)
 }
 
 fn pages<'c>(db: &'c Connection, front: &Front) -> storage::StoredPages<'c> {

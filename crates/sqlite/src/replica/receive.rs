@@ -29,7 +29,7 @@ use mainstem::writer::{Tried, Write, Writer};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{HashSet, VecDeque};
 use unaccepted::{Lasting, our_waiting};
-pub(super) use unaccepted::{Told, laid_again, told_again};
+pub(super) use unaccepted::{Told, laid_again, note_renumbered, told_again};
 
 /// Where the next pull starts: after what is held and after what is kept until its version is complete.
 pub fn cursor(db: &Connection) -> Result<Cursor> {

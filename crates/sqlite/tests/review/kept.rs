@@ -296,3 +296,64 @@ fn a_value_that_lost_is_told_of_though_the_offer_is_taken_back_and_laid_on_again
         assert!(has(&told(&team), "ours"), "{}", told(&team));
     }
 }
+
+#[test]
+fn rows_follow_a_number_that_moves_while_an_offer_has_no_answer() {
+    let team = reviewed("mode = \"review\"\n");
+    team.sql("ada", "INSERT INTO list VALUES (3, 'ours')");
+    let mut primary = team.primary();
+    let mut line = mainstem_testkit::between::Between::new(&mut *primary, |moment| match moment {
+        mainstem_testkit::between::Moment::After("propose") => {
+            Err(mainstem::Error::new(mainstem::core::ErrorKind::Unavailable, "line", "the answer is lost"))
+        }
+        _ => Ok(mainstem_testkit::between::Turn::Once),
+    });
+    proposing::propose(&mut team.open("ada"), &mut line, "ada", &asked("t"), &mut quiet).unwrap_err();
+    drop(line);
+    drop(primary);
+    team.sql("ada", "INSERT INTO task(id, list, what) VALUES (4, 3, 'in ours')");
+    team.sql("bob", "INSERT INTO list VALUES (3, 'theirs')");
+    merge_as_it_is(&team, propose(&team, "bob"));
+    team.sync("ada");
+    let names = "SELECT list.name FROM task JOIN list ON list.id = task.list WHERE what = 'in ours'";
+    assert_eq!(team.value("ada", names), "ours");
+    team.sync("bob");
+    team.sql("bob", "INSERT INTO list VALUES (4, 'theirs, too')");
+    merge_as_it_is(&team, propose(&team, "bob"));
+    team.sync("ada");
+    assert_eq!(team.value("ada", names), "ours");
+    merge_as_it_is(&team, 1);
+    team.sync("ada");
+    assert_eq!(team.value("ada", names), "ours");
+    merge_as_it_is(&team, propose(&team, "ada"));
+    team.settle(&["ada", "bob"]);
+    team.assert_one(&["ada", "bob"]);
+    assert_eq!(team.value("bob", names), "ours");
+}
+
+#[test]
+fn a_conflict_that_an_offer_brings_along_is_answered_like_those_that_its_merge_finds() {
+    let team = reviewed("mode = \"review\"\n[tables.task]\nmode = \"review\"\nstrategy = \"manual\"\n");
+    team.sql("ada", "UPDATE task SET what = 'ours' WHERE id = 1");
+    team.sync("ada");
+    team.edit("bob", "UPDATE task SET what = 'theirs' WHERE id = 1");
+    merge_as_it_is(&team, propose(&team, "bob"));
+    team.sync("ada");
+    team.sql("ada", "UPDATE task SET what = 'again' WHERE id = 1");
+    let id = propose(&team, "ada");
+    let by = By { actor: "zoe", token: None, people: &Everybody };
+    let open = |team: &Team| -> Vec<u64> {
+        let assessment = team.primary().proposal(id, by).unwrap().unwrap().assessment.unwrap();
+        assessment.outcome.conflicts.iter().filter(|conflict| conflict.is_open()).map(|conflict| conflict.id).collect()
+    };
+    let found = open(&team);
+    assert_eq!(found.len(), 1);
+    let ours = mainstem::replica::Answering { choice: mainstem::core::change::Choice::Ours, value: None };
+    team.primary().answer(id, &[(found[0], ours)], by).unwrap();
+    assert!(open(&team).is_empty());
+    merge(&team, id);
+    team.settle(&["ada", "bob"]);
+    team.assert_one(&["ada", "bob"]);
+    assert_eq!(team.value("bob", "SELECT what FROM task WHERE id = 1"), "ours");
+    assert!(has(&told(&team), "ours"), "{}", told(&team));
+}

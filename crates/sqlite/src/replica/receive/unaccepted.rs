@@ -6,7 +6,7 @@ use crate::capture;
 use crate::errors::Explain;
 use crate::replica::compare::local_steps;
 use crate::replica::ground::Laid;
-use crate::replica::{bases, kept_policy, past, refused, replica_id, storage, working};
+use crate::replica::{bases, kept_policy, past, proposing, refused, replica_id, storage, working};
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Edit, Front, RenumberedHere};
 use mainstem::core::conflict::Conflict;
@@ -274,30 +274,37 @@ impl Taking<'_> {
             later.add_earlier(row.clone());
             renumbering.add(row);
         }
+        proposing::follow(self.db, fronts, &mut |front| self.rewrite_one(front, &schema, &renumbering, &highest), &here)?;
         for front in fronts {
-            let mut front = front.clone();
-            for shape in &mut front.shapes {
-                if let (Some(top), true) = (highest.get(&shape.table.to_ascii_lowercase()), shape.highest.is_some()) {
-                    shape.highest = shape.highest.max(Some(*top));
-                }
-            }
-            let mut pages = storage::StoredPages { db: self.db, front: front.clone(), next: 0 };
-            while let Some(mut changes) = pages.next()? {
-                for change in &mut changes {
-                    renumbering.apply(&schema, &front.shapes[change.table], change);
-                }
-                storage::put_page(self.db, front.header.write_id, pages.next - 1, &page::encode(&front.shapes, &changes))?;
-            }
+            let mut front = self.rewrite_one(front, &schema, &renumbering, &highest)?;
             here.iter().for_each(|once_more| note_renumbered(&mut front.renumbered_here, once_more));
             storage::set_front(self.db, &front)?;
             renumbering = later.clone();
         }
         Ok(())
     }
+
+    /// Rewrites the pages of one changeset, and gives its front.
+    fn rewrite_one(&self, front: &Front, schema: &Schema, renumbering: &Renumbering, highest: &HashMap<String, i64>) -> Result<Front> {
+        let mut front = front.clone();
+        for shape in &mut front.shapes {
+            if let (Some(top), true) = (highest.get(&shape.table.to_ascii_lowercase()), shape.highest.is_some()) {
+                shape.highest = shape.highest.max(Some(*top));
+            }
+        }
+        let mut pages = storage::StoredPages { db: self.db, front: front.clone(), next: 0 };
+        while let Some(mut changes) = pages.next()? {
+            for change in &mut changes {
+                renumbering.apply(schema, &front.shapes[change.table], change);
+            }
+            storage::put_page(self.db, front.header.write_id, pages.next - 1, &page::encode(&front.shapes, &changes))?;
+        }
+        Ok(front)
+    }
 }
 
 /// Notes that a row has another number here, maybe not for the first time.
-fn note_renumbered(known: &mut Vec<RenumberedHere>, once_more: &RenumberedHere) {
+pub(in crate::replica) fn note_renumbered(known: &mut Vec<RenumberedHere>, once_more: &RenumberedHere) {
     let is_it = |here: &&mut RenumberedHere| {
         here.made_by == once_more.made_by && here.row.table.eq_ignore_ascii_case(&once_more.row.table) && here.row.to == once_more.row.from
     };
