@@ -36,6 +36,7 @@ mod sync_report;
 mod sync_state;
 mod sync_stats;
 mod terminal;
+mod token_deeds;
 mod tombstone_view;
 mod usage;
 mod watch;

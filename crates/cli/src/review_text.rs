@@ -9,7 +9,7 @@ use mainstem::primary::Primary;
 use mainstem::review::{By, Judged, State};
 use mainstem::{Error, Result};
 use mainstem_core::gate::{GateResult, Outcome};
-use mainstem_core::proposal::{Anchor, Comment, Reviewed, TableSummary, Vote};
+use mainstem_core::proposal::{Anchor, Comment, Reviewed, Stage, TableSummary, Vote};
 use mainstem_core::vote::{Verdict, WhyNot};
 use serde_json::Value as Json;
 
@@ -45,6 +45,14 @@ pub fn summary(out: &mut Output, judged: &Judged) -> Result<()> {
     }
     if let Some(version) = proposal.version {
         out.line(format_args!("it is version {version}: {}", out.suggest(&format!("mainstem show {version}"))))?;
+    }
+    if let (Stage::Merging, Some((actor, at, _))) = (proposal.stage, &proposal.merge) {
+        let next = out.suggest(&format!("mainstem merge {}", proposal.id));
+        out.line(format_args!(
+            "merging since {}, begun by {}; if that was interrupted, anybody's next merge goes on: {next}",
+            moment(*at),
+            name(actor)
+        ))?;
     }
     if let Some(failure) = &proposal.failure {
         out.line(format_args!("the last merge came to nothing: {}", name(&failure.message)))?;

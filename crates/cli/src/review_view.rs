@@ -2,7 +2,7 @@
 use crate::{json, plain_text};
 use mainstem::core::conflict::Conflict;
 use mainstem::core::gate::{GateResult, Outcome, Sample};
-use mainstem::core::proposal::{Act, Anchor, Assessment, Ballot, MergeWish, Origin, Remark, Reviewed, Reviewing, Revision, Vote};
+use mainstem::core::proposal::{Act, Anchor, Assessment, Ballot, MergeWish, Origin, Remark, Reviewed, Reviewing, Revision, Stage, Vote};
 use mainstem::core::vote::{Verdict, WhyNot};
 use mainstem::review::Judged;
 use serde_json::{Value as Json, json};
@@ -139,6 +139,8 @@ pub fn judged(judged: &Judged) -> Json {
         "decision": proposal.decision.as_ref().map(|(actor, at, decision)| {
             json!({ "actor": actor, "at": json::moment(*at), "stage": decision.stage.name(), "reason": decision.reason })
         }),
+        "merging": proposal.merge.as_ref().filter(|_| proposal.stage == Stage::Merging)
+            .map(|(actor, at, _)| json!({ "actor": actor, "since": json::moment(*at) })),
         "failure": proposal.failure.as_ref().map(|failure| json!({ "code": failure.code, "reason": failure.message })),
         "result": judged.assessment.as_ref().map(result),
     })

@@ -25,6 +25,8 @@ scripts! {
     push_parent_of_waiting push_schema push_after_direct_writes push_unseen pull pull_wal pull_several pull_pages
     pull_pages_wal pull_acknowledgement pull_under_work pull_under_work_wal pull_conflicts pull_renumbering pull_schema
     pull_search_index pull_direct_writes pull_direct_schema_wal sync sync_wal
+    propose propose_wal propose_revision vote vote_wal withdraw merge merge_wal merge_onto_others merge_and_sync answer answer_wal
+    accept_part accept_part_wal
 }
 
 fn play(name: &str) {

@@ -108,8 +108,9 @@ pub trait Ledger {
     fn conflict(&mut self, id: u64) -> Result<Option<Conflict>>;
     /// Changes that wait for a parent: whose changeset, shape, change.
     fn waiting(&mut self) -> Result<Vec<(Version, Waiting)>>;
-    /// Versions after `after` in which rows of this replica were renumbered.
-    fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<mainstem_core::event::Renumbered>>;
+    /// Rows of this replica that were renumbered in versions after `after`, each with the base version of the changeset that
+    /// made it.
+    fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<(u64, mainstem_core::event::Renumbered)>>;
     /// The last restore, whose epoch is in force; none where the genesis' is.
     fn restored(&mut self) -> Result<Option<Restored>>;
     /// The policy in force, as TOML.

@@ -51,7 +51,7 @@ impl Ground for dyn Transaction + '_ {
     fn touches(&mut self, table: &str, key: &Key, after: u64) -> Result<Vec<Touch>> {
         Ledger::touches(self, table, key, after)
     }
-    fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<Renumbered>> {
+    fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<(u64, Renumbered)>> {
         Ledger::renumbered(self, replica, after)
     }
     fn renumbered_of(&mut self, write_id: u128, after: u64) -> Result<Option<Vec<Renumbered>>> {

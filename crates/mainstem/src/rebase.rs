@@ -6,6 +6,7 @@
 //! Deliberately absent: what becomes of the outcome; a primary appends a version, a replica updates its base images.
 mod clash;
 mod links;
+mod numbers;
 mod waits;
 
 pub use links::parent_of;
@@ -37,8 +38,8 @@ const REVIVE_DEPTH_MAX: usize = 64;
 pub trait Ground: Tables {
     /// What happened to a row after a version, oldest first.
     fn touches(&mut self, table: &str, key: &Key, after: u64) -> Result<Vec<Touch>>;
-    /// Rows of a replica that were renumbered after a version.
-    fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<Renumbered>>;
+    /// Rows of a replica that were renumbered after a version, each with the base version of the changeset that made it.
+    fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<(u64, Renumbered)>>;
     /// Rows of one changeset by the number that each had first, and the one it has, where it was accepted after a version; none
     /// where it was not.
     fn renumbered_of(&mut self, write_id: u128, after: u64) -> Result<Option<Vec<Renumbered>>>;
@@ -179,7 +180,8 @@ pub fn rebase<G: Ground + ?Sized>(
     crate::schema_merge::merge(ground, front, &steps, place, effects, &mut out)?;
     let schema = ground.schema();
     let lanes = lanes(&schema, front, &steps);
-    let renumbering = if place.head > front.header.base_version { renumbered_since(ground, front)? } else { Renumbering::default() };
+    let renumbering =
+        if place.head > front.header.base_version { numbers::renumbered_since(ground, front)? } else { Renumbering::default() };
     let waits = waits::of(ground, &schema, front)?;
     let mut run = Rebase {
         ground,
@@ -214,88 +216,11 @@ pub fn rebase<G: Ground + ?Sized>(
     Ok(run.out)
 }
 
-/// What rows are called now that ours made before, and that were renumbered where ours had not heard of it.
-fn renumbered_since<G: Ground + ?Sized>(ground: &mut G, front: &Front) -> Result<Renumbering> {
-    let base = front.header.base_version;
-    let mut renumbering = Renumbering::default();
-    let told_here = |row: &Renumbered, here: &Renumbered| row.table.eq_ignore_ascii_case(&here.table) && row.from == here.from;
-    let mut known = HashSet::new();
-    for here in front.renumbered_here.iter().filter(|here| here.made_by != front.header.write_id) {
-        let Some(told) = ground.renumbered_of(here.made_by, base)? else { continue };
-        // What was accepted as it was made first kept its number where nothing is said of it.
-        let to = told.iter().find(|row| told_here(row, &here.row)).map_or(here.row.from, |row| row.to);
-        if to != here.row.to {
-            renumbering.add_earlier(Renumbered { from: here.row.to, to, ..here.row.clone() });
-        }
-        known.insert((here.row.table.to_ascii_lowercase(), to));
-    }
-    for row in ground.renumbered(front.header.replica, base)? {
-        // Whoever sees a part did not see whose the number was.
-        if !known.contains(&(row.table.to_ascii_lowercase(), row.to)) && (front.is_partial || !is_taken_at_base(ground, front, &row)?) {
-            renumbering.add_earlier(row);
-        }
-    }
-    Ok(renumbering)
-}
-
-/// True where the number that a row had to leave was another row's in the front's base version already: whoever held that
-/// version had moved its own row, and means the other by that number.
-fn is_taken_at_base<G: Ground + ?Sized>(ground: &mut G, front: &Front, row: &Renumbered) -> Result<bool> {
-    let later = touches(ground, front, &row.table, &vec![Value::Integer(row.from)])?;
-    Ok(!later.first().is_some_and(|touch| matches!(touch.change.edit, Edit::Insert(_))))
-}
-
 impl<G: Ground + ?Sized> Rebase<'_, G> {
     /// True where rows may be there that ours did not know: a row of which a change of ours waits is another where ours was made.
     fn is_moved_on(&self) -> bool {
         let may_differ = self.front.is_partial || !self.waiting.is_empty() || !self.front.hidden.is_empty();
         may_differ || self.place.head > self.front.header.base_version
-    }
-
-    /// Finds rows whose number is taken before anything is written, so that references read earlier than the row
-    /// itself follow as well.
-    fn renumber_colliding(&mut self, pages: &mut dyn Pages) -> Result<()> {
-        if !self.is_moved_on() || self.front.shapes.iter().all(|s| s.highest.is_none()) {
-            return Ok(());
-        }
-        while let Some(page) = pages.next()? {
-            for change in page {
-                let lane = change.table;
-                if !matches!(change.edit, Edit::Insert(_)) || !self.lanes[lane].shape.is_numbered {
-                    continue;
-                }
-                let Some(table) = self.lanes[lane].table else { continue };
-                let local = self.localise(lane, table, change, None)?.0;
-                if self.renumbering.number(&self.schema.tables[table].name, &local.key).is_some() {
-                    continue;
-                }
-                let Edit::Insert(row) = &local.edit else { continue };
-                if self.ground.get(table, &local.key)?.is_some_and(|there| there != *row) {
-                    self.renumber(lane, table, row)?;
-                }
-            }
-        }
-        pages.rewind()
-    }
-
-    fn renumber(&mut self, lane: usize, table: usize, row: &Row) -> Result<()> {
-        let shape = &self.lanes[lane].shape;
-        let from = row[shape.key[0]].as_integer().ok_or_else(|| Error::internal("a numbered row has no number"))?;
-        let name = &self.schema.tables[table].name;
-        let above = [
-            Some(self.ground.next_number(table)?),
-            self.front.shapes[lane].highest.map(|h| h.saturating_add(1)),
-            self.renumbering.highest(name).map(|h| h.saturating_add(1)),
-        ];
-        let mut to = above.into_iter().flatten().max().ok_or_else(|| Error::internal("no row number"))?;
-        // The number of a row that went since our base still means that row where the changeset points to it.
-        while self.is_moved_on() && !touches(self.ground, self.front, name, &vec![Value::Integer(to)])?.is_empty() {
-            to = to.saturating_add(1);
-        }
-        let renumbered = Renumbered { table: name.clone(), from, to, row: row.clone(), columns: shape.columns.clone() };
-        self.renumbering.add(renumbered.clone());
-        self.out.renumbered.push(renumbered);
-        Ok(())
     }
 
     /// One change as it was pushed.
@@ -345,7 +270,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         let shape = &self.lanes[index].shape;
         let ours = Ours { shape, change: &change, replica: self.front.header.replica, actor: &self.front.header.actor };
         let theirs = Theirs { row: row.as_ref(), touches: &touches, primary: self.place.primary };
-        let decision = three_way::decide(self.policy, &ours, &theirs, self.place.version);
+        let mut decision = three_way::decide(self.policy, &ours, &theirs, self.place.version);
         if !decision.conflicts.is_empty() && !matches!(change.edit, Edit::Delete(_)) {
             self.note_refused(table, &change.key);
         }
@@ -365,20 +290,8 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 self.held.extend(row.iter().filter(|_| matches!(change.edit, Edit::Delete(_))).map(|_| (table, change.key.clone())));
                 return self.stays(table, row.as_ref());
             }
-            Verdict::Delete => {
-                if let (true, Some(row)) = (self.is_moved_on(), row.as_ref()) {
-                    if !self.is_last_call && self.is_pointed_to(table, row)? {
-                        self.departing.push((index, change));
-                        return Ok(());
-                    }
-                    if self.children_stand_against(table, &change, row)? {
-                        self.held.insert((table, change.key.clone()));
-                        self.out.conflicts.extend(decision.conflicts);
-                        return Ok(());
-                    }
-                }
-                None
-            }
+            Verdict::Delete if self.is_held_back(index, table, &change, row.as_ref(), &mut decision.conflicts)? => return Ok(()),
+            Verdict::Delete => None,
             Verdict::Insert(mut after) | Verdict::Update(mut after) => {
                 if let (true, Some(row)) = (self.is_moved_on(), row.as_ref())
                     && self.hold_linked(table, &change, row, &mut after)?
@@ -405,6 +318,28 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         };
         self.out.conflicts.extend(decision.conflicts);
         self.write(Write { table, before: row, after, tag: Tag { change, touches } })
+    }
+
+    /// True where a deletion is decided once everything else is known, or where children stand against it, in a conflict.
+    fn is_held_back(
+        &mut self,
+        index: usize,
+        table: usize,
+        change: &Change,
+        row: Option<&Row>,
+        conflicts: &mut Vec<Conflict>,
+    ) -> Result<bool> {
+        let (true, Some(row)) = (self.is_moved_on(), row) else { return Ok(false) };
+        if !self.is_last_call && self.is_pointed_to(table, row)? {
+            self.departing.push((index, change.clone()));
+            return Ok(true);
+        }
+        if self.children_stand_against(table, change, row)? {
+            self.held.insert((table, change.key.clone()));
+            self.out.conflicts.append(conflicts);
+            return Ok(true);
+        }
+        Ok(false)
     }
 
     /// A row that may not point where ours lets it stays as it is. One that an edit brings back points where the edit found it

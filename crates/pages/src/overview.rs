@@ -30,6 +30,8 @@ pub struct Dataset {
     pub changed_at: Option<Moment>,
     /// Conflicts that wait for an answer.
     pub conflicts: u64,
+    /// Proposals that are open.
+    pub proposals: u64,
     /// How many replicas are known.
     pub replicas: u64,
     /// How many of them have not everything.

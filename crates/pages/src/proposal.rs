@@ -146,6 +146,8 @@ pub struct Since {
     pub rows: Vec<RowChange>,
     /// How many more there are.
     pub more: u64,
+    /// Whether the revisions could not be compared, being too long, or gone.
+    pub is_unknown: bool,
     /// Versions that were accepted since and touch the same tables.
     pub versions: Vec<(u64, String, Moment)>,
 }

@@ -75,26 +75,12 @@ impl World {
                 self.meet(tape, *who, sync::sync, &Manners { troubles, counted: Counted::Sent })
             }
             Event::Line(..) | Event::Cut(..) | Event::Mend | Event::Restart | Event::Backup | Event::Return(_) => self.weather(tape, event),
-            Event::Ask(who, scope) => self.set_sight(*who, scope, true),
-            Event::Permit(who, scope) => self.set_sight(*who, scope, false),
-            Event::Role(who, role) => self.set_role(*who, *role),
-            Event::Probe(who) => self.probe(*who),
-            Event::Deliver(who, bytes, how) => self.receiving(*who, |world| world.deliver(*who, *bytes, *how)),
-            Event::Some(who, times) => self.receiving(*who, |world| world.some(*who, *times)),
-            Event::Restore(who, table, is_base) => self.noting(*who, |world| world.restore(*who, table, *is_base)),
-            Event::Resolve(who, nth, choice) => self.noting(*who, |world| world.resolve(*who, *nth, *choice)),
-            Event::Revert(who, back) => self.noting(*who, |world| world.revert(*who, *back)),
-            Event::Stash(who) => self.noting(*who, |world| world.stash(*who)),
-            Event::Unstash(who) => self.noting(*who, |world| world.unstash(*who)),
-            Event::Verify(who) => self.verify(*who),
             Event::Policy(text) => {
                 self.tally.reach(Situation::PolicyChanged);
                 self.set_policy(text)
             }
             Event::Stranger => self.stranger(),
             Event::Cleanup => self.cleanup(),
-            Event::Disorder(who) => self.disorder(*who),
-            Event::Unheard(who) => self.receiving(*who, |world| world.unheard(*who)),
             Event::Clock(who, fault) => {
                 self.clock(*who, *fault);
                 Ok(())
@@ -113,6 +99,32 @@ impl World {
             Event::Clone => Ok(()),
             Event::Disk(fault, at, inner) => self.failing(tape, *fault, *at, inner),
             Event::Copy(_) | Event::Keep(_) | Event::Rewind(_) | Event::Swap(_) => self.file(event),
+            Event::Ask(..) | Event::Permit(..) | Event::Role(..) | Event::Probe(_) | Event::Deliver(..) | Event::Some(..) => {
+                self.order(event)
+            }
+            Event::Restore(..) | Event::Resolve(..) | Event::Revert(..) | Event::Stash(_) | Event::Unstash(_) => self.order(event),
+            Event::Verify(_) | Event::Disorder(_) | Event::Unheard(_) => self.order(event),
+        }
+    }
+
+    /// Somebody gives an order to one copy, or about it.
+    fn order(&mut self, event: &Event) -> Verdict {
+        match event {
+            Event::Ask(who, scope) => self.set_sight(*who, scope, true),
+            Event::Permit(who, scope) => self.set_sight(*who, scope, false),
+            Event::Role(who, role) => self.set_role(*who, *role),
+            Event::Probe(who) => self.probe(*who),
+            Event::Deliver(who, bytes, how) => self.receiving(*who, |world| world.deliver(*who, *bytes, *how)),
+            Event::Some(who, times) => self.receiving(*who, |world| world.some(*who, *times)),
+            Event::Restore(who, table, is_base) => self.noting(*who, |world| world.restore(*who, table, *is_base)),
+            Event::Resolve(who, nth, choice) => self.noting(*who, |world| world.resolve(*who, *nth, *choice)),
+            Event::Revert(who, back) => self.noting(*who, |world| world.revert(*who, *back)),
+            Event::Stash(who) => self.noting(*who, |world| world.stash(*who)),
+            Event::Unstash(who) => self.noting(*who, |world| world.unstash(*who)),
+            Event::Verify(who) => self.verify(*who),
+            Event::Disorder(who) => self.disorder(*who),
+            Event::Unheard(who) => self.receiving(*who, |world| world.unheard(*who)),
+            _ => Ok(()),
         }
     }
 

@@ -295,7 +295,7 @@ impl Traces {
                 let Some(parent) = parents.rows.get(&Key::from([row[column].clone()])) else { continue };
                 let (Some(mine), Some(leads_to)) = (self.lives_of(row), self.lives_of(parent)) else { continue };
                 // A row that had no words may have been this one.
-                let may_be_meant = self.meant.get(&(at, ANY)).is_some_and(|lives| !lives.is_disjoint(&leads_to));
+                let may_be_meant = self.meant.get(&(at, ANY)).is_some_and(|lives| lives.contains(&ANY) || !lives.is_disjoint(&leads_to));
                 let meant: BTreeSet<Life> = mine.iter().filter_map(|life| self.meant.get(&(at, *life))).flatten().copied().collect();
                 if mine.contains(&ANY) || leads_to.contains(&ANY) || meant.is_empty() || meant.contains(&ANY) {
                     continue;

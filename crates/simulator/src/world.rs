@@ -434,12 +434,11 @@ impl World {
         };
         self.tally.check(Invariant::Triggers);
         let triggers = replica.capture_triggers().map_err(fail)?;
-        // A copy of a part may have no table at all.
-        let is_empty = self.sights.contains_key(&who) && replica.schema().map_err(fail)?.tables.is_empty();
-        if triggers == 0 && !is_empty {
+        // A copy of a part may have no table at all, or a program may have dropped the last one.
+        if triggers == 0 && !self.copies[who].place.read(self.keeps_links)?.is_empty() {
             return Err(Wrong::new(Invariant::Triggers, format!("no capture: replica {who}")));
         }
-        Ok(Lent::new(replica, &place.home))
+        Ok(Lent::new(replica, &self.copies[who].place.home))
     }
 
     /// A new replica from the primary.

@@ -357,12 +357,13 @@ impl Ledger for SqliteLedger<'_> {
         Ok(waiting)
     }
 
-    fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<Renumbered>> {
+    fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<(u64, Renumbered)>> {
         let sql = "SELECT version FROM mainstem_renumbered WHERE replica = ?1 AND version > ?2 ORDER BY version";
         let versions = self.all(sql, (replica.0.to_be_bytes(), number(after)?), |row| row.get::<_, i64>(0))?;
         let mut renumbered = Vec::new();
         for version in versions {
-            renumbered.extend(self.must_version(version as u64)?.renumbered);
+            let version = self.must_version(version as u64)?;
+            renumbered.extend(version.renumbered.into_iter().map(|row| (version.header.base_version, row)));
         }
         Ok(renumbered)
     }

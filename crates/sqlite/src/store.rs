@@ -341,7 +341,7 @@ impl Ledger for StoreTransaction<'_> {
     fn waiting(&mut self) -> Result<Vec<(Version, Waiting)>> {
         self.ledger.waiting()
     }
-    fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<Renumbered>> {
+    fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<(u64, Renumbered)>> {
         self.ledger.renumbered(replica, after)
     }
     fn restored(&mut self) -> Result<Option<Restored>> {

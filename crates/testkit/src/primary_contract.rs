@@ -49,6 +49,10 @@ pub fn run(found: Found<'_>, known_as: KnownAs<'_>) {
     feeding::a_feed_that_cannot_go_on_says_where_it_can(found);
     epochs::what_was_lost_is_taken_again_once(found, known_as);
     epochs::a_new_epoch_begins_on_evidence_alone(found, known_as);
+}
+
+/// Runs what is promised of reviews, by primaries that show the whole dataset.
+pub fn run_reviews(found: Found<'_>, known_as: KnownAs<'_>) {
     reviewing::a_proposal_changes_nothing_until_it_is_merged_once(found, known_as);
     reviewing::what_waits_for_review_wakes_whoever_waits(found);
     reviewing::nothing_is_pushed_past_review(found);

@@ -4,6 +4,7 @@ use crate::exit_codes::Exit;
 use crate::json;
 use crate::output::{JsonList, Output, Paint};
 use crate::plain_text::{self, Extent, count, moment, name};
+use crate::token_deeds::{self, Whose};
 use crate::wiring::{Opened, Session};
 use mainstem::Result;
 use mainstem::proposing::{Kept, Mark, Proposing};
@@ -21,6 +22,7 @@ use serde_json::json;
 ///   mainstem log
 ///   mainstem log -n 5
 ///   mainstem log --operations
+///   mainstem log --token robot
 ///   mainstem log --json
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
@@ -31,6 +33,12 @@ pub struct Log {
     /// List each captured operation since the last commit instead, oldest first
     #[arg(long)]
     operations: bool,
+    /// List everything that was done with tokens of this label instead, on the primary
+    #[arg(long, value_name = "LABEL", conflicts_with = "operations")]
+    token: Option<String>,
+    /// With --token: only this actor's
+    #[arg(long, value_name = "NAME", requires = "token")]
+    actor: Option<String>,
 }
 
 impl Log {
@@ -40,6 +48,13 @@ impl Log {
         if self.operations {
             let actor = session.actor(&opened.standing)?;
             return self.show_operations(&mut session.out, &mut opened, &actor);
+        }
+        if let Some(token) = &self.token {
+            let whose = Whose { token, actor: self.actor.as_deref() };
+            let deeds = whose.deeds(&mut *session.whole_primary_of(&opened.standing)?)?;
+            let last = &deeds[deeds.len().saturating_sub(self.limit)..];
+            token_deeds::list(&mut session.out, last, version_line)?;
+            return Ok(Exit::Done);
         }
         let kept = opened.replica.kept()?;
         let mut unsent = opened.replica.unsent()?;

@@ -67,7 +67,7 @@ impl Vote {
             note(format!("proposal {} was not shown in this copy; the vote is on what merging it does now", self.id));
         }
         let told = json!({ "proposal": self.id, "revision": revision, "digest": hex(&digest), "vote": word.name(), "was_shown": is_shown });
-        crate::review_text::done(session, &told, &format!("{}: {} on revision {revision} of proposal {}", actor, word.name(), self.id))
+        crate::review_text::done(session, &told, &format!("voted: {} on revision {revision} of proposal {}", word.name(), self.id))
     }
 }
 

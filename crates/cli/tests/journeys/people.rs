@@ -272,3 +272,51 @@ fn whoever_logs_in_anew_goes_on_with_the_same_copy() {
     drop(server);
     assert_eq!(Serving::begin(&desk, &[]).setup, None, "it is set up");
 }
+
+#[test]
+fn what_one_token_did_is_listed_and_taken_back_at_once() {
+    let desk = Desk::new();
+    let server = Serving::begin(&desk, &[]);
+    let (ann, ben) = (Person { desk: &desk, name: "ann" }, Person { desk: &desk, name: "ben" });
+    desk.sql("ann.db", START);
+    ann.ok(&["init", "ann.db"]);
+    assert_eq!(ann.login(&server, server.setup.as_deref().expect("a setup token")).code, 0);
+    ann.ok(&["publish", &server.dataset(), "--db", "ann.db", "--dataset", "recipes"]);
+    ann.ok(&["access", "invite", &server.dataset(), "ben"]);
+    let robot = token_in(&ann.json(&["access", "token", &server.address, "--for", "ben", "--label", "robot"]));
+    let before = desk.rows("ann.db");
+
+    assert_eq!(ben.login(&server, &robot).code, 0);
+    ben.ok(&["clone", &server.dataset(), "ben.db"]);
+    for sql in [
+        "UPDATE recipe SET minutes = 30 WHERE id = 2",
+        "UPDATE recipe SET minutes = 31 WHERE id = 2; INSERT INTO step VALUES (9, 2, 'simmer')",
+    ] {
+        desk.sql("ben.db", &format!("{sql};"));
+        ben.ok(&["sync", "--db", "ben.db"]);
+    }
+    desk.sql("ben.db", "UPDATE recipe SET name = 'by robot' WHERE id = 1;");
+    let id = ben.json(&["propose", "--db", "ben.db", "-m", "a name"])["proposal"].to_string();
+    ann.ok(&["merge", &id, "--force", "--db", "ann.db"]);
+    ann.ok(&["sync", "--db", "ann.db"]);
+    desk.sql("ann.db", "UPDATE recipe SET name = 'by ann' WHERE id = 1;");
+    ann.ok(&["sync", "--db", "ann.db"]);
+
+    let did = ann.json(&["log", "--token", "robot", "--db", "ann.db"]);
+    let events: Vec<&str> = did.as_array().expect("a list").iter().map(|deed| deed["act"].as_str().unwrap_or("version")).collect();
+    assert_eq!(events, ["version", "revise", "version", "version"], "{did}");
+    assert_eq!(ann.json(&["log", "--token", "robot", "--actor", "ann", "--db", "ann.db"]).to_string(), "[]");
+    ann.run(&["revert", "--token", "nobody", "--db", "ann.db"]).refuses(4, "no version came with a token");
+    let would = ann.json(&["revert", "--token", "robot", "--dry-run", "--db", "ann.db"]);
+    let done = ann.json(&["revert", "--token", "robot", "--db", "ann.db"]);
+    let reverts = |list: &Json| list.as_array().expect("a list").iter().map(|one| one["reverts"].to_string()).collect::<Vec<_>>();
+    assert_eq!((reverts(&would), reverts(&done).len()), (reverts(&done), 3));
+    let conflicts = |at: usize| done[at]["conflicts"].as_array().expect("a list").len();
+    assert_eq!([conflicts(0), conflicts(1), conflicts(2)], [1, 0, 0], "what ann wrote since stays, and is said: {done}");
+    assert_eq!(desk.sql("ann.db", "SELECT name FROM recipe WHERE id = 1;").trim(), "by ann");
+    desk.sql("ann.db", "UPDATE recipe SET name = 'bread' WHERE id = 1;");
+    assert_eq!(ann.run(&["sync", "--db", "ann.db"]).code, 5, "the conflict is open");
+    ben.ok(&["sync", "--db", "ben.db"]);
+    assert_eq!(desk.rows("ben.db"), desk.rows("ann.db"));
+    assert_eq!(desk.rows("ann.db"), before);
+}

@@ -371,6 +371,48 @@ fn kill_propose(desk: &Desk, dice: &mut Dice, most: u64, member: &Member<'_>) {
     assert!(said.code == 0 || said.err.contains("nothing waits"), "{said:?}");
 }
 
+/// N8, N6: a merge that is killed at a random moment is there whole or not at all, and the next one says which version it is.
+#[test]
+fn a_merge_that_is_killed_is_whole_or_not_at_all() {
+    let desk = Desk::new();
+    let members = kitchen(&desk);
+    let [eve, ann, bo] = &members[..] else { panic!("three") };
+    let mut dice = Dice::new(13);
+    let mut most = 0;
+    let rounds = volume("MAINSTEM_KILLS", 40) / 4;
+    for round in 0..rounds {
+        let from = 100 + 200 * round;
+        eve.sql(&format!(
+            "WITH RECURSIVE n(i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i < {from} + 199) \
+             INSERT INTO recipe SELECT i, 'n{round}', {round} FROM n; UPDATE recipe SET minutes = {from} WHERE id = 1"
+        ));
+        let id = numbers(&eve.json(&["propose", "--new", "-m", "n"]), "proposal").to_string();
+        for member in [ann, bo] {
+            member.ok(&["review", &id, "--summary"]);
+            member.ok(&["vote", &id, "approve"]);
+        }
+        let count = || desk.sql(PRIMARY_DB, &format!("SELECT count(*) FROM recipe WHERE title = 'n{round}';")).trim().to_owned();
+        match round {
+            0 => most = whole(&mut ann.program(&["merge", &id])),
+            _ => {
+                kill_at(&mut ann.program(&["merge", &id]), dice.below(most + most / 8));
+            }
+        }
+        assert_eq!(desk.sql(PRIMARY_DB, "PRAGMA integrity_check;").trim(), "ok");
+        let is_there = count() == "200";
+        assert!(is_there || count() == "0", "between: {}", count());
+        let said = bo.json(&["merge", &id]);
+        assert_eq!((said["status"].as_str(), said["repeated"].as_bool()), (Some("merged"), Some(is_there)), "round {round}");
+        assert_eq!(count(), "200");
+        eve.ok(&["sync"]);
+    }
+    bo.ok(&["audit", "verify"]);
+    until_quiet(&[eve, ann, bo]);
+    assert_together(&[eve, ann, bo]);
+    let merged = desk.sql(PRIMARY_DB, "SELECT count(*), count(DISTINCT title) FROM recipe WHERE title LIKE 'n%';");
+    assert_eq!(merged.trim(), format!("{}|{rounds}", 200 * rounds));
+}
+
 #[test]
 fn it_goes_the_same_through_a_server() {
     let desk = Desk::new();

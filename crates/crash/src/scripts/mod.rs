@@ -5,6 +5,7 @@ mod alone;
 mod answering;
 mod keeping;
 mod receiving;
+mod reviewing;
 mod sending;
 mod worlds;
 
@@ -52,5 +53,5 @@ impl Script {
 
 /// Every script.
 pub fn all() -> Vec<Script> {
-    [alone::SCRIPTS, answering::SCRIPTS, keeping::SCRIPTS, sending::SCRIPTS, receiving::SCRIPTS].concat()
+    [alone::SCRIPTS, answering::SCRIPTS, keeping::SCRIPTS, sending::SCRIPTS, receiving::SCRIPTS, reviewing::SCRIPTS].concat()
 }

@@ -217,9 +217,12 @@ fn side(name: &str) -> Result<Choice> {
     choice.ok_or_else(|| Error::invalid(format!("{name:?} is no side of a conflict: ours, theirs or base")))
 }
 
+/// Each conflict's own answer, and the side for the others.
+pub type Answers = (Vec<(u64, Answering)>, Option<Choice>);
+
 impl GivenAnswers {
-    /// As the primary takes them: each conflict's own, and the side for the others.
-    pub fn answers(self) -> Result<(Vec<(u64, Answering)>, Option<Choice>)> {
+    /// As the primary takes them.
+    pub fn answers(self) -> Result<Answers> {
         let others = self.others.as_deref().map(side).transpose()?;
         Ok((self.answers.into_iter().map(GivenAnswer::answer).collect::<Result<_>>()?, others))
     }

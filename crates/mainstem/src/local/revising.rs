@@ -12,7 +12,7 @@ use crate::review::{By, Chosen};
 use crate::store::{Store, Transaction};
 use mainstem_core::ErrorKind;
 use mainstem_core::change::{Cell, Change, Choice, Edit, Front, Header, RenumberedHere, Resolution, Shape};
-use mainstem_core::conflict::{Answer, Claim, Conflict, Image};
+use mainstem_core::conflict::{Answer, Claim, Conflict, ConflictKind, Image};
 use mainstem_core::digest::Body;
 use mainstem_core::event::Version;
 use mainstem_core::format::page;
@@ -86,19 +86,28 @@ fn open_proposal(tx: &mut dyn Transaction, id: u64) -> Result<Proposal> {
     if proposal.stage.is_open() { Ok(proposal) } else { Err(closed(&proposal)) }
 }
 
-/// A row by column name, as this table holds it.
-fn row_of(table: &Table, image: &Image) -> Row {
-    let value = |name: &String| image.iter().find(|(column, _)| column.eq_ignore_ascii_case(name)).map_or(Value::Null, |(_, v)| v.clone());
-    table.columns.iter().map(|column| value(&column.name)).collect()
+/// A row by column name, as this table holds it; what the image does not name stays as it is.
+fn row_of(table: &Table, image: &Image, there: Option<&Row>) -> Row {
+    let named = |name: &String| image.iter().find(|(column, _)| column.eq_ignore_ascii_case(name)).map(|(_, v)| v.clone());
+    let found = |at: usize| there.map_or(Value::Null, |row| row[at].clone());
+    table.columns.iter().enumerate().map(|(at, column)| named(&column.name).unwrap_or_else(|| found(at))).collect()
 }
 
-/// What an answer makes of a row: the row as it is, and as it shall be.
-fn answered(tx: &mut dyn Transaction, schema: &Schema, conflict: &Conflict, answer: &Answering) -> Result<(Option<Row>, Option<Row>)> {
+/// What an answer makes of one row.
+struct Wanted {
+    key: Key,
+    before: Option<Row>,
+    after: Option<Row>,
+    /// True where the answer is about the whole row, and not about a cell of it.
+    is_whole: bool,
+}
+
+/// What an answer makes of rows: of one, but where two clash over a unique value.
+fn answered(tx: &mut dyn Transaction, schema: &Schema, conflict: &Conflict, answer: &Answering) -> Result<Vec<Wanted>> {
     let gone =
         || Error::new(ErrorKind::Conflict, "merge_conflict", format!("table {} is gone; withdraw what is proposed in it", conflict.table));
     let at = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&conflict.table)).ok_or_else(gone)?;
     let table = &schema.tables[at];
-    let current = tx.get(at, &conflict.key)?;
     let claim = match answer.choice {
         Choice::Ours => &conflict.ours.claim,
         Choice::Theirs => &conflict.theirs.claim,
@@ -106,16 +115,33 @@ fn answered(tx: &mut dyn Transaction, schema: &Schema, conflict: &Conflict, answ
         Choice::Value => &Claim::Cell(answer.value.clone().ok_or_else(|| Error::invalid("a value is chosen and not given"))?),
         Choice::Merged => return Err(Error::invalid("both sides are merged where the policy says how, and not by hand")),
     };
-    let wanted = match (claim, &conflict.column, &current) {
+    let key_in = |image: &Image| table.key_of(&row_of(table, image, None));
+    let before = tx.get(at, &conflict.key)?;
+    match (claim, &conflict.column, before) {
         (Claim::Cell(value), Some(column), Some(row)) => {
-            let mut row = row.clone();
-            row[table.column(column).ok_or_else(gone)?] = value.clone();
-            Some(row)
+            let mut after = row.clone();
+            after[table.column(column).ok_or_else(gone)?] = value.clone();
+            Ok(vec![Wanted { key: conflict.key.clone(), before: Some(row), after: Some(after), is_whole: false }])
         }
-        (Claim::Cell(_), _, _) => return Err(Error::invalid("a value is for one cell, and this conflict is about a row")),
-        (Claim::Row(image), _, _) => image.as_ref().map(|image| row_of(table, image)),
-    };
-    Ok((current, wanted))
+        (Claim::Cell(_), _, _) => Err(Error::invalid("a value is for one cell, and this conflict is about a row")),
+        (Claim::Row(None), _, before) => Ok(vec![Wanted { key: conflict.key.clone(), before, after: None, is_whole: true }]),
+        (Claim::Row(Some(image)), _, _) => {
+            let key = key_in(image);
+            let before = tx.get(at, &key)?;
+            let after = Some(row_of(table, image, before.as_ref()));
+            let mut all = vec![Wanted { key: key.clone(), before, after, is_whole: true }];
+            // The other row of a unique clash gives way to the chosen one.
+            for other in [&conflict.ours.claim, &conflict.theirs.claim] {
+                let Claim::Row(Some(image)) = other else { continue };
+                let other = key_in(image);
+                if conflict.kind == ConflictKind::Unique && other != key {
+                    let before = tx.get(at, &other)?;
+                    all.push(Wanted { key: other, before, after: None, is_whole: true });
+                }
+            }
+            Ok(all)
+        }
+    }
 }
 
 /// The change from one row to another, in a shape of the table's columns.
@@ -145,41 +171,89 @@ fn lay_on(change: &mut Change, answer: Change) {
     }
 }
 
-type Answers = HashMap<(String, Key), Change>;
-
-/// Rows that stay as they are: whole, or in these columns.
-type Staying = HashMap<(String, Key), Option<Vec<String>>>;
-
-/// Takes out of what merging does to a row what an answer leaves as it is. None where nothing is left.
-fn without(mut change: Change, shape: &Shape, staying: &Option<Vec<String>>) -> Option<Change> {
-    let (Some(columns), Edit::Update(cells)) = (staying, &mut change.edit) else { return None };
-    cells.retain(|cell| !columns.iter().any(|column| column.eq_ignore_ascii_case(&shape.columns[cell.column])));
-    (!cells.is_empty()).then_some(change)
+/// What answers make of a row that merging may change as well.
+enum Given {
+    /// This and nothing else; the row as it is where none.
+    Whole(Option<Change>),
+    /// Some of its cells, while others stay as they are.
+    Cells { change: Option<Change>, staying: Vec<String> },
 }
 
-/// The rows that answers change, each in a shape that the front has then, and those that they leave as they are.
-fn changes_of(tx: &mut dyn Transaction, front: &mut Front, conflicts: &[(Conflict, Answering)], at: Time) -> Result<(Answers, Staying)> {
-    let schema = tx.schema();
-    let (mut answers, mut staying) = (Answers::new(), Staying::new());
-    for (conflict, answer) in conflicts {
-        let (before, after) = answered(tx, &schema, conflict, answer)?;
-        let Some(table) = schema.table(&conflict.table) else { continue };
-        let shape = shape_in(front, table);
-        let Some(answer) = change(table, shape, before.as_ref(), after.as_ref(), at) else {
-            let name = (table.name.to_ascii_lowercase(), conflict.key.clone());
-            match (&conflict.column, staying.entry(name).or_insert_with(|| Some(Vec::new()))) {
-                (Some(column), Some(columns)) => columns.push(column.clone()),
-                (_, whole) => *whole = None,
-            }
-            continue;
-        };
-        let name = (table.name.to_ascii_lowercase(), answer.key.clone());
-        match answers.get_mut(&name) {
-            Some(other) => lay_on(other, answer),
-            None => drop(answers.insert(name, answer)),
+/// What answers make of rows, in the order in which they were given.
+#[derive(Default)]
+struct Answers {
+    places: HashMap<(String, Key), usize>,
+    given: Vec<Given>,
+}
+
+impl Answers {
+    fn put(&mut self, name: (String, Key), given: Given) {
+        let at = *self.places.entry(name).or_insert(self.given.len());
+        match self.given.get_mut(at) {
+            Some(before) => *before = given,
+            None => self.given.push(given),
         }
     }
-    Ok((answers, staying))
+    fn get_mut(&mut self, name: &(String, Key)) -> Option<&mut Given> {
+        self.places.get(name).map(|at| &mut self.given[*at])
+    }
+    fn take(&mut self, name: &(String, Key)) -> Option<Given> {
+        self.get_mut(name).map(Given::take)
+    }
+}
+
+impl Given {
+    fn take(&mut self) -> Given {
+        std::mem::replace(self, Given::Whole(None))
+    }
+}
+
+/// What merging does to a row with what an answer makes of it; none where nothing is left.
+fn with_given(change: Change, shape: &Shape, given: Option<Given>) -> Option<Change> {
+    let (answer, staying) = match given {
+        None => return Some(change),
+        Some(Given::Whole(answer)) => return answer,
+        Some(Given::Cells { change, staying }) => (change, staying),
+    };
+    let mut change = change;
+    if let (Edit::Update(cells), false) = (&mut change.edit, staying.is_empty()) {
+        cells.retain(|cell| !staying.iter().any(|column| column.eq_ignore_ascii_case(&shape.columns[cell.column])));
+        if cells.is_empty() {
+            return answer;
+        }
+    }
+    if let Some(answer) = answer {
+        lay_on(&mut change, answer);
+    }
+    Some(change)
+}
+
+/// The rows that answers change, each in a shape that the front has then.
+fn changes_of(tx: &mut dyn Transaction, front: &mut Front, conflicts: &[(Conflict, Answering)], at: Time) -> Result<Answers> {
+    let schema = tx.schema();
+    let mut answers = Answers::default();
+    for (conflict, answer) in conflicts {
+        for Wanted { key, before, after, is_whole } in answered(tx, &schema, conflict, answer)? {
+            let Some(table) = schema.table(&conflict.table) else { continue };
+            let name = (table.name.to_ascii_lowercase(), key);
+            let change = change(table, shape_in(front, table), before.as_ref(), after.as_ref(), at);
+            if is_whole {
+                answers.put(name, Given::Whole(change));
+                continue;
+            }
+            let stays = conflict.column.clone().filter(|_| change.is_none());
+            match (answers.get_mut(&name), change) {
+                (None, change) => answers.put(name, Given::Cells { change, staying: stays.into_iter().collect() }),
+                (Some(Given::Cells { staying, .. }), None) => staying.extend(stays),
+                (Some(Given::Whole(_)), None) => {}
+                (Some(Given::Whole(given) | Given::Cells { change: given, .. }), Some(change)) => match given {
+                    Some(given) => lay_on(given, change),
+                    None => *given = Some(change),
+                },
+            }
+        }
+    }
+    Ok(answers)
 }
 
 /// The place of a table's shape in a front, added where it is new.
@@ -220,34 +294,37 @@ impl<S: Store> LocalPrimary<S> {
         let at = now(&mut *tx, &self.around)?;
         let head = proposal.head();
         let mut front = answered_front(&head.front, &outcome, &answered, write_id, by.actor, at);
-        let (mut answers, staying) = changes_of(&mut *tx, &mut front, &answered, at)?;
+        let mut answers = changes_of(&mut *tx, &mut front, &answered, at)?;
         let mut authors = head.authors.clone();
         if !authors.iter().any(|author| author == by.actor) {
             authors.push(by.actor.to_owned());
         }
         let mut making = Making::new(front, write_id, replica, authors, Origin::Resolution);
         let scratch = self.assessed.as_mut().ok_or_else(|| Error::internal("an outcome was kept and is gone"))?;
+        // A row gives its unique value up before another takes it.
+        let leaves = |given: &Given| matches!(given, Given::Whole(Some(change)) if matches!(change.edit, Edit::Delete(_)));
+        for given in answers.given.iter_mut().filter(|given| leaves(given)) {
+            if let Given::Whole(Some(change)) = given.take() {
+                making.add(&mut *tx, change)?;
+            }
+        }
         for number in 0..outcome.pages {
             let bytes = scratch.get(&assessed.page(number))?.ok_or_else(|| Error::internal("an outcome was kept and is gone"))?;
             for change in page::decode(&bytes, &outcome.shapes)? {
                 let shape = &outcome.shapes[change.table];
                 let name = (shape.table.to_ascii_lowercase(), change.key.clone());
-                let left = match staying.get(&name) {
-                    Some(columns) => without(change, shape, columns),
-                    None => Some(change),
-                };
-                let Some(mut change) = left else { continue };
-                if let Some(answer) = answers.remove(&name) {
-                    lay_on(&mut change, answer);
+                if let Some(change) = with_given(change, shape, answers.take(&name)) {
+                    making.add(&mut *tx, change)?;
                 }
-                making.add(&mut *tx, change)?;
             }
         }
         for waiting in outcome.waiting {
             making.add(&mut *tx, waiting.change)?;
         }
-        for (_, answer) in answers {
-            making.add(&mut *tx, answer)?;
+        for given in answers.given {
+            if let Given::Whole(Some(answer)) | Given::Cells { change: Some(answer), .. } = given {
+                making.add(&mut *tx, answer)?;
+            }
         }
         let revision = making.finish(&mut *tx)?;
         if revision.front.count == 0 && revision.front.schema.is_empty() {

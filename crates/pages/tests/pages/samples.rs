@@ -179,6 +179,7 @@ fn listed(trouble: Option<String>) -> overview::Dataset {
         name: "notes".into(),
         version: 3,
         changed_at,
+        proposals: 2,
         conflicts: 1,
         replicas: 2,
         behind: 1,

@@ -3,11 +3,12 @@
 //! Invariant: for every row that deviates from the base version, `mainstem_base` has that row's image in the base
 //! version (NULL: there was none) and the digest of the row that capture left there, or capture's log has it.
 //! Invariant: an image says which columns it has, by a row of `mainstem_shape`; a shape is never changed.
+use super::compare::former_name;
 use super::{receive, storage, working};
 use crate::capture;
 use crate::errors::Explain;
 use mainstem::body::Digests;
-use mainstem::core::change::Edit;
+use mainstem::core::change::{Change, Edit};
 use mainstem::core::event::Digest;
 use mainstem::core::format::row as row_format;
 use mainstem::core::planted::{self, Bug};
@@ -146,8 +147,7 @@ pub fn committed(db: &Connection, table: &Table, key: &Key, seen: Option<&Row>) 
     if seen.is_some_and(|row| digests.digest(table, row) == now) {
         return Ok(None);
     }
-    let base = find(db, table, key)?.flatten().map(|image| image.row(table, None));
-    let row = with_unsent(db, table, key, base)?;
+    let row = left_there(db, table, key, &storage::steps(db)?)?;
     Ok(row.filter(|row| digests.digest(table, row) == now).map(Some))
 }
 
@@ -157,30 +157,46 @@ pub fn is_as_left(db: &Connection, table: &Table, key: &Key, seen: Option<&Row>)
     Ok(now(db, table, key)?.is_none_or(|left| left == digest))
 }
 
-/// A row with the unsent changesets laid on, each as it was made.
-fn with_unsent(db: &Connection, table: &Table, key: &Key, mut row: Option<Row>) -> Result<Option<Row>> {
+/// A kept row as the last commit left it by what is kept, in the columns of now, which `working` steps made of those of then.
+fn left_there(db: &Connection, table: &Table, key: &Key, working: &[SchemaChange]) -> Result<Option<Row>> {
+    let base = find(db, table, key)?.flatten().map(|image| image.row(table, None));
+    with_unsent(db, table, key, base, working)
+}
+
+/// A row with the unsent changesets laid on, each as it was made. `working`: the steps after them that made the table what it is.
+fn with_unsent(db: &Connection, table: &Table, key: &Key, mut row: Option<Row>, working: &[SchemaChange]) -> Result<Option<Row>> {
     let schema = Schema { tables: vec![table.clone()], objects: Vec::new() };
-    for front in storage::changesets(db)? {
-        let lanes: Vec<Lane> = front.shapes.iter().map(|shape| Lane::between(&schema, Some(0), shape, &[])).collect();
+    let fronts = storage::changesets(db)?;
+    for (at, front) in fronts.iter().enumerate() {
+        let mut steps: Vec<SchemaChange> = Vec::new();
+        for later in &fronts[at + 1..] {
+            steps.extend(storage::standing(db, later)?.into_iter().flatten());
+        }
+        steps.extend_from_slice(working);
+        let name = former_name(&table.name, &steps);
+        let lanes: Vec<Lane> = front.shapes.iter().map(|shape| Lane::between(&schema, Some(0), shape, &steps)).collect();
         let mut pages = storage::StoredPages { db, front: front.clone(), next: 0 };
         while let Some(page) = pages.next()? {
             for change in page {
                 let (shape, lane) = (&front.shapes[change.table], &lanes[change.table]);
-                if !shape.table.eq_ignore_ascii_case(&table.name) || lane.local_key(&change.key) != *key {
-                    continue;
+                if shape.table.eq_ignore_ascii_case(&name) && lane.local_key(&change.key) == *key {
+                    row = laid(lane, change, row);
                 }
-                row = match (lane.localise(change, row.as_ref()).0.edit, row) {
-                    (Edit::Insert(made), _) => Some(made),
-                    (Edit::Update(cells), Some(mut row)) => {
-                        cells.into_iter().for_each(|cell| row[cell.column] = cell.after);
-                        Some(row)
-                    }
-                    _ => None,
-                };
             }
         }
     }
     Ok(row)
+}
+
+fn laid(lane: &Lane, change: Change, row: Option<Row>) -> Option<Row> {
+    match (lane.localise(change, row.as_ref()).0.edit, row) {
+        (Edit::Insert(made), _) => Some(made),
+        (Edit::Update(cells), Some(mut row)) => {
+            cells.into_iter().for_each(|cell| row[cell.column] = cell.after);
+            Some(row)
+        }
+        _ => None,
+    }
 }
 
 /// The same for a row that a pull has merged: unsent work is laid once more. Nothing may be read meanwhile.
@@ -277,8 +293,11 @@ pub fn carry(db: &Connection, schema: &Schema, steps: &[SchemaChange]) -> Result
             }
         };
         capture::condense(db, None, &mut |of, net| match &net.before {
-            Some(row) if of.name == table.name && net.unknown_before.is_empty() => carry_one(&net.key, row),
-            _ => Ok(()),
+            Some(_) if of.name != table.name => Ok(()),
+            Some(row) if net.unknown_before.is_empty() => carry_one(&net.key, row),
+            // The log does not tell what was in a column before it was renamed; what is not sent yet may.
+            Some(_) => left_there(db, table, &net.key, steps)?.map_or(Ok(()), |row| carry_one(&net.key, &row)),
+            None => Ok(()),
         })?;
         each_there(db, table, &mut carry_one)?;
     }
@@ -349,7 +368,7 @@ impl Former {
         let remembered = match self.places.contains(&None) {
             true => {
                 let base = find(db, table, key)?.flatten().map(|image| image.row(&self.table, None));
-                with_unsent(db, &self.table, key, base)?
+                with_unsent(db, &self.table, key, base, &[])?
             }
             false => Some(row.clone()),
         };

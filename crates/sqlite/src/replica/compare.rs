@@ -225,7 +225,13 @@ impl Comparing<'_> {
         }
     }
 
-    /// The same for the rows whose images are kept, but for those that were found wrong.
+    /// Reports a row whose kept image is not the base version's.
+    fn misborn(&mut self, key: &Key, base: Option<&Row>, visit: VisitUnseen<'_>) -> Result<()> {
+        let (here, is_logged) = (self.now.get(0, key)?, logged(self.db, self.table, key)?.is_some());
+        visit(Unseen { key, base, here: here.as_ref(), is_logged, is_kept: false, committed: None })
+    }
+
+    /// [`Comparing::settle`] for the rows whose images are kept, but for those that were found wrong.
     fn kept(&mut self, wrong: &HashSet<Key>, visit: VisitUnseen<'_>) -> Result<()> {
         let (db, table) = (self.db, self.table);
         bases::each(db, &mut |name, kept| {
@@ -235,8 +241,7 @@ impl Comparing<'_> {
             let base = kept.image.map(|image| image.row(table, None));
             if base.is_some() && !is_seen(db, &kept.key)? {
                 // The row came unseen, so that what a later write found was taken for the base.
-                let (here, is_logged) = (self.now.get(0, &kept.key)?, logged(db, table, &kept.key)?.is_some());
-                return visit(Unseen { key: &kept.key, base: None, here: here.as_ref(), is_logged, is_kept: false, committed: None });
+                return self.misborn(&kept.key, None, visit);
             }
             // What came unseen is told from what was committed: a row that was gone then is made anew, not changed.
             let key = &kept.key;
@@ -264,8 +269,7 @@ fn compare(
     let mut wrong: HashSet<Key> = HashSet::new();
     let compared = primary.rows(&former, base_version(db)?, &mut |names, row| {
         if lane.as_ref().is_none_or(|(known, _)| known != names) {
-            let shape = Shape { table: former.clone(), columns: names.to_vec(), key: key_in(names, table, steps), ..Shape::default() };
-            lane = Some((names.to_vec(), Lane::between(&schema, Some(0), &shape, steps)));
+            lane = Some((names.to_vec(), Lane::between(&schema, Some(0), &shape_at_base(&former, names, table, steps), steps)));
         }
         let Some((_, lane)) = &lane else { return Ok(()) };
         let mut base = lane.local_row(row);
@@ -282,8 +286,7 @@ fn compare(
             if image.as_ref() != Some(&base) {
                 // An unseen write came before the first that was seen, so that its outcome was taken for the base.
                 wrong.insert(key.clone());
-                let (here, is_logged) = (comparing.now.get(0, &key)?, logged(db, table, &key)?.is_some());
-                visit(Unseen { key: &key, base: Some(&base), here: here.as_ref(), is_logged, is_kept: false, committed: None })?;
+                comparing.misborn(&key, Some(&base), visit)?;
             }
             return Ok(());
         }
@@ -294,22 +297,27 @@ fn compare(
         Err(e) if e.kind == ErrorKind::NotFound => {}
         other => other?,
     }
-    let mut extra: Vec<Key> = Vec::new();
-    capture::scan(db, table, &mut |row| {
-        let key = table.key_of(&row);
-        if !is_seen(db, &key)? && !bases::is_kept(db, table, &key)? {
-            extra.push(key);
-        }
-        Ok(())
-    })?;
-    extra.extend(passing(db, table)?);
-    for key in extra {
+    for key in beyond(db, table)? {
         comparing.settle(&key, None, None, visit)?;
     }
     comparing.kept(&wrong, visit)?;
     let Some((names, lane)) = lane else { return Ok(Vec::new()) };
     let taken = taken::taken(primary, base_version(db)?, &former, &names)?;
     Ok(taken.into_iter().filter_map(|at| lane.columns[at]).collect())
+}
+
+/// Rows that the base version does not have, but for those whose image is kept.
+fn beyond(db: &Connection, table: &Table) -> Result<Vec<Key>> {
+    let mut beyond: Vec<Key> = Vec::new();
+    capture::scan(db, table, &mut |row| {
+        let key = table.key_of(&row);
+        if !is_seen(db, &key)? && !bases::is_kept(db, table, &key)? {
+            beyond.push(key);
+        }
+        Ok(())
+    })?;
+    beyond.extend(passing(db, table)?);
+    Ok(beyond)
 }
 
 /// True where the base version has a row of that key.
@@ -380,6 +388,10 @@ pub fn former_name(name: &str, steps: &[SchemaChange]) -> String {
         }
     }
     former
+}
+
+fn shape_at_base(former: &str, names: &[String], table: &Table, steps: &[SchemaChange]) -> Shape {
+    Shape { table: former.to_owned(), columns: names.to_vec(), key: key_in(names, table, steps), ..Shape::default() }
 }
 
 /// Where the key columns of `table` stand among a former table's columns.
@@ -517,8 +529,7 @@ fn complete_partial(db: &Connection, table: &Table, primary: &mut dyn Primary, s
     let schema = Schema { tables: vec![table.clone()], objects: Vec::new() };
     let (mut now, mut keeper) = (working::rows_now(db, &schema), bases::Keeper::new(db));
     primary.rows(&former, base_version(db)?, &mut |names, row| {
-        let shape = Shape { table: former.clone(), columns: names.to_vec(), key: key_in(names, table, steps), ..Shape::default() };
-        let base = Lane::between(&schema, Some(0), &shape, steps).local_row(row);
+        let base = Lane::between(&schema, Some(0), &shape_at_base(&former, names, table, steps), steps).local_row(row);
         let key = table.key_of(&base);
         let is_partial = db
             .prepare_cached("SELECT 1 FROM temp.mainstem_logged WHERE tbl = ?1 AND key = ?2 AND is_partial")

@@ -183,9 +183,9 @@ impl Ground for ReplicaGround<'_> {
         }
         Ok(found)
     }
-    fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<Renumbered>> {
-        let versions = storage::versions(self.db, after, usize::MAX)?;
-        Ok(versions.into_iter().rev().filter(|v| v.header.replica == replica).flat_map(|v| v.renumbered).collect())
+    fn renumbered(&mut self, replica: ReplicaId, after: u64) -> Result<Vec<(u64, Renumbered)>> {
+        let versions = storage::versions(self.db, after, usize::MAX)?.into_iter().rev().filter(|v| v.header.replica == replica);
+        Ok(versions.flat_map(|v| v.renumbered.into_iter().map(move |row| (v.header.base_version, row))).collect())
     }
     fn renumbered_of(&mut self, write_id: u128, after: u64) -> Result<Option<Vec<Renumbered>>> {
         let is_it = |version: &Version| version.header.write_id == write_id || version.stands_for.contains(&write_id);

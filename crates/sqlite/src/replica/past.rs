@@ -7,7 +7,8 @@
 use super::{bases, known, storage, working};
 use crate::errors::Explain;
 use mainstem::core::ErrorKind;
-use mainstem::core::change::{Again, Change, Edit, Front, Header, Past};
+use mainstem::core::change::{Again, Change, Edit, Front, Header, Past, RenumberedHere};
+use mainstem::core::conflict::Conflict;
 use mainstem::core::event::Version;
 use mainstem::core::format::page;
 use mainstem::core::schema::{Schema, SchemaChange};
@@ -168,9 +169,16 @@ pub fn epochs_left(db: &Connection) -> Result<Vec<u128>> {
     Ok(bytes.as_chunks::<16>().0.iter().map(|id| u128::from_be_bytes(*id)).collect())
 }
 
-/// An unsent changeset that was made on a lost version stands on the common one, and says what else it has seen.
+/// An unsent changeset that was made on a lost version stands on the common one, and says what else it has seen: what rows of
+/// its own copy are called since their version was lost, it knows already.
 fn now_on_common(db: &Connection, mut front: Front, epoch: u128, common: u64) -> Result<()> {
     if front.header.base_version > common {
+        let is_seen = |version: &Version| version.version <= front.header.base_version && version.header.replica == front.header.replica;
+        for version in storage::versions(db, common, usize::MAX)?.into_iter().filter(is_seen) {
+            let made_by = version.header.write_id;
+            let rows = version.renumbered_in_all().into_iter();
+            front.renumbered_here.extend(rows.map(|row| RenumberedHere { made_by, row }));
+        }
         front.header.made_on.push(Past { epoch, version: front.header.base_version });
         front.header.base_version = common;
         storage::set_front(db, &front)?;
@@ -189,6 +197,19 @@ fn forget_lost(db: &Connection, common: u64) -> Result<()> {
     db.execute("DELETE FROM mainstem_touch WHERE version > ?1", [common as i64]).on(db)?;
     storage::drop_versions(db, common)?;
     forget(db, common)
+}
+
+/// Forgets conflicts of a lost version that came again as another had it: what it clashes with now is said with it. `told`: the
+/// conflicts that the primary has of it.
+pub fn forget_conflicts(db: &Connection, write_id: u128, told: &[Conflict]) -> Result<()> {
+    let lost = storage::changesets(db)?.into_iter().find(|front| front.header.write_id == write_id && front.again.is_some());
+    let is_in = |conflicts: &[Conflict], id: u64| conflicts.iter().any(|conflict| conflict.id == id);
+    for conflict in lost.into_iter().flat_map(|front| front.conflicts).filter(|conflict| !is_in(told, conflict.id)) {
+        if !storage::versions(db, 0, usize::MAX)?.iter().any(|version| is_in(&version.conflicts, conflict.id)) {
+            storage::drop_conflict(db, conflict.id)?;
+        }
+    }
+    Ok(())
 }
 
 /// A change that a lost version let in waits at the primary as before.

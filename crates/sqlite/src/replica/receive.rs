@@ -438,6 +438,7 @@ impl<'c> Taking<'c> {
         proposing::acknowledge(db, &mut self.ground, version)?;
         if is_ours && !planted::is(Bug::H5) {
             self.open_again(version)?;
+            past::forget_conflicts(db, version.header.write_id, &version.conflicts)?;
             storage::drop_changeset(db, version.header.write_id)?;
         }
         for write_id in &version.stands_for {

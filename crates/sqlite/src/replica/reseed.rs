@@ -115,6 +115,7 @@ pub fn swap(db: &Connection, around: &Around, staged: &Staged, unseen: Unseen) -
         refuse_unseen(db)?;
     }
     for write_id in &staged.accepted {
+        past::forget_conflicts(db, *write_id, &start.conflicts)?;
         proposing::drop_accepted(db, *write_id)?;
     }
     // A row that is not in a part is not gone: whoever sees everything says what becomes of an edit of it.

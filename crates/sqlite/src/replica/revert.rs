@@ -346,7 +346,7 @@ impl Ground for Since<'_, '_, '_> {
         touches.extend(self.local(index, key)?);
         Ok(touches)
     }
-    fn renumbered(&mut self, _: ReplicaId, _: u64) -> Result<Vec<Renumbered>> {
+    fn renumbered(&mut self, _: ReplicaId, _: u64) -> Result<Vec<(u64, Renumbered)>> {
         Ok(Vec::new())
     }
     fn renumbered_of(&mut self, _: u128, _: u64) -> Result<Option<Vec<Renumbered>>> {

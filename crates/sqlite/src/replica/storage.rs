@@ -398,6 +398,12 @@ pub fn put_conflict(db: &Connection, conflict: &Conflict) -> Result<()> {
     Ok(())
 }
 
+/// Forgets a conflict, and an answer to it that was not committed.
+pub fn drop_conflict(db: &Connection, id: u64) -> Result<()> {
+    db.prepare_cached("DELETE FROM mainstem_conflict WHERE id = ?1").on(db)?.execute([id.cast_signed()]).on(db)?;
+    db.prepare_cached("DELETE FROM mainstem_resolution WHERE conflict = ?1").on(db)?.execute([id.cast_signed()]).on(db).map(drop)
+}
+
 /// One conflict.
 pub fn conflict(db: &Connection, id: u64) -> Result<Option<Conflict>> {
     let body: Option<Vec<u8>> = db

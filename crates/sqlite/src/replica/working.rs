@@ -292,11 +292,15 @@ fn raise_highest(db: &Connection, front: &mut Front) -> Result<()> {
     Ok(())
 }
 
-/// Rows of unsent changesets that are called by another number here than they had first.
+/// Rows of unsent changesets that are called by another number here than they had first; a version of our own that was lost names
+/// them by the number that it gave them.
 fn renumbered_here(db: &Connection) -> Result<Vec<RenumberedHere>> {
+    let ours = replica_id(db)?;
     let own = |front: Front| {
-        let write_id = front.header.write_id;
-        front.renumbered_here.into_iter().filter(move |here| here.made_by == write_id)
+        let made_by = front.header.write_id;
+        let again = front.again.filter(|_| front.header.replica == ours);
+        let given = again.into_iter().flat_map(|again| again.renumbered).map(move |row| RenumberedHere { made_by, row });
+        front.renumbered_here.into_iter().filter(move |here| here.made_by == made_by).chain(given)
     };
     Ok(storage::changesets(db)?.into_iter().flat_map(own).collect())
 }
@@ -313,14 +317,24 @@ pub fn begun(db: &Connection) -> Result<Option<(String, String)>> {
     title.map(|t| storage::get(db, "begun_description").map(|d| (t, d.unwrap_or_default()))).transpose()
 }
 
-/// Takes cells whose value before is not known from the row's base image, where a comparison has put one; else the
-/// table is to be compared before anything is sent.
+/// Takes cells whose value before is not known from what the last commit left, or from the row's base image, where a comparison
+/// has put one; else the table is to be compared before anything is sent.
 fn complete(db: &Connection, table: &Table, net: &mut NetChange) -> Result<()> {
-    let Some(before) = &mut net.before else { return Ok(()) };
-    let Some(Some(image)) = bases::find(db, table, &net.key)? else { return storage::add_gap(db, &table.name) };
-    let base = image.row(table, None);
-    for column in std::mem::take(&mut net.unknown_before) {
-        before[column].clone_from(&base[column]);
+    let (Some(before), unknown) = (&mut net.before, std::mem::take(&mut net.unknown_before)) else { return Ok(()) };
+    let known = match (bases::committed(db, table, &net.key, None)?, bases::find(db, table, &net.key)?) {
+        (Some(Some(left)), _) => Some(left),
+        (_, Some(Some(image))) => Some(image.row(table, None)),
+        // Nobody but us has the row, so that what it is now can be said of all of it.
+        (_, Some(None)) => return Ok(()),
+        // It counts as unchanged, also in the image that is kept: a comparison finds it wrong where it is.
+        (_, None) => {
+            storage::add_gap(db, &table.name)?;
+            net.after.clone()
+        }
+    };
+    let Some(known) = known else { return Ok(()) };
+    for column in unknown {
+        before[column].clone_from(&known[column]);
     }
     Ok(())
 }

@@ -6,10 +6,12 @@ use super::review::by;
 use super::world::{Dice, START, World, quiet};
 use mainstem::core::ErrorKind;
 use mainstem::core::change::Choice;
+use mainstem::core::conflict::ConflictKind;
 use mainstem::core::digest::Body;
 use mainstem::core::event::{Digest, Event, Version};
 use mainstem::core::format::{event, page};
 use mainstem::core::proposal::{Act, Anchor, Assessment, Ballot, Decision, MergeWish, Remark, Reviewed, Reviewing, Stage, Word};
+use mainstem::core::value::Value;
 use mainstem::error::Error;
 use mainstem::ledger::ProposalsWanted;
 use mainstem::primary::Primary;
@@ -359,8 +361,34 @@ fn whatever_people_do_the_ledger_alone_shows_that_every_merge_was_allowed() {
     let (first, count) = (asked("MAINSTEM_SEED", 1), asked("MAINSTEM_HISTORIES", 6));
     let told: Vec<(u64, u64)> = (first..first + count).map(history).collect();
     let [merges, forced] = [told.iter().map(|t| t.0).sum::<u64>(), told.iter().map(|t| t.1).sum()];
-    println!("{merges} merges, {forced} by force");
+    eprintln!("{merges} merges, {forced} by force");
     assert!(count < 6 || merges > forced + 3, "{merges} merges, {forced} by force: the histories show too little");
+}
+
+/// Answering the clash of two rows over a unique value wrote the one into the other, key and all, and the primary panicked.
+#[test]
+fn an_answer_names_the_row_that_it_is_about() {
+    for choice in [Choice::Ours, Choice::Theirs] {
+        let world = World::new(13, START, 3);
+        world.primary().set_policy("strategy = \"manual\"\n", "a0").unwrap();
+        world.sql(1, "INSERT INTO team VALUES (20, 'new', 1, 5); UPDATE tag SET note = 'beside it' WHERE code = 'b'");
+        let (id, _) = super::review::offer(&world, 1, None, 77);
+        world.sql(2, "INSERT INTO team VALUES (10, 'new', 2, 6)");
+        world.send(2, "first");
+        let judged = world.primary().proposal(id, by("bo")).unwrap().unwrap();
+        let open: Vec<_> = judged.assessment.unwrap().outcome.conflicts.into_iter().filter(|conflict| conflict.is_open()).collect();
+        assert_eq!(open.iter().map(|conflict| conflict.kind).collect::<Vec<_>>(), [ConflictKind::Unique]);
+        world.primary().answer(id, &[(open[0].id, Answering { choice, value: None })], by("di")).unwrap();
+        let judged = world.primary().proposal(id, by("bo")).unwrap().unwrap();
+        let assessment = judged.assessment.unwrap();
+        assert_eq!(assessment.conflicts_open(), 0, "{choice:?}: {:?} {:?}", open, assessment.outcome.conflicts);
+        super::review::vote(&world, id, "bo", Word::Approve);
+        super::review::vote(&world, id, "cy", Word::Approve);
+        world.primary().merge(id, &MergeWish::new(9), by("bo")).unwrap();
+        let keys = [10, 20].map(|id| vec![Value::Integer(id)]);
+        let there: Vec<bool> = world.primary().rows_of("team", &keys, world.head()).unwrap().iter().map(Option::is_some).collect();
+        assert_eq!(there, if choice == Choice::Ours { [false, true] } else { [true, false] }, "{choice:?}");
+    }
 }
 
 /// Who looks at a proposal again waits for nobody where only other tables were written since.

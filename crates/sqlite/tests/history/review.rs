@@ -361,7 +361,7 @@ fn no_merge_without_votes_on_exactly_what_is_merged_however_close_a_revision_com
             }
         }
     }
-    println!("{merged} merged, {refused} refused");
+    eprintln!("{merged} merged, {refused} refused");
     assert_eq!(merged + refused, races);
 }
 

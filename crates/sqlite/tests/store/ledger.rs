@@ -283,8 +283,9 @@ fn digests_and_renumberings_are_those_of_the_versions() {
     assert_eq!(ledger.digests().unwrap(), [digest("z", 1), digest("a", 2)]);
     append_version(&mut ledger, Version { tables: vec![digest("a", 3)], renumbered: vec![number(2)], ..version(2) }, &[]);
     assert_eq!(ledger.digests().unwrap(), [digest("a", 3)]);
-    assert_eq!(ledger.renumbered(ReplicaId(9), 0).unwrap(), [number(1), number(2)]);
-    assert_eq!(ledger.renumbered(ReplicaId(9), 1).unwrap(), [number(2)]);
+    let made_on = [1, 2].map(|number| version(number).header.base_version);
+    assert_eq!(ledger.renumbered(ReplicaId(9), 0).unwrap(), [(made_on[0], number(1)), (made_on[1], number(2))]);
+    assert_eq!(ledger.renumbered(ReplicaId(9), 1).unwrap(), [(made_on[1], number(2))]);
     assert_eq!(ledger.renumbered(ReplicaId(8), 0).unwrap(), []);
 }
 

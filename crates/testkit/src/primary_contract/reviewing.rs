@@ -48,7 +48,7 @@ pub(super) fn a_proposal_changes_nothing_until_it_is_merged_once(found: Found<'_
     assert_eq!(primary.find_revision(offer.front.header.write_id).expect("an answer"), Some((1, 1)));
     assert_eq!(snapshot(primary).rows.len(), 3, "nothing is written yet");
     let before = judged(primary, 1);
-    assert_eq!((before.state(), before.proposal.actor.as_str()), (State::Open, known_as.unwrap_or("ann")));
+    assert_eq!((before.state(), before.proposal.actor.as_str()), (State::Open, known_as.unwrap_or("actor 7")));
     let wish = MergeWish { digest: before.assessment.as_ref().map(|assessment| assessment.digest), ..MergeWish::new(5) };
     assert_eq!(primary.merge(1, &wish, BY).expect_err("nobody approved").code, "review_required");
     // Somebody else's push makes it another result: what was looked at is stale.

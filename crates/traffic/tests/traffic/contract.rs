@@ -23,4 +23,5 @@ fn a_primary_on_a_server_keeps_the_contract() {
         place.open().expect("it opens")
     };
     primary_contract::run(&mut found, Some(ADMINISTRATOR));
+    primary_contract::run_reviews(&mut found, Some(ADMINISTRATOR));
 }

@@ -9,7 +9,13 @@ use mainstem::accounts::Identity;
 use mainstem::author::permit;
 use mainstem::core::authority::{Object, Right};
 use mainstem::core::conflict::Conflict;
+use mainstem::core::proposal::Stage;
+use mainstem::core::vote::WhyNot;
 use mainstem::error::Result;
+use mainstem::ledger::ProposalsWanted;
+use mainstem::members::Members;
+use mainstem::primary::Primary;
+use mainstem::review::{self, By, People};
 use mainstem_pages::address::path;
 use mainstem_pages::frame::Frame;
 use mainstem_pages::notices::{Item, Notices};
@@ -17,6 +23,8 @@ use std::sync::Arc;
 
 /// Datasets that are looked at.
 const DATASETS_MAX: usize = 100;
+/// Open proposals of one dataset that are looked at.
+const PROPOSALS_MAX: usize = 50;
 /// A token that ends within so many milliseconds is told of.
 const SOON_MS: u64 = 14 * 24 * 3_600_000;
 
@@ -51,9 +59,48 @@ fn of_account(shared: &Shared, identity: &Identity) -> Vec<Item> {
     ending.map(told).collect()
 }
 
-async fn of_dataset(shared: &Arc<Shared>, identity: &Identity, name: &str) -> Result<Vec<Item>> {
-    let (conflicts, replicas) = read(shared, identity, name, |primary| Ok((primary.conflicts(true)?, primary.replicas()?))).await?;
+/// Proposals that wait for somebody's vote, and their own that want something of them.
+fn of_proposals(primary: &mut dyn Primary, shared: &Shared, identity: &Identity, name: &str) -> Result<Vec<Item>> {
+    let members = Members { registrar: &shared.registrar, dataset: name };
+    let by = By { actor: &identity.name, token: None, people: &members };
+    let stages = Stage::ALL.into_iter().filter(|stage| stage.is_open()).collect();
     let mut items = Vec::new();
+    for id in primary.proposals(&ProposalsWanted { stages, limit: PROPOSALS_MAX, ..ProposalsWanted::default() })? {
+        let Some(judged) = primary.proposal(id, by)? else { continue };
+        let (proposal, state) = (&judged.proposal, judged.state());
+        let title = proposal.head().front.header.title.clone().unwrap_or_else(|| format!("changes of {}", proposal.actor));
+        let mut tell =
+            |text: String, is_urgent| items.push(item(name, text, path(&["datasets", name, "proposals", &id.to_string()]), is_urgent));
+        let is_author = proposal.head().authors.contains(&identity.name);
+        let has_counted = judged.tally.counted.iter().any(|vote| vote.actor == identity.name);
+        let voted_before = judged.tally.passed_over.iter().any(|(vote, why)| vote.actor == identity.name && *why == WhyNot::Stale);
+        let may_vote = proposal.head().front.shapes.iter().any(|shape| members.voter(&identity.name, &shape.table).may_vote);
+        match (is_author, state) {
+            (true, review::State::Approved) => tell(format!("Your proposal {id} may be merged: {title}"), true),
+            (true, review::State::HasConflicts) => tell(format!("Your proposal {id} has conflicts: {title}"), true),
+            (true, review::State::Rejected) => tell(format!("Your proposal {id} was rejected: {title}"), true),
+            (true, review::State::MergeFailed) => tell(format!("Merging your proposal {id} failed: {title}"), true),
+            (false, _) if voted_before => tell(format!("Proposal {id} changed since your vote: {title}"), true),
+            (false, review::State::Open | review::State::HasConflicts) if may_vote && !has_counted => {
+                tell(format!("Proposal {id} waits for your vote: {title}"), true)
+            }
+            _ => {}
+        }
+    }
+    Ok(items)
+}
+
+async fn of_dataset(shared: &Arc<Shared>, identity: &Identity, name: &str) -> Result<Vec<Item>> {
+    let (asked, who, dataset) = (shared.clone(), identity.clone(), name.to_string());
+    let gather = move |primary: &mut dyn Primary| {
+        // Whoever sees a part of it takes no part in reviews.
+        let proposals = match of_proposals(primary, &asked, &who, &dataset) {
+            Err(e) if e.code == "partial_view" => Vec::new(),
+            proposals => proposals?,
+        };
+        Ok((primary.conflicts(true)?, primary.replicas()?, proposals))
+    };
+    let (conflicts, replicas, mut items) = read(shared, identity, name, gather).await?;
     let is_mine = |conflict: &&Conflict| conflict.ours.actor == identity.name || conflict.theirs.actor == identity.name;
     let (mine, all) = (conflicts.iter().filter(is_mine).count(), conflicts.len());
     let to = path(&["datasets", name, "conflicts"]);

@@ -8,8 +8,10 @@ use mainstem::accounts::Identity;
 use mainstem::author::permit;
 use mainstem::core::authority::{Object, Right};
 use mainstem::core::event::Version;
+use mainstem::core::proposal::Stage;
 use mainstem::core::stamp::Time;
 use mainstem::error::{Error, Result};
+use mainstem::ledger::ProposalsWanted;
 use mainstem::primary::Primary;
 use mainstem_pages::frame::Frame;
 use mainstem_pages::overview::{Dataset, Happening, Overview};
@@ -77,6 +79,7 @@ async fn glance(shared: &Arc<Shared>, identity: &Identity, name: &str) -> Result
         let head = primary.describe()?.head.version;
         let replicas = primary.replicas()?;
         let conflicts = primary.conflicts(true)?.len() as u64;
+        let proposals = open_proposals(primary)?;
         let mut latest = Vec::new();
         for version in (head.saturating_sub(LATEST - 1).max(1)..=head).rev() {
             latest.extend(primary.version(version)?);
@@ -88,6 +91,7 @@ async fn glance(shared: &Arc<Shared>, identity: &Identity, name: &str) -> Result
             version: head,
             changed_at: changed_at.map(moment),
             conflicts,
+            proposals,
             replicas: replicas.len() as u64,
             behind: lags.clone().filter(|lag| *lag > 0).count() as u64,
             lag: lags.max().unwrap_or(0),
@@ -99,10 +103,19 @@ async fn glance(shared: &Arc<Shared>, identity: &Identity, name: &str) -> Result
     read(shared, identity, name, look).await
 }
 
+/// How many proposals are open; none for whoever sees a part of the dataset.
+fn open_proposals(primary: &mut dyn Primary) -> Result<u64> {
+    let stages = Stage::ALL.into_iter().filter(|stage| stage.is_open()).collect();
+    match primary.proposals(&ProposalsWanted { stages, limit: usize::MAX, ..ProposalsWanted::default() }) {
+        Err(e) if e.code == "partial_view" => Ok(0),
+        found => Ok(found?.len() as u64),
+    }
+}
+
 /// One that is damaged is shown as that: the others are there all the same.
 fn unreadable(name: String, error: &Error) -> Dataset {
     let trouble = Some(error.message.clone());
-    Dataset { name, version: 0, changed_at: None, conflicts: 0, replicas: 0, behind: 0, lag: 0, is_archived: false, trouble }
+    Dataset { name, version: 0, changed_at: None, conflicts: 0, proposals: 0, replicas: 0, behind: 0, lag: 0, is_archived: false, trouble }
 }
 
 fn happening(name: &str, version: &Version) -> Happening {

@@ -30,7 +30,10 @@ pub fn since(primary: &mut dyn Primary, judged: &Judged, actor: &str) -> Result<
     }
     let mut since = Since { revision: vote.ballot.revision, is_revised, ..Since::default() };
     if is_revised {
-        (since.rows, since.more) = differing(primary, judged, vote.ballot.revision, assessment.revision)?;
+        match differing(primary, judged, vote.ballot.revision, assessment.revision)? {
+            Some((rows, more)) => (since.rows, since.more) = (rows, more),
+            None => since.is_unknown = true,
+        }
     }
     since.versions = accepted(primary, judged, vote, assessment.head)?;
     Ok(Some(since))
@@ -54,9 +57,10 @@ fn offered(primary: &mut dyn Primary, judged: &Judged, number: u64) -> Result<Op
     Ok(Some(rows))
 }
 
-fn differing(primary: &mut dyn Primary, judged: &Judged, old: u64, new: u64) -> Result<(Vec<RowChange>, u64)> {
+/// None where the revisions are too long to be compared, or the older one's rows are gone.
+fn differing(primary: &mut dyn Primary, judged: &Judged, old: u64, new: u64) -> Result<Option<(Vec<RowChange>, u64)>> {
     let (Some(before), Some(after)) = (offered(primary, judged, old)?, offered(primary, judged, new)?) else {
-        return Ok((Vec::new(), 0));
+        return Ok(None);
     };
     let shapes = |number: u64| &judged.proposal.revisions[number as usize - 1].2.front.shapes;
     let mut rows = Vec::new();
@@ -70,12 +74,11 @@ fn differing(primary: &mut dyn Primary, judged: &Judged, old: u64, new: u64) -> 
             Some(_) => tell(RowChange { act: Badge { word: "otherwise by now", tone: "warn" }, ..told(shape, change, false) }),
         }
     }
-    for (place, change) in before.iter().filter(|(place, _)| !after.contains_key(place)) {
-        debug_assert!(!place.0.is_empty());
+    for (_, change) in before.iter().filter(|(place, _)| !after.contains_key(place)) {
         let shape = &shapes(old)[change.table];
         tell(RowChange { act: Badge { word: "not in it any more", tone: "bad" }, ..told(shape, change, false) });
     }
-    Ok((rows, more))
+    Ok(Some((rows, more)))
 }
 
 /// True where two edits do the same, whenever they were written.
