@@ -257,7 +257,14 @@ pub fn split(
 ) -> Result<(Front, Front)> {
     let header = mainstem::core::change::Header { write_id, sequence: 0, ..front.header.clone() };
     let renumbered_here = front.renumbered_here.clone();
-    let mut moved = Front { header, shapes: front.shapes.clone(), renumbered_here, is_partial: front.is_partial, ..Front::default() };
+    let mut moved = Front {
+        header,
+        shapes: front.shapes.clone(),
+        renumbered_here,
+        hidden: front.hidden.clone(),
+        is_partial: front.is_partial,
+        ..Front::default()
+    };
     let mut pages = pages(db, &front);
     let mut number = 0;
     while let Some(changes) = pages.next()? {

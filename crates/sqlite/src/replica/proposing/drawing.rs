@@ -64,6 +64,11 @@ pub fn draw_up(db: &Connection, around: &Around, draft: &Draft) -> Result<bool> 
                 front.renumbered_here.push(here.clone());
             }
         }
+        for row in &part.hidden {
+            if !front.hidden.contains(row) {
+                front.hidden.push(row.clone());
+            }
+        }
         front.is_partial |= part.is_partial;
     }
     for conflict in lost {
