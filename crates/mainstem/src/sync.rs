@@ -113,6 +113,8 @@ pub fn sync(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, p
     for _ in 0..ROUNDS_MAX {
         mending(replica, primary, actor, progress, &mut report, push_all)?;
         mending(replica, primary, actor, progress, &mut report, pull_all)?;
+        // A policy that came with the pull may let go what an earlier one kept back.
+        replica.set_apart(Apart::Reviewed)?;
         if replica.standing()?.unsent > 0 {
             continue;
         }

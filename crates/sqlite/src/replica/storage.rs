@@ -224,6 +224,11 @@ pub fn set_kept(db: &Connection, write_id: u128, mark: &str) -> Result<()> {
     put(db, &kept_name(write_id), mark)
 }
 
+/// A changeset is kept for review no longer.
+pub fn forget_kept(db: &Connection, write_id: u128) -> Result<()> {
+    db.execute("DELETE FROM mainstem_meta WHERE name = ?1", [kept_name(write_id)]).on(db).map(drop)
+}
+
 /// How a changeset is kept for review; none where it is sent as it is.
 pub fn kept(db: &Connection, write_id: u128) -> Result<Option<String>> {
     get(db, &kept_name(write_id))

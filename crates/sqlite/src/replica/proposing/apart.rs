@@ -146,6 +146,9 @@ fn is_whole(policy: &Policy, front: &Front) -> bool {
 
 /// True where there may be something to keep back.
 pub fn is_needed(db: &Connection, which: Apart) -> Result<bool> {
+    if may_go(db)? {
+        return Ok(true);
+    }
     let unsent = storage::unsent(db)?;
     if unsent.is_empty() || which == Apart::Everything {
         return Ok(!unsent.is_empty());
@@ -155,12 +158,35 @@ pub fn is_needed(db: &Connection, which: Apart) -> Result<bool> {
     Ok(unsent.iter().any(has_reviewed) || unsent.iter().any(|front| !front.resolutions.is_empty()) || !kept(db)?.is_empty())
 }
 
+/// True where something was kept back by the policy of then, was never offered, and may be sent by the policy of now.
+fn may_go(db: &Connection) -> Result<bool> {
+    let policy = policy_text::parse(&kept_policy(db)?)?;
+    let needs_none = |kept: &Kept| {
+        policy.reviewed_whole(&kept.front).is_none() && kept.front.shapes.iter().all(|shape| !policy.is_reviewed(&shape.table))
+    };
+    let waits = |kept: &Kept| kept.mark == Mark::Waiting;
+    Ok(super::draught(db)?.is_none() && kept(db)?.iter().any(|kept| waits(kept) && needs_none(kept)))
+}
+
+/// What was kept back and never offered is unsent work like any other, until it is kept back again.
+fn let_go(db: &Connection) -> Result<()> {
+    for kept in kept(db)?.into_iter().filter(|kept| kept.mark == Mark::Waiting) {
+        storage::forget_kept(db, kept.front.header.write_id)?;
+    }
+    Ok(())
+}
+
 /// Keeps changes back. Returns how many.
 pub fn set_apart(db: &Connection, around: &Around, which: Apart) -> Result<u64> {
     let policy = policy_text::parse(&kept_policy(db)?)?;
+    let next = storage::get::<i64>(db, "sequence")?.unwrap_or_default() as u64 + 1;
+    if which != Apart::Everything && may_go(db)? {
+        let_go(db)?;
+    }
     let mut held = Held::new(db)?;
     let all = laned(db, &held.schema)?;
-    let first = all.iter().filter(|one| one.mark.is_none() && one.front.again.is_none()).map(|one| one.front.header.sequence).min();
+    let first = all.iter().filter(|one| one.mark.is_none() && one.front.again.is_none()).map(|one| one.front.header.sequence);
+    let first = first.map(|number| if number == 0 { next } else { number }).min();
     let is_kept = |one: &Laned| one.mark.is_some() || which == Apart::Everything || is_whole(&policy, &one.front);
     let (whole, rest): (Vec<Laned>, Vec<Laned>) = all.into_iter().partition(is_kept);
     whole.iter().try_for_each(|one| held.hold_all(one))?;
