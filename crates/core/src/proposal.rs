@@ -231,7 +231,7 @@ impl Stage {
 /// How a merge is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MergeWish {
-    /// 128 random bits by which a repeated request is recognised.
+    /// 128 random bits that name the request in the audit. Whether it is repeated is told by the proposal, which is merged once.
     pub request: u128,
     /// The digest of what is to be merged, as whoever asks was shown it; none where they were shown nothing.
     pub digest: Option<Digest>,
