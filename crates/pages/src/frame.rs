@@ -90,8 +90,6 @@ pub struct Frame {
     pub notice: Option<Notice>,
     /// Where the page hears that something changed.
     pub live: Option<String>,
-    /// How many things concern who is signed in.
-    pub waiting: u64,
 }
 
 impl Frame {

@@ -52,7 +52,6 @@ fn frame() -> Frame {
         tabs: vec![link("Tables", true), link("History", false)],
         notice: Some(Notice::bad(HOSTILE, Some(hostile()))),
         live: Some("/live".into()),
-        waiting: 2,
     }
 }
 
