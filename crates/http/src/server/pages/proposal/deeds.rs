@@ -4,11 +4,9 @@
 use super::super::{Shown, led_to};
 use super::{Asker, path};
 use crate::server::Shared;
+use crate::server::acting::{self, Acting};
 use crate::server::asked::Named;
 use crate::server::browser::Fields;
-use crate::server::guard::still;
-use crate::server::hall::Handle;
-use crate::server::reading::lend;
 use axum::extract::{Extension, State};
 use mainstem::accounts::Identity;
 use mainstem::changeset_json::value_from_text;
@@ -16,7 +14,6 @@ use mainstem::core::authority::Right;
 use mainstem::core::change::Choice;
 use mainstem::core::event::Digest;
 use mainstem::core::proposal::{Anchor, Ballot, Decision, Remark, Stage, Word};
-use mainstem::core::scope::Scope;
 use mainstem::core::value::Key;
 use mainstem::error::{Error, Result};
 use mainstem::primary::Primary;
@@ -47,16 +44,12 @@ pub(super) async fn act<T: Send + 'static>(
     right: Right,
     work: impl FnOnce(&mut dyn Primary, &Asker<'_>, By<'_>) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let (accounts, identity, name) = (shared.clone(), identity.clone(), dataset.to_string());
-    let acting = move |handle: &mut Handle| {
-        let identity = still(&accounts, &identity, right, &name)?;
-        let asker = Asker { shared: &accounts, identity: &identity, dataset: &name };
-        let author = asker.author();
-        let label = author.token_label();
-        let by = By { actor: author.name(), token: label.as_deref(), people: &author };
-        lend(handle, Scope::everything(), &identity, &name, |primary| work(primary, &asker, by))
+    let (accounts, name) = (shared.clone(), dataset.to_string());
+    let as_asker = move |acting: &mut Acting<'_>| {
+        let asker = Asker { shared: &accounts, identity: acting.author.identity, dataset: &name };
+        work(acting.primary, &asker, acting.by)
     };
-    shared.hall.change(dataset, acting).await
+    acting::act(shared, identity, dataset, right, as_asker).await
 }
 
 /// Leads back to a proposal, with what was done.
