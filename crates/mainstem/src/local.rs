@@ -3,8 +3,10 @@
 //! Invariant: each call is one transaction over ledger and tables; a crash leaves before or after.
 //! Deliberately absent: who may do what (the server's matter), and how rows and events are stored.
 mod accepting;
+mod answering;
 mod assessing;
 mod carrying;
+mod dividing;
 mod epochs;
 mod merging;
 mod pages;
