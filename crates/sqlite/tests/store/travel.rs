@@ -12,6 +12,7 @@ use mainstem_sqlite::replica::InitOptions;
 use mainstem_testkit::Seeded;
 use mainstem_testkit::between::{Between, Moment, Turn};
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -185,4 +186,29 @@ fn what_waits_meets_all_that_came_since_it_was_made() {
     let side = |side: &Side| (side.claim.clone(), side.actor.clone());
     let cell = |text: &str| (Claim::Cell(Value::text(text)), "someone".to_owned());
     assert_eq!((side(&conflict.ours), side(&conflict.theirs)), (cell("at last of Bob"), cell("of Ada")));
+}
+
+/// However many versions came since, rows are compared with those of the version held here by as many questions.
+#[test]
+fn i74_a_comparison_asks_no_more_where_it_is_far_behind() {
+    let [near, far] = [1, 40].map(|versions| {
+        let pair = Pair::new(START);
+        for n in 0..versions {
+            sql(&pair.file(0), &format!("INSERT INTO t VALUES ({}, 'of Ada');", 10 + n));
+            pair.sync(0);
+        }
+        let unseen = Connection::open(pair.file(1)).unwrap();
+        unseen.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).unwrap();
+        unseen.execute("UPDATE t SET v = 'unseen' WHERE id = 1", []).unwrap();
+        drop(unseen);
+        sql(&pair.file(1), "UPDATE t SET v = 'seen' WHERE id = 2;");
+        let (mut asked, mut primary) = (0, pair.primary());
+        let mut counted = Between::new(&mut *primary, |moment| {
+            asked += u64::from(matches!(moment, Moment::Before(_)));
+            Ok(Turn::Once)
+        });
+        assert_eq!(sync::sync(&mut pair.replica(1), &mut counted, "bob", &mut quiet).unwrap().reconciled, 1);
+        asked
+    });
+    assert_eq!(near, far);
 }
