@@ -25,11 +25,12 @@ use crate::policy_text;
 use crate::primary::{
     Acquaintance, Cursor, Deleted, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink, SnapshotStart,
 };
-use crate::rebase::{Effects, Ground};
+use crate::rebase::{Awaiting, Effects, Ground};
 use crate::store::{Scratch, Store, Transaction};
 use crate::tables::Wrote;
 use crate::tombstones::{self, Tombstone, Wanted};
 use crate::wiring::Around;
+pub(crate) use accepting::awaiting;
 use accepting::{Accepting, accept, release, stamped, version_of};
 pub(crate) use epochs::other_scope;
 use epochs::{begin_epoch, check_known, check_whole, describe, genesis, recent, restore_in};
@@ -37,7 +38,7 @@ use mainstem_core::ErrorKind;
 use mainstem_core::change::{Front, Header};
 use mainstem_core::chronicle::Chronicle;
 use mainstem_core::conflict::Conflict;
-use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Restored, Version, Waiting};
+use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Restored, Version};
 use mainstem_core::planted::{self, Bug};
 use mainstem_core::policy::Policy;
 use mainstem_core::schema::{Schema, SchemaChange};
@@ -65,8 +66,8 @@ impl Ground for dyn Transaction + '_ {
     fn steps(&mut self, after: u64) -> Result<Vec<SchemaChange>> {
         Ledger::steps(self, after)
     }
-    fn waiting(&mut self) -> Result<Vec<(Version, Waiting)>> {
-        Ledger::waiting(self)
+    fn waiting(&mut self) -> Result<Vec<Awaiting>> {
+        awaiting(self)
     }
     fn is_let_in(&mut self, version: u64) -> Result<bool> {
         Ok(Ledger::version(self, version)?.is_some_and(|version| version.header.sequence == 0 && !version.released.is_empty()))
