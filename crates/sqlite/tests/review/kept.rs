@@ -159,6 +159,30 @@ fn a_copy_that_begins_again_knows_what_was_merged_by_parts() {
 }
 
 #[test]
+fn the_rest_of_a_divided_proposal_may_be_merged_first() {
+    for is_divided_again in [false, true] {
+        let team = reviewed(TASKS);
+        let all = [1, 2, 3].map(|id| format!("UPDATE task SET what = 'ours {id}' WHERE id = {id}")).join("; ");
+        team.sql("ada", &all);
+        let id = propose(&team, "ada");
+        let by = By { actor: "bob", token: None, people: &Everybody };
+        let only = |id: i64| mainstem::review::Chosen { table: "task".into(), key: Some(vec![Value::Integer(id)]), columns: Vec::new() };
+        let rest = team.primary().accept_part(id, &[only(1)], by).unwrap().unwrap();
+        let last = if is_divided_again { team.primary().accept_part(rest, &[only(2)], by).unwrap() } else { None };
+        last.into_iter().chain([rest]).for_each(|id| merge(&team, id));
+        team.sync("bob");
+        team.sql("bob", "UPDATE task SET what = 'later' WHERE id > 1");
+        merge(&team, propose(&team, "bob"));
+        merge(&team, id);
+        assert_eq!(team.sync("ada").waiting_for_review, []);
+        assert!(team.open("ada").kept().unwrap().is_empty());
+        team.settle(&["ada", "bob"]);
+        team.assert_one(&["ada", "bob"]);
+        assert_eq!(team.value("ada", "SELECT group_concat(what) FROM (SELECT what FROM task ORDER BY id)"), "ours 1,later,later");
+    }
+}
+
+#[test]
 fn more_rows_than_may_go_without_need_review() {
     let team = reviewed("review_above = 2\n");
     team.sql("ada", "UPDATE word SET note = 'all'");
