@@ -7,7 +7,7 @@ use crate::client::WAIT_MS_MAX;
 use crate::spool::{Spool, SpoolPlace};
 use crate::wire::call::Call;
 use crate::wire::frame::{Bounds, FrameReader, FrameWriter};
-use crate::wire::resume::{Had, LEFT_OUT};
+use crate::wire::resume::LEFT_OUT;
 use crate::wire::{Bytes, Wire};
 use mainstem::audit::Finding;
 use mainstem::author::Author;
@@ -20,7 +20,7 @@ use mainstem::datasets::Datasets;
 use mainstem::error::{Error, Result};
 use mainstem::ledger::Head;
 use mainstem::local::Founding;
-use mainstem::primary::{Acquaintance, Pages, Primary, SnapshotSink, SnapshotStart};
+use mainstem::primary::{Acquaintance, Had, Pages, Primary, SnapshotSink, SnapshotStart};
 use std::time::Duration;
 
 /// Rows in a frame.
@@ -53,7 +53,7 @@ impl Request {
         let mut reply = FrameWriter::new(Spool::at(&self.place, u64::MAX))?;
         if self.call == Call::Snapshot {
             arguments::<()>(asked)?;
-            primary.snapshot(&mut Sent { reply: &mut reply, had: self.had, left_out: 0 })?;
+            primary.snapshot(&mut Sent { reply: &mut reply, had: self.had })?;
             last(&mut reply, &())?;
         } else {
             answer(self.call, asked, primary, author, &mut reply)?;
@@ -208,29 +208,21 @@ fn all(reply: &mut Reply, items: &[impl Wire]) -> Result<()> {
 struct Sent<'r> {
     reply: &'r mut Reply,
     had: Option<Had>,
-    /// Pieces that whoever asks has already.
-    left_out: u64,
 }
 
 impl SnapshotSink for Sent<'_> {
+    fn had(&self) -> Option<Had> {
+        self.had
+    }
     fn begin(&mut self, start: &SnapshotStart) -> Result<()> {
         self.reply.frame(&start.to_bytes())?;
-        match self.had.filter(|had| had.hash == start.hash) {
-            Some(had) => {
-                self.left_out = had.pieces;
-                self.reply.frame(&(LEFT_OUT, Vec::<Row>::new()).to_bytes())
-            }
-            None => Ok(()),
+        match Had::of(self.had, &start.hash) {
+            0 => Ok(()),
+            _ => self.reply.frame(&(LEFT_OUT, Vec::<Row>::new()).to_bytes()),
         }
     }
     fn rows(&mut self, table: usize, rows: &[Row]) -> Result<()> {
-        match self.left_out.checked_sub(1) {
-            Some(left) => {
-                self.left_out = left;
-                Ok(())
-            }
-            None => self.reply.frame(&(table, rows.to_vec()).to_bytes()),
-        }
+        self.reply.frame(&(table, rows.to_vec()).to_bytes())
     }
 }
 
