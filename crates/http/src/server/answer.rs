@@ -28,6 +28,9 @@ const ROWS_AT_ONCE: usize = 1_000;
 /// The most bytes that a pull or a list of events is answered with, whatever was asked for.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// A push of more bytes is looked through before its turn.
+const LARGE_BYTES: u64 = 64 * 1024;
+
 type Asked = FrameReader<Spool>;
 type Reply = FrameWriter<Spool>;
 
@@ -59,6 +62,30 @@ impl Request {
             answer(self.call, asked, primary, author, &mut reply)?;
         }
         reply.end()
+    }
+
+    /// Asks for what follows a cursor, which is of nobody in particular.
+    pub fn pull(mut self, primary: &mut dyn Primary) -> Result<Spool> {
+        self.body.rewind()?;
+        let mut reply = FrameWriter::new(Spool::at(&self.place, u64::MAX))?;
+        pull(FrameReader::within(self.body, self.bounds), primary, &mut reply)?;
+        reply.end()
+    }
+
+    /// The request, where it is a large push read through once before anybody's turn is taken for it: one that is no good costs
+    /// nobody theirs.
+    pub fn looked_through(mut self) -> Result<Request> {
+        self.body.rewind()?;
+        let mut asked = FrameReader::within(self.body, self.bounds);
+        let (_, front): (Acquaintance, Front) = understood(Wire::from_bytes("a push", &asked.wanted()?))?;
+        let mut pages = Pushing { asked: Some(asked), shapes: front.shapes, rows: 0 };
+        while pages.next()?.is_some() {}
+        self.body = pages.asked.ok_or_else(|| Error::internal("a push was lost"))?.into_inner();
+        Ok(self)
+    }
+    /// True where that is worth its while.
+    pub fn is_large_push(&self) -> bool {
+        self.call == Call::Push && self.body.len() > LARGE_BYTES
     }
 
     /// What a wait knows, and how long it waits at most.
@@ -118,10 +145,7 @@ fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author: &Author<'
             tell(call, primary, reply)
         }
         Call::Push => push(asked, primary, author, reply),
-        Call::Pull => {
-            let (known, from, bytes_max) = arguments(asked)?;
-            last(reply, &primary.pull(&known, from, ANSWER_BYTES_MAX.min(bytes_max))?)
-        }
+        Call::Pull => pull(asked, primary, reply),
         Call::FindWrite => last(reply, &primary.find_write(arguments(asked)?)?),
         Call::VersionHash => last(reply, &primary.version_hash(arguments(asked)?)?),
         Call::Version => last(reply, &primary.version(arguments(asked)?)?),
@@ -241,6 +265,11 @@ fn rows(table: &str, version: u64, primary: &mut dyn Primary, reply: &mut Reply)
     })?;
     reply.frame(&some.to_bytes())?;
     last(reply, &())
+}
+
+fn pull(asked: Asked, primary: &mut dyn Primary, reply: &mut Reply) -> Result<()> {
+    let (known, from, bytes_max) = arguments(asked)?;
+    last(reply, &primary.pull(&known, from, ANSWER_BYTES_MAX.min(bytes_max))?)
 }
 
 fn push(mut asked: Asked, primary: &mut dyn Primary, author: &Author<'_>, reply: &mut Reply) -> Result<()> {
