@@ -30,6 +30,7 @@ pub mod routes;
 mod run;
 mod stop;
 mod tls;
+mod waiting;
 mod webhooks;
 
 pub use counting::Caller;

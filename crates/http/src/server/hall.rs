@@ -4,6 +4,7 @@
 use super::counting::Caller;
 use super::keeper::Keeper;
 use super::limits::Limits;
+use super::waiting::Remembered;
 use mainstem::author::absent;
 use mainstem::core::ErrorKind;
 use mainstem::datasets::Datasets;
@@ -47,6 +48,7 @@ pub struct Hall {
     /// The share of each caller in them, while there is any.
     shares: Mutex<HashMap<Caller, Arc<Semaphore>>>,
     share: usize,
+    waiting: Remembered,
 }
 
 type Rooms = Mutex<HashMap<String, Arc<Room>>>;
@@ -69,7 +71,12 @@ impl Hall {
             running: Arc::new(Semaphore::new(most(limits.running_max))),
             shares: Mutex::default(),
             share: most(limits.running_per_token_max),
+            waiting: Remembered::default(),
         }
+    }
+    /// What was counted of datasets last.
+    pub(super) fn waiting(&self) -> &Remembered {
+        &self.waiting
     }
     fn room(&self, name: &str) -> Arc<Room> {
         let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
