@@ -32,6 +32,7 @@ mod stop;
 mod tls;
 mod told;
 mod turns;
+mod waiting;
 mod webhooks;
 
 pub use counting::Caller;

@@ -41,6 +41,8 @@ pub struct Proposal {
     pub told: Option<ShownValue>,
     /// The version that it became.
     pub version: Option<u64>,
+    /// When that was.
+    pub merged_at: Option<Moment>,
     /// What merging it would do; none where it is closed.
     pub result: Option<Outlook>,
     /// What happens in each table.
@@ -118,6 +120,20 @@ pub struct TableLine {
     pub cells: u64,
     /// Whether only its changes are shown.
     pub is_here: bool,
+}
+
+impl TableLine {
+    /// What happens in it, in words.
+    pub(crate) fn told(&self) -> String {
+        let kinds = [
+            (self.inserted, "added", String::new()),
+            (self.updated, "changed", format!(" ({})", count(self.cells, "cell"))),
+            (self.deleted, "deleted", String::new()),
+        ];
+        let told =
+            kinds.into_iter().filter(|(rows, ..)| *rows > 0).map(|(rows, word, more)| format!("{} {word}{more}", count(rows, "row")));
+        told.collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// A vote.

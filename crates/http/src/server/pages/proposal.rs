@@ -153,6 +153,7 @@ fn gather(primary: &mut dyn Primary, asker: &Asker<'_>, id: u64, asked: &Proposa
         state: Badge::of(judged.state().name()),
         told: told(&judged, merged.as_ref()).map(|text| ShownValue::of_text(&text, Room::Page)),
         version: proposal.version,
+        merged_at: merged.as_ref().map(|version| moment(version.accepted_at)),
         result: judged.assessment.as_ref().map(outlook),
         tables: tables(&changes::summaries(primary, &source)?, &path, asked),
         schema: source.schema().iter().map(|step| seen(describe(step))).collect(),

@@ -193,12 +193,13 @@ pub fn part(
     let to = |place| format!("{path}{}#changes", query(only, view, Some(place)));
     let previous = if from == Place::default() { None } else { backwards(primary, source, from, only)? };
     let shown = format!("{} to {}", grouped(from.before + 1), grouped(from.before + found.len() as u64));
+    let is_all = from == Place::default() && next.is_none();
     changes.pager = Pager {
         of: "the changes",
         first: previous.map(|_| format!("{path}{}#changes", query(only, view, None))),
         previous: previous.map(to),
         next: next.map(to),
-        shown: if found.is_empty() { String::new() } else { shown + &of_all(total, only) },
+        shown: if found.is_empty() || is_all { String::new() } else { shown + &of_all(total, only) },
     };
     let before = rows_before(primary, source, &found)?;
     let keys = found.iter().map(|change| (source.shapes[change.table].table.clone(), change.key.clone())).collect();

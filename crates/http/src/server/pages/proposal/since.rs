@@ -2,16 +2,19 @@
 use super::super::moment;
 use super::changes::told;
 use super::key_text;
-use mainstem::core::change::{Change, Edit};
+use mainstem::core::change::{Cell, Change, Edit, Shape};
 use mainstem::core::format::page;
 use mainstem::core::proposal::Vote;
+use mainstem::core::value::{Row, Value};
 use mainstem::error::Result;
 use mainstem::primary::Primary;
 use mainstem::review::Judged;
+use mainstem_pages::cell::ShownCell;
 use mainstem_pages::proposal::Since;
 use mainstem_pages::proposals::Badge;
 use mainstem_pages::row_change::RowChange;
-use std::collections::BTreeMap;
+use mainstem_pages::value::{Room, ShownValue, seen};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Rows of a revision that are held at once to compare it with another; of longer ones the difference is not told.
 const ROWS_MAX: u64 = 20_000;
@@ -71,7 +74,12 @@ fn differing(primary: &mut dyn Primary, judged: &Judged, old: u64, new: u64) -> 
         match before.get(place) {
             None => tell(RowChange { act: Badge { word: "in it by now", tone: "good" }, ..told(shape, change, false) }),
             Some(was) if is_same(&was.edit, &change.edit) => {}
-            Some(_) => tell(RowChange { act: Badge { word: "otherwise by now", tone: "warn" }, ..told(shape, change, false) }),
+            Some(was) => {
+                let act = Badge { word: "otherwise by now", tone: "warn" };
+                let row = RowChange { act, ..told(shape, change, false) };
+                let cells = cells_between((&shapes(old)[was.table], was), (shape, change));
+                tell(RowChange { cells: cells.unwrap_or(row.cells), ..row });
+            }
         }
     }
     for (_, change) in before.iter().filter(|(place, _)| !after.contains_key(place)) {
@@ -79,6 +87,37 @@ fn differing(primary: &mut dyn Primary, judged: &Judged, old: u64, new: u64) -> 
         tell(RowChange { act: Badge { word: "not in it any more", tone: "bad" }, ..told(shape, change, false) });
     }
     Ok(Some((rows, more)))
+}
+
+/// The cells that come out otherwise than by the edit of before; none where the edits are of two kinds, so that all of it is news.
+fn cells_between((old, was): (&Shape, &Change), (new, now): (&Shape, &Change)) -> Option<Vec<(ShownValue, ShownCell)>> {
+    let (before, after): (Sides<'_>, Sides<'_>) = match (&was.edit, &now.edit) {
+        (Edit::Insert(was), Edit::Insert(now)) => (inserted(old, was), inserted(new, now)),
+        (Edit::Update(was), Edit::Update(now)) => (updated(old, was), updated(new, now)),
+        _ => return None,
+    };
+    // What only one of two updates writes is, by the other, what it was.
+    let came_out = |sides: &Sides<'_>, others: &Sides<'_>, column: &str| {
+        let own = sides.iter().find(|(name, ..)| *name == column).map(|(_, _, after)| (*after).clone());
+        own.or_else(|| others.iter().find(|(name, ..)| *name == column).and_then(|(_, before, _)| before.cloned()))
+    };
+    let names: BTreeSet<&str> = before.iter().map(|(name, ..)| *name).collect();
+    let columns = after.iter().map(|(name, ..)| *name).filter(|name| !names.contains(name)).chain(before.iter().map(|(name, ..)| *name));
+    let pairs = columns.map(|name| (name, came_out(&before, &after, name), came_out(&after, &before, name)));
+    let shown =
+        |(name, was, now): (&str, Option<Value>, Option<Value>)| (seen(name), ShownCell::new(name, was.as_ref(), now.as_ref(), Room::Cell));
+    Some(pairs.filter(|(_, was, now)| was != now).map(shown).collect())
+}
+
+/// Each column with what an edit makes of it, and what it was before, where there was anything.
+type Sides<'a> = Vec<(&'a str, Option<&'a Value>, &'a Value)>;
+
+fn inserted<'a>(shape: &'a Shape, row: &'a Row) -> Sides<'a> {
+    shape.columns.iter().zip(row).map(|(name, value)| (name.as_str(), None, value)).collect()
+}
+
+fn updated<'a>(shape: &'a Shape, cells: &'a [Cell]) -> Sides<'a> {
+    cells.iter().map(|cell| (shape.columns[cell.column].as_str(), Some(&cell.before), &cell.after)).collect()
 }
 
 /// True where two edits do the same, whenever they were written.
