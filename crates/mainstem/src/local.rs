@@ -3,8 +3,10 @@
 //! Invariant: each call is one transaction over ledger and tables; a crash leaves before or after.
 //! Deliberately absent: who may do what (the server's matter), and how rows and events are stored.
 mod accepting;
+mod answering;
 mod assessing;
 mod carrying;
+mod dividing;
 mod epochs;
 mod merging;
 mod pages;
@@ -21,7 +23,8 @@ use crate::history::{self, Blame, RowHistory, RowPlace};
 use crate::ledger::{Appended, Head, Ledger};
 use crate::policy_text;
 use crate::primary::{
-    Acquaintance, Cursor, Deleted, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink, SnapshotStart,
+    Acquaintance, Cursor, Deleted, Description, Had, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink,
+    SnapshotStart,
 };
 use crate::rebase::{Awaiting, Effects, Ground};
 use crate::store::{Scratch, Store, Transaction};
@@ -360,18 +363,26 @@ impl<S: Store> Primary for LocalPrimary<S> {
             waiting.push((event, hash, change));
         }
         sink.begin(&SnapshotStart { description, schema: (*schema).clone(), head, hash, recent, conflicts, waiting })?;
+        let mut had = Had::of(sink.had(), &hash);
+        let mut send = |table: usize, page: &[Row]| match had.checked_sub(1) {
+            Some(left) => {
+                had = left;
+                Ok(())
+            }
+            None => sink.rows(table, page),
+        };
         for table in 0..schema.tables.len() {
             let mut page: Vec<Row> = Vec::with_capacity(SNAPSHOT_ROWS);
             tx.scan(table, &mut |row| {
                 page.push(row.clone());
                 if page.len() == SNAPSHOT_ROWS {
-                    sink.rows(table, &page)?;
+                    send(table, &page)?;
                     page.clear();
                 }
                 Ok(())
             })?;
             if !page.is_empty() && !planted::is(Bug::I5) {
-                sink.rows(table, &page)?;
+                send(table, &page)?;
             }
         }
         Ok(())
