@@ -61,8 +61,7 @@ impl Clone {
         let (around, opening) = (session.around.clone(), session.around.clone());
         let mut report = |what: &str, done: u64, of: u64| bar.report(what, done, of);
         let wanted = CloneOptions { address: &remembered, actor: actor.as_deref(), scope: &scope };
-        let Cloned { description: made, earlier } =
-            SqliteReplica::clone_part(primary.as_mut(), &wanted, &self.file, around, &mut report)?;
+        let Cloned { description: made, earlier } = SqliteReplica::clone_part(primary.as_mut(), &wanted, &self.file, around, &mut report)?;
         drop(bar);
         warn_of_place(&self.file);
         let refused = SqliteReplica::open(&self.file, opening)?.refused()?;
