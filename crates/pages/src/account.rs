@@ -30,6 +30,8 @@ pub struct Made {
     pub text: String,
     /// Whose it is, where it is somebody else's.
     pub whose: Option<String>,
+    /// Whether it is the first of the first administrator, who has no other.
+    pub is_first: bool,
 }
 
 /// A token.

@@ -127,6 +127,8 @@ fn a_proposal_goes_all_the_way_and_is_taken_back_later() {
     overtaken_by_another(&kitchen);
     is_taken_back(&kitchen, &ann, &bo);
 
+    is_signed_out_from_the_terminal(&kitchen, &ann);
+
     for watching in watched {
         assert_eq!(watching.end("-TERM").code, 0);
     }
@@ -137,6 +139,18 @@ fn a_proposal_goes_all_the_way_and_is_taken_back_later() {
     }
     assert_eq!(kitchen.json("ann", &["audit", "verify"])["ok"], true);
     assert_eq!(browser.outside(), [] as [&str; 0]);
+}
+
+/// Where one is signed in is listed in a terminal, and ended there.
+fn is_signed_out_from_the_terminal(kitchen: &Kitchen<'_>, ann: &Page) {
+    let (person, server) = (kitchen.person("ann"), kitchen.server.address.as_str());
+    let listed = person.json(&["access", "browsers", server]);
+    assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
+    assert!(person.ok(&["access", "browsers", server]).contains("Chrome"), "what it calls itself");
+    person.ok(&["access", "sign-out", server, &listed[0]["id"].to_string()]);
+    assert_eq!(person.json(&["access", "browsers", server]).to_string(), "[]");
+    ann.reload();
+    assert!(ann.address().contains("/sign-in"), "{}", ann.address());
 }
 
 /// Eve edits with nobody near, and proposes: it is there for both reviewers at once. They talk about a cell, and one votes.

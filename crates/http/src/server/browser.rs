@@ -135,7 +135,7 @@ fn limit_text(identity: &Identity) -> Option<String> {
 }
 
 /// Who is signed in with a key. What its token is not good for any more is forgotten.
-fn visitor(shared: &Shared, key: &BrowserKey) -> Result<Option<Visitor>> {
+pub(super) fn visitor(shared: &Shared, key: &BrowserKey) -> Result<Option<Visitor>> {
     let Some(found) = shared.sign_ins.find(key)? else { return Ok(None) };
     let identity = shared.registrar.of_token(found.token).filter(|identity| identity.actor == found.actor);
     if identity.is_none() {

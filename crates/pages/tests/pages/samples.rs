@@ -140,7 +140,7 @@ pub fn tokens(made: Option<&str>) -> Tokens {
     Tokens {
         frame: frame(),
         tokens: vec![token(1, TokenState::Good), token(2, TokenState::Expired), token(3, TokenState::Revoked)],
-        made: made.map(|text| Made { text: text.into(), whose: Some(hostile()) }),
+        made: made.map(|text| Made { text: text.into(), whose: Some(hostile()), is_first: true }),
         others: vec![hostile()],
         datasets: vec!["notes".into()],
         may_change: true,

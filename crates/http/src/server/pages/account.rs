@@ -29,7 +29,7 @@ fn may_change(identity: &Identity) -> bool {
 }
 
 /// One's tokens, with the text of the one that was just made.
-fn tokens_page(shared: &Shared, visit: &Visit, identity: &Identity, made: Option<Made>) -> Result<Tokens> {
+pub(super) fn tokens_page(shared: &Shared, visit: &Visit, identity: &Identity, made: Option<Made>) -> Result<Tokens> {
     let (accounts, now) = (shared.registrar.accounts(), shared.registrar.now());
     let mut own: Vec<&Known> = accounts.tokens().filter(|token| token.actor == identity.actor).collect();
     own.sort_by_key(|token| (token.revoked_at.is_some(), std::cmp::Reverse(token.id)));
@@ -96,7 +96,7 @@ pub async fn add_token(
     };
     let whose = wish.actor.clone();
     let made = make_token(&shared, identity.clone(), wish).await?;
-    shown(&tokens_page(&shared, &visit, &identity, Some(Made { text: made.token, whose }))?)
+    shown(&tokens_page(&shared, &visit, &identity, Some(Made { text: made.token, whose, is_first: false }))?)
 }
 
 /// Revokes a token.
