@@ -6,7 +6,6 @@ use crate::key_argument::value_for_cell;
 use crate::review_text;
 use crate::wiring::Session;
 use mainstem::replica::Answering;
-use mainstem::review::{By, Everybody};
 use mainstem::{Error, Result};
 use mainstem_core::ErrorKind;
 use mainstem_core::change::Choice;
@@ -57,7 +56,7 @@ impl Answer {
         let opened = session.replica()?;
         let actor = session.actor(&opened.standing)?;
         let mut primary = session.primary_of(&opened.standing)?;
-        let by = By { actor: &actor, token: None, people: &Everybody };
+        let by = session.by(&actor);
         let judged = review_text::found(primary.as_mut(), self.id, by)?;
         let open: Vec<Conflict> =
             judged.assessment.iter().flat_map(|a| &a.outcome.conflicts).filter(|conflict| conflict.is_open()).cloned().collect();

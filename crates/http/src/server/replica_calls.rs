@@ -10,7 +10,7 @@ use super::routes::right_of;
 use crate::spool::{Spool, SpoolBody, SpoolPlace, too_large};
 use crate::wire::call::Call;
 use crate::wire::frame::{Bounds, MEDIA_TYPE};
-use crate::wire::{resume, scope};
+use crate::wire::{request, resume, scope};
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
@@ -69,6 +69,7 @@ pub async fn handle(
         bounds: bounds(limits),
         place,
         had: resume::get(&headers)?,
+        key: request::get(&headers)?,
     };
     let name = dataset.clone();
     let answer = match call {

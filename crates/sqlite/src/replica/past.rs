@@ -268,6 +268,7 @@ impl Rewinding<'_> {
             hidden: Vec::new(),
             is_partial: false,
             token: None,
+            sender: None,
         }
     }
 
