@@ -141,11 +141,29 @@ impl Author<'_> {
         if primary.describe()?.restored.is_none() {
             return Err(Error::invalid("nothing was lost here that could be offered again"));
         }
-        if front.header.actor != self.name() {
-            // No actor's name has a comma in it, so this is nobody else's.
-            front.header.actor = format!("{}, for {}", self.name(), front.header.actor);
+        let accounts = self.registrar.accounts();
+        let owner = accounts.device(front.header.replica).and_then(|device| accounts.actor(device.actor).cloned());
+        let said = front.header.actor.clone();
+        let speaks_of = |id| said.split(", ").any(|name| accounts.named(name).is_some_and(|actor| actor.id == id));
+        let whose = match owner {
+            Some(owner) if owner.id == self.identity.actor => if speaks_of(owner.id) { said.clone() } else { owner.name },
+            Some(owner) => {
+                front.header.sequence = 0;
+                if speaks_of(owner.id) { said.clone() } else { owner.name }
+            }
+            None => said.clone(),
+        };
+        front.header.actor = self.on_the_word_of(whose);
+        for conflict in &mut front.conflicts {
+            conflict.ours.actor = self.on_the_word_of(std::mem::take(&mut conflict.ours.actor));
         }
         Ok(())
+    }
+
+    /// A name that this author says, as it stands where somebody else's is meant.
+    fn on_the_word_of(&self, said: String) -> String {
+        // No actor's name has a comma in it, so this is nobody else's.
+        if said == self.name() { said } else { format!("{}, for {said}", self.name()) }
     }
 
     fn admit(&self, known: &Acquaintance, replica: ReplicaId) -> Result<()> {

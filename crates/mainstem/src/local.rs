@@ -296,6 +296,7 @@ fn merge_pushed(tx: &mut dyn Transaction, around: &Around, known: &Acquaintance,
         return Err(Error::new(ErrorKind::Denied, "review_required", why).hint("mainstem propose"));
     }
     let reviewed = front.shapes.iter().map(|s| policy.is_reviewed(&s.table)).collect();
+    epochs::check_lost(tx, front)?;
     let mut pages = Checked { inner: pages, front, reviewed, count: 0 };
     let primary = ReplicaId(known.lineage);
     let accepting = Accepting { policy: &policy, front, around, primary, released: Vec::new() };
