@@ -109,7 +109,8 @@ impl Reopen {
     }
 }
 
-fn decide(session: &Session, opened: &mut Opened, id: u64, stage: Stage, reason: &str) -> Result<()> {
+/// Closes a proposal or opens it again, and notes it in this copy.
+pub fn decide(session: &Session, opened: &mut Opened, id: u64, stage: Stage, reason: &str) -> Result<()> {
     let actor = session.actor(&opened.standing)?;
     let mut primary = session.primary_of(&opened.standing)?;
     let by = session.by(&actor);
