@@ -189,6 +189,13 @@ impl Chronicle {
         now.column(name).or_else(former)
     }
 
+    /// The versions that changed the schema, oldest first.
+    pub fn versions(&self) -> Vec<u64> {
+        let mut versions: Vec<u64> = self.eras.iter().map(|era| era.version).filter(|version| *version > 0).collect();
+        versions.dedup();
+        versions
+    }
+
     /// The tables as they are now.
     pub fn now(&self) -> &Era {
         &self.eras[self.eras.len() - 1]
