@@ -128,6 +128,7 @@ const KNOWN: &[(ErrorKind, &str)] = &[
     (ErrorKind::Conflict, "other_lineage"),
     (ErrorKind::Conflict, "other_scope"),
     (ErrorKind::Conflict, "overlap"),
+    (ErrorKind::Conflict, "request_reused"),
     (ErrorKind::Conflict, "resolved"),
     (ErrorKind::Conflict, "reused"),
     (ErrorKind::Conflict, "row_gone"),

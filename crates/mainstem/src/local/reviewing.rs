@@ -1,5 +1,6 @@
 //! Proposals on the embedded primary: what is offered is staged, and nothing else is written until it is merged.
 use super::epochs::check_known;
+use super::requests::{self, Asked};
 use super::{LocalPrimary, absorb_in, append, check_clock, merge_pushed, merging, stamped};
 use crate::cleanup::{Rehearsal, check_horizon};
 use crate::comparing::Differing;
@@ -16,7 +17,7 @@ use mainstem_core::change::Front;
 use mainstem_core::digest::Body;
 use mainstem_core::event::{Digest, Event};
 use mainstem_core::format::page;
-use mainstem_core::proposal::{Act, Assessment, MergeWish, Origin, Proposal, Reviewing, Revision, Stage, TableSummary, Word};
+use mainstem_core::proposal::{Act, Assessment, MergeWish, Origin, Proposal, Request, Reviewing, Revision, Stage, TableSummary, Word};
 use mainstem_core::stamp::Time;
 
 /// No proposal of that number.
@@ -36,8 +37,13 @@ fn forbidden(message: String) -> Error {
 
 /// Appends what was done to a proposal, never earlier than the last thing.
 pub(super) fn note(tx: &mut dyn Transaction, at: Time, proposal: u64, act: Act, by: By<'_>) -> Result<()> {
+    note_for(tx, None, at, proposal, act, by)
+}
+
+/// The same, for a request.
+pub(super) fn note_for(tx: &mut dyn Transaction, request: Option<Request>, at: Time, proposal: u64, act: Act, by: By<'_>) -> Result<()> {
     let (actor, token) = (by.actor.to_owned(), by.token.map(str::to_owned));
-    append(tx, &Event::Review(Reviewing { proposal, actor, token, at, act })).map(drop)
+    append(tx, &Event::Review(Reviewing { proposal, actor, token, at, act, request })).map(drop)
 }
 
 /// Now, never earlier than the last version.
@@ -154,6 +160,20 @@ fn check_deed(tx: &mut dyn Transaction, proposal: &Proposal, deed: &Deed, by: By
     }
 }
 
+/// Refuses to take another changeset for the repeated offer of one. Its rows may be called by other numbers by now, so that
+/// only how many they are and of which tables tells it apart.
+fn check_repeated(tx: &mut dyn Transaction, id: u64, revision: u64, offered: &Front) -> Result<()> {
+    let place = usize::try_from(revision).ok().and_then(|number| number.checked_sub(1));
+    let proposal = tx.proposal(id)?.ok_or_else(|| no_proposal(id))?;
+    let before = place.and_then(|place| proposal.revisions.get(place)).map(|(_, _, revision)| &revision.front);
+    let tables = |front: &Front| front.shapes.iter().map(|shape| (shape.table.clone(), shape.columns.clone())).collect::<Vec<_>>();
+    let is_it = |before: &Front| before.count == offered.count && before.schema == offered.schema && tables(before) == tables(offered);
+    match before.is_some_and(is_it) {
+        true => Ok(()),
+        false => Err(requests::reused(format!("another changeset goes by that name: revision {revision} of proposal {id}"))),
+    }
+}
+
 impl<S: Store> LocalPrimary<S> {
     /// A proposal, and what merging it would do where it is open. None where there is none.
     pub(super) fn assessed(&mut self, id: u64) -> Result<Option<(Proposal, Option<Assessment>)>> {
@@ -201,6 +221,7 @@ impl<S: Store> Review for LocalPrimary<S> {
         let write_id = reviewed.front.header.write_id;
         if let Some((proposal, revision)) = tx.find_revision(write_id)? {
             // What was pushed along was taken with it.
+            check_repeated(&mut *tx, proposal, revision, reviewed.front)?;
             let direct = match direct {
                 Some(part) => tx.find_write(part.front.header.write_id)?.map(|version| Pushed::Already { version }),
                 None => None,
@@ -234,6 +255,10 @@ impl<S: Store> Review for LocalPrimary<S> {
 
     fn act(&mut self, id: u64, deed: &Deed, by: By<'_>) -> Result<()> {
         let mut closes = None;
+        let request = Asked::Deed(deed).of(id, by);
+        if requests::done(&mut *self.store.begin_read()?, request, by)?.is_some() {
+            return Ok(());
+        }
         if let Deed::Vote(ballot) = deed {
             let judged = self.judged(id, by)?.ok_or_else(|| no_proposal(id))?;
             let is_shown = judged.assessment.as_ref().is_some_and(|a| a.digest == ballot.digest && a.revision == ballot.revision);
@@ -248,7 +273,8 @@ impl<S: Store> Review for LocalPrimary<S> {
         }
         let mut tx = self.store.begin()?;
         let proposal = tx.proposal(id)?.ok_or_else(|| no_proposal(id))?;
-        if check_deed(&mut *tx, &proposal, deed, by)? {
+        // The same request may have come twice at once.
+        if requests::done(&mut *tx, request, by)?.is_some() || check_deed(&mut *tx, &proposal, deed, by)? {
             return Ok(());
         }
         let act = match deed.clone() {
@@ -265,7 +291,7 @@ impl<S: Store> Review for LocalPrimary<S> {
             let message = format!("the time to vote on proposal {id} is over");
             return Err(Error::new(ErrorKind::Conflict, "closed", message).hint(format!("mainstem review {id}")));
         }
-        note(&mut *tx, at, id, act, by)?;
+        note_for(&mut *tx, request, at, id, act, by)?;
         tx.commit()
     }
 

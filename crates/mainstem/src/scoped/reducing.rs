@@ -73,6 +73,7 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
             && told.waiting.is_empty()
             && told.released.is_empty();
         told.header = if is_nothing { nameless(&version.header) } else { version.header };
+        told.sender = version.sender.filter(|_| !is_nothing && !view.is_restricted);
         told.shapes = lenses.shapes;
         Ok(told)
     }

@@ -138,7 +138,7 @@ impl Stage {
     }
     fn propose(&self, who: &str, revises: Option<u64>, front: &Front, rows: &mut dyn Pages) -> Result<u64> {
         let mut primary = self.served.primary_as("notes", Some(self.tokens[who].clone()));
-        let by = By { actor: "somebody else", token: Some("forged"), people: &Everybody };
+        let by = By { actor: "somebody else", token: Some("forged"), people: &Everybody, request: None };
         let offer = Offer { revises, reviewed: Part { front, pages: rows }, direct: None };
         match primary.propose(&self.known, offer, by)? {
             Offered::Done { proposal, .. } => Ok(proposal),
@@ -469,7 +469,7 @@ fn n6_a_merge_is_one_however_often_it_is_asked_for() {
         }
         threads.spawn(|| {
             let mut beside = stage.served.shared().hall.datasets().open("notes").expect("another handle");
-            let by = By { actor: "ben", token: None, people: &Everybody };
+            let by = By { actor: "ben", token: None, people: &Everybody, request: None };
             beside.merge(id, &MergeWish::new(9), by).expect("one of them merges, the others hear of it");
         });
     });
