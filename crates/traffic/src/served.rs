@@ -43,6 +43,10 @@ impl Served {
     }
     /// Serves the datasets in a folder to those whom a porter lets in.
     pub fn through(porter: Porter, tls: Option<&Tls>, folder: &Path, around: Around) -> Served {
+        Served::at(SocketAddr::from(([127, 0, 0, 1], 0)), porter, tls, folder, around)
+    }
+    /// The same at an address.
+    pub fn at(socket: SocketAddr, porter: Porter, tls: Option<&Tls>, folder: &Path, around: Around) -> Served {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("threads can be made");
         let datasets = Arc::new(FolderDatasets::new(folder.to_path_buf(), around.clone()).expect("the folder can be made"));
         let registry = SqliteRegistry::open(folder).expect("accounts can be kept");
@@ -64,7 +68,7 @@ impl Served {
             stop: Stop::default(),
         });
         let acceptor = tls.map(|tls| tls.acceptor().expect("TLS can be set up"));
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a free port");
+        let listener = runtime.block_on(tokio::net::TcpListener::bind(socket)).expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         runtime.spawn(serve(listener, shared.clone(), acceptor));
         Served { address, is_secret: tls.is_some(), shared, token: token.reveal().to_string(), _runtime: runtime }
