@@ -261,13 +261,13 @@ impl World {
         let rows = self.primary_image()?;
         for (shape, change) in laid_aside(replica, is_outside)?.into_iter().take(count as usize) {
             self.tally.check(Invariant::Aside);
-            let may_see = |row: &Row| sight.permits(&shape.table, &shape.columns, row);
+            let may_see = |row: &Row| sight.may_see(&shape.table, &shape.columns, row);
             let there = rows.get(&shape.table).and_then(|held| held.rows.get(&change.key)).filter(|_| !shape.is_numbered).map(may_see);
             let may_send = match &change.edit {
                 Edit::Insert(row) => may_see(row) && there != Some(false) && !shape.is_numbered,
                 Edit::Update(_) | Edit::Delete(_) => there == Some(true),
             };
-            if may_send || sight.permits_all(&shape.table) {
+            if may_send || sight.may_see_all(&shape.table) {
                 let why = format!("set aside: replica {who} may see {} {:?}", shape.table, change.key);
                 return Err(Wrong::new(Invariant::Aside, why));
             }
@@ -300,7 +300,7 @@ impl Sight {
     pub(crate) fn of(&self, rows: &Image) -> Image {
         let mut seen = Image::new();
         for (name, held) in rows {
-            let part = |row: &Row| self.sees(name, held, row);
+            let part = |row: &Row| self.sees(name, &held.columns, row);
             let rows = held.rows.iter().filter(|(_, row)| part(row)).map(|(key, row)| (key.clone(), row.clone())).collect();
             seen.insert(name.clone(), Held { rows, ..held.clone() });
         }
@@ -308,23 +308,23 @@ impl Sight {
     }
 
     /// True where both what is asked for and what is permitted let a row through.
-    pub(crate) fn sees(&self, table: &str, held: &Held, row: &Row) -> bool {
-        [&self.asked, &self.permitted].iter().all(|scope| shows(scope, table, &held.columns, row))
+    pub(crate) fn sees(&self, table: &str, columns: &[String], row: &Row) -> bool {
+        [&self.asked, &self.permitted].iter().all(|scope| is_within(scope, table, columns, row))
     }
 
-    /// True where what is permitted lets a row through.
-    fn permits(&self, table: &str, columns: &[String], row: &Row) -> bool {
-        shows(&self.permitted, table, columns, row)
+    /// True where what is permitted does.
+    pub(crate) fn may_see(&self, table: &str, columns: &[String], row: &Row) -> bool {
+        is_within(&self.permitted, table, columns, row)
     }
 
-    /// True where what is permitted lets every row of a table through.
-    fn permits_all(&self, table: &str) -> bool {
+    /// True where it lets every row of a table through.
+    fn may_see_all(&self, table: &str) -> bool {
         let is_all = |part: &scope::Part| part.table.eq_ignore_ascii_case(table) && part.filter == Filter::Always(true);
         self.permitted.parts().is_none_or(|parts| parts.iter().any(is_all))
     }
 }
 
-fn shows(scope: &Scope, table: &str, columns: &[String], row: &Row) -> bool {
+fn is_within(scope: &Scope, table: &str, columns: &[String], row: &Row) -> bool {
     let Some(parts) = scope.parts() else { return true };
     let part = parts.iter().find(|part| part.table.eq_ignore_ascii_case(table));
     part.is_some_and(|part| lets_through(&part.filter, columns, row))
