@@ -2,6 +2,7 @@
 use mainstem::accounts::{Registrar, Wish};
 use mainstem::core::account::Fact;
 use mainstem::core::authority::Role;
+use mainstem::local::Large;
 use mainstem::sign_in::SignIns;
 use mainstem::token::Secret;
 use mainstem::wiring::{Around, RealSurroundings};
@@ -41,10 +42,19 @@ impl Served {
         let porter = Porter::new(Limits::default(), Door::default(), Record::nowhere(around.clone()), around.clone());
         Served::through(porter, None, folder, around)
     }
+    /// The same, where other proposals are large.
+    pub fn with_large(large: Large, folder: &Path, around: Around) -> Served {
+        let porter = Porter::new(Limits::default(), Door::default(), Record::nowhere(around.clone()), around.clone());
+        Served::of(large, porter, None, folder, around)
+    }
     /// Serves the datasets in a folder to those whom a porter lets in.
     pub fn through(porter: Porter, tls: Option<&Tls>, folder: &Path, around: Around) -> Served {
+        Served::of(Large::default(), porter, tls, folder, around)
+    }
+    fn of(large: Large, porter: Porter, tls: Option<&Tls>, folder: &Path, around: Around) -> Served {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("threads can be made");
-        let datasets = Arc::new(FolderDatasets::new(folder.to_path_buf(), around.clone()).expect("the folder can be made"));
+        let datasets = FolderDatasets::new(folder.to_path_buf(), around.clone()).expect("the folder can be made");
+        let datasets = Arc::new(datasets.with_large(large));
         let registry = SqliteRegistry::open(folder).expect("accounts can be kept");
         let registrar = Registrar::open(Box::new(registry), Arc::new(RealSurroundings)).expect("a whole chain");
         let token = administrator(&registrar);
