@@ -31,6 +31,9 @@ pub mod routes;
 mod run;
 mod stop;
 mod tls;
+mod told;
+mod turns;
+mod waiting;
 mod webhooks;
 
 pub use counting::Caller;

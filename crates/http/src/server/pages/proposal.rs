@@ -166,6 +166,7 @@ fn gather(primary: &mut dyn Primary, asker: &Asker<'_>, judged: Judged, asked: &
         state: Badge::of(judged.state().name()),
         told: told(&judged, merged.as_ref()).map(|text| ShownValue::of_text(&text, Room::Page)),
         version: proposal.version,
+        merged_at: merged.as_ref().map(|version| moment(version.accepted_at)),
         result: judged.assessment.as_ref().map(outlook),
         is_unfound: judged.is_unfound(),
         tables: tables(&changes::summaries(primary, &source)?, &path, asked),
@@ -332,6 +333,7 @@ fn conflict(conflict: &Conflict) -> ConflictLine {
             side("base", "What both started from".to_string(), &conflict.base),
         ],
         detail: Some(conflict.detail.as_str()).filter(|text| !text.is_empty()).map(seen),
+        takes_value: conflict.column.is_some() && matches!(conflict.ours.claim, Claim::Cell(_)),
     }
 }
 
