@@ -2,7 +2,7 @@
 //!
 //! Invariant: a request reaches its handler only through [`router`], after what its row needs was granted.
 use super::people::proposals::{self, deeds, merging};
-use super::people::{audit, backups, conflicts, datasets, edits, rows, tombstones, versions};
+use super::people::{audit, backups, conflicts, datasets, edits, notices, rows, tombstones, versions};
 use super::refused::Refused;
 use super::{Shared, access, browser, feed, gate, guard, meters, openapi, pages, replica_calls, webhooks};
 use crate::wire::audit::{ShownAudit, ShownLink};
@@ -17,7 +17,8 @@ use crate::wire::proposal::{
 };
 use crate::wire::schema::ShownTables;
 use crate::wire::shown::{
-    Listed, ShownBlame, ShownChange, ShownConflict, ShownEdit, ShownHappening, ShownReplica, ShownRows, ShownTombstone, ShownVersion,
+    Listed, ShownBlame, ShownChange, ShownConflict, ShownEdit, ShownHappening, ShownNotice, ShownReplica, ShownRows, ShownTombstone,
+    ShownVersion,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -159,10 +160,18 @@ pub fn routes() -> Vec<Route> {
 
 fn of_server() -> Vec<Route> {
     let datasets_given = Media::Json(SchemaGenerator::subschema_for::<Listed<ShownDataset>>);
+    let notices_given = Media::Json(SchemaGenerator::subschema_for::<Vec<ShownNotice>>);
     let document_given = Media::Json(SchemaGenerator::subschema_for::<serde_json::Value>);
     vec![
         Route::of_server("/api/v1/openapi.json", Needs::Nothing, document_given, "This description.", get(openapi::document)),
         Route::of_server("/api", Needs::Nothing, Media::Page, "This description, to be read.", get(openapi::page)),
+        Route::of_server(
+            "/api/v1/notices",
+            Needs::Identity,
+            notices_given,
+            "What concerns you, what is urgent first.",
+            get(notices::notices),
+        ),
         Route::of_server("/api/v1/datasets", Needs::Identity, datasets_given, "The datasets you may read.", get(datasets::datasets))
             .asked::<DatasetsAsked>(),
     ]
