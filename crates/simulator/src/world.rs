@@ -538,6 +538,9 @@ impl World {
             if let Some(who) = who.filter(|_| !is_blind) {
                 self.note_causes(who, noted.fresh, &after);
             }
+            if who.is_none() {
+                self.lives.taken_there.extend(&noted.gone);
+            }
             if let (Some(who), true) = (who, self.office.is_some()) {
                 self.copies[who].authored.extend(&noted.written);
             }
