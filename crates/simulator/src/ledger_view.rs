@@ -86,6 +86,7 @@ impl World {
             let bytes = bytes.ok_or_else(|| Wrong::new(Invariant::Chain, "a page is not there: version"))?;
             let changes = page::decode(&bytes, &version.shapes).map_err(|e| Wrong::new(Invariant::Chain, format!("page: {e}")))?;
             self.check_creates(version, &changes)?;
+            self.check_review(version, &changes)?;
             if changes.iter().any(|change| change.moved_from.is_some()) {
                 self.tally.reach(Situation::MovedKey);
             }

@@ -42,6 +42,8 @@ pub(crate) fn subject(event: &Event) -> Option<usize> {
         | Event::Verify(who)
         | Event::Disorder(who)
         | Event::Unheard(who)
+        | Event::Propose(who, ..)
+        | Event::TakeBack(who, _)
         | Event::Clock(Some(who), _) => Some(*who),
         Event::Line(who, _) | Event::Ask(who, _) | Event::Permit(who, _) | Event::Role(who, _) | Event::Probe(who) => Some(*who),
         Event::Disk(_, _, inner) => subject(inner),
@@ -99,9 +101,15 @@ impl World {
             Event::Clone => Ok(()),
             Event::Disk(fault, at, inner) => self.failing(tape, *fault, *at, inner),
             Event::Copy(_) | Event::Keep(_) | Event::Rewind(_) | Event::Swap(_) => self.file(event),
+            Event::Propose(who, offering, troubles) => {
+                let troubles = troubles.clone();
+                self.meet(tape, *who, offering.how(), &Manners { troubles, counted: Counted::All })
+            }
+            Event::Review(who, nth, handling, is_twice) => self.handle(*who, *nth, *handling, *is_twice),
             Event::Ask(..) | Event::Permit(..) | Event::Role(..) | Event::Probe(_) | Event::Deliver(..) | Event::Some(..) => {
                 self.order(event)
             }
+            Event::TakeBack(..) => self.order(event),
             Event::Restore(..) | Event::Resolve(..) | Event::Revert(..) | Event::Stash(_) | Event::Unstash(_) => self.order(event),
             Event::Verify(_) | Event::Disorder(_) | Event::Unheard(_) => self.order(event),
         }
@@ -121,6 +129,7 @@ impl World {
             Event::Revert(who, back) => self.noting(*who, |world| world.revert(*who, *back)),
             Event::Stash(who) => self.noting(*who, |world| world.stash(*who)),
             Event::Unstash(who) => self.noting(*who, |world| world.unstash(*who)),
+            Event::TakeBack(who, nth) => self.noting(*who, |world| world.take_back(*who, *nth)),
             Event::Verify(who) => self.verify(*who),
             Event::Disorder(who) => self.disorder(*who),
             Event::Unheard(who) => self.receiving(*who, |world| world.unheard(*who)),
@@ -288,7 +297,8 @@ impl World {
 
     /// I-7: what was unsent is unsent still, or in the ledger.
     fn check_outbox(&mut self, who: usize, replica: &mut SqliteReplica, before: &[u128]) -> Verdict {
-        if before.is_empty() {
+        // What is offered is in a changeset of another name; that nothing of it is lost is judged at the end.
+        if before.is_empty() || self.reviews.is_on {
             return Ok(());
         }
         self.tally.check(Invariant::Outbox);
