@@ -95,6 +95,14 @@ pub fn replicas(out: &mut Output, replicas: &Json) -> Result<()> {
     })
 }
 
+/// Shows the browsers in which somebody is signed in.
+pub fn browsers(out: &mut Output, browsers: &Json) -> Result<()> {
+    table(out, browsers, &["browser", "what it calls itself", "token", "since", "last seen"], |browser| {
+        let named = text(&browser["browser"]);
+        vec![text(&browser["id"]), named, text(&browser["token"]), moment(&browser["began_at_ms"]), moment(&browser["seen_at_ms"])]
+    })
+}
+
 /// Shows what happened to accounts.
 pub fn events(out: &mut Output, events: &Json) -> Result<()> {
     table(out, events, &["", "when", "by", "what"], |event| {

@@ -30,6 +30,8 @@ pub mod routes;
 mod run;
 mod stop;
 mod tls;
+mod told;
+mod turns;
 mod webhooks;
 
 pub use counting::Caller;

@@ -39,6 +39,7 @@ pub mod sync;
 pub mod tables;
 pub mod token;
 pub mod tombstones;
+pub mod typed_value;
 pub mod watch;
 pub mod wiring;
 pub mod writer;

@@ -3,8 +3,10 @@
 //! Invariant: each call is one transaction over ledger and tables; a crash leaves before or after.
 //! Deliberately absent: who may do what (the server's matter), and how rows and events are stored.
 mod accepting;
+mod answering;
 mod assessing;
 mod carrying;
+mod dividing;
 mod epochs;
 mod merging;
 mod pages;
@@ -21,13 +23,15 @@ use crate::history::{self, Blame, RowHistory, RowPlace};
 use crate::ledger::{Appended, Head, Ledger};
 use crate::policy_text;
 use crate::primary::{
-    Acquaintance, Cursor, Deleted, Description, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink, SnapshotStart,
+    Acquaintance, Cursor, Deleted, Description, Had, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink,
+    SnapshotStart,
 };
-use crate::rebase::{Effects, Ground};
+use crate::rebase::{Awaiting, Effects, Ground};
 use crate::store::{Scratch, Store, Transaction};
 use crate::tables::Wrote;
 use crate::tombstones::{self, Tombstone, Wanted};
 use crate::wiring::Around;
+pub(crate) use accepting::awaiting;
 use accepting::{Accepting, accept, release, stamped, version_of};
 pub(crate) use epochs::other_scope;
 use epochs::{begin_epoch, check_known, check_whole, describe, genesis, recent, restore_in};
@@ -35,7 +39,7 @@ use mainstem_core::ErrorKind;
 use mainstem_core::change::{Front, Header};
 use mainstem_core::chronicle::Chronicle;
 use mainstem_core::conflict::Conflict;
-use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Restored, Version, Waiting};
+use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Restored, Version};
 use mainstem_core::planted::{self, Bug};
 use mainstem_core::policy::Policy;
 use mainstem_core::schema::{Schema, SchemaChange};
@@ -63,8 +67,8 @@ impl Ground for dyn Transaction + '_ {
     fn steps(&mut self, after: u64) -> Result<Vec<SchemaChange>> {
         Ledger::steps(self, after)
     }
-    fn waiting(&mut self) -> Result<Vec<(Version, Waiting)>> {
-        Ledger::waiting(self)
+    fn waiting(&mut self) -> Result<Vec<Awaiting>> {
+        awaiting(self)
     }
     fn is_let_in(&mut self, version: u64) -> Result<bool> {
         Ok(Ledger::version(self, version)?.is_some_and(|version| version.header.sequence == 0 && !version.released.is_empty()))
@@ -359,18 +363,26 @@ impl<S: Store> Primary for LocalPrimary<S> {
             waiting.push((event, hash, change));
         }
         sink.begin(&SnapshotStart { description, schema: (*schema).clone(), head, hash, recent, conflicts, waiting })?;
+        let mut had = Had::of(sink.had(), &hash);
+        let mut send = |table: usize, page: &[Row]| match had.checked_sub(1) {
+            Some(left) => {
+                had = left;
+                Ok(())
+            }
+            None => sink.rows(table, page),
+        };
         for table in 0..schema.tables.len() {
             let mut page: Vec<Row> = Vec::with_capacity(SNAPSHOT_ROWS);
             tx.scan(table, &mut |row| {
                 page.push(row.clone());
                 if page.len() == SNAPSHOT_ROWS {
-                    sink.rows(table, &page)?;
+                    send(table, &page)?;
                     page.clear();
                 }
                 Ok(())
             })?;
             if !page.is_empty() && !planted::is(Bug::I5) {
-                sink.rows(table, &page)?;
+                send(table, &page)?;
             }
         }
         Ok(())

@@ -193,6 +193,8 @@ pub struct ConflictLine {
     pub sides: Vec<SideLine>,
     /// What there is to know beside.
     pub detail: Option<ShownValue>,
+    /// Whether a value may be given that no side has.
+    pub takes_value: bool,
 }
 
 /// What one side of a conflict says.

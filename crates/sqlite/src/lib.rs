@@ -25,6 +25,7 @@ mod shelf;
 pub mod sign_ins;
 pub mod sql;
 pub mod store;
+mod sweep;
 pub mod tables;
 mod unique;
 pub mod webhooks;

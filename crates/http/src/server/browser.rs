@@ -147,7 +147,10 @@ pub(super) async fn pass(shared: Arc<Shared>, needs: Needs, request: Request, ne
     };
     let (id, method, headers) = (id_of(&request), request.method().clone(), request.headers().clone());
     let response = match admit(&shared, needs, &visit, request).await {
-        Ok(request) => next.run(request).await,
+        Ok(request) => match &visit.visitor {
+            Some(visitor) => shared.porter.caller(visitor.identity.actor).asks(next.run(request)).await,
+            None => next.run(request).await,
+        },
         Err(error) => Refused(error).into_response(),
     };
     guarded(shown(response, &visit, &method, &headers, id))

@@ -150,6 +150,13 @@ fn of_proposals() -> Vec<Route> {
         form("/{proposal}/comments", propose, "Says something about a proposal, a row or a cell.", post(proposal::deeds::comment)),
         form("/{proposal}/decision", propose, "Withdraws or rejects a proposal, or opens it again.", post(proposal::deeds::decide)),
         form("/{proposal}/answers", write, "Answers a proposal's conflicts.", post(proposal::deeds::answer)),
+        Route::page(
+            Method::POST,
+            "/datasets/{dataset}/versions/{version}/revert",
+            propose,
+            "Proposes to take a version back.",
+            post(history::revert),
+        ),
         form("/{proposal}/part", write, "Narrows a proposal to some rows.", post(proposal::deeds::part)),
     ]
 }

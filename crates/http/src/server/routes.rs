@@ -2,9 +2,10 @@
 //!
 //! Invariant: a request reaches its handler only through [`router`], after what its row needs was granted.
 use super::people::proposals::{self, deeds, merging};
-use super::people::{backups, conflicts, datasets, edits, rows, tombstones, versions};
+use super::people::{audit, backups, conflicts, datasets, edits, rows, tombstones, versions};
 use super::refused::Refused;
 use super::{Shared, access, browser, feed, gate, guard, meters, openapi, pages, replica_calls, webhooks};
+use crate::wire::audit::{ShownAudit, ShownLink};
 use crate::wire::call::Call;
 use crate::wire::event::ShownEvent;
 use crate::wire::given::{GivenAnswers, GivenComment, GivenDecision, GivenMerge, GivenPart, GivenRevert, GivenVote};
@@ -14,6 +15,7 @@ use crate::wire::keeping::{
 use crate::wire::proposal::{
     ShownAnswered, ShownMerged, ShownOffered, ShownPart, ShownPlan, ShownProposal, ShownProposalLine, ShownStaged, ShownUnstaged,
 };
+use crate::wire::schema::ShownTables;
 use crate::wire::shown::{
     Listed, ShownBlame, ShownChange, ShownConflict, ShownEdit, ShownHappening, ShownReplica, ShownRows, ShownTombstone, ShownVersion,
 };
@@ -169,6 +171,7 @@ fn of_dataset() -> Vec<Route> {
         Route::reads::<ShownVersion>("/versions/{version}", "One version.", get(versions::version)),
         Route::reads::<Listed<ShownChange>>("/versions/{version}/changes", "What a version changed.", get(versions::changes))
             .asked::<versions::ChangesAsked>(),
+        Route::reads::<ShownTables>("/versions/{version}/tables", "The tables as they were at a version.", get(versions::tables)),
         Route::reads::<ShownRows>("/tables/{table}/rows", "The rows of a table at a version.", get(rows::rows)).asked::<rows::RowsAsked>(),
         Route::reads::<Listed<ShownHappening>>("/tables/{table}/history", "What happened to a row, newest first.", get(rows::history))
             .asked::<rows::HistoryAsked>(),
@@ -176,6 +179,7 @@ fn of_dataset() -> Vec<Route> {
             .asked::<rows::RowAsked>(),
         Route::reads::<Listed<ShownConflict>>("/conflicts", "Conflicts, oldest first.", get(conflicts::conflicts))
             .asked::<conflicts::ConflictsAsked>(),
+        Route::reads::<Listed<ShownLink>>("/audit", "The chain of events, oldest first.", get(audit::events)).asked::<audit::EventsAsked>(),
         Route::reads::<Listed<ShownTombstone>>("/tombstones", "Tombstones, oldest first.", get(tombstones::tombstones))
             .asked::<tombstones::TombstonesAsked>(),
         Route {
@@ -258,6 +262,12 @@ fn of_keeping() -> Vec<Route> {
         Route::reads::<ShownPolicy>("/policy", "Replaces the policy.", put(datasets::set_policy)).takes::<PolicyWish>(Method::PUT),
         Route::reads::<ShownCleanup>("/cleanup", "Forgets tombstones and row changes that have expired.", post(tombstones::cleanup))
             .takes::<CleanupWish>(Method::POST),
+        Route::reads::<ShownAudit>(
+            "/audit/verification",
+            "Whether the chain is whole, and the stored rows are what it says.",
+            get(audit::verification),
+        )
+        .asked::<audit::VerificationAsked>(),
         Route { gives: Media::File, ..Route::reads::<()>("/export", "The whole dataset as it is now, as a backup.", get(backups::export)) },
         Route::reads::<Listed<ShownBackup>>("/backups", "The backups that the server keeps, oldest first.", get(backups::backups)),
         Route::reads::<ShownBackup>("/backups", "Keeps a backup of the dataset as it is now.", post(backups::back_up)).by(Method::POST),

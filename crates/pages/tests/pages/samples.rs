@@ -19,11 +19,12 @@ use mainstem_pages::notices::{Item, Notices};
 use mainstem_pages::overview::{self, Happening, Overview};
 use mainstem_pages::pager::Pager;
 use mainstem_pages::policy::Policy;
+use mainstem_pages::reviewed::ShownReview;
 use mainstem_pages::row::{self, Cell, Row};
 use mainstem_pages::rows::Rows;
 use mainstem_pages::server::{Actor, People, Server};
 use mainstem_pages::sign_in::SignIn;
-use mainstem_pages::value::{Room, ShownValue};
+use mainstem_pages::value::{Room, ShownValue, seen};
 use mainstem_pages::version::Version;
 
 /// What would be markup in a text, in an attribute of either quotes, in a title and in a textarea.
@@ -89,12 +90,25 @@ fn summary() -> history::Version {
         answers: 2,
         renumbered: 1,
         waiting: 1,
-        proposal: Some(1),
+        review: Some(review()),
     }
 }
 
+fn review() -> ShownReview {
+    let passed = vec![seen(HOSTILE)];
+    ShownReview { dataset: "notes".into(), proposal: 4, approvers: vec![hostile()], merged_by: hostile(), passed }
+}
+
 pub fn version() -> Version {
-    Version { frame: frame(), name: "notes".into(), summary: summary(), steps: vec![hostile()], changes: vec![change()], pager: pager() }
+    Version {
+        frame: frame(),
+        name: "notes".into(),
+        summary: summary(),
+        steps: vec![hostile()],
+        changes: vec![change()],
+        may_revert: true,
+        pager: pager(),
+    }
 }
 
 pub fn dataset() -> Dataset {
@@ -189,7 +203,14 @@ fn listed(trouble: Option<String>) -> overview::Dataset {
 }
 
 fn a_row(cells: Vec<Cell>) -> Row {
-    let happening = || row::Happening { version: 3, actor: hostile(), title: Some(hostile()), accepted_at: at(), change: change() };
+    let happening = || row::Happening {
+        version: 3,
+        actor: hostile(),
+        title: Some(hostile()),
+        accepted_at: at(),
+        review: Some(review()),
+        change: change(),
+    };
     Row {
         frame: frame(),
         name: "notes".into(),
@@ -209,7 +230,8 @@ fn a_row(cells: Vec<Cell>) -> Row {
 
 fn cell() -> Cell {
     let conflicts = vec!["0123456789abcdef".into()];
-    Cell { column: hostile(), value: value(), version: 3, actor: hostile(), written_at: at(), rule: hostile(), conflicts }
+    let (written_at, review) = (at(), Some(review()));
+    Cell { column: hostile(), value: value(), version: 3, actor: hostile(), written_at, rule: hostile(), conflicts, review }
 }
 
 fn rows(rows: Vec<(String, Vec<ShownValue>)>) -> Rows {

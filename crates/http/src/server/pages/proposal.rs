@@ -318,6 +318,7 @@ fn conflict(conflict: &Conflict) -> ConflictLine {
             side("base", "What both started from".to_string(), &conflict.base),
         ],
         detail: Some(conflict.detail.as_str()).filter(|text| !text.is_empty()).map(seen),
+        takes_value: conflict.column.is_some() && matches!(conflict.ours.claim, Claim::Cell(_)),
     }
 }
 

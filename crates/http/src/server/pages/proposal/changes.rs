@@ -253,15 +253,24 @@ fn row(source: &Source<'_>, change: &Change, before: Image, is_beside: bool, tal
     row.threads = talk::about(source.judged, &shape.table, &change.key, talk);
     let key = key_text(&key_offered(source.renumbered(), &shape.table, &change.key));
     let named = |name: &String| (name.clone(), seen(name).bare());
+    let cell = |name: &String| (serde_json::json!([shape.table, key, name]).to_string(), seen(name).bare());
+    let told = || shape.columns.iter().filter(|name| is_changed(name) && !is_key(name));
+    let cells = if is_divisible(change) { told().map(cell).collect() } else { Vec::new() };
     row.form = Some(RowForm {
         both: serde_json::json!([shape.table, key]).to_string(),
         table: shape.table.clone(),
-        key,
-        columns: shape.columns.iter().filter(|name| is_changed(name) && !is_key(name)).map(named).collect(),
+        columns: told().map(named).collect(),
         talk: talk.cloned(),
         may_choose: may.change,
+        cells,
+        key: key.clone(),
     });
     row
+}
+
+/// True where some of its cells may be kept without the others.
+fn is_divisible(change: &Change) -> bool {
+    matches!(&change.edit, Edit::Update(cells) if cells.len() > 1)
 }
 
 /// A change by itself.
