@@ -23,6 +23,9 @@ use std::collections::BTreeSet;
 /// Who merges what is left at the end.
 const LAST: &str = "zoe";
 
+/// An offer that cannot be made so.
+pub(crate) const NO_OFFER: &str = "no_offer";
+
 /// What is known of review.
 #[derive(Default)]
 pub(crate) struct Reviews {
@@ -32,6 +35,8 @@ pub(crate) struct Reviews {
     rules: String,
     /// Every vote that was given: on which proposal, by whom, on which revision and result.
     cast: BTreeSet<(u64, String, u64, Digest, Word)>,
+    /// Proposals of which somebody answered conflicts.
+    answered: BTreeSet<u64>,
 }
 
 impl Reviews {
@@ -52,13 +57,9 @@ fn offer(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, prog
     match proposing::propose(replica, primary, actor, &asked, progress) {
         Ok(proposed) => Ok(proposed.report),
         // That there is nothing to offer, or not so, is an answer.
-        Err(e) if is_answer(&e) => Ok(Report::default()),
+        Err(e) if matches!(e.code, "nothing_to_propose" | "proposed_rows" | "closed") => Err(Error { code: NO_OFFER, ..e }),
         Err(e) => Err(e),
     }
-}
-
-fn is_answer(error: &Error) -> bool {
-    matches!(error.code, "nothing_to_propose" | "proposed_rows" | "closed")
 }
 
 impl Offering {
@@ -87,6 +88,19 @@ fn failed(what: &'static str) -> impl Fn(Error) -> Wrong {
 }
 
 impl World {
+    /// Puts a policy in force.
+    pub(crate) fn set_policy(&mut self, text: &str) -> Verdict {
+        if self.reviews.is_on {
+            // What came before went by other rules.
+            self.look_at_versions()?;
+        }
+        self.serve()?.set_policy(text, "a0").map_err(|e| unexpected("policy", &e))?;
+        let policy = policy_text::parse(text).map_err(|e| unexpected("policy", &e))?;
+        let image = self.primary_image()?;
+        self.model.rule(&policy, &image);
+        self.rule_reviews()
+    }
+
     /// The rules that are in force from now on.
     pub(crate) fn rule_reviews(&mut self) -> Verdict {
         if self.reviews.is_on {
@@ -200,6 +214,7 @@ impl World {
         self.record(format!("{:?}", done.as_ref().map_err(|e| e.code)));
         if done.is_ok() {
             self.tally.reach(Situation::Answered);
+            self.reviews.answered.insert(id);
         }
         done.map(drop).or_else(|e| tolerate("answers", &e))
     }
@@ -348,6 +363,11 @@ impl World {
         Ok(())
     }
 
+    /// True where somebody answered conflicts in what became a version: an answer may delete rows.
+    pub(crate) fn was_answered(&self, version: &Version) -> bool {
+        version.review.as_ref().is_some_and(|reviewed| self.reviews.answered.contains(&reviewed.proposal))
+    }
+
     /// Takes a proposal of a copy back there, as `withdraw --undo` does.
     pub(crate) fn take_back(&mut self, who: usize, nth: usize) -> Verdict {
         let mut replica = self.replica(who)?;
@@ -363,6 +383,8 @@ impl World {
             }
         }
         let taken = replica.take_back(id);
+        // What was worked since the last commit was committed with it.
+        self.copies[who].committed = None;
         self.record(format!("{:?}", taken.as_ref().map_err(|e| e.code)));
         if taken.is_ok() {
             self.tally.reach(Situation::TakenBack);

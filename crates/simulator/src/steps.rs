@@ -1,15 +1,14 @@
 //! What happens, one event at a time.
 use crate::image::{Image, words_of};
 use crate::office::Sight;
+use crate::proposals::NO_OFFER;
 use crate::tally::{Invariant, Situation, Verdict, Wrong};
 use crate::tape::{ClockFault, Delivery, Event, Role, Tape, Trick, Trouble};
 use crate::wire::{Counted, Line, Manners};
 use crate::world::{COPIES_MAX, Copy, Place, World, quiet, tolerate, unexpected};
 use mainstem::cleanup::Rehearsal;
-use mainstem::core::ErrorKind;
 use mainstem::core::change::Choice;
 use mainstem::core::value::Value;
-use mainstem::error::Error;
 use mainstem::primary::{Acquaintance, Primary, Pull};
 use mainstem::replica::{Answering, Replica, RestoreTarget, Since};
 use mainstem::sync::{self, Report};
@@ -267,7 +266,7 @@ impl World {
         }
     }
 
-    /// What came of a meeting. A clock that runs ahead is refused, and a cut wire is nobody's fault.
+    /// What came of a meeting. A clock that runs ahead is refused, a cut wire is nobody's fault, and there may be nothing to offer.
     pub(crate) fn met(&mut self, done: mainstem::Result<Report>) -> Verdict<bool> {
         match done {
             Ok(report) => {
@@ -282,7 +281,7 @@ impl World {
                 self.record(e.code);
                 Ok(false)
             }
-            Err(e) if e.code == "wire" => {
+            Err(e) if e.code == "wire" || e.code == NO_OFFER => {
                 self.record(e.code);
                 Ok(false)
             }
@@ -489,28 +488,6 @@ impl World {
         self.tally.reach(if done.is_nothing() { Situation::CleanupIdle } else { Situation::Cleanup });
         if before.tables != after.tables || before.head.version != after.head.version {
             return Err(Wrong::new(Invariant::Collected, "a cleanup changed rows: digests"));
-        }
-        Ok(())
-    }
-
-    /// I-39: a replica of another dataset, or one that knows another past, gets nothing and leaves nothing.
-    fn stranger(&mut self) -> Verdict {
-        let described = self.serve()?.describe().map_err(|e| unexpected("describe", &e))?;
-        let known = Acquaintance {
-            lineage: described.lineage ^ 1,
-            epoch: described.epoch,
-            version: described.head.version,
-            hash: described.head.hash,
-            scope: described.scope,
-        };
-        let forked = Acquaintance { lineage: described.lineage, hash: [7; 32], ..known };
-        for stranger in [known, forked] {
-            let answer = self.serve()?.pull(&stranger, Default::default(), 1000);
-            self.tally.check(Invariant::Lineage);
-            self.tally.reach(Situation::Stranger);
-            if !matches!(&answer, Err(Error { kind: ErrorKind::Conflict, .. })) {
-                return Err(Wrong::new(Invariant::Lineage, "a stranger is served: pull"));
-            }
         }
         Ok(())
     }

@@ -380,19 +380,6 @@ impl World {
         learn(&mut self.model, self.keeps_links, place.open(self.keeps_links, None)?)
     }
 
-    /// Puts a policy in force.
-    pub(crate) fn set_policy(&mut self, text: &str) -> Verdict {
-        if self.reviews.is_on {
-            // What came before went by other rules.
-            self.look_at_versions()?;
-        }
-        self.serve()?.set_policy(text, "a0").map_err(|e| unexpected("policy", &e))?;
-        let policy = policy_text::parse(text).map_err(|e| unexpected("policy", &e))?;
-        let image = self.primary_image()?;
-        self.model.rule(&policy, &image);
-        self.rule_reviews()
-    }
-
     /// The rows of a copy as they are now.
     pub fn rows_of(&mut self, who: usize) -> Verdict<Image> {
         let keeps_links = self.keeps_links;
