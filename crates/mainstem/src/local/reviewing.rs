@@ -17,7 +17,9 @@ use mainstem_core::change::Front;
 use mainstem_core::digest::Body;
 use mainstem_core::event::{Digest, Event};
 use mainstem_core::format::page;
-use mainstem_core::proposal::{Act, Assessment, MergeWish, Origin, Proposal, Request, Reviewing, Revision, Stage, TableSummary, Word};
+use mainstem_core::proposal::{
+    Act, Assessment, Decision, MergeWish, Origin, Proposal, Request, Reviewing, Revision, Stage, TableSummary, Word,
+};
 use mainstem_core::stamp::Time;
 
 /// No proposal of that number.
@@ -117,6 +119,27 @@ fn place(tx: &mut dyn Transaction, revises: Option<u64>, revision: &mut Revision
         }
     }
     Ok((id, proposal.revisions.len() as u64 + 1))
+}
+
+/// What a copy revises, it offers whole: what others took out of the revision before, as proposals of their own, is in it again.
+fn supersede_rests(tx: &mut dyn Transaction, at: Time, id: u64, revision: &Revision, by: By<'_>) -> Result<()> {
+    let stages = Stage::ALL.into_iter().filter(|stage| stage.is_open()).collect();
+    let mut open = tx.proposals(&ProposalsWanted { stages, limit: usize::MAX, ..ProposalsWanted::default() })?;
+    open.sort_unstable();
+    let mut whole = vec![id];
+    for rest in open.into_iter().filter(|rest| *rest > id) {
+        let Some(proposal) = tx.proposal(rest)? else { continue };
+        let is_of_it = proposal.revisions.first().is_some_and(|(_, _, first)| {
+            matches!(first.origin, Origin::Part(of) if whole.contains(&of)) && first.front.header.replica == revision.front.header.replica
+        });
+        // Those that its copy has heard of and revised are proposals like any other.
+        if is_of_it && proposal.head().origin != Origin::Replica {
+            let reason = format!("proposal {id} was revised as a whole");
+            note(tx, at.max(proposal.touched), rest, Act::Decide(Decision { stage: Stage::Superseded, reason }), by)?;
+            whole.push(rest);
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a deed that is not this actor's to do, and tells whether it was done already.
@@ -248,6 +271,7 @@ impl<S: Store> Review for LocalPrimary<S> {
         let mut revision = stage(&mut *tx, reviewed)?;
         let (proposal, number) = place(&mut *tx, revises, &mut revision, by)?;
         let at = now(&mut *tx, &self.around)?.max(revision.front.header.at);
+        supersede_rests(&mut *tx, at, proposal, &revision, by)?;
         note(&mut *tx, at, proposal, Act::Revise(revision), by)?;
         tx.commit()?;
         Ok(Offered::Done { proposal, revision: number, direct })
