@@ -5,6 +5,7 @@
 mod accepting;
 mod answering;
 mod assessing;
+mod assessments;
 mod carrying;
 mod dividing;
 mod epochs;
@@ -27,12 +28,13 @@ use crate::primary::{
     SnapshotStart,
 };
 use crate::rebase::{Awaiting, Effects, Ground};
-use crate::store::{Scratch, Store, Transaction};
+use crate::store::{Store, Transaction};
 use crate::tables::Wrote;
 use crate::tombstones::{self, Tombstone, Wanted};
 use crate::wiring::Around;
 pub(crate) use accepting::awaiting;
 use accepting::{Accepting, accept, release, stamped, version_of};
+pub use assessing::Large;
 pub(crate) use epochs::other_scope;
 use epochs::{begin_epoch, check_known, check_whole, describe, genesis, recent, restore_in};
 use mainstem_core::ErrorKind;
@@ -79,8 +81,9 @@ impl Ground for dyn Transaction + '_ {
 pub struct LocalPrimary<S> {
     store: S,
     around: Around,
-    /// What was assessed lately, until it is another result.
-    assessed: Option<Box<dyn Scratch>>,
+    /// What was found of proposals lately.
+    assessments: Option<assessments::Assessments>,
+    large: Large,
 }
 
 /// What a new primary begins with.
@@ -103,12 +106,17 @@ pub type Fill<'a> = &'a mut dyn FnMut(&mut dyn FnMut(usize, &Row) -> Result<()>)
 impl<S: Store> LocalPrimary<S> {
     /// A primary that exists.
     pub fn new(store: S, around: Around) -> Self {
-        LocalPrimary { store, around, assessed: None }
+        LocalPrimary { store, around, assessments: None, large: Large::default() }
+    }
+
+    /// The same with other proposals taken for large.
+    pub fn with_large(self, large: Large) -> Self {
+        LocalPrimary { large, ..self }
     }
 
     /// Founds a dataset in an empty store: version 1 is what `fill` hands over.
     pub fn publish(store: S, around: Around, founding: &Founding<'_>, fill: Fill<'_>) -> Result<Self> {
-        let mut primary = LocalPrimary { store, around, assessed: None };
+        let mut primary = LocalPrimary::new(store, around);
         let at = Time::from_ms(primary.around.now_ms());
         let lineage = founding.lineage;
         let mut tx = primary.store.begin()?;

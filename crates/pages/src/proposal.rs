@@ -45,6 +45,8 @@ pub struct Proposal {
     pub merged_at: Option<Moment>,
     /// What merging it would do; none where it is closed.
     pub result: Option<Outlook>,
+    /// True where it is open, and being found what merging it would do: what is shown is what was offered.
+    pub is_unfound: bool,
     /// What happens in each table.
     pub tables: Vec<TableLine>,
     /// What happens to the tables themselves.
@@ -162,7 +164,7 @@ pub struct Since {
     pub rows: Vec<RowChange>,
     /// How many more there are.
     pub more: u64,
-    /// Whether the revisions could not be compared, being too long, or gone.
+    /// Whether the revisions could not be compared, the rows of one being gone.
     pub is_unknown: bool,
     /// Versions that were accepted since and touch the same tables.
     pub versions: Vec<(u64, String, Moment)>,

@@ -1,6 +1,7 @@
 //! Proposals for those who see a part: what touches rows that are not shown is not shown either.
 use super::Scoped;
 use crate::cleanup::Rehearsal;
+use crate::comparing::Differing;
 use crate::error::{Error, Result};
 use crate::ledger::ProposalsWanted;
 use crate::primary::{Acquaintance, Primary};
@@ -39,11 +40,17 @@ impl<P: DerefMut<Target: Primary>> Review for Scoped<P> {
     fn proposal(&mut self, id: u64, by: By<'_>) -> Result<Option<Judged>> {
         self.reviewable()?.proposal(id, by)
     }
+    fn proposal_at_once(&mut self, id: u64, by: By<'_>) -> Result<Option<Judged>> {
+        self.reviewable()?.proposal_at_once(id, by)
+    }
     fn shown_page(&mut self, proposal: u64, digest: &Digest, page: u64) -> Result<Option<Vec<u8>>> {
         self.reviewable()?.shown_page(proposal, digest, page)
     }
     fn staged_page(&mut self, proposal: u64, revision: u64, page: u64) -> Result<Option<Vec<u8>>> {
         self.reviewable()?.staged_page(proposal, revision, page)
+    }
+    fn differing(&mut self, proposal: u64, earlier: u64, later: u64) -> Result<Option<Differing>> {
+        self.reviewable()?.differing(proposal, earlier, later)
     }
     fn answer(&mut self, proposal: u64, answers: &[(u64, Answering)], by: By<'_>) -> Result<u64> {
         self.reviewable()?.answer(proposal, answers, by)

@@ -112,8 +112,11 @@ pub fn summaries(primary: &mut dyn Primary, source: &Source<'_>) -> Result<Vec<T
     if let Some(assessment) = &source.judged.assessment {
         return Ok(assessment.tables.clone());
     }
-    let of = |shape: &Shape| TableSummary { table: shape.table.clone(), ..TableSummary::default() };
-    let mut tables: Vec<TableSummary> = source.shapes.iter().map(of).collect();
+    let head = source.judged.proposal.head();
+    if let (Kind::Offered(_), false) = (&source.kind, head.tables.is_empty()) {
+        return Ok(head.tables.clone());
+    }
+    let mut tables = TableSummary::of(source.shapes);
     for number in 0..source.pages {
         for change in source.page(primary, number)?.into_iter().flatten() {
             tables[change.table].add(&change.edit);
