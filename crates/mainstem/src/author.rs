@@ -146,7 +146,13 @@ impl Author<'_> {
         let said = front.header.actor.clone();
         let speaks_of = |id| said.split(", ").any(|name| accounts.named(name).is_some_and(|actor| actor.id == id));
         let whose = match owner {
-            Some(owner) if owner.id == self.identity.actor => if speaks_of(owner.id) { said.clone() } else { owner.name },
+            Some(owner) if owner.id == self.identity.actor => {
+                if speaks_of(owner.id) {
+                    said.clone()
+                } else {
+                    owner.name
+                }
+            }
             Some(owner) => {
                 front.header.sequence = 0;
                 if speaks_of(owner.id) { said.clone() } else { owner.name }

@@ -143,7 +143,16 @@ impl Line {
     /// Asks for something of another media type, to be read to its end.
     pub fn file(&mut self, path: &str, media: &'static str) -> Result<Answer<'_>> {
         let body = Spool::new(0).into_body();
-        self.send(Question { method: Method::GET, path: path.to_string(), media, body, name: String::new(), scope: None, resume: None, key: None })
+        self.send(Question {
+            method: Method::GET,
+            path: path.to_string(),
+            media,
+            body,
+            name: String::new(),
+            scope: None,
+            resume: None,
+            key: None,
+        })
     }
 
     /// Says and hears nothing for a while.

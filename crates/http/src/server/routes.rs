@@ -235,8 +235,12 @@ fn of_proposals() -> Vec<Route> {
         )
         .asked::<proposals::OfferedAsked>(),
         said("/votes", "Votes on what merging does, by the digest of that.", post(deeds::vote)).takes::<GivenVote>(Method::POST).keyed(),
-        said("/comments", "Says something about a proposal, a row or a cell.", post(deeds::comment)).takes::<GivenComment>(Method::POST).keyed(),
-        said("/decision", "Withdraws or rejects a proposal, or opens it again.", post(deeds::decide)).takes::<GivenDecision>(Method::POST).keyed(),
+        said("/comments", "Says something about a proposal, a row or a cell.", post(deeds::comment))
+            .takes::<GivenComment>(Method::POST)
+            .keyed(),
+        said("/decision", "Withdraws or rejects a proposal, or opens it again.", post(deeds::decide))
+            .takes::<GivenDecision>(Method::POST)
+            .keyed(),
         may(Right::Write, Route::reads::<ShownAnswered>(&path("/answers"), "Answers every open conflict.", post(deeds::answer)))
             .takes::<GivenAnswers>(Method::POST)
             .keyed(),

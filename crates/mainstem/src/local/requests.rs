@@ -68,7 +68,10 @@ pub(super) fn done(tx: &mut dyn Transaction, request: Option<Request>, by: By<'_
     let Some(request) = request else { return Ok(None) };
     let Some(done) = tx.request(by.actor, request.key)? else { return Ok(None) };
     if done.request.is_some_and(|before| before.content != request.content) {
-        return Err(reused(format!("the key {:032x} is that of another request of {}, on proposal {}", request.key, by.actor, done.proposal)));
+        return Err(reused(format!(
+            "the key {:032x} is that of another request of {}, on proposal {}",
+            request.key, by.actor, done.proposal
+        )));
     }
     Ok(Some(done))
 }

@@ -179,7 +179,10 @@ fn rows_that_the_primary_adds_up_wait_and_nothing_else_does() {
     merge(&team, id);
     team.settle(&["ada", "bob"]);
     team.assert_one(&["ada", "bob"]);
-    assert_eq!(team.value("bob", "SELECT group_concat(id) FROM (SELECT id FROM task WHERE id BETWEEN 20 AND 29 ORDER BY id)"), "20,21,22,23");
+    assert_eq!(
+        team.value("bob", "SELECT group_concat(id) FROM (SELECT id FROM task WHERE id BETWEEN 20 AND 29 ORDER BY id)"),
+        "20,21,22,23"
+    );
     // Another policy lets go what was never offered.
     team.sql("ada", "INSERT INTO task(id, list, what) VALUES (24, 1, 'e'), (25, 1, 'f')");
     assert_eq!(team.sync("ada").waiting_for_review, [("task".to_owned(), 2)]);

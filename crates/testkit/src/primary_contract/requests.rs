@@ -102,13 +102,9 @@ pub(super) fn a_request_is_done_once_however_often_it_comes(found: Found<'_>, kn
     assert_eq!(primary.merge(2, &wish, by(0)).expect_err("another proposal").code, "request_reused");
     assert_eq!(events(primary), after);
 
-    let back = once(
-        primary,
-        10,
-        1,
-        &mut |p, by| p.propose_revert(merged.version, "it was wrong", by),
-        &mut |p, by| p.propose_revert(merged.version, "for another reason", by),
-    );
+    let back = once(primary, 10, 1, &mut |p, by| p.propose_revert(merged.version, "it was wrong", by), &mut |p, by| {
+        p.propose_revert(merged.version, "for another reason", by)
+    });
     assert_eq!(back, 3);
     assert_eq!(primary.act(3, &why, by(10)).expect_err("the key of a revert").code, "request_reused");
     if known_as.is_none() {

@@ -144,7 +144,8 @@ fn steps_after(db: &Connection, version: u64) -> Result<Vec<SchemaChange>> {
 /// True where a changeset is kept as a whole: it needs review as such, or was accepted once by review. Of an object that it took
 /// away, nobody here knows any more whose it was; the primary does.
 fn is_whole(policy: &Policy, schema: &Schema, front: &Front) -> bool {
-    policy.reviewed_whole(front, schema).is_some() || (front.again.is_some() && front.shapes.iter().any(|shape| policy.is_reviewed(&shape.table)))
+    policy.reviewed_whole(front, schema).is_some()
+        || (front.again.is_some() && front.shapes.iter().any(|shape| policy.is_reviewed(&shape.table)))
 }
 
 /// True where there may be something to keep back.
@@ -160,7 +161,8 @@ pub fn is_needed(db: &Connection, which: Apart) -> Result<bool> {
         return Ok(unsent.iter().any(|front| front.header.write_id == write_id));
     }
     let (policy, schema) = (policy_text::parse(&kept_policy(db)?)?, tracked_schema(db)?);
-    let has_reviewed = |front: &Front| is_whole(&policy, &schema, front) || front.shapes.iter().any(|shape| policy.is_reviewed(&shape.table));
+    let has_reviewed =
+        |front: &Front| is_whole(&policy, &schema, front) || front.shapes.iter().any(|shape| policy.is_reviewed(&shape.table));
     Ok(unsent.iter().any(has_reviewed) || unsent.iter().any(|front| !front.resolutions.is_empty()) || !kept(db)?.is_empty())
 }
 

@@ -5,9 +5,9 @@ use crate::server::acting::act;
 use crate::server::asked::Named;
 use crate::server::people::Answer;
 use crate::server::routes::Right;
-use crate::wire::request;
 use crate::wire::given::{GivenAnswers, GivenComment, GivenDecision, GivenPart, GivenRevert, GivenVote};
 use crate::wire::proposal::{ShownAnswered, ShownOffered, ShownPart, ShownProposal};
+use crate::wire::request;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, State};
@@ -107,7 +107,6 @@ pub async fn revert(
 ) -> Answer<ShownOffered> {
     let GivenRevert { reason } = body_of(&headers, &body)?;
     let key = request::get(&headers)?;
-    let reverting =
-        act(&shared, &identity, &name, Right::Propose, move |acting| acting.for_request(key).propose_revert(version, &reason));
+    let reverting = act(&shared, &identity, &name, Right::Propose, move |acting| acting.for_request(key).propose_revert(version, &reason));
     Ok(Json(ShownOffered { proposal: reverting.await? }))
 }
