@@ -34,7 +34,7 @@ fn revision(revision: &Revision) -> Json {
     shown["tables"] = revision.front.shapes.iter().map(|shape| shape.table.clone()).collect();
     shown["authors"] = revision.authors.clone().into();
     shown["made_from"] = match revision.origin {
-        Origin::Replica => json!("replica"),
+        Origin::Replica | Origin::Partial => json!("replica"),
         Origin::Resolution => json!("resolution"),
         Origin::Part(proposal) => json!({ "proposal": proposal }),
         Origin::Revert(version) => json!({ "version": version }),

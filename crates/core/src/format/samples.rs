@@ -303,7 +303,8 @@ fn version() -> BoxedStrategy<Version> {
         many((any::<u128>(), name(), key()), 0..3),
         many(digest, 0..3),
     );
-    let places = (many(past(), 0..3), many(any::<u128>(), 0..3), many(renumbered(), 0..2), option::of(reviewed()), many(option::of(name()), 2));
+    let places =
+        (many(past(), 0..3), many(any::<u128>(), 0..3), many(renumbered(), 0..2), option::of(reviewed()), many(option::of(name()), 2));
     (header(), any::<[u64; 3]>(), time(), many(step(), 0..3), page(), any::<[u8; 32]>(), lists, places)
         .prop_map(|(header, numbers, accepted_at, schema, (shapes, changes), body, lists, places)| {
             let (was, stands_for, renumbered_here, review, mut labels) = places;
@@ -383,7 +384,8 @@ fn act() -> BoxedStrategy<Act> {
         Just(Origin::Replica),
         Just(Origin::Resolution),
         any::<u64>().prop_map(Origin::Part),
-        any::<u64>().prop_map(Origin::Revert)
+        any::<u64>().prop_map(Origin::Revert),
+        Just(Origin::Partial)
     ];
     let revision = (any::<u64>(), any::<[u8; 32]>(), many(name(), 0..3), origin)
         .prop_map(|(pages, body, authors, origin)| Act::Revise(Revision { front: fixed::front(), pages, body, authors, origin }));

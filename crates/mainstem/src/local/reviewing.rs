@@ -20,7 +20,7 @@ use mainstem_core::proposal::{Act, Assessment, MergeWish, Origin, Proposal, Requ
 use mainstem_core::stamp::Time;
 
 /// No proposal of that number.
-pub(super) fn no_proposal(id: u64) -> Error {
+pub(crate) fn no_proposal(id: u64) -> Error {
     Error::not_found(format!("there is no proposal {id}")).hint("mainstem proposals")
 }
 
@@ -40,14 +40,7 @@ pub(super) fn note(tx: &mut dyn Transaction, at: Time, proposal: u64, act: Act, 
 }
 
 /// The same, for a request.
-pub(super) fn note_for(
-    tx: &mut dyn Transaction,
-    request: Option<Request>,
-    at: Time,
-    proposal: u64,
-    act: Act,
-    by: By<'_>,
-) -> Result<()> {
+pub(super) fn note_for(tx: &mut dyn Transaction, request: Option<Request>, at: Time, proposal: u64, act: Act, by: By<'_>) -> Result<()> {
     let (actor, token) = (by.actor.to_owned(), by.token.map(str::to_owned));
     append(tx, &Event::Review(Reviewing { proposal, actor, token, at, act, request })).map(drop)
 }
@@ -74,6 +67,7 @@ fn push_along<S: Store>(
 
 /// Stages the rows of a revision, re-encoded by our own hand.
 fn stage(tx: &mut dyn Transaction, part: Part<'_>) -> Result<Revision> {
+    let origin = if part.front.is_partial { Origin::Partial } else { Origin::Replica };
     let front = Front { is_partial: false, ..part.front.clone() };
     let (mut pages, mut count, mut body) = (0, 0, Body::default());
     part.pages.rewind()?;
@@ -164,7 +158,6 @@ fn check_deed(tx: &mut dyn Transaction, proposal: &Proposal, deed: &Deed, by: By
     }
 }
 
-impl<S: Store> LocalPrimary<S> {
 /// Refuses to take another changeset for the repeated offer of one. Its rows may be called by other numbers by now, so that
 /// only how many they are and of which tables tells it apart.
 fn check_repeated(tx: &mut dyn Transaction, id: u64, revision: u64, offered: &Front) -> Result<()> {
@@ -179,6 +172,7 @@ fn check_repeated(tx: &mut dyn Transaction, id: u64, revision: u64, offered: &Fr
     }
 }
 
+impl<S: Store> LocalPrimary<S> {
     /// A proposal, and what merging it would do where it is open. None where there is none.
     pub(super) fn assessed(&mut self, id: u64) -> Result<Option<(Proposal, Option<Assessment>)>> {
         let mut before: Option<Proposal> = None;
@@ -219,8 +213,8 @@ impl<S: Store> Review for LocalPrimary<S> {
         let Offer { revises, reviewed, direct } = offer;
         let write_id = reviewed.front.header.write_id;
         if let Some((proposal, revision)) = tx.find_revision(write_id)? {
-            // What was pushed along was taken with it.
             check_repeated(&mut *tx, proposal, revision, reviewed.front)?;
+            // What was pushed along was taken with it.
             let direct = match direct {
                 Some(part) => tx.find_write(part.front.header.write_id)?.map(|version| Pushed::Already { version }),
                 None => None,
@@ -253,11 +247,11 @@ impl<S: Store> Review for LocalPrimary<S> {
     }
 
     fn act(&mut self, id: u64, deed: &Deed, by: By<'_>) -> Result<()> {
-        let mut closes = None;
         let request = Asked::Deed(deed).of(id, by);
         if requests::done(&mut *self.store.begin_read()?, request, by)?.is_some() {
             return Ok(());
         }
+        let mut closes = None;
         if let Deed::Vote(ballot) = deed {
             let judged = self.judged(id, by)?.ok_or_else(|| no_proposal(id))?;
             let is_shown = judged.assessment.as_ref().is_some_and(|a| a.digest == ballot.digest && a.revision == ballot.revision);
