@@ -236,6 +236,13 @@ impl Chronicle {
         self.eras.iter().find(has).map(|era| era.version)
     }
 
+    /// The version that took a column from a table that stayed; none where it is there still, or went with its table.
+    pub fn lost_in(&self, table: TableId, column: ColumnId) -> Option<u64> {
+        let has = |era: &Era| era.find(table).is_some_and(|table| table.position(column).is_some());
+        let without = self.eras.get(self.eras.iter().rposition(has)? + 1)?;
+        without.find(table).map(|_| without.version)
+    }
+
     /// A table as declared, with the ids of columns that it had before under the same name.
     fn made(&mut self, table: &Table, before: Option<&NamedTable>) -> NamedTable {
         let known = |name: &str| before.and_then(|before| before.column(name)).map(|column| column.id);

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a vote names the digest of exactly what it was given on; what no longer has that digest has no vote.
 //! Deliberately absent: the rows (they are staged beside the ledger), and whether votes suffice (see [`crate::vote`]).
-use crate::change::{Edit, Front, Header};
+use crate::change::{Edit, Front, Header, Shape};
 use crate::conflict::Conflict;
 use crate::digest;
 use crate::event::{Digest, Event, Version};
@@ -71,6 +71,8 @@ pub struct Revision {
     pub authors: Vec<String>,
     /// What it was made from.
     pub origin: Origin,
+    /// What happens in each table as it is offered, counted by whoever staged its rows; nothing where nobody did.
+    pub tables: Vec<TableSummary>,
 }
 
 /// The write id of what is left of a revision where another, its part, stands for it: whoever divides a revision gives the rest
@@ -448,6 +450,10 @@ pub struct TableSummary {
 }
 
 impl TableSummary {
+    /// Nothing yet in the tables of these shapes.
+    pub fn of(shapes: &[Shape]) -> Vec<TableSummary> {
+        shapes.iter().map(|shape| TableSummary { table: shape.table.clone(), ..TableSummary::default() }).collect()
+    }
     /// Counts one change.
     pub fn add(&mut self, edit: &Edit) {
         match edit {

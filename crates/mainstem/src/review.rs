@@ -3,6 +3,7 @@
 //! Invariant: what is merged is what the counted votes name; both are compared inside the transaction that merges.
 //! Deliberately absent: the rows' own rules (see [`crate::rebase`]), and who somebody is ([`People`] tells).
 use crate::cleanup::Rehearsal;
+use crate::comparing::Differing;
 use crate::error::Result;
 use crate::ledger::ProposalsWanted;
 use crate::primary::{Acquaintance, Pages, Pushed};
@@ -143,7 +144,7 @@ pub struct Chosen {
 pub struct Judged {
     /// What was said and decided.
     pub proposal: Proposal,
-    /// What a merge would do now; none where it is closed, and its staged rows are gone.
+    /// What a merge would do now; none where it is closed, and its staged rows are gone, or where that is not found yet.
     pub assessment: Option<Assessment>,
     /// The votes on that.
     pub tally: Tally,
@@ -190,6 +191,11 @@ impl State {
 }
 
 impl Judged {
+    /// True where nobody has found yet what merging it would do.
+    pub fn is_unfound(&self) -> bool {
+        self.proposal.stage.is_open() && self.assessment.is_none()
+    }
+
     /// The state it is in now.
     pub fn state(&self) -> State {
         match self.proposal.stage {
@@ -248,11 +254,15 @@ pub trait Review {
     fn proposals(&mut self, wanted: &ProposalsWanted) -> Result<Vec<u64>>;
     /// How a proposal stands now.
     fn proposal(&mut self, id: u64, by: By<'_>) -> Result<Option<Judged>>;
+    /// The same without waiting: of an open proposal of many rows, what merging would do is told only where it was found already.
+    fn proposal_at_once(&mut self, id: u64, by: By<'_>) -> Result<Option<Judged>>;
     /// One page of what merging would do, as the assessment with that digest tells; none where it tells something else by now.
     /// Of a merged proposal, a page of its version.
     fn shown_page(&mut self, proposal: u64, digest: &Digest, page: u64) -> Result<Option<Vec<u8>>>;
     /// One page of a revision (from 1) as it was offered.
     fn staged_page(&mut self, proposal: u64, revision: u64, page: u64) -> Result<Option<Vec<u8>>>;
+    /// In which rows two revisions (from 1) differ, as they were offered; none where the rows of one are gone.
+    fn differing(&mut self, proposal: u64, earlier: u64, later: u64) -> Result<Option<Differing>>;
     /// The proposal and its revision (from 1) that a write id names.
     fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>>;
     /// Makes a further revision in which every open conflict is answered, on the head; gives its number. `Conflict` with the

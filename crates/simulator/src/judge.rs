@@ -127,6 +127,8 @@ impl World {
                 sql: format!("UPDATE \"{table}\" SET \"{column}\" = ?1 WHERE {}", conditions.join(" AND ")),
                 values: [Value::text(&word)].into_iter().chain(key.clone()).map(Datum::Value).collect(),
             };
+            let there = self.primary_image()?.remove(&table).and_then(|mut held| held.rows.remove(&key));
+            let is_known = there.as_ref() == image[&table].rows.get(&key);
             self.pass(1);
             self.run_session(&Session { who: Some(who), manner: Manner::default(), statements: vec![statement] })?;
             let written = self.copies[who].place.read(self.keeps_links)?;
@@ -138,7 +140,10 @@ impl World {
             }
             self.tally.check(Invariant::Causal);
             let seen = self.copies[next].place.read(self.keeps_links)?;
-            if written[&table].rows.get(&key) != seen[&table].rows.get(&key) && !self.is_kept_waiting(next, (&table, &key), &word)? {
+            let holds = written[&table].rows.get(&key) == seen[&table].rows.get(&key)
+                || self.is_kept_waiting(next, (&table, &key), &word)?
+                || !is_known && self.is_claimed((&table, &key), &word)?;
+            if !holds {
                 let why = format!("a later write lost: {table} {key:?} {column} of replica {who}, as replica {next} sees it");
                 return Err(Wrong::new(Invariant::Causal, why));
             }
@@ -158,6 +163,18 @@ impl World {
         let there = rows.get(table).and_then(|held| held.rows.get(key));
         let is_written = there.is_some_and(|row| row.contains(&Value::text(word)));
         Ok(is_written || waits.any(|wait| writes(wait, word)))
+    }
+
+    /// Who wrote over a change of theirs that waits has not seen what others wrote there meanwhile: both can be in a conflict.
+    fn is_claimed(&mut self, (table, key): (&str, &Key), word: &str) -> Verdict<bool> {
+        let conflicts = self.serve()?.conflicts(true).map_err(|e| unexpected("judging", &e))?;
+        let text = Value::text(word);
+        let claims = |claim: &Claim| match claim {
+            Claim::Cell(value) => *value == text,
+            Claim::Row(image) => image.iter().flatten().any(|(_, value)| *value == text),
+        };
+        let about = conflicts.iter().filter(|conflict| conflict.table.eq_ignore_ascii_case(table) && conflict.key == *key);
+        Ok(about.into_iter().any(|conflict| claims(&conflict.ours.claim) || claims(&conflict.theirs.claim)))
     }
 
     fn judge_copy(&mut self, who: usize, rows: &Image, truth: &[Conflict], waiting: &[Waiting], state: [u8; 32]) -> Verdict {

@@ -268,7 +268,7 @@ impl Sight {
     pub(crate) fn of(&self, rows: &Image) -> Image {
         let mut seen = Image::new();
         for (name, held) in rows {
-            let part = |row: &Row| self.sees(name, held, row);
+            let part = |row: &Row| self.sees(name, &held.columns, row);
             let rows = held.rows.iter().filter(|(_, row)| part(row)).map(|(key, row)| (key.clone(), row.clone())).collect();
             seen.insert(name.clone(), Held { rows, ..held.clone() });
         }
@@ -276,15 +276,20 @@ impl Sight {
     }
 
     /// True where both what is asked for and what is permitted let a row through.
-    pub(crate) fn sees(&self, table: &str, held: &Held, row: &Row) -> bool {
-        [&self.asked, &self.permitted].iter().all(|scope| match scope.parts() {
-            None => true,
-            Some(parts) => {
-                let part = parts.iter().find(|part| part.table.eq_ignore_ascii_case(table));
-                part.is_some_and(|part| lets_through(&part.filter, &held.columns, row))
-            }
-        })
+    pub(crate) fn sees(&self, table: &str, columns: &[String], row: &Row) -> bool {
+        [&self.asked, &self.permitted].iter().all(|scope| is_within(scope, table, columns, row))
     }
+
+    /// True where what is permitted does.
+    pub(crate) fn may_see(&self, table: &str, columns: &[String], row: &Row) -> bool {
+        is_within(&self.permitted, table, columns, row)
+    }
+}
+
+fn is_within(scope: &Scope, table: &str, columns: &[String], row: &Row) -> bool {
+    let Some(parts) = scope.parts() else { return true };
+    let part = parts.iter().find(|part| part.table.eq_ignore_ascii_case(table));
+    part.is_some_and(|part| lets_through(&part.filter, columns, row))
 }
 
 /// True where a row fulfils a filter, told anew: nothing here is the system's own way to look at it.

@@ -235,9 +235,10 @@ impl Traces {
         self.several.extend(words);
     }
 
-    /// A word of a row that somebody took away from that table who saw it.
-    pub(crate) fn taken_in(&self, table: &str, row: &Row) -> Option<u64> {
-        words_in(row).into_iter().find(|word| self.taken.contains(&(*word, table.to_owned())) && !self.several.contains(word))
+    /// One of these words of a row that somebody took away from that table who saw it.
+    pub(crate) fn taken_in(&self, table: &str, row: &Row, told: &BTreeSet<u64>) -> Option<u64> {
+        let is_taken = |word: &u64| self.taken.contains(&(*word, table.to_owned())) && !self.several.contains(word);
+        words_in(row).into_iter().find(|word| told.contains(word) && is_taken(word))
     }
 
     /// Judges the rows at the end.

@@ -348,6 +348,7 @@ impl World {
         learn(&mut self.model, self.keeps_links, first.place.db.as_ref().expect("it is open"))?;
         let image = first.place.read(self.keeps_links)?;
         self.model.note(&Image::new(), &image, &mut self.tally);
+        self.looked.words = image::words_of(&image);
         if image.values().any(|held| held.columns.len() >= rarities::COLUMNS_MANY) {
             self.tally.reach(Situation::ManyColumns);
         }

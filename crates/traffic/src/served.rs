@@ -10,7 +10,7 @@ use mainstem_feed::{Office, Tempo};
 use mainstem_http::address::Address;
 use mainstem_http::client::{HttpAccounts, HttpPlace, HttpPrimary, Patience};
 use mainstem_http::server::accept::serve;
-use mainstem_http::server::{Door, Hall, Limits, Porter, Record, Shared, Stop, Tls};
+use mainstem_http::server::{Door, Finder, Hall, Limits, Porter, Record, Shared, Stop, Tls};
 use mainstem_sqlite::primary::FolderDatasets;
 use mainstem_sqlite::registry::SqliteRegistry;
 use mainstem_sqlite::sign_ins::SqliteSignIns;
@@ -54,7 +54,15 @@ impl Served {
         let hall = Hall::new(datasets, &porter.limits);
         let sign_ins = SqliteSignIns::open(folder).expect("sign-ins can be kept");
         let sign_ins = SignIns::new(Box::new(sign_ins), Arc::new(RealSurroundings));
-        let shared = Arc::new(Shared { hall, registrar, sign_ins, porter, webhooks: Some(Arc::new(office)), stop: Stop::default() });
+        let shared = Arc::new(Shared {
+            hall,
+            registrar,
+            sign_ins,
+            porter,
+            webhooks: Some(Arc::new(office)),
+            finder: Finder::default(),
+            stop: Stop::default(),
+        });
         let acceptor = tls.map(|tls| tls.acceptor().expect("TLS can be set up"));
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a free port");
         let address = listener.local_addr().expect("it is bound");

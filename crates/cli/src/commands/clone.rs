@@ -12,11 +12,14 @@ use mainstem_core::schema::Schema;
 use mainstem_core::scope::{Part, Scope};
 use mainstem_http::client::Patience;
 use mainstem_sqlite::SqliteReplica;
-use mainstem_sqlite::replica::CloneOptions;
+use mainstem_sqlite::replica::{CloneOptions, Cloned, Earlier};
 use serde_json::json;
 use std::path::PathBuf;
 
 /// Makes a new replica from a primary
+///
+/// A clone that was cut off goes on where it was when the same command is given again, as long as nobody has written to the
+/// primary since; else it begins again.
 ///
 /// Examples:
 ///   mainstem clone ../shared-primary mine.db
@@ -58,7 +61,7 @@ impl Clone {
         let (around, opening) = (session.around.clone(), session.around.clone());
         let mut report = |what: &str, done: u64, of: u64| bar.report(what, done, of);
         let wanted = CloneOptions { address: &remembered, actor: actor.as_deref(), scope: &scope };
-        let made = SqliteReplica::clone_part(primary.as_mut(), &wanted, &self.file, around, &mut report)?;
+        let Cloned { description: made, earlier } = SqliteReplica::clone_part(primary.as_mut(), &wanted, &self.file, around, &mut report)?;
         drop(bar);
         warn_of_place(&self.file);
         let refused = SqliteReplica::open(&self.file, opening)?.refused()?;
@@ -74,15 +77,28 @@ impl Clone {
                 "tables": made.tables.len(),
                 "rows": rows,
                 "refused": json::refused(&refused),
+                "rows_from_before": if let Earlier::Taken { rows } = earlier { rows } else { 0 },
             }))?;
         } else {
             let (file, dataset, rows) = (name(&file), name(&made.dataset), count(rows, "row", "rows"));
             session.out.line(format_args!("{file} is a replica of {dataset} at version {}: {rows}", made.head.version))?;
+            if let Some(said) = said_of(earlier) {
+                session.out.line(format_args!("{said}"))?;
+            }
             not_tracked(session, &refused)?;
             session.name_where_needed(&self.file);
             let next = session.out.suggest("mainstem sync");
             session.out.line(format_args!("next: edit it with any program, then: {next}"))?;
         }
         Ok(Exit::Done)
+    }
+}
+
+/// What became of an earlier try that was cut off.
+fn said_of(earlier: Earlier) -> Option<String> {
+    match earlier {
+        Earlier::Nothing => None,
+        Earlier::Taken { rows } => Some(format!("{} of them had come in an earlier try", count(rows, "row", "rows"))),
+        Earlier::GivenUp => Some("what an earlier try had left was of another state of the primary, and was not used".into()),
     }
 }

@@ -89,10 +89,12 @@ impl Proposals {
             let Some(last) = ids.last().copied() else { break };
             wanted.before = Some(last);
             for id in ids {
-                let Some(judged) = primary.proposal(id, by)?.filter(|judged| self.state.is_none_or(|state| state.is(judged.state())))
-                else {
-                    continue;
+                // Whether it is in a state that merging decides is worth waiting for.
+                let judged = match self.state {
+                    None | Some(Shown::All) => primary.proposal_at_once(id, by)?,
+                    Some(_) => primary.proposal(id, by)?,
                 };
+                let Some(judged) = judged.filter(|judged| self.state.is_none_or(|state| state.is(judged.state()))) else { continue };
                 if shown == self.limit {
                     break;
                 }

@@ -22,6 +22,17 @@ fn cell(blame: &Json, column: &str) -> Json {
     cells.iter().find(|cell| cell["column"] == column).cloned().unwrap_or_else(|| panic!("{column} in {blame}"))
 }
 
+/// The columns of a table as a version's tables tell them.
+fn columns(shown: &Json, table: &str) -> String {
+    let tables = shown["tables"].as_array().expect("tables");
+    let found = tables.iter().find(|of| of["table"] == table).unwrap_or_else(|| panic!("{table} in {shown}"));
+    let column = |column: &Json| {
+        let key = column["key"].as_u64().map_or_else(String::new, |place| format!(" {place}"));
+        format!("{} {}{key}", column["name"].as_str().expect("a name"), column["type"].as_str().expect("a type"))
+    };
+    found["columns"].as_array().expect("columns").iter().map(column).collect::<Vec<_>>().join(", ")
+}
+
 #[test]
 fn a_table_is_shown_as_it_was_through_renames_and_drops() {
     let desk = Desk::new();
@@ -49,6 +60,15 @@ fn a_table_is_shown_as_it_was_through_renames_and_drops() {
     assert_eq!(at(&["3", "human", "1"])["row"].to_string(), r#"{"id":1,"name":"Ann","place":"Jena"}"#);
     assert!(at(&["2", "person", "2"])["row"].is_null());
     assert_eq!(at(&["1"])["tables"].as_array().unwrap().len(), 2);
+    assert_eq!(columns(&at(&["1"]), "person"), "id INTEGER 1, name TEXT, town TEXT, visits INTEGER");
+    assert_eq!(at(&["2"])["schema_history"].to_string(), "[]");
+    assert_eq!(columns(&at(&["4"]), "human"), "id INTEGER 1, name TEXT, place TEXT, mail TEXT");
+    let steps = at(&["4"])["schema_history"].clone();
+    let told = |version: usize| {
+        (steps[version]["version"].as_u64(), steps[version]["actor"].as_str().map(str::to_owned), steps[version]["steps"].to_string())
+    };
+    assert!(told(0).0 == Some(3) && told(0).2.contains("rename column town of person to place"), "{steps}");
+    assert!(told(1).1.as_deref() == Some("ada") && told(1).2.contains("add column"), "{steps}");
     let text = ada.ok(&["show", "--at", "1", "person"]);
     assert!(text.contains("id | name | town | visits\n") && text.contains("1 | 'Ann' | 'Ulm' | 1\n"), "{text}");
     assert!(text.contains("3 rows of person at version 1\n"), "{text}");

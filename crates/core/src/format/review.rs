@@ -181,6 +181,7 @@ fn write_revision(w: &mut Writer, revision: &Revision) {
         w.varint(code);
         w.varint(number);
     });
+    w.list(6, &revision.tables, write_summary);
 }
 
 fn read_revision(r: &mut Reader<'_>) -> Result<Revision> {
@@ -193,6 +194,7 @@ fn read_revision(r: &mut Reader<'_>) -> Result<Revision> {
             3 => revision.body = f.array()?,
             4 => revision.authors = f.texts()?,
             5 => revision.origin = read_origin(&mut f)?,
+            6 => revision.tables = f.list(4, read_summary)?,
             _ => continue,
         }
         f.finish()?;
@@ -349,13 +351,7 @@ pub fn encode_assessment(assessment: &Assessment) -> Vec<u8> {
     w.number(2, assessment.head);
     w.field(3, |w| w.fixed(&assessment.digest));
     w.field(4, |w| w.fixed(&event::encode(&Event::Version(assessment.outcome.clone()))));
-    w.list(5, &assessment.tables, |w, table| {
-        w.varint(table.inserted);
-        w.varint(table.updated);
-        w.varint(table.deleted);
-        w.varint(table.cells);
-        w.fixed(table.table.as_bytes());
-    });
+    w.list(5, &assessment.tables, write_summary);
     w.field(6, |w| gate::write(w, &assessment.gates));
     w.0
 }
@@ -380,6 +376,14 @@ pub fn decode_assessment(bytes: &[u8]) -> Result<Assessment> {
         f.finish()?;
     }
     Ok(assessment)
+}
+
+fn write_summary(w: &mut Writer, table: &TableSummary) {
+    w.varint(table.inserted);
+    w.varint(table.updated);
+    w.varint(table.deleted);
+    w.varint(table.cells);
+    w.fixed(table.table.as_bytes());
 }
 
 fn read_summary(r: &mut Reader<'_>) -> Result<TableSummary> {

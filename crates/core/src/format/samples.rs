@@ -3,7 +3,8 @@ use crate::change::{Again, Cell, Change, Choice, Edit, Front, Header, Past, Renu
 use crate::conflict::{Answer, Claim, Conflict, ConflictKind, Image, Side};
 use crate::event::{Collected, CollectedTombstones, Event, Genesis, PolicySet, Renumbered, Restored, TableDigest, Version, Waiting};
 use crate::proposal::{
-    Act, Anchor, Ballot, Decision, Failure, MergeWish, Origin, Remark, Request, Reviewed, Reviewing, Revision, Stage, Vote, Word,
+    Act, Anchor, Ballot, Decision, Failure, MergeWish, Origin, Remark, Request, Reviewed, Reviewing, Revision, Stage, TableSummary, Vote,
+    Word,
 };
 use crate::schema::{Column, ForeignKey, Object, Schema, SchemaChange, Table};
 use crate::stamp::{ReplicaId, Stamp, Time};
@@ -387,8 +388,16 @@ fn act() -> BoxedStrategy<Act> {
         any::<u64>().prop_map(Origin::Revert),
         Just(Origin::Partial)
     ];
-    let revision = (any::<u64>(), any::<[u8; 32]>(), many(name(), 0..3), origin)
-        .prop_map(|(pages, body, authors, origin)| Act::Revise(Revision { front: fixed::front(), pages, body, authors, origin }));
+    let table = (name(), any::<[u64; 4]>()).prop_map(|(table, [inserted, updated, deleted, cells])| TableSummary {
+        table,
+        inserted,
+        updated,
+        deleted,
+        cells,
+    });
+    let revision = (any::<u64>(), any::<[u8; 32]>(), many(name(), 0..3), origin, many(table, 0..3)).prop_map(
+        |(pages, body, authors, origin, tables)| Act::Revise(Revision { front: fixed::front(), pages, body, authors, origin, tables }),
+    );
     let anchor = prop_oneof![
         Just(Anchor::Whole),
         (name(), key()).prop_map(|(table, key)| Anchor::Row(table, key)),

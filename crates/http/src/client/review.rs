@@ -5,6 +5,7 @@ use crate::wire::call::Call;
 use crate::wire::frame::{FrameWriter, broken};
 use crate::wire::{Bytes, Wire, request};
 use mainstem::cleanup::Rehearsal;
+use mainstem::comparing::Differing;
 use mainstem::core::event::Digest;
 use mainstem::core::format::page;
 use mainstem::core::proposal::MergeWish;
@@ -67,6 +68,9 @@ impl Review for HttpPrimary {
     fn proposal(&mut self, id: u64, _by: By<'_>) -> Result<Option<Judged>> {
         self.ask(Call::Proposal, &id)
     }
+    fn proposal_at_once(&mut self, id: u64, _by: By<'_>) -> Result<Option<Judged>> {
+        self.ask(Call::ProposalAtOnce, &id)
+    }
     fn shown_page(&mut self, proposal: u64, digest: &Digest, page: u64) -> Result<Option<Vec<u8>>> {
         let found: Option<Bytes> = self.ask(Call::ShownPage, &(proposal, *digest, page))?;
         Ok(found.map(|bytes| bytes.0))
@@ -77,6 +81,9 @@ impl Review for HttpPrimary {
     }
     fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>> {
         self.ask(Call::FindRevision, &write_id)
+    }
+    fn differing(&mut self, proposal: u64, earlier: u64, later: u64) -> Result<Option<Differing>> {
+        self.ask(Call::Differing, &(proposal, earlier, later))
     }
     fn answer(&mut self, proposal: u64, answers: &[(u64, Answering)], by: By<'_>) -> Result<u64> {
         self.ask_once(by.request, Call::Answer, &(proposal, answers.to_vec()))

@@ -161,6 +161,8 @@ pub struct ShownRevision {
     pub authors: Vec<String>,
     /// What it was made from.
     pub made_from: ShownMadeFrom,
+    /// What happens in each table as it was offered; empty where it was offered before that was counted.
+    pub counts: Vec<ShownTableSummary>,
 }
 
 /// What a revision was made from.
@@ -194,6 +196,7 @@ impl ShownRevision {
                 Origin::Part(proposal) => ShownMadeFrom::Proposal(proposal),
                 Origin::Revert(version) => ShownMadeFrom::Version(version),
             },
+            counts: revision.tables.iter().map(ShownTableSummary::from).collect(),
         }
     }
 }

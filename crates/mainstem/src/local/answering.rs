@@ -211,7 +211,7 @@ impl<S: Store> LocalPrimary<S> {
         }
         let proposal = open_proposal(&mut *tx, id)?;
         drop(tx);
-        let assessed = self.assess_whole(&proposal)?;
+        let assessed = self.assess_here(&proposal)?;
         let outcome = assessed.assessment.outcome.clone();
         let answered = each_answered(id, &outcome, answers)?;
         let (write_id, replica) = (self.around.random(), self.around.random());
@@ -233,7 +233,8 @@ impl<S: Store> LocalPrimary<S> {
             authors.push(by.actor.to_owned());
         }
         let mut making = Making::new(front, write_id, replica, authors, Origin::Resolution);
-        let scratch = self.assessed.as_mut().ok_or_else(|| Error::internal("an outcome was kept and is gone"))?;
+        let gone = || Error::internal("an outcome was kept and is gone");
+        let assessments = self.assessments.as_mut().ok_or_else(gone)?;
         // A row gives its unique value up before another takes it.
         let leaves = |given: &Given| matches!(given, Given::Whole(Some(change)) if matches!(change.edit, Edit::Delete(_)));
         for given in answers.given.iter_mut().filter(|given| leaves(given)) {
@@ -242,7 +243,7 @@ impl<S: Store> LocalPrimary<S> {
             }
         }
         for number in 0..outcome.pages {
-            let bytes = scratch.get(&assessed.page(number))?.ok_or_else(|| Error::internal("an outcome was kept and is gone"))?;
+            let bytes = assessments.page(&assessed, number)?.ok_or_else(gone)?;
             for change in page::decode(&bytes, &outcome.shapes)? {
                 let shape = &outcome.shapes[change.table];
                 let name = (shape.table.to_ascii_lowercase(), change.key.clone());

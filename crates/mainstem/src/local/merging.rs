@@ -149,12 +149,16 @@ impl<S: Store> LocalPrimary<S> {
         if let Some(merged) = self.begin_merge(id, wish, by)? {
             return Ok(merged);
         }
-        let merged = self.with_scratch(|this, scratch| this.merge_now(scratch, id, wish, by));
+        let merged = self.with_assessments(|this, assessments| this.merge_now(assessments.own(), id, wish, by));
         // An outage tells nothing of the proposal: it is being merged still, and whoever asks next goes on.
         if let Err(error) = &merged
             && error.kind != ErrorKind::Unavailable
         {
             self.note_failure(id, error, by)?;
+        }
+        if merged.is_ok() {
+            let closed = self.store.begin_read()?.proposal(id)?;
+            closed.map_or(Ok(()), |proposal| self.forget_assessments(&proposal))?;
         }
         merged
     }

@@ -3,6 +3,7 @@ use super::epochs::check_known;
 use super::requests::{self, Asked};
 use super::{LocalPrimary, absorb_in, append, check_clock, merge_pushed, merging, stamped};
 use crate::cleanup::{Rehearsal, check_horizon};
+use crate::comparing::Differing;
 use crate::error::{Error, Result};
 use crate::ledger::ProposalsWanted;
 use crate::policy_text;
@@ -16,7 +17,7 @@ use mainstem_core::change::Front;
 use mainstem_core::digest::Body;
 use mainstem_core::event::{Digest, Event};
 use mainstem_core::format::page;
-use mainstem_core::proposal::{Act, Assessment, MergeWish, Origin, Proposal, Request, Reviewing, Revision, Stage, Word};
+use mainstem_core::proposal::{Act, Assessment, MergeWish, Origin, Proposal, Request, Reviewing, Revision, Stage, TableSummary, Word};
 use mainstem_core::stamp::Time;
 
 /// No proposal of that number.
@@ -70,6 +71,7 @@ fn stage(tx: &mut dyn Transaction, part: Part<'_>) -> Result<Revision> {
     let origin = if part.front.is_partial { Origin::Partial } else { Origin::Replica };
     let front = Front { is_partial: false, ..part.front.clone() };
     let (mut pages, mut count, mut body) = (0, 0, Body::default());
+    let mut tables = TableSummary::of(&front.shapes);
     part.pages.rewind()?;
     while let Some(changes) = part.pages.next()? {
         for change in &changes {
@@ -77,6 +79,7 @@ fn stage(tx: &mut dyn Transaction, part: Part<'_>) -> Result<Revision> {
             if change.at > front.header.at {
                 return Err(Error::invalid(format!("a change of table {} is stamped later than its changeset", shape.table)));
             }
+            tables[change.table].add(&change.edit);
         }
         count += changes.len() as u64;
         let bytes = page::encode(&front.shapes, &changes);
@@ -91,7 +94,7 @@ fn stage(tx: &mut dyn Transaction, part: Part<'_>) -> Result<Revision> {
     if count == 0 && front.schema.is_empty() && front.resolutions.is_empty() && front.conflicts.is_empty() {
         return Err(Error::invalid("there is nothing in it to review").hint("mainstem status"));
     }
-    Ok(Revision { front, pages, body: body.digest(), authors: Vec::new(), origin })
+    Ok(Revision { front, pages, body: body.digest(), authors: Vec::new(), origin: Origin::Replica, tables })
 }
 
 /// The number of the proposal that a revision is for, and its revision's; who authored what is in it.
@@ -193,15 +196,20 @@ impl<S: Store> LocalPrimary<S> {
     /// A proposal with what merging it would do now.
     pub(super) fn judged(&mut self, id: u64, by: By<'_>) -> Result<Option<Judged>> {
         let Some((proposal, assessment)) = self.assessed(id)? else { return Ok(None) };
+        self.judge(proposal, assessment, by).map(Some)
+    }
+
+    fn judge(&mut self, proposal: Proposal, assessment: Option<Assessment>, by: By<'_>) -> Result<Judged> {
+        let id = proposal.id;
         let Some(assessment) = assessment else {
-            return Ok(Some(Judged { proposal, assessment: None, tally: Default::default() }));
+            return Ok(Judged { proposal, assessment: None, tally: Default::default() });
         };
         let mut tx = self.store.begin_read()?;
         let policy = policy_text::parse(&tx.policy_text()?)?;
         // What happened while it was assessed counts, too.
         let proposal = tx.proposal(id)?.ok_or_else(|| no_proposal(id))?;
         let tally = merging::count(&policy, &proposal, &assessment.outcome, Time::from_ms(self.around.now_ms()), by.people);
-        Ok(Some(Judged { proposal, assessment: Some(assessment), tally }))
+        Ok(Judged { proposal, assessment: Some(assessment), tally })
     }
 }
 
@@ -300,6 +308,15 @@ impl<S: Store> Review for LocalPrimary<S> {
         self.judged(id, by)
     }
 
+    fn proposal_at_once(&mut self, id: u64, by: By<'_>) -> Result<Option<Judged>> {
+        let Some(proposal) = self.store.begin_read()?.proposal(id)? else { return Ok(None) };
+        if !proposal.stage.is_open() || proposal.head().front.count <= self.large.at_once_max {
+            return self.judged(id, by);
+        }
+        let assessment = self.assess_at_once(&proposal)?;
+        self.judge(proposal, assessment, by).map(Some)
+    }
+
     fn shown_page(&mut self, id: u64, digest: &Digest, number: u64) -> Result<Option<Vec<u8>>> {
         let proposal = self.store.begin_read()?.proposal(id)?.ok_or_else(|| no_proposal(id))?;
         if let Some(version) = proposal.version {
@@ -314,6 +331,11 @@ impl<S: Store> Review for LocalPrimary<S> {
         let at = usize::try_from(revision.wrapping_sub(1)).unwrap_or(usize::MAX);
         let Some((_, _, revision)) = proposal.revisions.get(at) else { return Ok(None) };
         tx.staged(revision.front.header.write_id, page)
+    }
+
+    fn differing(&mut self, id: u64, earlier: u64, later: u64) -> Result<Option<Differing>> {
+        let proposal = self.store.begin_read()?.proposal(id)?.ok_or_else(|| no_proposal(id))?;
+        self.compare_revisions(&proposal, earlier, later)
     }
 
     fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>> {

@@ -13,7 +13,7 @@ use mainstem_core::ErrorKind;
 use mainstem_core::change::{Cell, Change, Edit, Front, Header};
 use mainstem_core::digest::Body;
 use mainstem_core::format::page;
-use mainstem_core::proposal::{Act, Origin, Proposal, Revision};
+use mainstem_core::proposal::{Act, Origin, Proposal, Revision, TableSummary};
 use mainstem_core::stamp::{ReplicaId, Time};
 use mainstem_core::value::Value;
 
@@ -37,7 +37,13 @@ impl Making {
         for shape in &mut front.shapes {
             shape.highest = None;
         }
-        Making { revision: Revision { front, authors, origin, ..Revision::default() }, page: Vec::new(), weight: 0, body: Body::default() }
+        let tables = TableSummary::of(&front.shapes);
+        Making {
+            revision: Revision { front, authors, origin, tables, ..Revision::default() },
+            page: Vec::new(),
+            weight: 0,
+            body: Body::default(),
+        }
     }
 
     pub(super) fn add(&mut self, tx: &mut dyn Transaction, change: Change) -> Result<()> {
@@ -52,6 +58,7 @@ impl Making {
         };
         front.header.at = front.header.at.max(latest);
         front.count += 1;
+        self.revision.tables[change.table].add(&change.edit);
         self.weight += weight(&change);
         self.page.push(change);
         if self.page.len() >= PAGE_CHANGES_MAX || self.weight >= PAGE_WEIGHT_MAX { self.close_page(tx) } else { Ok(()) }

@@ -5,6 +5,7 @@
 use super::Scoped;
 use super::view::View;
 use crate::cleanup::Rehearsal;
+use crate::comparing::Differing;
 use crate::error::{Error, Result};
 use crate::ledger::ProposalsWanted;
 use crate::local::no_proposal;
@@ -132,6 +133,9 @@ impl<P: DerefMut<Target: Primary>> Review for Scoped<P> {
             None => self.primary.proposal(id, by),
         }
     }
+    fn proposal_at_once(&mut self, id: u64, by: By<'_>) -> Result<Option<Judged>> {
+        self.reviewable()?.proposal_at_once(id, by)
+    }
     fn shown_page(&mut self, proposal: u64, digest: &Digest, page: u64) -> Result<Option<Vec<u8>>> {
         if let Some(view) = self.restricted()? {
             let judged = self.told_proposal(&view, proposal, NOBODY)?.ok_or_else(|| no_proposal(proposal))?;
@@ -150,6 +154,9 @@ impl<P: DerefMut<Target: Primary>> Review for Scoped<P> {
             }
         }
         self.primary.staged_page(proposal, revision, page)
+    }
+    fn differing(&mut self, proposal: u64, earlier: u64, later: u64) -> Result<Option<Differing>> {
+        self.reviewable()?.differing(proposal, earlier, later)
     }
     fn answer(&mut self, proposal: u64, answers: &[(u64, Answering)], by: By<'_>) -> Result<u64> {
         self.open_for(proposal, by)?.answer(proposal, answers, by)

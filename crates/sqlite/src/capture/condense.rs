@@ -9,6 +9,7 @@ use super::log::{self, Record, key_of, table_of};
 use super::plan::op;
 use super::reader::Reader;
 use super::sources::{Sources, Target};
+use foldhash::fast::RandomState;
 use mainstem::Result;
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::Table;
@@ -136,7 +137,7 @@ type RowKey = Box<[u8]>;
 /// memory is read forward.
 #[derive(Default)]
 struct Rows {
-    places: HashMap<RowKey, usize>,
+    places: HashMap<RowKey, usize, RandomState>,
     rows: Vec<Touched>,
 }
 
@@ -323,8 +324,7 @@ impl Touched {
 fn note(before: &[u8], after: &[u8], at: u64, first_at: u64, cell_at: &mut Option<Box<[u64]>>) {
     for (n, (a, b)) in image::cells(before).zip(image::cells(after)).enumerate() {
         if a != b {
-            let count = image::cells(before).count();
-            cell_at.get_or_insert_with(|| vec![first_at; count].into())[n] = at;
+            cell_at.get_or_insert_with(|| vec![first_at; image::cells(before).count()].into())[n] = at;
         }
     }
 }

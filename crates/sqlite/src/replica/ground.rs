@@ -4,7 +4,7 @@ use crate::capture::{self, Done};
 use crate::derived::{self, Stale};
 use crate::errors::Explain;
 use crate::tables::SqliteTables;
-use mainstem::body::change_of;
+use mainstem::body::{Digests, change_of};
 use mainstem::core::change::{Change, Front, Past, Shape};
 use mainstem::core::event::{Renumbered, Version};
 use mainstem::core::format::{page, row as row_format};
@@ -73,6 +73,12 @@ impl<'c> ReplicaGround<'c> {
         self.written.clear();
         self.is_altered = false;
         Ok(())
+    }
+
+    /// Lays exact changes of one table many at a time; what could not be laid so comes back.
+    pub fn sweep(&mut self, table: usize, changes: Vec<Change>, is_dense: bool, digests: &mut Digests) -> Result<Vec<Change>> {
+        self.written.insert(table);
+        self.tables.sweep(table, changes, is_dense, digests)
     }
 
     /// Remembers what a version did to a row, for as long as work made on an earlier version is not accepted.

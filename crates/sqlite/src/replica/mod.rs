@@ -6,6 +6,7 @@ mod answer;
 mod bases;
 mod begin;
 mod clock;
+mod cloning;
 mod compare;
 mod diverged;
 mod edit;
@@ -22,6 +23,7 @@ mod storage;
 mod working;
 
 pub use begin::{CloneOptions, InitOptions, InitReport, RefusedTable};
+pub use cloning::{Cloned, Earlier};
 pub use revert::{Left, Reverted};
 
 use crate::capture::{self, KeptSources};

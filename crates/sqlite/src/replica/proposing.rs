@@ -103,6 +103,13 @@ pub(super) fn drawn_id(db: &Connection) -> Result<Option<u128>> {
     Ok(draught(db)?.map(|draught| draught.front.header.write_id))
 }
 
+/// What is drawn up stands on another version from now on, as what it was made of does.
+pub(super) fn mend_drawn(db: &Connection, mend: &mut dyn FnMut(&mut Front) -> Result<()>) -> Result<()> {
+    let Some(mut draught) = draught(db)? else { return Ok(()) };
+    mend(&mut draught.front)?;
+    put_draught(db, &draught)
+}
+
 /// Forgets a changeset that was accepted as it is; one that was drawn up goes with what it was made of.
 pub(super) fn drop_accepted(db: &Connection, write_id: u128) -> Result<()> {
     if let Some(draught) = draught(db)?.filter(|draught| draught.front.header.write_id == write_id) {

@@ -31,6 +31,11 @@ use std::collections::{HashSet, VecDeque};
 use unaccepted::{Lasting, our_waiting};
 pub(super) use unaccepted::{Told, laid_again, note_renumbered, told_again};
 
+/// Fewer changes of one table are applied one by one.
+const SWEPT_MIN: usize = 32;
+/// A table of which one row in so many is changed, or fewer, is not walked over.
+const SPARSE: u64 = 8;
+
 /// Where the next pull starts: after what is held and after what is kept until its version is complete.
 pub fn cursor(db: &Connection) -> Result<Cursor> {
     let next = base_version(db)? + 1;
@@ -301,21 +306,34 @@ impl<'c> Taking<'c> {
         for number in 0..version.pages {
             let body = incoming.page()?;
             past::keep(self.db, version.version, number, &body)?;
-            for change in page::decode(&body, &version.shapes)? {
-                // A row that came into the scope or left it was touched by nobody.
-                if is_noted && !change.is_by_scope() {
-                    self.ordinal += 1;
-                    self.ground.note_touch(version, self.ordinal, &change)?;
-                }
-                // What a drop took was the old table's, though another may have its name by now.
-                let is_of_dropped = || version.schema.iter().any(|s| is_drop_of(s, &version.shapes[change.table].table));
-                if !matches!(change.edit, Edit::Delete(_)) || !is_of_dropped() {
+            let mut changes = page::decode(&body, &version.shapes)?;
+            // A row that came into the scope or left it was touched by nobody.
+            for change in changes.iter().filter(|change| is_noted && !change.is_by_scope()) {
+                self.ordinal += 1;
+                self.ground.note_touch(version, self.ordinal, change)?;
+            }
+            // What a drop took was the old table's, though another may have its name by now.
+            let is_of_dropped = |change: &Change| version.schema.iter().any(|s| is_drop_of(s, &version.shapes[change.table].table));
+            changes.retain(|change| !matches!(change.edit, Edit::Delete(_)) || !is_of_dropped(change));
+            for run in runs(changes) {
+                for change in self.sweep(&schema, &lanes, run, version.count)? {
                     self.apply_one(&schema, &lanes, change, &mut writer)?;
                 }
             }
         }
         let (_, clashes) = writer.finish(&mut self.ground)?;
         clashes.first().map_or(Ok(()), |(write, what)| Err(drift(&schema, write, what)))
+    }
+
+    /// Applies many changes of one table together; those that must be looked at one by one come back. `count`: how many
+    /// changes there are in all.
+    fn sweep(&mut self, schema: &Schema, lanes: &[Lane], changes: Vec<Change>, count: u64) -> Result<Vec<Change>> {
+        let lane = changes.first().map(|change| &lanes[change.table]);
+        let is_plain = |lane: &&Lane| lane.is_straight && !lane.is_redeclared && changes.len() >= SWEPT_MIN;
+        let is_planted = planted::is(Bug::E2) || planted::is(Bug::C6) || planted::is(Bug::X6);
+        let Some(table) = lane.filter(is_plain).and_then(|lane| lane.table).filter(|_| !is_planted) else { return Ok(changes) };
+        let is_dense = self.digests.rows(&schema.tables[table]) <= count.saturating_mul(SPARSE);
+        self.ground.sweep(table, changes, is_dense, &mut self.digests)
     }
 
     fn apply_one(&mut self, schema: &Schema, lanes: &[Lane], change: Change, writer: &mut Writer<()>) -> Result<()> {
@@ -447,6 +465,18 @@ impl<'c> Taking<'c> {
         self.lasting.retain(|l| l.write_id != version.header.write_id && !version.stands_for.contains(&l.write_id));
         Ok(())
     }
+}
+
+/// Changes in runs of one table each.
+fn runs(changes: Vec<Change>) -> Vec<Vec<Change>> {
+    let mut runs: Vec<Vec<Change>> = Vec::new();
+    for change in changes {
+        match runs.last_mut() {
+            Some(run) if run[0].table == change.table => run.push(change),
+            _ => runs.push(vec![change]),
+        }
+    }
+    runs
 }
 
 /// The row after an exact application; the key where the row is not what the change says it was.

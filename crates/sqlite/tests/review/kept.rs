@@ -139,6 +139,39 @@ fn a_merged_proposal_whose_answer_was_lost_is_recognised() {
 }
 
 #[test]
+fn an_offer_without_an_answer_outlives_the_version_that_it_was_made_on() {
+    let team = reviewed(TASKS);
+    let copy = team.copy_primary("copy");
+    team.sql("bob", "UPDATE task SET what = 'first' WHERE id = 1");
+    merge(&team, propose(&team, "bob"));
+    team.sync("ada");
+    team.sql("ada", "UPDATE task SET what = 'ours' WHERE id = 2");
+    let mut primary = team.primary();
+    let mut line = mainstem_testkit::between::Between::new(&mut *primary, |moment| match moment {
+        mainstem_testkit::between::Moment::Before("propose") => {
+            Err(mainstem::Error::new(mainstem::core::ErrorKind::Unavailable, "line", "the request is lost"))
+        }
+        _ => Ok(mainstem_testkit::between::Turn::Once),
+    });
+    proposing::propose(&mut team.open("ada"), &mut line, "ada", &asked("t"), &mut quiet).unwrap_err();
+    drop(line);
+    drop(primary);
+    team.restore(&copy);
+    team.sync("ada");
+    assert_eq!(team.open("ada").kept().unwrap().iter().filter(|kept| kept.mark.is_open()).count(), 1);
+    for id in [1, propose(&team, "ada")] {
+        merge(&team, id);
+    }
+    team.sync("bob");
+    if team.open("bob").kept().unwrap().iter().any(|kept| kept.mark.is_waiting()) {
+        merge(&team, propose(&team, "bob"));
+    }
+    team.settle(&["ada", "bob"]);
+    team.assert_one(&["ada", "bob"]);
+    assert_eq!(team.value("bob", "SELECT group_concat(what) FROM (SELECT what FROM task ORDER BY id)"), "first,ours,write");
+}
+
+#[test]
 fn a_copy_that_begins_again_knows_what_was_merged_by_parts() {
     let team = reviewed(TASKS);
     team.sql("ada", "UPDATE task SET what = 'one' WHERE id = 1; UPDATE task SET what = 'two' WHERE id = 2");
@@ -156,6 +189,30 @@ fn a_copy_that_begins_again_knows_what_was_merged_by_parts() {
     team.settle(&["ada", "bob"]);
     team.assert_one(&["ada", "bob"]);
     assert_eq!(team.value("ada", "SELECT group_concat(what) FROM (SELECT what FROM task ORDER BY id)"), "one,two,write");
+}
+
+#[test]
+fn the_rest_of_a_divided_proposal_may_be_merged_first() {
+    for is_divided_again in [false, true] {
+        let team = reviewed(TASKS);
+        let all = [1, 2, 3].map(|id| format!("UPDATE task SET what = 'ours {id}' WHERE id = {id}")).join("; ");
+        team.sql("ada", &all);
+        let id = propose(&team, "ada");
+        let by = By { actor: "bob", token: None, request: None, people: &Everybody };
+        let only = |id: i64| mainstem::review::Chosen { table: "task".into(), key: Some(vec![Value::Integer(id)]), columns: Vec::new() };
+        let rest = team.primary().accept_part(id, &[only(1)], by).unwrap().unwrap();
+        let last = if is_divided_again { team.primary().accept_part(rest, &[only(2)], by).unwrap() } else { None };
+        last.into_iter().chain([rest]).for_each(|id| merge(&team, id));
+        team.sync("bob");
+        team.sql("bob", "UPDATE task SET what = 'later' WHERE id > 1");
+        merge(&team, propose(&team, "bob"));
+        merge(&team, id);
+        assert_eq!(team.sync("ada").waiting_for_review, []);
+        assert!(team.open("ada").kept().unwrap().is_empty());
+        team.settle(&["ada", "bob"]);
+        team.assert_one(&["ada", "bob"]);
+        assert_eq!(team.value("ada", "SELECT group_concat(what) FROM (SELECT what FROM task ORDER BY id)"), "ours 1,later,later");
+    }
 }
 
 #[test]

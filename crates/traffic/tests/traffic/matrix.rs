@@ -132,6 +132,8 @@ const SAMPLES: &[(&str, &str, Sample)] = &[
     ("POST", "/api/v1/datasets/{dataset}/primary/merge", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/proposals", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/proposal", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/proposal-at-once", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/differing", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/shown-page", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/staged-page", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/find-revision", Sample::Call),

@@ -59,6 +59,11 @@ pub(super) fn answer(
         Call::CleanStaging => last(reply, &primary.clean_staging(arguments(asked)?, by)?),
         Call::Proposals => last(reply, &primary.proposals(&arguments(asked)?)?),
         Call::Proposal => last(reply, &primary.proposal(arguments(asked)?, by)?),
+        Call::Differing => {
+            let (id, earlier, later) = arguments(asked)?;
+            last(reply, &primary.differing(id, earlier, later)?)
+        }
+        Call::ProposalAtOnce => last(reply, &primary.proposal_at_once(arguments(asked)?, by)?),
         Call::ShownPage => {
             let (proposal, digest, page) = arguments(asked)?;
             last(reply, &primary.shown_page(proposal, &digest, page)?.map(Bytes))

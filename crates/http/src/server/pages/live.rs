@@ -68,6 +68,7 @@ async fn tell(shared: Arc<Shared>, visitor: Visitor, names: Vec<String>, pieces:
     let listening: Vec<_> = names.iter().map(|name| tokio::spawn(listen(shared.clone(), name.clone(), heard.clone()))).collect();
     let mut silent = tokio::time::interval(HEARTBEAT);
     let mut over = pin!(over(&shared, &visitor, &names));
+    let mut found = shared.finder.news();
     loop {
         let piece: &'static [u8] = tokio::select! {
             biased;
@@ -79,6 +80,7 @@ async fn tell(shared: Arc<Shared>, visitor: Visitor, names: Vec<String>, pieces:
                 break;
             }
             Some(()) = news.recv() => b"event: changed\ndata: \n\n",
+            Ok(()) = found.changed() => b"event: changed\ndata: \n\n",
             _ = silent.tick() => b":\n\n",
         };
         if pieces.send(Bytes::from_static(piece)).await.is_err() {

@@ -66,13 +66,14 @@ fn of_proposals(primary: &mut dyn Primary, shared: &Shared, identity: &Identity,
     let stages = Stage::ALL.into_iter().filter(|stage| stage.is_open()).collect();
     let mut items = Vec::new();
     for id in primary.proposals(&ProposalsWanted { stages, limit: PROPOSALS_MAX, ..ProposalsWanted::default() })? {
-        let Some(judged) = primary.proposal(id, by)? else { continue };
+        let Some(judged) = primary.proposal_at_once(id, by)? else { continue };
         let (proposal, state) = (&judged.proposal, judged.state());
         let title = proposal.head().front.header.title.clone().unwrap_or_else(|| format!("changes of {}", proposal.actor));
         let mut tell =
             |text: String, is_urgent| items.push(item(name, text, path(&["datasets", name, "proposals", &id.to_string()]), is_urgent));
         let is_author = proposal.head().authors.contains(&identity.name);
-        let has_counted = judged.tally.counted.iter().any(|vote| vote.actor == identity.name);
+        let counted = if judged.is_unfound() { &proposal.votes } else { &judged.tally.counted };
+        let has_counted = counted.iter().any(|vote| vote.actor == identity.name);
         let voted_before = judged.tally.passed_over.iter().any(|(vote, why)| vote.actor == identity.name && *why == WhyNot::Stale);
         let may_vote = proposal.head().front.shapes.iter().any(|shape| members.voter(&identity.name, &shape.table).may_vote);
         match (is_author, state) {

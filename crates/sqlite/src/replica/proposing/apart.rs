@@ -3,12 +3,13 @@
 //! Invariant: every change of a row is kept, or none is; a row that needs a new row which is kept is kept with it, since the
 //! primary could take another row of that number for its parent.
 use super::{Kept, each_change, kept, pages, set_mark};
+use crate::capture::ordered_key;
 use crate::errors::Explain;
 use crate::replica::{kept_policy, storage, tracked_schema, working};
 use mainstem::core::change::{Change, Edit, Front};
 use mainstem::core::digest;
 use mainstem::core::event::Digest;
-use mainstem::core::format::{self, page, row as row_format};
+use mainstem::core::format::{self, page};
 use mainstem::core::policy::Policy;
 use mainstem::core::schema::{Schema, SchemaChange};
 use mainstem::core::value::{Key, Row, Value};
@@ -23,6 +24,7 @@ use rusqlite::{Connection, params};
 use std::collections::{HashMap, HashSet};
 
 const SCRATCH: &str = "
+PRAGMA temp.cache_size = -32768;
 CREATE TEMP TABLE IF NOT EXISTS mainstem_held(tbl INTEGER, key BLOB, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
 CREATE TEMP TABLE IF NOT EXISTS mainstem_parent(tbl INTEGER, link BLOB, PRIMARY KEY(tbl, link)) WITHOUT ROWID;
 DELETE FROM temp.mainstem_held;
@@ -34,6 +36,8 @@ pub struct Held<'c> {
     db: &'c Connection,
     schema: Schema,
     now: crate::tables::SqliteTables<'c>,
+    /// Tables of which every change is held, so that nobody asks for rows of theirs.
+    whole: Vec<bool>,
 }
 
 impl<'c> Held<'c> {
@@ -41,15 +45,27 @@ impl<'c> Held<'c> {
         db.execute_batch(SCRATCH).on(db)?;
         let schema = tracked_schema(db)?;
         let now = working::rows_now(db, &schema);
-        Ok(Held { db, schema, now })
+        let whole = vec![false; schema.tables.len()];
+        Ok(Held { db, schema, now, whole })
+    }
+
+    /// Says that every change of reviewed tables is held. Of one that was renamed, some changes go by a name without that rule.
+    fn hold_reviewed(&mut self, policy: &Policy, all: &[Laned]) {
+        for (at, table) in self.schema.tables.iter().enumerate() {
+            let is_other = |lane: &Lane| lane.table == Some(at) && !lane.shape.table.eq_ignore_ascii_case(&table.name);
+            self.whole[at] = policy.is_reviewed(&table.name) && !all.iter().flat_map(|one| &one.lanes).any(is_other);
+        }
     }
 
     /// True where the row of that change is held, by its key or the one it had.
     pub fn has(&self, lane: &Lane, change: &Change) -> Result<bool> {
         let Some(table) = lane.table else { return Ok(false) };
+        if self.whole[table] {
+            return Ok(true);
+        }
         let sql = "SELECT 1 FROM temp.mainstem_held WHERE tbl = ?1 AND key = ?2";
         for key in [Some(&change.key), change.moved_from.as_ref()].into_iter().flatten() {
-            let values = params![table as i64, row_format::encode_key(&lane.local_key(key))];
+            let values = params![table as i64, ordered_key(&lane.local_key(key))];
             if self.db.prepare_cached(sql).on(self.db)?.exists(values).on(self.db)? {
                 return Ok(true);
             }
@@ -83,19 +99,23 @@ impl<'c> Held<'c> {
         Ok(false)
     }
 
-    /// Holds the row of a change. True where it was not held before.
+    /// Holds the row of a change. True where it, or what it is pointed to by, was not held before.
     fn hold(&mut self, lane: &Lane, change: &Change) -> Result<bool> {
         let Some(table) = lane.table else { return Ok(false) };
-        let sql = "INSERT OR IGNORE INTO temp.mainstem_held(tbl, key) VALUES(?1, ?2)";
-        let values = params![table as i64, row_format::encode_key(&lane.local_key(&change.key))];
-        let is_new = self.db.prepare_cached(sql).on(self.db)?.execute(values).on(self.db)? > 0;
+        let mut is_new = false;
+        if !self.whole[table] {
+            let sql = "INSERT OR IGNORE INTO temp.mainstem_held(tbl, key) VALUES(?1, ?2)";
+            let values = params![table as i64, ordered_key(&lane.local_key(&change.key))];
+            is_new = self.db.prepare_cached(sql).on(self.db)?.execute(values).on(self.db)? > 0;
+        }
         let Edit::Insert(row) = &change.edit else { return Ok(is_new) };
         let row = lane.local_row(row);
-        for link in self.schema.tables.iter().flat_map(|child| &child.foreign_keys) {
+        let others = self.schema.tables.iter().zip(&self.whole).filter(|(_, is_whole)| !**is_whole);
+        for link in others.flat_map(|(child, _)| &child.foreign_keys) {
             let Some((parent, columns)) = mainstem::rebase::parent_of(&self.schema, link) else { continue };
             if let Some(link) = link_of(&columns, &columns, &row).filter(|_| parent == table) {
                 let sql = "INSERT OR IGNORE INTO temp.mainstem_parent(tbl, link) VALUES(?1, ?2)";
-                self.db.prepare_cached(sql).on(self.db)?.execute(params![table as i64, link]).on(self.db)?;
+                is_new |= self.db.prepare_cached(sql).on(self.db)?.execute(params![table as i64, link]).on(self.db)? > 0;
             }
         }
         Ok(is_new)
@@ -112,7 +132,7 @@ impl<'c> Held<'c> {
 fn link_of(parent: &[usize], own: &[usize], row: &Row) -> Option<Vec<u8>> {
     let values: Option<Key> = own.iter().map(|&at| row.get(at).filter(|value| !value.is_null()).cloned()).collect();
     let places = parent.iter().map(|&at| Value::Integer(at as i64));
-    values.map(|values| row_format::encode_key(&places.chain(values).collect::<Key>()))
+    values.map(|values| ordered_key(&places.chain(values).collect::<Key>()))
 }
 
 /// A changeset and how its tables are called and made by now.
@@ -208,6 +228,7 @@ pub fn set_apart(db: &Connection, around: &Around, which: Apart) -> Result<u64> 
     }
     let mut held = Held::new(db)?;
     let all = laned(db, &held.schema)?;
+    held.hold_reviewed(&policy, &all);
     let first = all.iter().filter(|one| one.mark.is_none() && one.front.again.is_none()).map(|one| one.front.header.sequence);
     let first = first.map(|number| if number == 0 { next } else { number }).min();
     let is_refused = |front: &Front| which == Apart::Changeset(front.header.write_id);
@@ -216,7 +237,9 @@ pub fn set_apart(db: &Connection, around: &Around, which: Apart) -> Result<u64> 
         one.mark.is_some() || is_meant || is_whole(&policy, &held.schema, &one.front)
     };
     let (whole, rest): (Vec<Laned>, Vec<Laned>) = all.into_iter().partition(is_kept);
-    whole.iter().try_for_each(|one| held.hold_all(one))?;
+    if !rest.is_empty() {
+        whole.iter().try_for_each(|one| held.hold_all(one))?;
+    }
     hold_what_depends(&mut held, &policy, &rest)?;
     let mut count = 0;
     for one in whole.into_iter().filter(|one| one.mark.is_none()) {
@@ -273,7 +296,7 @@ fn keep_part(db: &Connection, around: &Around, held: &Held<'_>, policy: &Policy,
         let at = held.schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(table));
         let Some(at) = at.filter(|_| !policy.is_reviewed(table)) else { return Ok(policy.is_reviewed(table)) };
         let sql = "SELECT 1 FROM temp.mainstem_held WHERE tbl = ?1 AND key = ?2";
-        db.prepare_cached(sql).on(db)?.exists(params![at as i64, row_format::encode_key(key)]).on(db)
+        db.prepare_cached(sql).on(db)?.exists(params![at as i64, ordered_key(key)]).on(db)
     };
     let mut answers = HashSet::new();
     for resolution in &front.resolutions {
