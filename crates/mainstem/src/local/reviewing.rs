@@ -94,7 +94,7 @@ fn stage(tx: &mut dyn Transaction, part: Part<'_>) -> Result<Revision> {
     if count == 0 && front.schema.is_empty() && front.resolutions.is_empty() && front.conflicts.is_empty() {
         return Err(Error::invalid("there is nothing in it to review").hint("mainstem status"));
     }
-    Ok(Revision { front, pages, body: body.digest(), authors: Vec::new(), origin: Origin::Replica, tables })
+    Ok(Revision { front, pages, body: body.digest(), authors: Vec::new(), origin, tables })
 }
 
 /// The number of the proposal that a revision is for, and its revision's; who authored what is in it.

@@ -15,7 +15,7 @@ use crate::review::{By, Chosen, Deed, Everybody, Judged, Merged, Offer, Offered,
 use mainstem_core::ErrorKind;
 use mainstem_core::change::Front;
 use mainstem_core::event::Digest;
-use mainstem_core::proposal::MergeWish;
+use mainstem_core::proposal::{MergeWish, Proposal};
 use std::ops::DerefMut;
 use std::sync::Arc;
 
@@ -76,6 +76,12 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
         self.primary.propose(known, Offer { revises, reviewed: Part { front: &front, pages: reviewed.pages }, direct }, by)
     }
 
+    /// A proposal that is told, with all that is in it; for what is then told of a part of it.
+    fn told_whole(&mut self, view: &View, id: u64) -> Result<Option<Proposal>> {
+        let Some(judged) = self.primary.proposal_at_once(id, NOBODY)? else { return Ok(None) };
+        Ok(if self.is_told(view, &judged.proposal)? { Some(judged.proposal) } else { None })
+    }
+
     /// The proposals that are told, newest first.
     fn told_proposals(&mut self, view: &View, wanted: &ProposalsWanted) -> Result<Vec<u64>> {
         let (mut told, mut wanted, limit) = (Vec::new(), wanted.clone(), wanted.limit);
@@ -84,7 +90,7 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
             let is_last = ids.len() < wanted.limit;
             for id in ids {
                 wanted.before = Some(id);
-                told.extend(self.told_proposal(view, id, NOBODY)?.map(|_| id));
+                told.extend(self.told_whole(view, id)?.map(|_| id));
                 if told.len() == limit {
                     return Ok(told);
                 }
@@ -134,7 +140,11 @@ impl<P: DerefMut<Target: Primary>> Review for Scoped<P> {
         }
     }
     fn proposal_at_once(&mut self, id: u64, by: By<'_>) -> Result<Option<Judged>> {
-        self.reviewable()?.proposal_at_once(id, by)
+        let judged = self.primary.proposal_at_once(id, by)?;
+        match self.restricted()? {
+            Some(view) => self.tell_judged(&view, judged),
+            None => Ok(judged),
+        }
     }
     fn shown_page(&mut self, proposal: u64, digest: &Digest, page: u64) -> Result<Option<Vec<u8>>> {
         if let Some(view) = self.restricted()? {
@@ -147,16 +157,21 @@ impl<P: DerefMut<Target: Primary>> Review for Scoped<P> {
     }
     fn staged_page(&mut self, proposal: u64, revision: u64, page: u64) -> Result<Option<Vec<u8>>> {
         if let Some(view) = self.restricted()? {
-            let whole = self.primary.proposal(proposal, NOBODY)?.map(|judged| judged.proposal);
-            self.told_proposal(&view, proposal, NOBODY)?.ok_or_else(|| no_proposal(proposal))?;
-            if !whole.map_or(Ok(false), |whole| self.shows_revision(&view, &whole, revision))? {
+            let whole = self.told_whole(&view, proposal)?.ok_or_else(|| no_proposal(proposal))?;
+            if !self.shows_revision(&view, &whole, revision)? {
                 return Ok(None);
             }
         }
         self.primary.staged_page(proposal, revision, page)
     }
     fn differing(&mut self, proposal: u64, earlier: u64, later: u64) -> Result<Option<Differing>> {
-        self.reviewable()?.differing(proposal, earlier, later)
+        if let Some(view) = self.restricted()? {
+            let whole = self.told_whole(&view, proposal)?.ok_or_else(|| no_proposal(proposal))?;
+            if !(self.shows_revision(&view, &whole, earlier)? && self.shows_revision(&view, &whole, later)?) {
+                return Ok(None);
+            }
+        }
+        self.primary.differing(proposal, earlier, later)
     }
     fn answer(&mut self, proposal: u64, answers: &[(u64, Answering)], by: By<'_>) -> Result<u64> {
         self.open_for(proposal, by)?.answer(proposal, answers, by)
@@ -177,7 +192,7 @@ impl<P: DerefMut<Target: Primary>> Review for Scoped<P> {
         let found = self.primary.find_revision(write_id)?;
         let (Some(view), Some((id, _))) = (self.restricted()?, found) else { return Ok(found) };
         // Until it is merged, nobody knows its name but those who offered it or were told of it; of a version, everybody does.
-        let is_merged = self.primary.proposal(id, NOBODY)?.is_some_and(|judged| judged.proposal.version.is_some());
-        if is_merged && self.told_proposal(&view, id, NOBODY)?.is_none() { Ok(None) } else { Ok(found) }
+        let is_merged = self.primary.proposal_at_once(id, NOBODY)?.is_some_and(|judged| judged.proposal.version.is_some());
+        if is_merged && self.told_whole(&view, id)?.is_none() { Ok(None) } else { Ok(found) }
     }
 }

@@ -11,7 +11,7 @@ use mainstem_core::change::{Change, Edit, Front, Header, Shape};
 use mainstem_core::conflict::Conflict;
 use mainstem_core::event::{Renumbered, Version};
 use mainstem_core::format::page;
-use mainstem_core::proposal::{Anchor, Assessment, Comment, Failure, Proposal, Remark, Revision};
+use mainstem_core::proposal::{Anchor, Assessment, Comment, Failure, Proposal, Remark, Revision, TableSummary};
 use mainstem_core::value::{Key, Row};
 use mainstem_core::vote::Tally;
 use std::ops::DerefMut;
@@ -22,15 +22,25 @@ type Place<'a> = (&'a Shape, u64);
 impl<P: DerefMut<Target: Primary>> Scoped<P> {
     /// A proposal as it is told; none where it is not.
     pub(super) fn told_proposal(&mut self, view: &View, id: u64, by: By<'_>) -> Result<Option<Judged>> {
-        let Some(mut judged) = self.primary.proposal(id, by)? else { return Ok(None) };
-        let head = judged.proposal.revisions.len() as u64;
-        let is_told = match judged.proposal.version {
-            Some(version) => self.shows_version(view, version)?,
-            None => self.shows_revision(view, &judged.proposal, head)?,
-        };
-        if !is_told {
+        let judged = self.primary.proposal(id, by)?;
+        self.tell_judged(view, judged)
+    }
+
+    /// True where a proposal is told at all.
+    pub(super) fn is_told(&mut self, view: &View, proposal: &Proposal) -> Result<bool> {
+        match proposal.version {
+            Some(version) => self.shows_version(view, version),
+            None => self.shows_revision(view, proposal, proposal.revisions.len() as u64),
+        }
+    }
+
+    /// How a proposal stands, as far as it is told.
+    pub(super) fn tell_judged(&mut self, view: &View, judged: Option<Judged>) -> Result<Option<Judged>> {
+        let Some(mut judged) = judged else { return Ok(None) };
+        if !self.is_told(view, &judged.proposal)? {
             return Ok(None);
         }
+        let id = judged.proposal.id;
         let is_seen = match &judged.assessment {
             Some(assessment) => self.shows_outcome(view, id, assessment)?,
             None => true,
@@ -40,7 +50,7 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
             Some(assessment) if is_seen => {
                 assessment.gates.clear();
                 assessment.outcome.tables.clear();
-                nameless(view, &mut assessment.outcome.shapes);
+                nameless(view, &mut assessment.outcome.shapes, &mut assessment.tables);
             }
             _ => judged.assessment = None,
         }
@@ -68,7 +78,7 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
             }
         }
         for (_, _, revision) in &mut proposal.revisions {
-            nameless(view, &mut revision.front.shapes);
+            nameless(view, &mut revision.front.shapes, &mut revision.tables);
         }
         let head = self.primary.describe()?.head.version;
         for comment in &mut proposal.comments {
@@ -217,9 +227,12 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
 }
 
 /// Takes the names of hidden tables away, none of whose rows are told. Places in the list stay what they are.
-fn nameless(view: &View, shapes: &mut [Shape]) {
+fn nameless(view: &View, shapes: &mut [Shape], tables: &mut Vec<TableSummary>) {
     let is_hidden = |shape: &Shape| view.eye(u64::MAX, shape).is_none_or(|(eye, _)| eye.sight.permitted.is_nothing());
-    shapes.iter_mut().filter(|shape| is_hidden(shape)).for_each(|shape| *shape = Shape::default());
+    for shape in shapes.iter_mut().filter(|shape| is_hidden(shape)) {
+        tables.retain(|table| table.table != shape.table);
+        *shape = Shape::default();
+    }
 }
 
 /// True where the rows that got other numbers may be seen, as far as that is certain.

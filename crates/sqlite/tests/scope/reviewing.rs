@@ -1,9 +1,8 @@
 //! Proposals of those who see a part: they offer what they see, and hear of nothing else (T3, I-52).
 use crate::office::{Office, quiet};
-use mainstem::core::proposal::{Anchor, Ballot, Decision, MergeWish, Remark, Stage, Word};
+use mainstem::core::proposal::{Anchor, Ballot, Decision, MergeWish, Origin, Remark, Stage, Word};
 use mainstem::core::value::Value;
 use mainstem::ledger::ProposalsWanted;
-use mainstem::primary::Primary;
 use mainstem::proposing::{self, Asked, Proposing};
 use mainstem::replica::Replica;
 use mainstem::review::{By, Deed, Everybody, Judged};
@@ -176,6 +175,8 @@ fn what_a_part_offers_is_merged_by_whoever_sees_the_rest() {
     // His number is taken by a row that he does not see.
     let taken = propose(&office, "cem", "INSERT INTO task VALUES (7, NULL, 'cem', 0, 'of cem')");
     let id = propose(&office, "bob", "INSERT INTO task VALUES (7, NULL, 'bob', 0, 'of bob')");
+    let origin = |id: u64| office.whole().proposal(id, by("ada")).unwrap().unwrap().proposal.head().origin;
+    assert_eq!(origin(id), Origin::Partial, "there may be rows that he did not know");
     vote(&office, "dan", taken).unwrap();
     merge(&office, taken);
     vote(&office, "dan", id).unwrap();
