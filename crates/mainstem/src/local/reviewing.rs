@@ -23,7 +23,7 @@ use mainstem_core::proposal::{
 use mainstem_core::stamp::Time;
 
 /// No proposal of that number.
-pub(super) fn no_proposal(id: u64) -> Error {
+pub(crate) fn no_proposal(id: u64) -> Error {
     Error::not_found(format!("there is no proposal {id}")).hint("mainstem proposals")
 }
 
@@ -70,6 +70,7 @@ fn push_along<S: Store>(
 
 /// Stages the rows of a revision, re-encoded by our own hand.
 fn stage(tx: &mut dyn Transaction, part: Part<'_>) -> Result<Revision> {
+    let origin = if part.front.is_partial { Origin::Partial } else { Origin::Replica };
     let front = Front { is_partial: false, ..part.front.clone() };
     let (mut pages, mut count, mut body) = (0, 0, Body::default());
     let mut tables = TableSummary::of(&front.shapes);
@@ -95,7 +96,7 @@ fn stage(tx: &mut dyn Transaction, part: Part<'_>) -> Result<Revision> {
     if count == 0 && front.schema.is_empty() && front.resolutions.is_empty() && front.conflicts.is_empty() {
         return Err(Error::invalid("there is nothing in it to review").hint("mainstem status"));
     }
-    Ok(Revision { front, pages, body: body.digest(), authors: Vec::new(), origin: Origin::Replica, tables })
+    Ok(Revision { front, pages, body: body.digest(), authors: Vec::new(), origin, tables })
 }
 
 /// The number of the proposal that a revision is for, and its revision's; who authored what is in it.
@@ -243,8 +244,8 @@ impl<S: Store> Review for LocalPrimary<S> {
         let Offer { revises, reviewed, direct } = offer;
         let write_id = reviewed.front.header.write_id;
         if let Some((proposal, revision)) = tx.find_revision(write_id)? {
-            // What was pushed along was taken with it.
             check_repeated(&mut *tx, proposal, revision, reviewed.front)?;
+            // What was pushed along was taken with it.
             let direct = match direct {
                 Some(part) => tx.find_write(part.front.header.write_id)?.map(|version| Pushed::Already { version }),
                 None => None,
@@ -278,11 +279,11 @@ impl<S: Store> Review for LocalPrimary<S> {
     }
 
     fn act(&mut self, id: u64, deed: &Deed, by: By<'_>) -> Result<()> {
-        let mut closes = None;
         let request = Asked::Deed(deed).of(id, by);
         if requests::done(&mut *self.store.begin_read()?, request, by)?.is_some() {
             return Ok(());
         }
+        let mut closes = None;
         if let Deed::Vote(ballot) = deed {
             let judged = self.judged(id, by)?.ok_or_else(|| no_proposal(id))?;
             let is_shown = judged.assessment.as_ref().is_some_and(|a| a.digest == ballot.digest && a.revision == ballot.revision);
