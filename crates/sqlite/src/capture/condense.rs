@@ -367,10 +367,12 @@ struct Out<'a> {
 impl Out<'_> {
     /// Reads the current rows and leaves out what did not change. The result is in order of tables and keys.
     fn settle(&self, mut touched: Rows) -> Result<Vec<Settled>> {
-        let mut all: Vec<(RowKey, usize)> = touched.places.drain().collect();
+        let mut all: Vec<(RowKey, usize)> = (0..touched.rows.len()).map(|place| (RowKey::default(), place)).collect();
+        touched.places.drain().for_each(|(row, place)| all[place].0 = row);
         let targets = &self.sources.targets;
         let rank = |row: &RowKey| targets[table_of(row)].rank;
-        all.sort_unstable_by(|(a, _), (b, _)| rank(a).cmp(&rank(b)).then_with(|| a.cmp(b)));
+        // The log often names rows in the order of their keys already, or in a few stretches of it.
+        all.sort_by(|(a, _), (b, _)| rank(a).cmp(&rank(b)).then_with(|| a.cmp(b)));
         let mut settled = Vec::new();
         let mut reader: Option<(usize, Reader<'_>)> = None;
         let mut now = Vec::new();
