@@ -162,6 +162,9 @@ fn appears_and_is_discussed(kitchen: &Kitchen<'_>, ann: &Page, bo: &Page) {
     }
     kitchen.sql("eve", "UPDATE recipe SET name = 'Tomato soup', minutes = 35 WHERE id = 1; INSERT INTO recipe VALUES (3, 'Cake', NULL);");
     kitchen.ok("eve", &["propose", "-m", "Tomatoes"]);
+    let told = kitchen.ok("bo", &["notices"]);
+    assert!(told.contains("Proposal 1 waits for your vote: Tomatoes"), "{told}");
+    assert_eq!(kitchen.ok("eve", &["notices"]), "nothing waits for you\n");
     for page in [ann, bo] {
         page.until_says("Tomatoes");
         says(page, &["offered by eve", "waits for your vote"]);

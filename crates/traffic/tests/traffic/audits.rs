@@ -43,7 +43,7 @@ fn furnished(folder: &std::path::Path) -> Served {
     let asked = Asked { title: Some("Better".into()), ..Asked::default() };
     let id = proposing::propose(&mut replica, &mut primary, ADMINISTRATOR, &asked, &mut |_, _, _| {}).expect("offered").proposal;
     let remark = Remark { anchor: Anchor::Whole, reply_to: None, revision: 1, text: "Why?".into() };
-    let by = By { actor: ADMINISTRATOR, token: None, people: &Everybody };
+    let by = By { actor: ADMINISTRATOR, token: None, request: None, people: &Everybody };
     primary.act(id, &Deed::Comment(remark), by).expect("said");
     served
 }
@@ -65,11 +65,11 @@ fn the_chain_can_be_followed_and_verified_by_whoever_reads_it() {
         let Some(next) = part["next"].as_str() else { break };
         after = next.parse().expect("a place");
     }
-    assert_eq!(told.len(), 5, "{told:#?}");
-    assert_eq!(told[3..], [r#""review" "revise" "Better""#, r#""review" "comment" "Why?""#]);
+    assert_eq!(told.len(), 6, "{told:#?}");
+    assert_eq!(told[4..], [r#""review" "revise" "Better""#, r#""review" "comment" "Why?""#]);
     let head: String = before.iter().map(|byte| format!("{byte:02x}")).collect();
     let verified = get(&served, &format!("audit/verification?head={head}"));
-    assert_eq!((&verified["ok"], &verified["head_found"], &verified["head"]), (&true.into(), &5.into(), &head.clone().into()));
+    assert_eq!((&verified["ok"], &verified["head_found"], &verified["head"]), (&true.into(), &6.into(), &head.clone().into()));
     assert_eq!(get(&served, &format!("audit/verification?head={}", "0".repeat(64)))["head_found"], Json::Null);
 }
 

@@ -60,6 +60,7 @@ const MERGE: &str =
 const SAMPLES: &[(&str, &str, Sample)] = &[
     ("GET", "/api/v1/openapi.json", Sample::Asked("")),
     ("GET", "/api", Sample::Asked("")),
+    ("GET", "/api/v1/notices", Sample::Asked("")),
     ("GET", "/api/v1/datasets", Sample::Asked("")),
     ("POST", "/api/v1/setup", Sample::Json(r#"{"name": ""}"#)),
     ("GET", "/api/v1/me", Sample::Asked("")),

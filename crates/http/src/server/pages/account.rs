@@ -1,12 +1,12 @@
 //! One's own account: tokens, replicas, browsers.
 //!
 //! Invariant: a new token's text is in the one answer that creates it, and nowhere else.
-use super::overview::readable;
 use super::{Asked, Shown, led_to, moment, shown};
 use crate::server::Shared;
 use crate::server::access::{end_token, make_token, shut_out, sign_out, signed_in};
 use crate::server::asked::Named;
 use crate::server::browser::{Fields, Visit};
+use crate::server::people::datasets::readable;
 use crate::wire::access::NewToken;
 use axum::extract::{Extension, State};
 use mainstem::accounts::Identity;

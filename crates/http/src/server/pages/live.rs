@@ -2,13 +2,13 @@
 //!
 //! Invariant: what is told is that there is news, never what; a page is asked for with the rights of that moment.
 //! Invariant: it ends within seconds once whoever listens is signed out or may not read any more (T1).
-use super::overview::readable;
 use super::{Asked, Shown};
 use crate::server::Shared;
 use crate::server::asked::Named;
 use crate::server::browser::{Visit, Visitor};
 use crate::server::counting::Caller;
 use crate::server::guard::still;
+use crate::server::people::datasets::readable;
 use crate::server::reading::read;
 use crate::server::routes::Right;
 use axum::body::Body;

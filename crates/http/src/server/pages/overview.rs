@@ -2,11 +2,10 @@
 use super::{Asked, Shown, moment, shown};
 use crate::server::Shared;
 use crate::server::asked::Asked as Query;
+use crate::server::people::datasets::readable;
 use crate::server::reading::read;
 use axum::extract::{Extension, State};
 use mainstem::accounts::Identity;
-use mainstem::author::permit;
-use mainstem::core::authority::{Object, Right};
 use mainstem::core::event::Version;
 use mainstem::core::stamp::Time;
 use mainstem::error::{Error, Result};
@@ -63,13 +62,6 @@ pub async fn overview(
     let activity = latest.iter().take(ACTIVITY).map(|(name, version)| happening(name, version)).collect();
     let frame = Frame { live: Some("/live".to_string()), ..visit.frame("Datasets") };
     shown(&Overview { frame, datasets, next, activity, address: visit.address.clone() })
-}
-
-/// The names of the datasets that somebody may read.
-pub(super) fn readable(shared: &Shared, identity: &Identity) -> Result<Vec<String>> {
-    let mut names = shared.hall.datasets().names()?;
-    names.retain(|name| permit(identity, Right::Read, Object::Within(name)).is_ok());
-    Ok(names)
 }
 
 async fn glance(shared: &Arc<Shared>, identity: &Identity, name: &str) -> Result<Glance> {

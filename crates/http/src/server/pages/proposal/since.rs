@@ -1,8 +1,11 @@
 //! What came between somebody's vote and now, so that they need not look at everything again (REV-4).
+mod cells;
+
 use super::super::moment;
 use super::changes::told;
+use cells::{between, earlier, place};
 use mainstem::comparing::How;
-use mainstem::core::change::Change;
+use mainstem::core::change::{Change, Shape};
 use mainstem::core::format::page;
 use mainstem::core::proposal::Vote;
 use mainstem::error::{Error, Result};
@@ -38,7 +41,7 @@ pub fn since(primary: &mut dyn Primary, judged: &Judged, actor: &str) -> Result<
 fn differing(primary: &mut dyn Primary, judged: &Judged, old: u64, new: u64) -> Result<Option<(Vec<RowChange>, u64)>> {
     let id = judged.proposal.id;
     let Some(differing) = primary.differing(id, old, new)? else { return Ok(None) };
-    let mut rows = Vec::new();
+    let mut found: Vec<(How, &Shape, Change)> = Vec::new();
     let mut page: Option<((u64, u64), Vec<Change>)> = None;
     for one in &differing.first {
         let revision = if one.is_earlier { old } else { new };
@@ -50,18 +53,30 @@ fn differing(primary: &mut dyn Primary, judged: &Judged, old: u64, new: u64) -> 
                 None => return Ok(None),
             },
         };
-        let act = match one.how {
-            How::Added => Badge { word: "in it by now", tone: "good" },
-            How::Changed => Badge { word: "otherwise by now", tone: "warn" },
-            How::Removed => Badge { word: "not in it any more", tone: "bad" },
-        };
-        let change = usize::try_from(one.at).ok().and_then(|at| changes.get(at));
+        let change = usize::try_from(one.at).ok().and_then(|at| changes.get(at)).cloned();
         let change = change.ok_or_else(|| Error::corrupt("a row that differs is not where it was found"))?;
-        rows.push(RowChange { act, ..told(&shapes[change.table], change, false) });
+        found.push((one.how, &shapes[change.table], change));
         page = Some(((revision, one.page), changes));
     }
-    let more = differing.count().saturating_sub(rows.len() as u64);
-    Ok(Some((rows, more)))
+    let changed = found.iter().filter(|(how, ..)| *how == How::Changed);
+    let before = earlier(primary, judged, old, &changed.map(|(_, shape, change)| place(shape, change)).collect())?;
+    let shapes = &judged.proposal.revisions[old as usize - 1].2.front.shapes;
+    let row = |(how, shape, change): (How, &Shape, Change)| {
+        let was = before.get(&place(shape, &change)).filter(|_| how == How::Changed);
+        let cells = was.and_then(|was| between((&shapes[was.table], was), (shape, &change)));
+        let row = RowChange { act: act(how), ..told(shape, &change, false) };
+        RowChange { cells: cells.unwrap_or(row.cells), ..row }
+    };
+    let more = differing.count().saturating_sub(found.len() as u64);
+    Ok(Some((found.into_iter().map(row).collect(), more)))
+}
+
+fn act(how: How) -> Badge {
+    match how {
+        How::Added => Badge { word: "in it by now", tone: "good" },
+        How::Changed => Badge { word: "otherwise by now", tone: "warn" },
+        How::Removed => Badge { word: "not in it any more", tone: "bad" },
+    }
 }
 
 /// Versions accepted since a vote that touch the same tables: number, author, when.
