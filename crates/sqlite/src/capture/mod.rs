@@ -14,6 +14,7 @@ mod reader;
 mod record;
 mod registry;
 mod scan;
+mod sorted;
 mod sources;
 mod steps;
 #[cfg(test)]
