@@ -15,6 +15,7 @@ pub mod keeping;
 pub mod proposal;
 pub mod resume;
 mod review;
+pub mod reviewed;
 pub mod schema;
 pub mod scope;
 pub mod shown;
