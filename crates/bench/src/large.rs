@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 fn by(actor: &str) -> By<'_> {
-    By { actor, token: None, people: &Everybody }
+    By { actor, token: None, request: None, people: &Everybody }
 }
 
 fn tell(what: &str, cost: Cost) {

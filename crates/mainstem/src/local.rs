@@ -3,6 +3,7 @@
 //! Invariant: each call is one transaction over ledger and tables; a crash leaves before or after.
 //! Deliberately absent: who may do what (the server's matter), and how rows and events are stored.
 mod accepting;
+mod adding_up;
 mod answering;
 mod assessing;
 mod assessments;
@@ -12,6 +13,7 @@ mod epochs;
 mod merging;
 mod pages;
 mod pulling;
+mod requests;
 mod reviewing;
 mod revising;
 mod staging;
@@ -49,6 +51,7 @@ use mainstem_core::stamp::{ReplicaId, Time};
 use mainstem_core::three_way::Touch;
 use mainstem_core::value::{Key, Row};
 use pages::Checked;
+pub(crate) use reviewing::no_proposal;
 
 /// Rows that a snapshot hands over at once.
 const SNAPSHOT_ROWS: usize = 1_000;
@@ -295,9 +298,15 @@ fn merge_pushed(tx: &mut dyn Transaction, around: &Around, known: &Acquaintance,
     }
     let policy = policy_text::parse(&tx.policy_text()?)?;
     check_clock(tx, around.now_ms(), &policy, front)?;
-    if let Some(why) = policy.reviewed_whole(front) {
+    let front = &Front { sender: Some(adding_up::sender(front)), ..front.clone() };
+    let mut reviewed = policy.reviewed_whole(front, &tx.schema());
+    if reviewed.is_none() {
+        reviewed = adding_up::reviewed_together(tx, around, &policy, front, pages)?;
+    }
+    if let Some(why) = reviewed {
         return Err(Error::new(ErrorKind::Denied, "review_required", why).hint("mainstem propose"));
     }
+    epochs::check_lost(tx, front)?;
     let reviewed = front.shapes.iter().map(|s| policy.is_reviewed(&s.table)).collect();
     let mut pages = Checked { inner: pages, front, reviewed, count: 0 };
     let primary = ReplicaId(known.lineage);

@@ -61,6 +61,9 @@ pub struct By<'a> {
     pub token: Option<&'a str>,
     /// Who else there is.
     pub people: &'a dyn People,
+    /// The key of the request, where it has one. Asked again with the same key, an act is not done again and answers the same; for
+    /// another act the key is refused as `request_reused`. A merge goes by the key in its wish.
+    pub request: Option<u128>,
 }
 
 /// A changeset on its way.
@@ -235,13 +238,14 @@ pub struct Merged {
 
 /// Proposals of a primary. Safe to call from many processes at once, as [`crate::primary::Primary`] is.
 ///
-/// Refusals are errors of kind Conflict with the codes `merge_conflict`, `stale_base`, `validation_failed`, `closed`; of kind
+/// Refusals are errors of kind Conflict with the codes `merge_conflict`, `stale_base`, `validation_failed`, `closed`,
+/// `request_reused` (the key of a request is that of another, or what goes by a write id is something else); of kind
 /// Denied with `review_required` (votes do not suffice) and `forbidden`; `NotFound` where there is no such proposal.
 pub trait Review {
     /// Offers a changeset for review, as a new proposal or as a further revision of one, and pushes another along with it: all
     /// in one transaction. Repeating it is harmless.
     fn propose(&mut self, known: &Acquaintance, offer: Offer<'_>, by: By<'_>) -> Result<Offered>;
-    /// Does something small. Repeating a vote or a decision is harmless.
+    /// Does something small. Repeating a vote or a decision is harmless; repeating a comment is where it has a key.
     fn act(&mut self, proposal: u64, deed: &Deed, by: By<'_>) -> Result<()>;
     /// Merges: the rows, the ledger and the proposal's state change in one transaction, in which everything is checked again.
     /// Repeating it answers the same.

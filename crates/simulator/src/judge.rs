@@ -47,7 +47,7 @@ impl World {
         self.look_at_versions()
     }
 
-    fn settle_one(&mut self, who: usize, is_last: bool) -> Verdict {
+    pub(crate) fn settle_one(&mut self, who: usize, is_last: bool) -> Verdict {
         let mut replica = self.replica(who)?;
         if self.copies[who].has_unseen {
             // A file in which triggers were off, or that is an older one, is looked at whole, as `verify` does.
@@ -60,7 +60,7 @@ impl World {
         self.record(format!("{report:?}"));
         if is_last {
             self.tally.check(Invariant::Rest);
-            if (report.pushed, report.pulled, report.reconciled) != (0, 0, 0) {
+            if (report.pushed, report.pulled, report.reconciled, report.proposed_again) != (0, 0, 0, 0) {
                 return Err(Wrong::new(Invariant::Rest, format!("no rest: still moves {report:?}")));
             }
         }
@@ -89,7 +89,6 @@ impl World {
         self.judge_limits()?;
         self.judge_conflicts(&truth)?;
         self.judge_traffic()?;
-        self.judge_traces(&whole, &truth, &waiting)?;
         self.judge_identities()?;
         self.judge_traces(&whole, &truth, &waiting)?;
         self.nothing_lost(&whole, &truth, &waiting)?;
@@ -97,8 +96,9 @@ impl World {
     }
 
     fn judge_traces(&mut self, rows: &Image, truth: &[Conflict], waiting: &[Waiting]) -> Verdict {
+        let aside = self.taken_aside()?;
         let model = &self.model;
-        model.traces.judge(rows, truth, waiting, &|table, column| model.is_combined(table, column), &mut self.tally)
+        model.traces.judge(rows, truth, waiting, &aside, &|table, column| model.is_combined(table, column), &mut self.tally)
     }
 
     /// I-36: however files were copied, no two go by one identity any more.
@@ -343,8 +343,10 @@ impl World {
                 Edit::Update(cells) => cells.iter().for_each(|cell| see(&cell.after)),
             }
         }
-        for who in self.sights.keys().copied().collect::<Vec<_>>() {
-            kept.extend(self.words_aside(who)?);
+        for who in 0..self.copies.len() {
+            if self.reviews.is_on || self.sights.contains_key(&who) {
+                kept.extend(self.words_aside(who)?);
+            }
         }
         for invariant in [Invariant::Captured, Invariant::Retrievable, Invariant::Copies] {
             self.tally.check(invariant);

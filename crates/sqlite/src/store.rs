@@ -19,11 +19,11 @@ use mainstem::core::change::{Change, Shape};
 use mainstem::core::chronicle::{Chronicle, TableId};
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Event, Renumbered, Restored, TableDigest, Version, Waiting};
-use mainstem::core::proposal::Proposal;
+use mainstem::core::proposal::{Proposal, Reviewing};
 use mainstem::core::schema::{Object, Schema, SchemaChange};
 use mainstem::core::stamp::{ReplicaId, Time};
 use mainstem::core::value::{Key, Row, Value};
-use mainstem::ledger::{Appended, Buried, BuriedCount, Head, Ledger, ProposalsWanted, Touch};
+use mainstem::ledger::{Appended, Buried, BuriedCount, Head, Ledger, ProposalsWanted, SentVersion, Touch};
 use mainstem::primary::KnownReplica;
 use mainstem::store::{Answered, DirectWrite, Limits, Question, Scratch, Store, Transaction, VisitAnswer, VisitDirect};
 use mainstem::tables::{Tables, Wrote};
@@ -254,6 +254,9 @@ impl Transaction for StoreTransaction<'_> {
     fn replicas(&mut self) -> Result<Vec<KnownReplica>> {
         seen::all(self.connection)
     }
+    fn replica(&mut self, replica: ReplicaId) -> Result<Option<KnownReplica>> {
+        seen::find(self.connection, replica)
+    }
     fn put_replica(&mut self, replica: &KnownReplica) -> Result<()> {
         self.writing()?;
         seen::put(self.connection, replica)
@@ -410,6 +413,12 @@ impl Ledger for StoreTransaction<'_> {
     }
     fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>> {
         self.ledger.find_revision(write_id)
+    }
+    fn request(&mut self, actor: &str, key: u128) -> Result<Option<Reviewing>> {
+        self.ledger.request(actor, key)
+    }
+    fn sent_since(&mut self, sender: &str, from: Time) -> Result<Vec<SentVersion>> {
+        self.ledger.sent_since(sender, from)
     }
     fn put_staged(&mut self, write_id: u128, page: u64, bytes: &[u8]) -> Result<()> {
         self.writing()?;

@@ -6,7 +6,7 @@ use crate::review_view;
 use crate::wiring::Session;
 use mainstem::Result;
 use mainstem::ledger::ProposalsWanted;
-use mainstem::review::{By, Everybody, Judged, State};
+use mainstem::review::{Judged, State};
 use mainstem_core::proposal::Stage;
 
 /// Lists proposals, the newest first
@@ -78,7 +78,7 @@ impl Proposals {
         let opened = session.replica()?;
         let actor = session.actor(&opened.standing)?;
         let mut primary = session.primary_of(&opened.standing)?;
-        let by = By { actor: &actor, token: None, people: &Everybody };
+        let by = session.by(&actor);
         let stages = self.state.map_or_else(|| Shown::Open.stages(), Shown::stages);
         let mut wanted = ProposalsWanted { stages, actor: self.mine.then(|| actor.clone()), before: None, limit: 100 };
         let out = &mut session.out;

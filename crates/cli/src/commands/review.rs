@@ -9,7 +9,7 @@ use crate::wiring::Session;
 use crate::{review_text, review_view};
 use mainstem::Result;
 use mainstem::primary::{Pages, Primary};
-use mainstem::review::{By, Everybody, Judged};
+use mainstem::review::{By, Judged};
 use mainstem_core::ErrorKind;
 
 /// Shows a proposal: what merging it would do, cell by cell, what was said, and what is missing
@@ -58,7 +58,7 @@ impl Review {
         let mut opened = session.replica()?;
         let actor = session.actor(&opened.standing)?;
         let mut primary = session.primary_of(&opened.standing)?;
-        let by = By { actor: &actor, token: None, people: &Everybody };
+        let by = session.by(&actor);
         let judged = self.found(&mut session.out, primary.as_mut(), by)?;
         let table = self.table.as_ref().map(|t| Catalog::open(&opened.path)?.table(t)).transpose()?;
         let filter = RowFilter { table, key: self.key.clone().map(KeyArgument) };

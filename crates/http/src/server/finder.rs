@@ -63,7 +63,7 @@ pub fn begin(shared: &Arc<Shared>, dataset: &str, proposal: u64) -> bool {
 
 /// Finds it, and what voters on the revision before want to know.
 fn find(primary: &mut Handle, id: u64) -> Result<()> {
-    let Some(judged) = primary.proposal(id, By { actor: "", token: None, people: &Everybody })? else { return Ok(()) };
+    let Some(judged) = primary.proposal(id, By { actor: "", token: None, request: None, people: &Everybody })? else { return Ok(()) };
     let last = judged.proposal.revisions.len() as u64;
     if last > 1 { primary.differing(id, last - 1, last).map(drop) } else { Ok(()) }
 }

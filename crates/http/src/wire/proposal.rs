@@ -191,7 +191,7 @@ impl ShownRevision {
             tables: revision.front.shapes.iter().map(|shape| shape.table.clone()).collect(),
             authors: revision.authors.clone(),
             made_from: match revision.origin {
-                Origin::Replica => ShownMadeFrom::Replica,
+                Origin::Replica | Origin::Partial => ShownMadeFrom::Replica,
                 Origin::Resolution => ShownMadeFrom::Resolution,
                 Origin::Part(proposal) => ShownMadeFrom::Proposal(proposal),
                 Origin::Revert(version) => ShownMadeFrom::Version(version),

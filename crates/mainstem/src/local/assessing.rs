@@ -15,6 +15,7 @@ use crate::ledger::Ledger;
 use crate::policy_text;
 use crate::store::{Scratch, Store, Transaction};
 use crate::wiring::Around;
+use mainstem_core::change::Front;
 use mainstem_core::digest::{self, Body};
 use mainstem_core::event::{Digest, Version};
 use mainstem_core::format::page;
@@ -92,7 +93,7 @@ pub(super) fn merge_in(
         _ => policy_text::parse(&tx.policy_text()?)?,
     };
     let primary = ReplicaId(genesis(tx)?.lineage);
-    let mut front = revision.front.clone();
+    let mut front = Front { is_partial: revision.origin == Origin::Partial, ..revision.front.clone() };
     if tx.find_write(front.header.write_id)?.is_some() {
         // Merged once, lost by a restore, and pushed again by a copy that held it: no two versions have one name.
         front.header.write_id = another(front.header.write_id);

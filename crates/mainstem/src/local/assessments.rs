@@ -230,7 +230,8 @@ fn encode_differing(differing: &Differing) -> Vec<u8> {
     let mut numbers = vec![differing.added, differing.changed, differing.removed];
     for one in &differing.first {
         let how = How::ALL.iter().position(|how| *how == one.how).unwrap_or_default() as u64;
-        numbers.extend([u64::from(one.is_earlier), one.page, one.at, how]);
+        let (page, at) = one.was.unwrap_or_default();
+        numbers.extend([u64::from(one.is_earlier), one.page, one.at, how, u64::from(one.was.is_some()), page, at]);
     }
     let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_be_bytes()).collect();
     [&page_digest(&bytes)[..], &bytes].concat()
@@ -244,11 +245,12 @@ fn decode_differing(bytes: &[u8]) -> Option<Differing> {
     }
     let numbers: Vec<u64> = rest.as_chunks::<8>().0.iter().map(|number| u64::from_be_bytes(*number)).collect();
     let ([added, changed, removed], first) = numbers.split_first_chunk::<3>()?;
-    let one = |[is_earlier, page, at, how]: &[u64; 4]| {
+    let one = |[is_earlier, page, at, how, is_in_both, was_page, was_at]: &[u64; 7]| {
         let how = *How::ALL.get(usize::try_from(*how).ok()?)?;
-        Some(Different { is_earlier: *is_earlier == 1, page: *page, at: *at, how })
+        let was = (*is_in_both == 1).then_some((*was_page, *was_at));
+        Some(Different { is_earlier: *is_earlier == 1, page: *page, at: *at, how, was })
     };
-    let first = first.as_chunks::<4>().0.iter().map(one).collect::<Option<Vec<_>>>()?;
+    let first = first.as_chunks::<7>().0.iter().map(one).collect::<Option<Vec<_>>>()?;
     Some(Differing { added: *added, changed: *changed, removed: *removed, first })
 }
 

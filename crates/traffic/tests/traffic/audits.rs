@@ -43,7 +43,7 @@ fn furnished(folder: &std::path::Path) -> Served {
     let asked = Asked { title: Some("Better".into()), ..Asked::default() };
     let id = proposing::propose(&mut replica, &mut primary, ADMINISTRATOR, &asked, &mut |_, _, _| {}).expect("offered").proposal;
     let remark = Remark { anchor: Anchor::Whole, reply_to: None, revision: 1, text: "Why?".into() };
-    let by = By { actor: ADMINISTRATOR, token: None, people: &Everybody };
+    let by = By { actor: ADMINISTRATOR, token: None, request: None, people: &Everybody };
     primary.act(id, &Deed::Comment(remark), by).expect("said");
     served
 }

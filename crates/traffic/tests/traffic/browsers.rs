@@ -3,7 +3,9 @@ use mainstem::accounts::Wish;
 use mainstem::core::account::Fact;
 use mainstem::core::authority::Role;
 use mainstem::core::conflict::Conflict;
+use mainstem::local::Large;
 use mainstem::primary::Primary;
+use mainstem::proposing::{self, Asked};
 use mainstem::sync;
 use mainstem_sqlite::SqliteReplica;
 use mainstem_sqlite::replica::InitOptions;
@@ -27,9 +29,13 @@ struct World {
 impl World {
     /// A server with one dataset, in which names and values are as hostile as they may be.
     fn new() -> World {
+        World::with_large(Large::default())
+    }
+
+    fn with_large(large: Large) -> World {
         let folder = tempfile::tempdir().expect("a folder");
         let around = Seeded::around(11);
-        let served = Served::begin(&folder.path().join("data"), around.clone());
+        let served = Served::with_large(large, &folder.path().join("data"), around.clone());
         let path = folder.path().join("ada.db");
         sql(
             &path,
@@ -117,6 +123,28 @@ fn text(came: &Came) -> String {
 
 fn is_led_away(came: &Came) -> bool {
     came.status == 303 && came.header("location").is_some_and(|to| to.starts_with("/sign-in"))
+}
+
+/// Of a proposal that takes a while to look at, the page is there at once, and shows what merging does when somebody has found it.
+#[test]
+fn the_page_of_a_large_proposal_waits_for_nothing() {
+    let world = World::with_large(Large { beside_from: 0, at_once_max: 0, shared_from: 0, ..Large::default() });
+    let path = world.path("ada.db");
+    sql(&path, "UPDATE item SET v = 'changed', n = 7; INSERT INTO item VALUES (9, 'new', 1)");
+    let mut replica = SqliteReplica::open(&path, Seeded::around(5)).expect("it opens");
+    let asked = Asked { title: Some("All of them".into()), has_everything: true, ..Asked::default() };
+    proposing::propose(&mut replica, &mut world.served.primary("notes"), "ada", &asked, &mut |_, _, _| {}).expect("offered");
+    let token = world.served.token().expect("a token");
+    let browser = world.browser(&token);
+    let page = text(&browser.get("/datasets/notes/proposals/1"));
+    for told in ["4 rows in 1 table", "is being found out", "changed", "One may vote as soon as"] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    assert!(!page.contains("name=\"digest\""), "nobody votes on what is not known");
+    let found = (0..100_000).map(|_| text(&browser.get("/datasets/notes/proposals/1"))).find(|page| !page.contains("is being found out"));
+    let page = found.expect("it is found in the end");
+    assert!(page.contains("Merged now, onto version 1, it changes 4 rows") && page.contains("name=\"digest\""), "{page}");
+    assert!(text(&browser.get("/datasets/notes/proposals")).contains("All of them"));
 }
 
 #[test]

@@ -76,13 +76,13 @@ impl<'a> Asker<'a> {
     }
     fn judged(&self, primary: &mut dyn Primary, id: u64) -> Result<Judged> {
         let members = self.members();
-        let by = By { actor: &self.identity.name, token: None, people: &members };
+        let by = By { actor: &self.identity.name, token: None, people: &members, request: None };
         primary.proposal(id, by)?.ok_or_else(|| Error::not_found(format!("there is no proposal {id}")))
     }
     /// The same without waiting.
     fn judged_at_once(&self, primary: &mut dyn Primary, id: u64) -> Result<Judged> {
         let members = self.members();
-        let by = By { actor: &self.identity.name, token: None, people: &members };
+        let by = By { actor: &self.identity.name, token: None, request: None, people: &members };
         primary.proposal_at_once(id, by)?.ok_or_else(|| Error::not_found(format!("there is no proposal {id}")))
     }
     fn has(&self, right: Right, object: Object<'_>) -> bool {
@@ -216,7 +216,7 @@ fn revisions(judged: &Judged) -> Vec<RevisionLine> {
         base: revision.front.header.base_version,
         rows: revision.front.count,
         origin: match revision.origin {
-            Origin::Replica => String::new(),
+            Origin::Replica | Origin::Partial => String::new(),
             Origin::Resolution => "conflicts were answered".to_string(),
             Origin::Part(of) => format!("a part of proposal {of}"),
             Origin::Revert(version) => format!("takes version {version} back"),

@@ -58,7 +58,7 @@ pub async fn proposals(
     let wanted = ProposalsWanted { stages: stages(filter), actor: actor.clone(), before: asked.before, limit: EACH };
     let listing = move |primary: &mut dyn Primary| {
         let members = Members { registrar: &accounts.registrar, dataset: &name };
-        list(primary, By { actor: &me, token: None, people: &members }, filter, wanted)
+        list(primary, By { actor: &me, token: None, people: &members, request: None }, filter, wanted)
     };
     let (items, next, unfound) = read(&shared, &identity, &dataset, listing).await?;
     for id in unfound {

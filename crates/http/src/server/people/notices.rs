@@ -66,7 +66,7 @@ fn of_account(shared: &Shared, identity: &Identity) -> Vec<ShownNotice> {
 /// Proposals that wait for somebody's vote, and their own that want something of them.
 fn of_proposals(primary: &mut dyn Primary, shared: &Shared, identity: &Identity, name: &str) -> Result<Vec<ShownNotice>> {
     let members = Members { registrar: &shared.registrar, dataset: name };
-    let by = By { actor: &identity.name, token: None, people: &members };
+    let by = By { actor: &identity.name, token: None, request: None, people: &members };
     let stages = Stage::ALL.into_iter().filter(|stage| stage.is_open()).collect();
     let mut items = Vec::new();
     for id in primary.proposals(&ProposalsWanted { stages, limit: PROPOSALS_MAX, ..ProposalsWanted::default() })? {

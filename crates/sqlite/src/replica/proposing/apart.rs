@@ -7,6 +7,8 @@ use crate::capture::ordered_key;
 use crate::errors::Explain;
 use crate::replica::{kept_policy, storage, tracked_schema, working};
 use mainstem::core::change::{Change, Edit, Front};
+use mainstem::core::digest;
+use mainstem::core::event::Digest;
 use mainstem::core::format::{self, page};
 use mainstem::core::policy::Policy;
 use mainstem::core::schema::{Schema, SchemaChange};
@@ -159,38 +161,58 @@ fn steps_after(db: &Connection, version: u64) -> Result<Vec<SchemaChange>> {
     Ok(storage::versions(db, version, usize::MAX)?.into_iter().rev().flat_map(|version| version.schema).collect())
 }
 
-/// True where a changeset is kept as a whole: it needs review as such, or was accepted once by review.
-fn is_whole(policy: &Policy, front: &Front) -> bool {
-    policy.reviewed_whole(front).is_some() || (front.again.is_some() && front.shapes.iter().any(|shape| policy.is_reviewed(&shape.table)))
+/// True where a changeset is kept as a whole: it needs review as such, or was accepted once by review. Of an object that it took
+/// away, nobody here knows any more whose it was; the primary does.
+fn is_whole(policy: &Policy, schema: &Schema, front: &Front) -> bool {
+    policy.reviewed_whole(front, schema).is_some()
+        || (front.again.is_some() && front.shapes.iter().any(|shape| policy.is_reviewed(&shape.table)))
 }
 
 /// True where there may be something to keep back.
 pub fn is_needed(db: &Connection, which: Apart) -> Result<bool> {
-    if may_go(db)? {
+    if which == Apart::Reviewed && may_go(db)? {
         return Ok(true);
     }
     let unsent = storage::unsent(db)?;
     if unsent.is_empty() || which == Apart::Everything {
         return Ok(!unsent.is_empty());
     }
-    let policy = policy_text::parse(&kept_policy(db)?)?;
-    let has_reviewed = |front: &Front| is_whole(&policy, front) || front.shapes.iter().any(|shape| policy.is_reviewed(&shape.table));
+    if let Apart::Changeset(write_id) = which {
+        return Ok(unsent.iter().any(|front| front.header.write_id == write_id));
+    }
+    let (policy, schema) = (policy_text::parse(&kept_policy(db)?)?, tracked_schema(db)?);
+    let has_reviewed =
+        |front: &Front| is_whole(&policy, &schema, front) || front.shapes.iter().any(|shape| policy.is_reviewed(&shape.table));
     Ok(unsent.iter().any(has_reviewed) || unsent.iter().any(|front| !front.resolutions.is_empty()) || !kept(db)?.is_empty())
 }
 
 /// True where something was kept back by the policy of then, was never offered, and may be sent by the policy of now.
 fn may_go(db: &Connection) -> Result<bool> {
-    let policy = policy_text::parse(&kept_policy(db)?)?;
+    let (text, schema) = (kept_policy(db)?, tracked_schema(db)?);
+    let policy = policy_text::parse(&text)?;
     let needs_none = |kept: &Kept| {
-        policy.reviewed_whole(&kept.front).is_none() && kept.front.shapes.iter().all(|shape| !policy.is_reviewed(&shape.table))
+        policy.reviewed_whole(&kept.front, &schema).is_none() && kept.front.shapes.iter().all(|shape| !policy.is_reviewed(&shape.table))
     };
-    let waits = |kept: &Kept| kept.mark == Mark::Waiting;
-    Ok(super::draught(db)?.is_none() && kept(db)?.iter().any(|kept| waits(kept) && needs_none(kept)))
+    Ok(super::draught(db)?.is_none() && kept(db)?.iter().any(|kept| is_held_by(kept, &text) && needs_none(kept)))
+}
+
+/// True for what was kept back and never offered, and is not known to be refused by this very policy.
+fn is_held_by(kept: &Kept, policy: &str) -> bool {
+    match kept.mark {
+        Mark::Waiting => true,
+        Mark::Refused(by) => by != digest_of_policy(policy),
+        Mark::Left | Mark::Offered { .. } => false,
+    }
+}
+
+fn digest_of_policy(text: &str) -> Digest {
+    digest::of("mainstem policy 1", &[text.as_bytes()])
 }
 
 /// What was kept back and never offered is unsent work like any other, until it is kept back again.
 fn let_go(db: &Connection) -> Result<()> {
-    for kept in kept(db)?.into_iter().filter(|kept| kept.mark == Mark::Waiting) {
+    let text = kept_policy(db)?;
+    for kept in kept(db)?.into_iter().filter(|kept| is_held_by(kept, &text)) {
         storage::forget_kept(db, kept.front.header.write_id)?;
     }
     Ok(())
@@ -198,9 +220,10 @@ fn let_go(db: &Connection) -> Result<()> {
 
 /// Keeps changes back. Returns how many.
 pub fn set_apart(db: &Connection, around: &Around, which: Apart) -> Result<u64> {
-    let policy = policy_text::parse(&kept_policy(db)?)?;
+    let text = kept_policy(db)?;
+    let policy = policy_text::parse(&text)?;
     let next = storage::get::<i64>(db, "sequence")?.unwrap_or_default() as u64 + 1;
-    if which != Apart::Everything && may_go(db)? {
+    if which == Apart::Reviewed && may_go(db)? {
         let_go(db)?;
     }
     let mut held = Held::new(db)?;
@@ -208,7 +231,11 @@ pub fn set_apart(db: &Connection, around: &Around, which: Apart) -> Result<u64> 
     held.hold_reviewed(&policy, &all);
     let first = all.iter().filter(|one| one.mark.is_none() && one.front.again.is_none()).map(|one| one.front.header.sequence);
     let first = first.map(|number| if number == 0 { next } else { number }).min();
-    let is_kept = |one: &Laned| one.mark.is_some() || which == Apart::Everything || is_whole(&policy, &one.front);
+    let is_refused = |front: &Front| which == Apart::Changeset(front.header.write_id);
+    let is_kept = |one: &Laned| {
+        let is_meant = which == Apart::Everything || is_refused(&one.front);
+        one.mark.is_some() || is_meant || is_whole(&policy, &held.schema, &one.front)
+    };
     let (whole, rest): (Vec<Laned>, Vec<Laned>) = all.into_iter().partition(is_kept);
     if !rest.is_empty() {
         whole.iter().try_for_each(|one| held.hold_all(one))?;
@@ -217,7 +244,8 @@ pub fn set_apart(db: &Connection, around: &Around, which: Apart) -> Result<u64> 
     let mut count = 0;
     for one in whole.into_iter().filter(|one| one.mark.is_none()) {
         count += one.front.count.max(1);
-        keep_whole(db, one.front)?;
+        let mark = if is_refused(&one.front) { Mark::Refused(digest_of_policy(&text)) } else { Mark::Waiting };
+        keep_whole(db, one.front, &mark)?;
     }
     for one in rest {
         count += keep_part(db, around, &held, &policy, one)?;
@@ -249,10 +277,10 @@ fn hold_what_depends(held: &mut Held<'_>, policy: &Policy, rest: &[Laned]) -> Re
 }
 
 /// Keeps a changeset as it is.
-fn keep_whole(db: &Connection, mut front: Front) -> Result<()> {
+fn keep_whole(db: &Connection, mut front: Front, mark: &Mark) -> Result<()> {
     front.header.sequence = 0;
     storage::set_front(db, &front)?;
-    set_mark(db, front.header.write_id, &Mark::Waiting)
+    set_mark(db, front.header.write_id, mark)
 }
 
 /// Keeps the held rows of a changeset, and the answers to conflicts about them.
@@ -281,7 +309,7 @@ fn keep_part(db: &Connection, around: &Around, held: &Held<'_>, policy: &Policy,
         return Ok(0);
     }
     if meant == front.count && answers.len() == front.resolutions.len() && front.schema.is_empty() && front.again.is_none() {
-        keep_whole(db, front)?;
+        keep_whole(db, front, &Mark::Waiting)?;
         return Ok(meant.max(1));
     }
     let (mut kept, mut left) = split(db, around.random(), front, &mut is_held)?;
