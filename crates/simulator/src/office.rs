@@ -5,6 +5,7 @@
 use crate::image::{Held, Image, differences, words};
 use crate::tally::{Invariant, Situation, Verdict, Wrong};
 use crate::tape::{Part, Role};
+use crate::traces::words_claimed;
 use crate::world::{World, unexpected};
 use mainstem::accounts::{Registrar, Wish};
 use mainstem::author::{Author, permit};
@@ -230,6 +231,7 @@ impl World {
         let replica = self.replica(who)?;
         for front in replica.stashes().map_err(wrong("stashes"))? {
             self.tally.check(Invariant::Aside);
+            found.extend(words_claimed(&front.conflicts));
             let mut pages = replica.stash_pages(&front);
             while let Some(page) = pages.next().map_err(wrong("stashes"))? {
                 for change in &page {
