@@ -13,6 +13,7 @@ pub mod frame;
 pub mod given;
 pub mod keeping;
 pub mod proposal;
+pub mod request;
 pub mod resume;
 mod review;
 pub mod schema;

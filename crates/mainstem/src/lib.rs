@@ -12,6 +12,7 @@ pub mod changeset_file;
 pub mod changeset_json;
 pub mod changeset_session;
 pub mod cleanup;
+pub mod comparing;
 pub mod datasets;
 pub mod error;
 pub mod feed;

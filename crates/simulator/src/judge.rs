@@ -89,7 +89,6 @@ impl World {
         self.judge_limits()?;
         self.judge_conflicts(&truth)?;
         self.judge_traffic()?;
-        self.judge_traces(&whole, &truth, &waiting)?;
         self.judge_identities()?;
         self.judge_traces(&whole, &truth, &waiting)?;
         self.nothing_lost(&whole, &truth, &waiting)?;
@@ -97,8 +96,9 @@ impl World {
     }
 
     fn judge_traces(&mut self, rows: &Image, truth: &[Conflict], waiting: &[Waiting]) -> Verdict {
+        let aside = self.taken_aside()?;
         let model = &self.model;
-        model.traces.judge(rows, truth, waiting, &|table, column| model.is_combined(table, column), &mut self.tally)
+        model.traces.judge(rows, truth, waiting, &aside, &|table, column| model.is_combined(table, column), &mut self.tally)
     }
 
     /// I-36: however files were copied, no two go by one identity any more.

@@ -84,7 +84,7 @@ impl World {
         }
         let found = self.serve()?.find_revision(write_id).map_err(failed("find_revision"))?;
         let is_right = match one.mark {
-            Mark::Waiting => found.is_none(),
+            Mark::Waiting | Mark::Refused(_) => found.is_none(),
             Mark::Left => true,
             Mark::Offered { proposal, revision, stage } => {
                 let there = self.serve()?.proposals(&mainstem::ledger::ProposalsWanted {

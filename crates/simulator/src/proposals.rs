@@ -47,7 +47,7 @@ impl Reviews {
 }
 
 fn by(actor: &str) -> By<'_> {
-    By { actor, token: None, people: &Everybody }
+    By { actor, token: None, request: None, people: &Everybody }
 }
 
 fn offer(replica: &mut dyn Replica, primary: &mut dyn Primary, actor: &str, progress: Progress<'_>, offering: Offering) -> Result<Report> {

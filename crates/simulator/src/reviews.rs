@@ -22,7 +22,8 @@ pub(crate) fn lay_over(tape: &mut Tape, features: &Features) {
         if let Event::Policy(text) = event
             && !dice.one_in(4)
         {
-            *text = rules(&dice, features).iter().fold(text.clone(), |text, (key, value)| policy_text::set(&text, key, value).unwrap_or(text));
+            *text =
+                rules(&dice, features).iter().fold(text.clone(), |text, (key, value)| policy_text::set(&text, key, value).unwrap_or(text));
         }
     }
     let (offers, handled, taken) = (*dice.of(&[60, 150, 300]), *dice.of(&[60, 200, 400]), *dice.of(&[0, 10, 30]));

@@ -217,7 +217,8 @@ impl World {
             let (done, has_own_session) = world.call(Some(tape), who, &mut replica, how, manners)?;
             let is_refused = done.as_ref().is_err_and(|e| world.is_refused(who, e));
             world.check_role(who, &done)?;
-            let set_aside = done.as_ref().map_or(1, |report| report.set_aside);
+            let told_aside = done.as_ref().ok().map(|report| report.set_aside);
+            let set_aside = told_aside.unwrap_or(1);
             if done.as_ref().is_ok_and(|report| report.is_reseeded) {
                 world.tally.reach(Situation::Reseeded);
                 let standing = replica.standing().map_err(|e| unexpected("standing", &e))?;
@@ -228,6 +229,10 @@ impl World {
             world.look_at_versions()?;
             if set_aside == 0 || !world.sights.contains_key(&who) {
                 world.check_outbox(who, &mut replica, &outbox)?;
+            }
+            // Others may have written meanwhile where the wire is slow.
+            if let (Some(count @ 1..), true) = (told_aside, manners.troubles.is_empty()) {
+                world.check_set_aside(who, &replica, count)?;
             }
             if is_done {
                 world.look_at_sight(who, &mut replica)?;

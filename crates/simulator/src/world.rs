@@ -351,7 +351,8 @@ impl World {
         }
         learn(&mut self.model, self.keeps_links, first.place.db.as_ref().expect("it is open"))?;
         let image = first.place.read(self.keeps_links)?;
-        self.model.note(&Image::new(), &image, &mut self.tally);
+        self.model.note(Some(0), &Image::new(), &image, &mut self.tally);
+        self.looked.words = image::words_of(&image);
         if image.values().any(|held| held.columns.len() >= rarities::COLUMNS_MANY) {
             self.tally.reach(Situation::ManyColumns);
         }
@@ -524,13 +525,16 @@ impl World {
             if after.iter().any(|(name, now)| before.get(name).is_none_or(|was| was.columns != now.columns)) {
                 self.learn_tables(who)?;
             }
-            let noted = self.model.note(&before, &after, &mut self.tally);
+            let noted = self.model.note(who, &before, &after, &mut self.tally);
             self.edits += noted.rows as u64;
             if noted.rows >= rarities::QUEUE {
                 self.tally.reach(Situation::LargeQueue);
             }
             if let Some(who) = who.filter(|_| !is_blind) {
                 self.note_causes(who, noted.fresh, &after);
+            }
+            if who.is_none() {
+                self.lives.taken_there.extend(&noted.gone);
             }
             if let (Some(who), true) = (who, self.office.is_some()) {
                 self.copies[who].authored.extend(&noted.written);

@@ -5,7 +5,6 @@ use crate::exit_codes::Exit;
 use crate::review_text;
 use crate::wiring::Session;
 use mainstem::replica::Answering;
-use mainstem::review::{By, Everybody};
 use mainstem::typed_value::value_for_conflict;
 use mainstem::{Error, Result};
 use mainstem_core::ErrorKind;
@@ -56,7 +55,7 @@ impl Answer {
         let opened = session.replica()?;
         let actor = session.actor(&opened.standing)?;
         let mut primary = session.primary_of(&opened.standing)?;
-        let by = By { actor: &actor, token: None, people: &Everybody };
+        let by = session.by(&actor);
         let judged = review_text::found(primary.as_mut(), self.id, by)?;
         let open: Vec<Conflict> =
             judged.assessment.iter().flat_map(|a| &a.outcome.conflicts).filter(|conflict| conflict.is_open()).cloned().collect();

@@ -48,6 +48,17 @@ impl Clone {
         Ok((scope, primary))
     }
 
+    /// Makes the file.
+    fn copied(&self, session: &mut Session, remembered: &str) -> Result<Cloned> {
+        let actor = session.named_actor()?;
+        let (scope, mut primary) = self.asked(session, remembered)?;
+        let mut bar = session.bar();
+        let around = session.around.clone();
+        let mut report = |what: &str, done: u64, of: u64| bar.report(what, done, of);
+        let wanted = CloneOptions { address: remembered, actor: actor.as_deref(), scope: &scope };
+        SqliteReplica::clone_part(primary.as_mut(), &wanted, &self.file, around, &mut report)
+    }
+
     /// Runs the command.
     pub fn run(&self, session: &mut Session) -> Result<Exit> {
         let remembered = Address::parse(&self.address)?.remembered()?;
@@ -55,15 +66,8 @@ impl Clone {
             let message = format!("{} exists already", self.file.display());
             return Err(Error::new(ErrorKind::Conflict, "exists", message).hint("name a file that does not exist"));
         }
-        let actor = session.named_actor()?;
-        let (scope, mut primary) = self.asked(session, &remembered)?;
-        let mut bar = session.bar();
-        let (around, opening) = (session.around.clone(), session.around.clone());
-        let mut report = |what: &str, done: u64, of: u64| bar.report(what, done, of);
-        let wanted = CloneOptions { address: &remembered, actor: actor.as_deref(), scope: &scope };
-        let Cloned { description: made, earlier } =
-            SqliteReplica::clone_part(primary.as_mut(), &wanted, &self.file, around, &mut report)?;
-        drop(bar);
+        let opening = session.around.clone();
+        let Cloned { description: made, earlier } = self.copied(session, &remembered)?;
         warn_of_place(&self.file);
         let refused = SqliteReplica::open(&self.file, opening)?.refused()?;
         let rows: u64 = made.tables.iter().map(|t| t.rows).sum();

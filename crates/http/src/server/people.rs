@@ -6,6 +6,7 @@ pub mod backups;
 pub mod conflicts;
 pub mod datasets;
 pub mod edits;
+pub mod notices;
 pub mod proposals;
 pub mod rows;
 pub mod tombstones;

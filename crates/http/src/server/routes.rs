@@ -2,7 +2,7 @@
 //!
 //! Invariant: a request reaches its handler only through [`router`], after what its row needs was granted.
 use super::people::proposals::{self, deeds, merging};
-use super::people::{audit, backups, conflicts, datasets, edits, rows, tombstones, versions};
+use super::people::{audit, backups, conflicts, datasets, edits, notices, rows, tombstones, versions};
 use super::refused::Refused;
 use super::{Shared, access, browser, feed, gate, guard, meters, openapi, pages, replica_calls, webhooks};
 use crate::wire::audit::{ShownAudit, ShownLink};
@@ -17,7 +17,8 @@ use crate::wire::proposal::{
 };
 use crate::wire::schema::ShownTables;
 use crate::wire::shown::{
-    Listed, ShownBlame, ShownChange, ShownConflict, ShownEdit, ShownHappening, ShownReplica, ShownRows, ShownTombstone, ShownVersion,
+    Listed, ShownBlame, ShownChange, ShownConflict, ShownEdit, ShownHappening, ShownNotice, ShownReplica, ShownRows, ShownTombstone,
+    ShownVersion,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -95,6 +96,8 @@ pub struct Route {
     pub summary: String,
     /// What its query string may say; none where it takes no query.
     pub query: Option<Describe>,
+    /// True where a request may have a key, so that it is done once however often it is sent.
+    pub is_keyed: bool,
     /// What it takes.
     pub takes: Media,
     /// What it gives.
@@ -112,6 +115,7 @@ impl Route {
             needs: Needs::Dataset(Right::Read),
             summary: summary.to_string(),
             query: None,
+            is_keyed: false,
             takes: Media::Nothing,
             gives: Media::Json(SchemaGenerator::subschema_for::<T>),
             handler,
@@ -125,6 +129,10 @@ impl Route {
     }
     pub(super) fn takes<B: JsonSchema>(self, method: Method) -> Route {
         Route { method, takes: Media::Json(SchemaGenerator::subschema_for::<B>), ..self }
+    }
+    /// The same, where a request may have a key.
+    fn keyed(self) -> Route {
+        Route { is_keyed: true, ..self }
     }
     pub(super) fn of_server(path: &str, needs: Needs, gives: Media, summary: &str, handler: MethodRouter<Arc<Shared>>) -> Route {
         Route { path: path.to_string(), needs, gives, ..Route::reads::<()>("", summary, handler) }
@@ -152,10 +160,18 @@ pub fn routes() -> Vec<Route> {
 
 fn of_server() -> Vec<Route> {
     let datasets_given = Media::Json(SchemaGenerator::subschema_for::<Listed<ShownDataset>>);
+    let notices_given = Media::Json(SchemaGenerator::subschema_for::<Vec<ShownNotice>>);
     let document_given = Media::Json(SchemaGenerator::subschema_for::<serde_json::Value>);
     vec![
         Route::of_server("/api/v1/openapi.json", Needs::Nothing, document_given, "This description.", get(openapi::document)),
         Route::of_server("/api", Needs::Nothing, Media::Page, "This description, to be read.", get(openapi::page)),
+        Route::of_server(
+            "/api/v1/notices",
+            Needs::Identity,
+            notices_given,
+            "What concerns you, what is urgent first.",
+            get(notices::notices),
+        ),
         Route::of_server("/api/v1/datasets", Needs::Identity, datasets_given, "The datasets you may read.", get(datasets::datasets))
             .asked::<DatasetsAsked>(),
     ]
@@ -227,21 +243,29 @@ fn of_proposals() -> Vec<Route> {
             get(proposals::offered),
         )
         .asked::<proposals::OfferedAsked>(),
-        said("/votes", "Votes on what merging does, by the digest of that.", post(deeds::vote)).takes::<GivenVote>(Method::POST),
-        said("/comments", "Says something about a proposal, a row or a cell.", post(deeds::comment)).takes::<GivenComment>(Method::POST),
-        said("/decision", "Withdraws or rejects a proposal, or opens it again.", post(deeds::decide)).takes::<GivenDecision>(Method::POST),
+        said("/votes", "Votes on what merging does, by the digest of that.", post(deeds::vote)).takes::<GivenVote>(Method::POST).keyed(),
+        said("/comments", "Says something about a proposal, a row or a cell.", post(deeds::comment))
+            .takes::<GivenComment>(Method::POST)
+            .keyed(),
+        said("/decision", "Withdraws or rejects a proposal, or opens it again.", post(deeds::decide))
+            .takes::<GivenDecision>(Method::POST)
+            .keyed(),
         may(Right::Write, Route::reads::<ShownAnswered>(&path("/answers"), "Answers every open conflict.", post(deeds::answer)))
-            .takes::<GivenAnswers>(Method::POST),
+            .takes::<GivenAnswers>(Method::POST)
+            .keyed(),
         may(Right::Write, Route::reads::<ShownPart>(&path("/part"), "Narrows a proposal to some rows.", post(deeds::part)))
-            .takes::<GivenPart>(Method::POST),
+            .takes::<GivenPart>(Method::POST)
+            .keyed(),
         Route::reads::<ShownPlan>(&path("/merge"), "What merging a proposal would come to.", get(merging::plan)),
         may(Right::Write, Route::reads::<ShownMerged>(&path("/merge"), "Merges a proposal, once.", post(merging::merge)))
-            .takes::<GivenMerge>(Method::POST),
+            .takes::<GivenMerge>(Method::POST)
+            .keyed(),
         may(
             Right::Propose,
             Route::reads::<ShownOffered>("/versions/{version}/revert", "Proposes to take a version back.", post(deeds::revert)),
         )
-        .takes::<GivenRevert>(Method::POST),
+        .takes::<GivenRevert>(Method::POST)
+        .keyed(),
         Route::reads::<Listed<ShownStaged>>("/staging", "The staged rows of proposals, oldest first.", get(merging::staging)),
         may(
             Right::Own,
@@ -291,6 +315,7 @@ fn of_call(call: Call) -> Route {
         needs: if call == Call::Found { Needs::Server } else { Needs::Dataset(right_of(call)) },
         summary: format!("The replica protocol: {}.", call.name()),
         query: None,
+        is_keyed: matches!(call, Call::Act | Call::Merge | Call::Answer | Call::AcceptPart | Call::ProposeRevert),
         takes: Media::Frames,
         gives: Media::Frames,
         handler: post(move |shared, dataset, identity, headers, body| {

@@ -13,13 +13,13 @@ use std::time::Duration;
 use tokio::sync::{Mutex as Line, OwnedMutexGuard};
 use tokio::time::Instant;
 
-/// Processor time of a turn that nobody who waits for it is bothered by.
+/// Processor time of a turn that is long: however busy the machine is, little work is not taken for much.
 const SHORT: Duration = Duration::from_millis(10);
-/// How many times as long as the rest of it somebody rests: long turns of one are then one part in a hundred of the time, which
-/// 99 of 100 calls of others do not meet.
+/// How many times as long as a long turn lasted somebody rests: long turns of one are then one part in a hundred of the time,
+/// which 99 of 100 calls of others do not meet.
 const REST_TIMES: u32 = 100;
 /// The longest rest: shorter than whoever syncs by itself waits for an answer.
-const REST_MAX: Duration = Duration::from_secs(10);
+const REST_MAX: Duration = Duration::from_secs(20);
 
 /// Who writes to one dataset, and who waits to.
 #[derive(Default)]
@@ -54,6 +54,7 @@ pub struct Next {
 /// A turn, until it is dropped.
 pub struct Turn {
     next: Next,
+    began: Instant,
     cost: Duration,
     _line: OwnedMutexGuard<()>,
 }
@@ -68,6 +69,12 @@ impl Turns {
             None => None,
         };
         Ok(Next { turns: self.clone(), rest })
+    }
+
+    /// A turn where nobody has one or waits for one.
+    pub fn idle(self: &Arc<Self>) -> Option<Turn> {
+        let line = self.line.clone().try_lock_owned().ok()?;
+        Some(Next { turns: self.clone(), rest: None }.begin(line))
     }
 
     async fn rested(&self, lane: &Lane, each_max: usize) -> Result<OwnedMutexGuard<Rest>> {
@@ -100,8 +107,12 @@ impl Next {
     /// Waits in the line.
     pub async fn turn(self) -> Turn {
         let line = self.turns.line.clone().lock_owned().await;
+        self.begin(line)
+    }
+
+    fn begin(self, line: OwnedMutexGuard<()>) -> Turn {
         self.turns.taken.fetch_add(1, Relaxed);
-        Turn { next: self, cost: Duration::ZERO, _line: line }
+        Turn { next: self, began: Instant::now(), cost: Duration::ZERO, _line: line }
     }
 }
 
@@ -116,15 +127,14 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let taken = self.next.turns.taken.load(Relaxed);
         if let Some(rest) = &mut self.next.rest {
-            **rest = Rest { until: rest_after(self.cost).map(|rest| Instant::now() + rest), taken };
+            **rest = Rest { until: rest_after(self.cost, self.began.elapsed()).map(|rest| Instant::now() + rest), taken };
         }
     }
 }
 
-/// How long somebody rests after a turn.
-fn rest_after(cost: Duration) -> Option<Duration> {
-    let long = cost.saturating_sub(SHORT);
-    (!long.is_zero()).then(|| long.saturating_mul(REST_TIMES).min(REST_MAX))
+/// How long somebody rests after a turn that took so much of a processor, and lasted so long.
+fn rest_after(cost: Duration, lasted: Duration) -> Option<Duration> {
+    (cost > SHORT).then(|| lasted.saturating_mul(REST_TIMES).min(REST_MAX))
 }
 
 /// One of those who wait, as long as they do.
@@ -160,7 +170,9 @@ mod tests {
     }
 
     async fn take(turns: &Arc<Turns>, caller: Option<Caller>, cost: Duration) {
-        turns.next(caller, 100).await.expect("a place").turn().await.cost(cost);
+        let mut turn = turns.next(caller, 100).await.expect("a place").turn().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        turn.cost(cost);
     }
 
     /// True where a caller's next turn does not come at once.
@@ -211,9 +223,37 @@ mod tests {
     }
 
     #[test]
+    fn what_can_be_left_out_keeps_nobody_waiting() {
+        run(async {
+            let turns = Arc::<Turns>::default();
+            let held = turns.next(ANN, 100).await.expect("a place").turn().await;
+            assert!(turns.idle().is_none(), "somebody writes");
+            let waiting = tokio::spawn({
+                let turns = turns.clone();
+                async move { turns.next(BEN, 100).await.expect("a place").turn().await }
+            });
+            tokio::task::yield_now().await;
+            drop(held);
+            assert!(turns.idle().is_none(), "somebody waited");
+            drop(waiting.await.expect("it ends"));
+            assert!(turns.idle().is_some());
+        });
+    }
+
+    #[test]
     fn a_rest_is_in_proportion_and_has_an_end() {
-        for (cost_ms, rest_ms) in [(0, None), (10, None), (11, Some(100)), (60, Some(5_000)), (60_000, Some(10_000))] {
-            assert_eq!(rest_after(Duration::from_millis(cost_ms)), rest_ms.map(Duration::from_millis), "{cost_ms}");
+        let table = [
+            (0, 0, None),
+            // A machine that is busy makes nobody rest.
+            (10, 5_000, None),
+            (11, 15, Some(1_500)),
+            (60, 60, Some(6_000)),
+            (60, 900, Some(20_000)),
+            (60_000, 60_000, Some(20_000)),
+        ];
+        for (cost_ms, lasted_ms, rest_ms) in table {
+            let rest = rest_after(Duration::from_millis(cost_ms), Duration::from_millis(lasted_ms));
+            assert_eq!(rest, rest_ms.map(Duration::from_millis), "{cost_ms} {lasted_ms}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! The chain of a dataset's events as people's tools read it: what happened, and the bytes by which anybody can tell that it did.
 //!
-//! Invariant: an event's hash is SHA-256 over the hash of the event before it (32 zero bytes before the first) and its bytes, for
-//! whoever sees the whole dataset. Whoever sees a part of it is told less in the bytes, and the hashes are those of the whole.
+//! Invariant: for whoever sees the whole dataset, an event's hash is that of its bytes and of the hash before it
+//! (`mainstem::core::format::event::chain`). Whoever sees a part of it is told less in the bytes, and the hashes are those of the whole.
 use super::shown::{hex, moment};
 use mainstem::audit::{Audit, Finding, Link};
 use mainstem::core::event::Event;
@@ -16,7 +16,8 @@ use serde::Serialize;
 pub struct ShownLink {
     /// Its place, from 1.
     pub position: u64,
-    /// Its hash.
+    /// Its hash: BLAKE3 over the text `mainstem event 1`, the hash of the event before it (32 zero bytes before the first) and its
+    /// bytes, each after its length as 8 bytes, the highest first.
     pub hash: String,
     /// `genesis`, `version`, `policy`, `collected`, `restored`, `review`; `unknown` where this program cannot read it.
     pub event: &'static str,

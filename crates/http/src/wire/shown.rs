@@ -508,6 +508,19 @@ pub struct ShownEdit {
     pub conflicts_open: u64,
 }
 
+/// Something that concerns whoever asks.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ShownNotice {
+    /// What it is about: a dataset, or their account.
+    pub about: String,
+    /// What is to be known, in words.
+    pub text: String,
+    /// The page on which something can be done about it.
+    pub page: String,
+    /// Whether something waits for them.
+    pub is_urgent: bool,
+}
+
 /// A list in parts.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Listed<T: JsonSchema> {

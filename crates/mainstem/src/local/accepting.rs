@@ -86,6 +86,7 @@ pub(super) fn accept(tx: &mut dyn Transaction, accepting: Accepting<'_>, pages: 
     }
     version.resolved = answered(tx, front)?;
     version.token.clone_from(&front.token);
+    version.sender.clone_from(&front.sender);
     version.schema = schema.into_iter().map(|(_, step)| step).collect();
     version.conflicts = conflicts;
     version.waiting = waiting;

@@ -2,7 +2,8 @@
 //!
 //! Invariant: each change of the revision is in the part or in the rest, and in one of them only.
 use super::LocalPrimary;
-use super::reviewing::{note, now};
+use super::requests::{self, Asked};
+use super::reviewing::{no_proposal, note, note_for, now};
 use super::revising::{Making, next_proposal, open_proposal, staged};
 use crate::error::{Error, Result};
 use crate::rebase::parent_of;
@@ -23,6 +24,11 @@ impl<S: Store> LocalPrimary<S> {
     pub(super) fn divide(&mut self, id: u64, only: &[Chosen], by: By<'_>) -> Result<Option<u64>> {
         let (first, replica) = (self.around.random(), self.around.random());
         let mut tx = self.store.begin()?;
+        let request = Asked::Part(only).of(id, by);
+        if let Some(done) = requests::done(&mut *tx, request, by)? {
+            let proposal = tx.proposal(id)?.ok_or_else(|| no_proposal(id))?;
+            return requests::rest(&mut *tx, &done, &proposal).map(Some);
+        }
         let proposal = open_proposal(&mut *tx, id)?;
         let head = proposal.head();
         let second = rest_of(head.front.header.write_id, first);
@@ -33,13 +39,16 @@ impl<S: Store> LocalPrimary<S> {
         let schema = tx.schema();
         let chosen = choose(&mut *tx, &schema, head, only)?;
         let at = now(&mut *tx, &self.around)?;
-        let replica_of = if head.origin == Origin::Replica { head.front.header.replica.0 } else { replica };
+        let is_of_replica = matches!(head.origin, Origin::Replica | Origin::Partial);
+        let replica_of = if is_of_replica { head.front.header.replica.0 } else { replica };
         let rest_title = format!("Rest of proposal {id}: {}", head.front.header.title.as_deref().unwrap_or("changes without a title"));
         let mut rest_front = head.front.clone();
         rest_front.header.title = Some(rest_title);
         (rest_front.resolutions, rest_front.conflicts) = (Vec::new(), Vec::new());
+        // What its author did not see stays unseen in each part of it.
+        let rest_origin = if head.origin == Origin::Partial { Origin::Partial } else { Origin::Part(id) };
         let mut part = Making::new(head.front.clone(), first, replica_of, head.authors.clone(), head.origin);
-        let mut rest = Making::new(rest_front, second, replica_of, head.authors.clone(), Origin::Part(id));
+        let mut rest = Making::new(rest_front, second, replica_of, head.authors.clone(), rest_origin);
         for number in 0..head.pages {
             for change in staged(&mut *tx, head, number)? {
                 let columns = chosen.get(&(change.table, change.key.clone()));
@@ -60,7 +69,7 @@ impl<S: Store> LocalPrimary<S> {
             return Ok(None);
         }
         let follow_up = next_proposal(&mut *tx)?;
-        note(&mut *tx, at, id, Act::Revise(part), by)?;
+        note_for(&mut *tx, request, at, id, Act::Revise(part), by)?;
         note(&mut *tx, at, follow_up, Act::Revise(rest), by)?;
         tx.commit()?;
         Ok(Some(follow_up))

@@ -1,6 +1,7 @@
 //! A tape as text, one thing a line: what stands before, the workload, the schedule.
 use super::{
-    ClockFault, Datum, Delivery, DiskFault, Event, Handling, Loss, Manner, Offering, Part, Role, Session, Setup, Statement, Tape, Trick, Trouble,
+    ClockFault, Datum, Delivery, DiskFault, Event, Handling, Loss, Manner, Offering, Part, Role, Session, Setup, Statement, Tape, Trick,
+    Trouble,
 };
 use mainstem::core::value::Value;
 use std::fmt;
@@ -219,8 +220,7 @@ impl Trouble {
 }
 
 const LOSSES: [(&str, Loss); 3] = [("request", Loss::Request), ("answer", Loss::Answer), ("double", Loss::Double)];
-const OFFERINGS: [(&str, Offering); 3] =
-    [("fitting", Offering::Fitting), ("new", Offering::New), ("everything", Offering::Everything)];
+const OFFERINGS: [(&str, Offering); 3] = [("fitting", Offering::Fitting), ("new", Offering::New), ("everything", Offering::Everything)];
 const HANDLINGS: [(&str, Handling); 7] = [
     ("approve", Handling::Approve),
     ("refuse", Handling::Refuse),

@@ -272,6 +272,7 @@ impl Rewinding<'_> {
             hidden: Vec::new(),
             is_partial: false,
             token: None,
+            sender: None,
         }
     }
 

@@ -13,7 +13,7 @@ use mainstem_sqlite::primary::rebuild_primary;
 use mainstem_testkit::surroundings::Seeded;
 
 pub fn by(actor: &str) -> By<'_> {
-    By { actor, token: None, people: &Everybody }
+    By { actor, token: None, people: &Everybody, request: None }
 }
 
 /// Offers what a replica has committed last, under another write id and without a number.

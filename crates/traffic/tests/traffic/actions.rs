@@ -41,8 +41,8 @@ fn every_page_and_every_route_has_its_row() {
 
 #[test]
 fn what_a_page_does_programs_and_people_at_a_terminal_do_too() {
-    // Colours are of a browser alone; notices are told from what the other routes and commands tell, one by one.
-    let of_browsers = ["Light or dark", "What concerns me"];
+    // Colours are of a browser alone.
+    let of_browsers = ["Light or dark"];
     for ((what, pages), ((_, routes), (_, commands))) in column(1).zip(column(2).zip(column(3))) {
         let is_everywhere = pages.is_empty() || !routes.is_empty() && !commands.is_empty();
         assert!(is_everywhere || of_browsers.contains(&what), "{what}: {pages:?}, {routes:?}, {commands:?}");

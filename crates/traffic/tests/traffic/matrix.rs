@@ -60,6 +60,7 @@ const MERGE: &str =
 const SAMPLES: &[(&str, &str, Sample)] = &[
     ("GET", "/api/v1/openapi.json", Sample::Asked("")),
     ("GET", "/api", Sample::Asked("")),
+    ("GET", "/api/v1/notices", Sample::Asked("")),
     ("GET", "/api/v1/datasets", Sample::Asked("")),
     ("POST", "/api/v1/setup", Sample::Json(r#"{"name": ""}"#)),
     ("GET", "/api/v1/me", Sample::Asked("")),
@@ -132,6 +133,8 @@ const SAMPLES: &[(&str, &str, Sample)] = &[
     ("POST", "/api/v1/datasets/{dataset}/primary/merge", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/proposals", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/proposal", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/proposal-at-once", Sample::Call),
+    ("POST", "/api/v1/datasets/{dataset}/primary/differing", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/shown-page", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/staged-page", Sample::Call),
     ("POST", "/api/v1/datasets/{dataset}/primary/find-revision", Sample::Call),

@@ -11,7 +11,7 @@ use mainstem::author::permit;
 use mainstem::core::authority::{Object, Right};
 use mainstem::core::event::Event;
 use mainstem::core::format::event;
-use mainstem::core::proposal::{Act, Reviewing};
+use mainstem::core::proposal::{Act, Reviewing, Stage};
 use mainstem::core::stamp::Time;
 use mainstem::error::Result;
 use mainstem::primary::Primary;
@@ -108,7 +108,8 @@ fn words(dataset: &str, event: &Event) -> Words {
         Event::Version(version) => {
             let number = version.version.to_string();
             let to = path(&["datasets", dataset, "versions", &number]);
-            (format!("version {number}"), Some(version.header.actor.clone()), Some(version.accepted_at), Some(to))
+            let of = version.review.as_ref().map_or_else(String::new, |reviewed| format!(", of proposal {}", reviewed.proposal));
+            (format!("version {number}{of}"), Some(version.header.actor.clone()), Some(version.accepted_at), Some(to))
         }
         Event::Policy(policy) => ("the policy was replaced".into(), Some(policy.actor.clone()), Some(policy.at), own("policy")),
         Event::Collected(collected) => {
@@ -128,7 +129,8 @@ fn act_text(act: &Act) -> String {
         Act::Revise(_) => "a revision was offered".into(),
         Act::Vote(ballot) => format!("a vote, {}", ballot.word.name()),
         Act::Comment(_) => "a comment".into(),
-        Act::Decide(_) => "it was closed, or opened again".into(),
+        Act::Decide(decision) if decision.stage == Stage::Open => "it was opened again".into(),
+        Act::Decide(decision) => format!("it was {}", decision.stage.name()),
         Act::BeginMerge(_) => "a merge began".into(),
         Act::FailMerge(_) => "a merge failed".into(),
         Act::Unstage => "its staged rows were removed".into(),

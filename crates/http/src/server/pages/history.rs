@@ -16,6 +16,7 @@ use mainstem::core::event::Version as Accepted;
 use mainstem::error::Error;
 use mainstem::schema_merge::describe;
 use mainstem_pages::address::{asked, path};
+use mainstem_pages::frame::Link;
 use mainstem_pages::history::{History, Version as Summary};
 use mainstem_pages::pager::Pager;
 use mainstem_pages::value::grouped;
@@ -115,8 +116,11 @@ pub async fn version(
     let some = changes.get(skip..end).ok_or_else(|| Error::not_found(format!("version {number} has no such changes")))?;
     let is_all = skip == 0 && page == 0 && next.is_none();
     let shown_text = if is_all { String::new() } else { format!("{} of {} changes", some.len(), grouped(version.count)) };
+    let mut frame = framed(&visit, &name, "versions", format!("Version {number}"))?;
+    frame.way.push(Link::to("History", path(&["datasets", &name, "versions"])));
+    frame.way.push(Link { is_here: true, ..Link::to(number.to_string(), &to) });
     let page = Version {
-        frame: framed(&visit, &name, "versions", format!("Version {number}"))?,
+        frame,
         summary: summary(&name, &version),
         steps: version.schema.iter().map(describe).collect(),
         changes: some.iter().map(|change| shown_change(&name, &version.shapes[change.table], change)).collect(),

@@ -4,6 +4,7 @@ use super::dataset::columns;
 use super::{Asked, Shown, framed, moment, shown};
 use crate::server::Shared;
 use crate::server::asked::{Asked as Query, Named};
+use crate::server::browser::Visit;
 use crate::server::people::rows::{Part, place};
 use crate::server::reading::read;
 use crate::wire::shown::conflict_id;
@@ -16,6 +17,7 @@ use mainstem::error::{Error, Result};
 use mainstem::history::{Blame, CellBlame, Happening, Reviews, RowHistory, RowPlace, Rule, reviews};
 use mainstem::primary::Primary;
 use mainstem_pages::address::{asked, path};
+use mainstem_pages::frame::{Frame, Link};
 use mainstem_pages::pager::Pager;
 use mainstem_pages::reviewed::ShownReview;
 use mainstem_pages::row::{self, Cell, Row};
@@ -67,7 +69,7 @@ pub async fn rows(
     };
     let linked = |row: &Values| (row_to(&name, &table, declared.as_ref(), &part.columns, row, at.clone()), values(row));
     let page = Rows {
-        frame: framed(&visit, &name, "", table.clone())?,
+        frame: of_table(&visit, &name, &table, table.clone(), None)?,
         columns: described(&part.columns, declared.as_ref()),
         rows: part.rows.iter().map(linked).collect(),
         table: table.clone(),
@@ -77,6 +79,17 @@ pub async fn rows(
         pager,
     };
     shown(&page)
+}
+
+/// The frame of a table's page, or of one of its rows'.
+fn of_table(visit: &Visit, dataset: &str, table: &str, title: String, row: Option<&str>) -> Result<Frame> {
+    let mut frame = framed(visit, dataset, "", title)?;
+    let to = path(&["datasets", dataset, "tables", table]);
+    frame.way.push(Link { is_here: row.is_none(), ..Link::to(table, &to) });
+    frame
+        .way
+        .extend(row.map(|key| Link { is_here: true, ..Link::to(key, asked(&format!("{to}/row"), &[("key", Some(key.to_string()))])) }));
+    Ok(frame)
 }
 
 fn values(row: &Values) -> Vec<ShownValue> {
@@ -130,7 +143,7 @@ pub async fn row(
         asked(&own, &[("key", Some(key.clone())), ("at", at.clone()), ("until", until.map(|until| until.to_string()))])
     };
     let page = Row {
-        frame: framed(&visit, &name, "", format!("{table} {key}"))?,
+        frame: of_table(&visit, &name, &table, format!("{table} {key}"), Some(&key))?,
         key: key_of(&found.key_columns, &found.place.key),
         version: found.place.version,
         head: found.head,

@@ -104,7 +104,7 @@ pub async fn comment(
     let reply_to = reply_to.map_err(|_| Error::invalid("an answer names the comment that it answers"))?;
     let text = fields.one("text")?.replace("\r\n", "\n");
     let saying = move |primary: &mut dyn Primary, asker: &Asker<'_>, by: By<'_>| {
-        let judged = asker.judged(primary, id)?;
+        let judged = asker.judged_at_once(primary, id)?;
         let revision = judged.proposal.revisions.len() as u64;
         let deed = Deed::Comment(Remark { anchor, reply_to, revision, text });
         asker.author().check_deed(id, &deed, primary)?;

@@ -1,22 +1,20 @@
 //! What came between somebody's vote and now, so that they need not look at everything again (REV-4).
+mod cells;
+
 use super::super::moment;
 use super::changes::told;
-use super::key_text;
-use mainstem::core::change::{Change, Edit};
+use cells::{between, earlier, place};
+use mainstem::comparing::How;
+use mainstem::core::change::{Change, Shape};
 use mainstem::core::format::page;
 use mainstem::core::proposal::Vote;
-use mainstem::error::Result;
+use mainstem::error::{Error, Result};
 use mainstem::primary::Primary;
 use mainstem::review::Judged;
 use mainstem_pages::proposal::Since;
 use mainstem_pages::proposals::Badge;
 use mainstem_pages::row_change::RowChange;
-use std::collections::BTreeMap;
 
-/// Rows of a revision that are held at once to compare it with another; of longer ones the difference is not told.
-const ROWS_MAX: u64 = 20_000;
-/// Rows that are shown.
-const SHOWN: usize = 50;
 /// Versions that are looked at.
 const VERSIONS_MAX: u64 = 200;
 
@@ -39,55 +37,45 @@ pub fn since(primary: &mut dyn Primary, judged: &Judged, actor: &str) -> Result<
     Ok(Some(since))
 }
 
-/// The rows of a revision as they were offered, by table and key.
-type Offered = BTreeMap<(String, String), Change>;
-
-fn offered(primary: &mut dyn Primary, judged: &Judged, number: u64) -> Result<Option<Offered>> {
-    let place = usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
-    let Some((_, _, revision)) = judged.proposal.revisions.get(place).filter(|(_, _, revision)| revision.front.count <= ROWS_MAX) else {
-        return Ok(None);
-    };
-    let mut rows = Offered::new();
-    for at in 0..revision.pages {
-        let Some(bytes) = primary.staged_page(judged.proposal.id, number, at)? else { return Ok(None) };
-        for change in page::decode(&bytes, &revision.front.shapes)? {
-            rows.insert((revision.front.shapes[change.table].table.clone(), key_text(&change.key)), change);
-        }
-    }
-    Ok(Some(rows))
-}
-
-/// None where the revisions are too long to be compared, or the older one's rows are gone.
+/// The first rows in which two revisions differ, and how many more do. None where the older one's rows are gone.
 fn differing(primary: &mut dyn Primary, judged: &Judged, old: u64, new: u64) -> Result<Option<(Vec<RowChange>, u64)>> {
-    let (Some(before), Some(after)) = (offered(primary, judged, old)?, offered(primary, judged, new)?) else {
-        return Ok(None);
+    let id = judged.proposal.id;
+    let Some(differing) = primary.differing(id, old, new)? else { return Ok(None) };
+    let mut found: Vec<(How, &Shape, Change)> = Vec::new();
+    let mut page: Option<((u64, u64), Vec<Change>)> = None;
+    for one in &differing.first {
+        let revision = if one.is_earlier { old } else { new };
+        let shapes = &judged.proposal.revisions[revision as usize - 1].2.front.shapes;
+        let changes = match page.take().filter(|(of, _)| *of == (revision, one.page)) {
+            Some((_, changes)) => changes,
+            None => match primary.staged_page(id, revision, one.page)? {
+                Some(bytes) => page::decode(&bytes, shapes)?,
+                None => return Ok(None),
+            },
+        };
+        let change = usize::try_from(one.at).ok().and_then(|at| changes.get(at)).cloned();
+        let change = change.ok_or_else(|| Error::corrupt("a row that differs is not where it was found"))?;
+        found.push((one.how, &shapes[change.table], change));
+        page = Some(((revision, one.page), changes));
+    }
+    let changed = found.iter().filter(|(how, ..)| *how == How::Changed);
+    let before = earlier(primary, judged, old, &changed.map(|(_, shape, change)| place(shape, change)).collect())?;
+    let shapes = &judged.proposal.revisions[old as usize - 1].2.front.shapes;
+    let row = |(how, shape, change): (How, &Shape, Change)| {
+        let was = before.get(&place(shape, &change)).filter(|_| how == How::Changed);
+        let cells = was.and_then(|was| between((&shapes[was.table], was), (shape, &change)));
+        let row = RowChange { act: act(how), ..told(shape, &change, false) };
+        RowChange { cells: cells.unwrap_or(row.cells), ..row }
     };
-    let shapes = |number: u64| &judged.proposal.revisions[number as usize - 1].2.front.shapes;
-    let mut rows = Vec::new();
-    let mut more = 0;
-    let mut tell = |row: RowChange| if rows.len() < SHOWN { rows.push(row) } else { more += 1 };
-    for (place, change) in &after {
-        let shape = &shapes(new)[change.table];
-        match before.get(place) {
-            None => tell(RowChange { act: Badge { word: "in it by now", tone: "good" }, ..told(shape, change, false) }),
-            Some(was) if is_same(&was.edit, &change.edit) => {}
-            Some(_) => tell(RowChange { act: Badge { word: "otherwise by now", tone: "warn" }, ..told(shape, change, false) }),
-        }
-    }
-    for (_, change) in before.iter().filter(|(place, _)| !after.contains_key(place)) {
-        let shape = &shapes(old)[change.table];
-        tell(RowChange { act: Badge { word: "not in it any more", tone: "bad" }, ..told(shape, change, false) });
-    }
-    Ok(Some((rows, more)))
+    let more = differing.count().saturating_sub(found.len() as u64);
+    Ok(Some((found.into_iter().map(row).collect(), more)))
 }
 
-/// True where two edits do the same, whenever they were written.
-fn is_same(one: &Edit, other: &Edit) -> bool {
-    match (one, other) {
-        (Edit::Update(one), Edit::Update(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(a, b)| (a.column, &a.after) == (b.column, &b.after))
-        }
-        (one, other) => one == other,
+fn act(how: How) -> Badge {
+    match how {
+        How::Added => Badge { word: "in it by now", tone: "good" },
+        How::Changed => Badge { word: "otherwise by now", tone: "warn" },
+        How::Removed => Badge { word: "not in it any more", tone: "bad" },
     }
 }
 
