@@ -185,6 +185,8 @@ pub struct Version {
     pub review: Option<Reviewed>,
     /// The label of the token that its changeset was pushed with; none where none was needed.
     pub token: Option<String>,
+    /// Who pushed it without review: one word for all the names and programs of a person. None where it came otherwise.
+    pub sender: Option<String>,
 }
 
 impl Version {

@@ -77,6 +77,13 @@ impl Spool {
     pub fn rewind(&mut self) -> Result<()> {
         self.file.seek(SeekFrom::Start(0)).map(drop).map_err(full)
     }
+    /// All of it, which must be little.
+    pub fn bytes(&mut self) -> Result<Vec<u8>> {
+        self.rewind()?;
+        let mut bytes = Vec::new();
+        self.file.read_to_end(&mut bytes).map_err(full)?;
+        Ok(bytes)
+    }
     /// As the body of a request or an answer.
     pub fn into_body(self) -> SpoolBody {
         SpoolBody { length: self.length, file: Arc::new(Mutex::new(self.file)), at: 0 }

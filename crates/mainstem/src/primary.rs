@@ -174,8 +174,29 @@ pub enum Pushed {
     },
 }
 
+/// What is had of a snapshot that was broken off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Had {
+    /// The hash of its version's event.
+    pub hash: Digest,
+    /// Pages of rows.
+    pub pieces: u64,
+}
+
+impl Had {
+    /// How many pages of a snapshot of that version are had.
+    pub fn of(had: Option<Had>, hash: &Digest) -> u64 {
+        had.filter(|had| had.hash == *hash).map_or(0, |had| had.pieces)
+    }
+}
+
 /// Receives a snapshot in pages.
 pub trait SnapshotSink {
+    /// What is had already. Where the snapshot is of that very version, so many of its first pages do not come again. The
+    /// same is shown of a version in the same pages, as long as the same is asked for by whoever may see the same.
+    fn had(&self) -> Option<Had> {
+        None
+    }
     /// Called once, first.
     fn begin(&mut self, start: &SnapshotStart) -> Result<()>;
     /// Called for each page of each table, tables in schema order.

@@ -7,6 +7,7 @@ mod past;
 mod pushing;
 mod reducing;
 mod reviewing;
+mod seeing;
 mod telling;
 mod view;
 
@@ -17,7 +18,7 @@ use crate::history::{Blame, RowHistory, RowPlace};
 use crate::ledger::{Head, Touch};
 use crate::local::other_scope;
 use crate::primary::{
-    Acquaintance, Cursor, Deleted, Description, Item, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink,
+    Acquaintance, Cursor, Deleted, Description, Had, Item, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink,
     SnapshotStart,
 };
 use crate::tombstones::{Tombstone, Wanted};
@@ -180,6 +181,20 @@ struct Part<'s> {
     /// For each table of the whole, its place in the part.
     places: Vec<Option<usize>>,
     schema: Schema,
+    /// Pages that are had already of what is shown.
+    had: u64,
+}
+
+impl Part<'_> {
+    fn send(&mut self, table: usize, rows: &[Row]) -> Result<()> {
+        match self.had.checked_sub(1) {
+            Some(left) => {
+                self.had = left;
+                Ok(())
+            }
+            None => self.sink.rows(table, rows),
+        }
+    }
 }
 
 impl SnapshotSink for Part<'_> {
@@ -190,6 +205,7 @@ impl SnapshotSink for Part<'_> {
         let place = |name: &str| self.start.schema.tables.iter().position(|table| table.name == *name);
         self.places = start.schema.tables.iter().map(|table| place(&table.name)).collect();
         self.schema = start.schema.clone();
+        self.had = Had::of(self.sink.had(), &start.hash);
         self.sink.begin(&self.start)
     }
     fn rows(&mut self, table: usize, rows: &[Row]) -> Result<()> {
@@ -197,10 +213,10 @@ impl SnapshotSink for Part<'_> {
         let shape = crate::lane::shape_of(&self.schema.tables[table]);
         let Some((eye, _)) = self.view.eye(u64::MAX, &shape) else { return Ok(()) };
         if eye.sees_all() {
-            return self.sink.rows(place, rows);
+            return self.send(place, rows);
         }
         let shown: Vec<Row> = rows.iter().filter(|row| eye.sees(row)).cloned().collect();
-        if shown.is_empty() { Ok(()) } else { self.sink.rows(place, &shown) }
+        if shown.is_empty() { Ok(()) } else { self.send(place, &shown) }
     }
 }
 
@@ -263,7 +279,7 @@ impl<P: DerefMut<Target: Primary>> Primary for Scoped<P> {
             }
             let start = beginning.0.ok_or_else(|| Error::corrupt("the primary did not say what it is"))?;
             let start = self.start(&view, &start)?;
-            let mut part = Part { view: &view, start, sink, places: Vec::new(), schema: Schema::default() };
+            let mut part = Part { view: &view, start, sink, places: Vec::new(), schema: Schema::default(), had: 0 };
             match self.primary.snapshot(&mut part) {
                 Err(e) if e.code == MOVED_ON => {}
                 done => return done,

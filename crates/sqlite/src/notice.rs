@@ -14,6 +14,7 @@ use mainstem::core::ErrorKind;
 use mainstem::error::{Error, Result};
 use rusqlite::{Connection, ErrorCode};
 use rustix::fd::BorrowedFd;
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -27,8 +28,10 @@ const RUMOUR_FRESH: Duration = Duration::from_millis(8);
 /// The first pause after which SQLite is asked once more, on a rumour that has not come true yet: a commit can be seen soon after
 /// its last write, of which the rumour is.
 const RUMOUR_FIRST: Duration = Duration::from_micros(60);
-/// How long whoever is keen asks again without any pause: a sleep is longer than most commits take from there.
-const RUMOUR_KEEN: Duration = Duration::from_micros(150);
+/// How long whoever is keen asks without any pause at least: a sleep is longer than many commits take from there.
+const KEEN: Duration = Duration::from_micros(150);
+/// The longest time from a rumour to its commit that is taken for usual: a disk takes it, which is the same each time.
+const USUAL_MAX: Duration = Duration::from_millis(4);
 /// The longest.
 const RUMOUR_MAX: Duration = Duration::from_millis(512);
 
@@ -55,7 +58,8 @@ pub struct Notice {
     /// Where a program that writes without a log keeps what it overwrites.
     journal: PathBuf,
     events: FolderEvents,
-    is_keen: bool,
+    /// Of whoever is keen: how long after its rumour a commit could be seen lately.
+    usual: Option<Cell<Duration>>,
 }
 
 impl Notice {
@@ -66,12 +70,37 @@ impl Notice {
         let mut journal = file.path.clone().into_os_string();
         journal.push("-journal");
         let events = FolderEvents::of(file.path.parent().unwrap_or(Path::new("/")));
-        Ok(Notice { file, path: path.to_owned(), name, journal: journal.into(), events, is_keen: false })
+        Ok(Notice { file, path: path.to_owned(), name, journal: journal.into(), events, usual: None })
     }
 
     /// Hears of a commit as soon as can be, for more of the processor while somebody writes; nothing more where nobody does.
     pub fn keen(self) -> Notice {
-        Notice { is_keen: true, ..self }
+        Notice { usual: Some(Cell::new(Duration::ZERO)), ..self }
+    }
+
+    /// Asks SQLite alone and without a pause around the time at which a commit is to be seen that a rumour tells of.
+    fn ask_keenly(&self, db: &Connection, seen: i64) -> Result<()> {
+        let Some(usual) = &self.usual else { return Ok(()) };
+        let began = now();
+        let early = usual.get() / 2;
+        if early > KEEN && !self.is_being_written() {
+            self.events.wait(early, None, false);
+        }
+        let late = began + usual.get() * 3 / 2 + KEEN;
+        while now() < late && !self.is_being_written() {
+            if data_version(db)?.is_some_and(|now| now != seen) {
+                return Ok(());
+            }
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+
+    /// Notes how long after its rumour a commit could be seen.
+    fn learn(&self, rumoured: Option<Instant>) {
+        if let (Some(usual), Some(rumoured)) = (&self.usual, rumoured) {
+            usual.set(((usual.get() * 3 + now().duration_since(rumoured)) / 4).min(USUAL_MAX));
+        }
     }
 
     fn is_being_written(&self) -> bool {
@@ -89,13 +118,13 @@ impl Notice {
     pub fn wait(&self, db: &Connection, seen: i64, timeout_ms: u64, call: Option<BorrowedFd<'_>>) -> Result<(Noticed, u64)> {
         let end = now() + Duration::from_millis(timeout_ms);
         let look = Duration::from_millis(if self.events.is_told() { LOOK_MS } else { LOOK_UNTOLD_MS });
-        let mut rumour: Option<Duration> = None;
-        let mut keen_until = now();
+        let (mut rumour, mut rumoured): (Option<Duration>, _) = (None, None);
         loop {
             self.check_place()?;
             let left_ms = end.saturating_duration_since(now()).as_millis() as u64;
             let is_left_alone = left_ms > 0 && rumour.is_some_and(|pause| pause <= RUMOUR_WRITING) && self.is_being_written();
             if !is_left_alone && data_version(db)?.is_some_and(|now| now != seen) {
+                self.learn(rumoured);
                 return Ok((Noticed::Commit, left_ms));
             }
             if left_ms == 0 {
@@ -103,20 +132,16 @@ impl Notice {
             }
             // While a rumour is fresh, further ones say nothing new: a large transaction sends thousands.
             let is_fresh = rumour.is_some_and(|pause| pause < RUMOUR_FRESH);
-            if is_fresh && now() < keen_until {
-                std::thread::yield_now();
-                continue;
-            }
             if self.events.wait(rumour.unwrap_or(look).min(Duration::from_millis(left_ms)), call, !is_fresh) == Heard::Call {
                 return Ok((Noticed::Call, left_ms));
             }
             let is_rumoured = self.events.take(&self.name);
             if is_rumoured && !is_fresh {
-                rumour = Some(RUMOUR_FIRST);
-                keen_until = if self.is_keen { now() + RUMOUR_KEEN } else { now() };
+                (rumour, rumoured) = (Some(RUMOUR_FIRST), Some(now()));
+                self.ask_keenly(db, seen)?;
                 continue;
             }
-            rumour = rumour.map(|pause| if self.is_keen { pause * 5 / 4 } else { pause * 2 }).filter(|pause| *pause <= RUMOUR_MAX);
+            rumour = rumour.map(|pause| if self.usual.is_some() { pause * 5 / 4 } else { pause * 2 }).filter(|pause| *pause <= RUMOUR_MAX);
         }
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-/// What a program is started with to be such a server: behind it a folder and how many members there are.
+/// What a program is started with to be such a server: behind it a folder, how many members there are, and where it listens.
 const SERVE: &str = "--serve";
 
 /// The running server; dropped, it is gone.
@@ -25,9 +25,13 @@ impl Apart {
     /// Starts this very program again as a server over a folder. With members, each has a token, and a token's limits hold;
     /// with none, the administrator's token is many people's and has none.
     pub fn begin(folder: &Path, members: usize) -> Apart {
+        Apart::begin_at(folder, members, SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+    /// The same at an address that was listened to before.
+    pub fn begin_at(folder: &Path, members: usize, socket: SocketAddr) -> Apart {
         let program = std::env::current_exe().expect("this program has a path");
         let mut command = Command::new(program);
-        command.arg(SERVE).arg(folder).arg(members.to_string()).stdout(Stdio::piped());
+        command.arg(SERVE).arg(folder).arg(members.to_string()).arg(socket.to_string()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("it starts again");
         let mut said =
             BufReader::new(child.stdout.take().expect("it is piped")).lines().map(|line| line.expect("it says where it listens"));
@@ -49,24 +53,25 @@ impl Drop for Apart {
 }
 
 /// What this program was started with, where it is to be such a server.
-pub fn asked() -> Option<(PathBuf, usize)> {
+pub fn asked() -> Option<(PathBuf, usize, SocketAddr)> {
     let mut arguments = std::env::args_os().skip(1);
     let is_asked = arguments.next().is_some_and(|first| first == SERVE);
     let folder = arguments.next().filter(|_| is_asked)?;
-    Some((folder.into(), arguments.next()?.to_str()?.parse().ok()?))
+    let members = arguments.next()?.to_str()?.parse().ok()?;
+    Some((folder.into(), members, arguments.next()?.to_str()?.parse().ok()?))
 }
 
 /// Is such a server, for ever.
-pub fn serve(folder: &Path, members: usize) -> ! {
+pub fn serve(folder: &Path, members: usize, socket: SocketAddr) -> ! {
     let around = Arc::new(RealSurroundings);
     let mut limits = Limits::default();
-    // One address is many people here, and so is one token where there are no members.
-    let is_lifted = |name: &str| name.contains("address") || (members == 0 && name.contains("token"));
+    // One address is many people here, and so is one actor where there are no members.
+    let is_lifted = |name: &str| name.contains("address") || (members == 0 && (name.contains("token") || name.contains("actor")));
     for limit in Limits::NAMES.iter().filter(|name| is_lifted(name)) {
         *limits.named(limit).expect("it is one of them") = u64::from(u32::MAX);
     }
     let porter = Porter::new(limits, Door::default(), Record::nowhere(around.clone()), around.clone());
-    let served = Served::through(porter, None, folder, around);
+    let served = Served::at(socket, porter, None, folder, around);
     let mut out = std::io::stdout();
     let _ = writeln!(out, "{}\n{}", served.socket(), served.token().unwrap_or_default());
     for member in 0..members {

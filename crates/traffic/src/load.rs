@@ -3,6 +3,7 @@
 //! The replicas are lines of the real client without a file behind them: what is measured is the server and the protocol.
 //! Latencies are taken from the moment at which a push was due, so that a server that stalls is not let off.
 #![expect(clippy::disallowed_methods, reason = "a load is put on and measured in real time")]
+use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Edit, Front, Header, Shape};
 use mainstem::core::schema::{Column, Schema, Table};
 use mainstem::core::stamp::{ReplicaId, Time};
@@ -55,6 +56,8 @@ pub struct Outcome {
     pub notices: Vec<f64>,
     /// Milliseconds that a pull took.
     pub pulls: Vec<f64>,
+    /// Milliseconds from when the server listened again after a restart until a line that waits had heard from it.
+    pub returns: Vec<f64>,
     /// What went wrong, in words.
     pub errors: Vec<String>,
     /// The latest version at the end.
@@ -67,8 +70,14 @@ struct Shared {
     is_over: AtomicBool,
     /// When the version of that number was accepted, in microseconds since the beginning.
     accepted: Vec<AtomicU64>,
+    /// When the server listened again after a restart, in the same way; none where it never went away.
+    again: AtomicU64,
+    is_restarting: bool,
     outcome: Mutex<Outcome>,
 }
+
+/// The pause after the first time that a server cannot be reached, and the longest, as whoever syncs by itself makes them.
+const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(4)];
 
 impl Shared {
     fn note(&self, note: impl FnOnce(&mut Outcome)) {
@@ -84,16 +93,39 @@ impl Shared {
     fn micros(&self) -> u64 {
         self.begin.elapsed().as_micros() as u64
     }
+    /// Asks, and where the server is to go away for a while, asks again until it is there. The answer, and whether it was away.
+    fn ask<T>(&self, mut ask: impl FnMut() -> Result<T>) -> Result<(T, bool)> {
+        let mut pause = PAUSES[0];
+        let mut was_away = false;
+        loop {
+            match ask() {
+                Err(e) if self.is_restarting && e.kind == ErrorKind::Unavailable && !self.is_over() => {
+                    was_away = true;
+                    // Somewhere between half of it and the whole, so that not all come at once.
+                    thread::sleep(pause.mul_f64(0.5 + RealSurroundings.random() as u8 as f64 / 512.0));
+                    pause = (pause * 2).min(PAUSES[1]);
+                }
+                answer => return answer.map(|answer| (answer, was_away)),
+            }
+        }
+    }
 }
 
 /// Founds the dataset and runs the load against it.
 pub fn run(load: Load) -> Result<Outcome> {
+    run_with(load, None)
+}
+
+/// The same, with the server restarted half-way.
+pub fn run_with(load: Load, restart: Option<&mut dyn FnMut()>) -> Result<Outcome> {
     found(&load)?;
     let versions = (load.rate * load.seconds as f64) as usize * 2 + 1_000;
     let shared = Arc::new(Shared {
         begin: Instant::now(),
         is_over: AtomicBool::new(false),
         accepted: (0..versions).map(|_| AtomicU64::new(0)).collect(),
+        again: AtomicU64::new(0),
+        is_restarting: restart.is_some(),
         outcome: Mutex::default(),
         load,
     });
@@ -111,7 +143,13 @@ pub fn run(load: Load) -> Result<Outcome> {
     thread::sleep(Duration::from_millis(500 + shared.load.listening as u64 * 2));
     let from = shared.begin.elapsed();
     lines.extend((0..shared.load.pushing).map(|number| each("pusher", number, push)));
-    thread::sleep(Duration::from_secs(shared.load.seconds));
+    let half = Duration::from_secs(shared.load.seconds) / 2;
+    thread::sleep(half);
+    if let Some(restart) = restart {
+        restart();
+        shared.again.store(shared.micros(), Ordering::Relaxed);
+    }
+    thread::sleep(half);
     shared.is_over.store(true, Ordering::Relaxed);
     // One more version, so that everybody who waits hears that it is over.
     let mut primary = shared.primary(0)?;
@@ -158,9 +196,12 @@ fn listen(shared: &Shared, number: usize) -> Result<()> {
         scope: description.scope,
     };
     while !shared.is_over() {
-        let head = primary.wait(&known, 25_000)?;
+        let (head, was_away) = shared.ask(|| primary.wait(&known, 25_000))?;
         let heard = shared.micros();
-        if head.version > known.version && !shared.is_over() {
+        if was_away {
+            let again = shared.again.load(Ordering::Relaxed);
+            shared.note(|outcome| outcome.returns.push(heard.saturating_sub(again) as f64 / 1000.0));
+        } else if head.version > known.version && !shared.is_over() {
             // The oldest version that it had not heard of has waited longest.
             let accepted = shared.accepted.get(known.version as usize + 1).map_or(0, |at| at.load(Ordering::Relaxed));
             if accepted > 0 {
@@ -170,7 +211,7 @@ fn listen(shared: &Shared, number: usize) -> Result<()> {
         known = head;
         while number < shared.load.pulling && !shared.is_over() {
             let began = Instant::now();
-            let pull = primary.pull(&acquaintance, cursor, 1024 * 1024)?;
+            let (pull, _) = shared.ask(|| primary.pull(&acquaintance, cursor, 1024 * 1024))?;
             shared.note(|outcome| outcome.pulls.push(began.elapsed().as_secs_f64() * 1000.0));
             cursor = pull.next;
             if pull.is_last {
@@ -179,7 +220,7 @@ fn listen(shared: &Shared, number: usize) -> Result<()> {
         }
         if number < shared.load.pulling {
             acquaintance.version = cursor.version - 1;
-            acquaintance.hash = primary.version_hash(acquaintance.version)?.unwrap_or_default();
+            acquaintance.hash = shared.ask(|| primary.version_hash(acquaintance.version))?.0.unwrap_or_default();
         }
     }
     Ok(())
@@ -195,7 +236,8 @@ fn push(shared: &Shared, number: usize) -> Result<()> {
         if shared.is_over() {
             break;
         }
-        let version = pusher.push(&mut primary, shared.load.changes)?;
+        let (front, changes) = pusher.next(shared.load.changes);
+        let (version, _) = shared.ask(|| pusher.offer(&mut primary, &front, &changes))?;
         let (now, took) = (shared.micros(), due.elapsed());
         if let Some(accepted) = shared.accepted.get(version as usize) {
             accepted.store(now, Ordering::Relaxed);
@@ -245,6 +287,12 @@ impl Pusher {
     }
 
     fn push(&mut self, primary: &mut HttpPrimary, changes: usize) -> Result<u64> {
+        let (front, changes) = self.next(changes);
+        self.offer(primary, &front, &changes)
+    }
+
+    /// Its next changeset.
+    fn next(&mut self, changes: usize) -> (Front, Vec<Change>) {
         self.sequence += 1;
         let at = Time::from_ms(RealSurroundings.now_ms());
         let changes: Vec<Change> = (0..changes).map(|_| self.change(at)).collect();
@@ -260,8 +308,12 @@ impl Pusher {
         };
         let columns = table().column_names();
         let shape = Shape { table: "entry".into(), columns, key: vec![0], ..Shape::default() };
-        let front = Front { header, shapes: vec![shape], count: changes.len() as u64, ..Front::default() };
-        match primary.push(&self.known, &front, &mut Page { changes, is_taken: false })? {
+        (Front { header, shapes: vec![shape], count: changes.len() as u64, ..Front::default() }, changes)
+    }
+
+    /// Offers a changeset, for the first time or again.
+    fn offer(&self, primary: &mut HttpPrimary, front: &Front, changes: &[Change]) -> Result<u64> {
+        match primary.push(&self.known, front, &mut Page { changes, is_taken: false })? {
             Pushed::Accepted { version, .. } | Pushed::Already { version } => Ok(version),
             other => Err(mainstem::Error::internal(format!("a push was answered {other:?}"))),
         }
@@ -277,15 +329,15 @@ impl Pusher {
     }
 }
 
-struct Page {
-    changes: Vec<Change>,
+struct Page<'c> {
+    changes: &'c [Change],
     is_taken: bool,
 }
 
-impl Pages for Page {
+impl Pages for Page<'_> {
     fn next(&mut self) -> Result<Option<Vec<Change>>> {
         let is_first = !std::mem::replace(&mut self.is_taken, true);
-        Ok(is_first.then(|| self.changes.clone()))
+        Ok(is_first.then(|| self.changes.to_vec()))
     }
     fn rewind(&mut self) -> Result<()> {
         self.is_taken = false;

@@ -3,7 +3,7 @@
 use crate::load::{Load, Outcome};
 use std::fmt::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -17,23 +17,29 @@ pub struct Memory {
 /// Reads a process' memory each second.
 pub struct Gauge {
     is_over: Arc<AtomicBool>,
+    process: Arc<AtomicU32>,
     reader: JoinHandle<Memory>,
 }
 
 impl Gauge {
-    /// Begins to read; nothing where there is no process.
+    /// Begins to read; nothing while there is no process.
     pub fn begin(process: Option<u32>) -> Gauge {
         let is_over = Arc::new(AtomicBool::new(false));
-        let over = is_over.clone();
+        let process = Arc::new(AtomicU32::new(process.unwrap_or_default()));
+        let (over, of) = (is_over.clone(), process.clone());
         let reader = thread::spawn(move || {
             let mut memory = Memory::default();
-            while let Some(process) = process.filter(|_| !over.load(Ordering::Relaxed)) {
-                memory.readings.extend(resident(process));
+            while !over.load(Ordering::Relaxed) {
+                memory.readings.extend(resident(of.load(Ordering::Relaxed)));
                 thread::sleep(Duration::from_secs(1));
             }
             memory
         });
-        Gauge { is_over, reader }
+        Gauge { is_over, process, reader }
+    }
+    /// Another process is the server from now on.
+    pub fn follow(&self, process: u32) {
+        self.process.store(process, Ordering::Relaxed);
     }
     /// Ends and gives back what was read.
     pub fn end(self) -> Memory {
@@ -62,7 +68,10 @@ pub fn text(load: &Load, outcome: &Outcome, memory: &Memory) -> String {
         load.listening, load.pulling, load.pushing, load.rate, load.changes, load.seconds
     );
     let pushes: Vec<f64> = outcome.pushes.iter().map(|(_, ms)| *ms).collect();
-    for (what, values) in [("push", &pushes), ("notice", &outcome.notices), ("pull", &outcome.pulls)] {
+    for (what, values) in [("push", &pushes), ("notice", &outcome.notices), ("pull", &outcome.pulls), ("return", &outcome.returns)] {
+        if values.is_empty() {
+            continue;
+        }
         let at = |hundredths| percentile(values, hundredths);
         let _ = writeln!(
             text,

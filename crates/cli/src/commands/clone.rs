@@ -12,11 +12,14 @@ use mainstem_core::schema::Schema;
 use mainstem_core::scope::{Part, Scope};
 use mainstem_http::client::Patience;
 use mainstem_sqlite::SqliteReplica;
-use mainstem_sqlite::replica::CloneOptions;
+use mainstem_sqlite::replica::{CloneOptions, Cloned, Earlier};
 use serde_json::json;
 use std::path::PathBuf;
 
 /// Makes a new replica from a primary
+///
+/// A clone that was cut off goes on where it was when the same command is given again, as long as nobody has written to the
+/// primary since; else it begins again.
 ///
 /// Examples:
 ///   mainstem clone ../shared-primary mine.db
@@ -45,6 +48,17 @@ impl Clone {
         Ok((scope, primary))
     }
 
+    /// Makes the file.
+    fn copied(&self, session: &mut Session, remembered: &str) -> Result<Cloned> {
+        let actor = session.named_actor()?;
+        let (scope, mut primary) = self.asked(session, remembered)?;
+        let mut bar = session.bar();
+        let around = session.around.clone();
+        let mut report = |what: &str, done: u64, of: u64| bar.report(what, done, of);
+        let wanted = CloneOptions { address: remembered, actor: actor.as_deref(), scope: &scope };
+        SqliteReplica::clone_part(primary.as_mut(), &wanted, &self.file, around, &mut report)
+    }
+
     /// Runs the command.
     pub fn run(&self, session: &mut Session) -> Result<Exit> {
         let remembered = Address::parse(&self.address)?.remembered()?;
@@ -52,14 +66,8 @@ impl Clone {
             let message = format!("{} exists already", self.file.display());
             return Err(Error::new(ErrorKind::Conflict, "exists", message).hint("name a file that does not exist"));
         }
-        let actor = session.named_actor()?;
-        let (scope, mut primary) = self.asked(session, &remembered)?;
-        let mut bar = session.bar();
-        let (around, opening) = (session.around.clone(), session.around.clone());
-        let mut report = |what: &str, done: u64, of: u64| bar.report(what, done, of);
-        let wanted = CloneOptions { address: &remembered, actor: actor.as_deref(), scope: &scope };
-        let made = SqliteReplica::clone_part(primary.as_mut(), &wanted, &self.file, around, &mut report)?;
-        drop(bar);
+        let opening = session.around.clone();
+        let Cloned { description: made, earlier } = self.copied(session, &remembered)?;
         warn_of_place(&self.file);
         let refused = SqliteReplica::open(&self.file, opening)?.refused()?;
         let rows: u64 = made.tables.iter().map(|t| t.rows).sum();
@@ -74,15 +82,28 @@ impl Clone {
                 "tables": made.tables.len(),
                 "rows": rows,
                 "refused": json::refused(&refused),
+                "rows_from_before": if let Earlier::Taken { rows } = earlier { rows } else { 0 },
             }))?;
         } else {
             let (file, dataset, rows) = (name(&file), name(&made.dataset), count(rows, "row", "rows"));
             session.out.line(format_args!("{file} is a replica of {dataset} at version {}: {rows}", made.head.version))?;
+            if let Some(said) = said_of(earlier) {
+                session.out.line(format_args!("{said}"))?;
+            }
             not_tracked(session, &refused)?;
             session.name_where_needed(&self.file);
             let next = session.out.suggest("mainstem sync");
             session.out.line(format_args!("next: edit it with any program, then: {next}"))?;
         }
         Ok(Exit::Done)
+    }
+}
+
+/// What became of an earlier try that was cut off.
+fn said_of(earlier: Earlier) -> Option<String> {
+    match earlier {
+        Earlier::Nothing => None,
+        Earlier::Taken { rows } => Some(format!("{} of them had come in an earlier try", count(rows, "row", "rows"))),
+        Earlier::GivenUp => Some("what an earlier try had left was of another state of the primary, and was not used".into()),
     }
 }

@@ -93,3 +93,44 @@ fn nothing_acknowledged_is_lost() {
         desk.assert_sound(db);
     }
 }
+
+#[test]
+fn a_clone_that_was_killed_goes_on_when_it_is_asked_for_again() {
+    let desk = Desk::new();
+    let ann = Person { desk: &desk, name: "ann" };
+    let server = Serving::begin(&desk, &[]);
+    desk.sql("ann.db", START);
+    desk.sql("ann.db", "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 60999) INSERT INTO t SELECT i, 0, 'many', hex(randomblob(100)) FROM n;");
+    ann.ok(&["init", "ann.db"]);
+    assert_eq!(ann.login(&server, server.setup.as_deref().expect("a setup token")).code, 0);
+    ann.ok(&["publish", &server.dataset(), "--db", "ann.db", "--dataset", "recipes"]);
+    let part = desk.path("ben.db.mainstem-part");
+    let cut_off = || {
+        let mut command = desk.program(&["clone", &server.dataset(), "ben.db"]);
+        let mut clone =
+            command.env("XDG_CONFIG_HOME", ann.config()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        // Some thousand rows are in the file, and not all yet.
+        while std::fs::metadata(&part).map_or(0, |file| file.len()) < 6_000_000 {
+            assert!(clone.try_wait().expect("it can be asked").is_none(), "it was done too soon");
+            std::thread::yield_now();
+        }
+        clone.kill().expect("it runs");
+        clone.wait().expect("it ends");
+        assert!(part.exists() && !desk.path("ben.db").exists());
+    };
+    cut_off();
+    let cloned = ann.json(&["clone", &server.dataset(), "ben.db"]);
+    let before = cloned["rows_from_before"].as_u64().expect("a number");
+    assert!((10_000..60_200).contains(&before), "{cloned}");
+    assert_eq!(desk.rows("ben.db"), desk.rows("ann.db"));
+    assert!(!part.exists());
+    desk.assert_sound("ben.db");
+    // Where others have written meanwhile it begins again, and says so.
+    std::fs::remove_file(desk.path("ben.db")).expect("it is there");
+    cut_off();
+    desk.sql("ann.db", "UPDATE t SET v = 'new' WHERE id = 5;");
+    ann.ok(&["sync", "--db", "ann.db"]);
+    let said = ann.ok(&["clone", &server.dataset(), "ben.db"]);
+    assert!(said.contains("another state of the primary"), "{said}");
+    assert_eq!(desk.rows("ben.db"), desk.rows("ann.db"));
+}

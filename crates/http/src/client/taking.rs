@@ -3,11 +3,11 @@
 //! Invariant: what comes is pieces of one snapshot; where the primary stands elsewhere by now, that is an error with the code
 //! `moved_on`, and whoever wants it begins anew.
 use crate::wire::frame::broken;
-use crate::wire::resume::{Had, LEFT_OUT};
+use crate::wire::resume::LEFT_OUT;
 use mainstem::core::ErrorKind;
 use mainstem::core::value::Row;
 use mainstem::error::{Error, Result};
-use mainstem::primary::{SnapshotSink, SnapshotStart};
+use mainstem::primary::{Had, SnapshotSink, SnapshotStart};
 use std::time::Duration;
 
 /// How often in a row it is asked again without anything more coming.
@@ -18,7 +18,10 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// A snapshot that is being taken.
 pub(super) struct Taking<'s> {
     sink: &'s mut dyn SnapshotSink,
-    start: Option<(Vec<u8>, Had)>,
+    /// What is had, from before or by now.
+    had: Option<Had>,
+    /// How it began.
+    start: Option<Vec<u8>>,
     /// What came in this answer: whether its beginning did, and pieces that were had already and are to be passed over.
     is_begun: bool,
     again: u64,
@@ -29,13 +32,13 @@ pub(super) struct Taking<'s> {
 
 impl<'s> Taking<'s> {
     pub fn new(sink: &'s mut dyn SnapshotSink) -> Self {
-        Taking { sink, start: None, is_begun: false, again: 0, in_vain: 0, is_refused: false }
+        Taking { had: sink.had(), sink, start: None, is_begun: false, again: 0, in_vain: 0, is_refused: false }
     }
 
     /// What is had, before it is asked for again.
     pub fn had(&mut self) -> Option<Had> {
         self.is_begun = false;
-        self.start.as_ref().map(|(_, had)| *had)
+        self.had
     }
 
     /// Takes one frame. `heard` reads it.
@@ -45,7 +48,7 @@ impl<'s> Taking<'s> {
             return self.begin(frame, begin);
         }
         let (table, rows) = rows(&frame)?;
-        let Some((_, had)) = &mut self.start else { return Err(broken("rows come before what they are of")) };
+        let Some(had) = self.had.as_mut().filter(|_| self.start.is_some()) else { return Err(broken("rows come before what they are of")) };
         if table == LEFT_OUT {
             self.again = 0;
             return Ok(());
@@ -61,14 +64,15 @@ impl<'s> Taking<'s> {
     }
 
     fn begin(&mut self, frame: Vec<u8>, begin: &dyn Fn(&[u8]) -> Result<SnapshotStart>) -> Result<()> {
-        if let Some((before, had)) = &self.start {
+        if let Some(before) = &self.start {
             // Unless it says that it leaves out what is had, all comes again.
-            self.again = had.pieces;
+            self.again = self.had.map_or(0, |had| had.pieces);
             return if *before == frame { Ok(()) } else { Err(moved_on()) };
         }
         let start = begin(&frame)?;
         self.sink.begin(&start).inspect_err(|_| self.is_refused = true)?;
-        self.start = Some((frame, Had { hash: start.hash, pieces: 0 }));
+        let pieces = Had::of(self.had, &start.hash);
+        (self.start, self.had, self.again) = (Some(frame), Some(Had { hash: start.hash, pieces }), pieces);
         Ok(())
     }
 

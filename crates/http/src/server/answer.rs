@@ -7,7 +7,7 @@ use crate::client::WAIT_MS_MAX;
 use crate::spool::{Spool, SpoolPlace};
 use crate::wire::call::Call;
 use crate::wire::frame::{Bounds, FrameReader, FrameWriter};
-use crate::wire::resume::{Had, LEFT_OUT};
+use crate::wire::resume::LEFT_OUT;
 use crate::wire::{Bytes, Wire};
 use mainstem::audit::Finding;
 use mainstem::author::Author;
@@ -20,13 +20,16 @@ use mainstem::datasets::Datasets;
 use mainstem::error::{Error, Result};
 use mainstem::ledger::Head;
 use mainstem::local::Founding;
-use mainstem::primary::{Acquaintance, Pages, Primary, SnapshotSink, SnapshotStart};
+use mainstem::primary::{Acquaintance, Had, Pages, Primary, SnapshotSink, SnapshotStart};
 use std::time::Duration;
 
 /// Rows in a frame.
 const ROWS_AT_ONCE: usize = 1_000;
 /// The most bytes that a pull or a list of events is answered with, whatever was asked for.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// A push of more bytes is looked through before its turn.
+const LARGE_BYTES: u64 = 64 * 1024;
 
 type Asked = FrameReader<Spool>;
 type Reply = FrameWriter<Spool>;
@@ -43,6 +46,8 @@ pub struct Request {
     pub place: SpoolPlace,
     /// What is had of a snapshot already.
     pub had: Option<Had>,
+    /// The key of the request, where it has one.
+    pub key: Option<u128>,
 }
 
 impl Request {
@@ -53,12 +58,36 @@ impl Request {
         let mut reply = FrameWriter::new(Spool::at(&self.place, u64::MAX))?;
         if self.call == Call::Snapshot {
             arguments::<()>(asked)?;
-            primary.snapshot(&mut Sent { reply: &mut reply, had: self.had, left_out: 0 })?;
+            primary.snapshot(&mut Sent { reply: &mut reply, had: self.had })?;
             last(&mut reply, &())?;
         } else {
-            answer(self.call, asked, primary, author, &mut reply)?;
+            answer(self.call, self.key, asked, primary, author, &mut reply)?;
         }
         reply.end()
+    }
+
+    /// Asks for what follows a cursor, which is of nobody in particular.
+    pub fn pull(mut self, primary: &mut dyn Primary) -> Result<Spool> {
+        self.body.rewind()?;
+        let mut reply = FrameWriter::new(Spool::at(&self.place, u64::MAX))?;
+        pull(FrameReader::within(self.body, self.bounds), primary, &mut reply)?;
+        reply.end()
+    }
+
+    /// The request, where it is a large push read through once before anybody's turn is taken for it: one that is no good costs
+    /// nobody theirs.
+    pub fn looked_through(mut self) -> Result<Request> {
+        self.body.rewind()?;
+        let mut asked = FrameReader::within(self.body, self.bounds);
+        let (_, front): (Acquaintance, Front) = understood(Wire::from_bytes("a push", &asked.wanted()?))?;
+        let mut pages = Pushing { asked: Some(asked), shapes: front.shapes, rows: 0 };
+        while pages.next()?.is_some() {}
+        self.body = pages.asked.ok_or_else(|| Error::internal("a push was lost"))?.into_inner();
+        Ok(self)
+    }
+    /// True where that is worth its while.
+    pub fn is_large_push(&self) -> bool {
+        self.call == Call::Push && self.body.len() > LARGE_BYTES
     }
 
     /// What a wait knows, and how long it waits at most.
@@ -111,17 +140,14 @@ fn arguments<A: Wire>(mut asked: Asked) -> Result<A> {
     Ok(arguments)
 }
 
-fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author: &Author<'_>, reply: &mut Reply) -> Result<()> {
+fn answer(call: Call, key: Option<u128>, asked: Asked, primary: &mut dyn Primary, author: &Author<'_>, reply: &mut Reply) -> Result<()> {
     match call {
         Call::Describe | Call::Examine | Call::Chronicle | Call::Replicas | Call::Schema => {
             arguments::<()>(asked)?;
             tell(call, primary, reply)
         }
         Call::Push => push(asked, primary, author, reply),
-        Call::Pull => {
-            let (known, from, bytes_max) = arguments(asked)?;
-            last(reply, &primary.pull(&known, from, ANSWER_BYTES_MAX.min(bytes_max))?)
-        }
+        Call::Pull => pull(asked, primary, reply),
         Call::FindWrite => last(reply, &primary.find_write(arguments(asked)?)?),
         Call::VersionHash => last(reply, &primary.version_hash(arguments(asked)?)?),
         Call::Version => last(reply, &primary.version(arguments(asked)?)?),
@@ -178,7 +204,7 @@ fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author: &Author<'
             last(reply, &primary.cleanup(author.name(), rehearsal)?)
         }
         Call::Found | Call::Wait | Call::Snapshot => Err(Error::internal("this call is answered elsewhere")),
-        of_proposals => review::answer(of_proposals, asked, primary, author, reply),
+        of_proposals => review::answer(of_proposals, key, asked, primary, author, reply),
     }
 }
 
@@ -208,29 +234,21 @@ fn all(reply: &mut Reply, items: &[impl Wire]) -> Result<()> {
 struct Sent<'r> {
     reply: &'r mut Reply,
     had: Option<Had>,
-    /// Pieces that whoever asks has already.
-    left_out: u64,
 }
 
 impl SnapshotSink for Sent<'_> {
+    fn had(&self) -> Option<Had> {
+        self.had
+    }
     fn begin(&mut self, start: &SnapshotStart) -> Result<()> {
         self.reply.frame(&start.to_bytes())?;
-        match self.had.filter(|had| had.hash == start.hash) {
-            Some(had) => {
-                self.left_out = had.pieces;
-                self.reply.frame(&(LEFT_OUT, Vec::<Row>::new()).to_bytes())
-            }
-            None => Ok(()),
+        match Had::of(self.had, &start.hash) {
+            0 => Ok(()),
+            _ => self.reply.frame(&(LEFT_OUT, Vec::<Row>::new()).to_bytes()),
         }
     }
     fn rows(&mut self, table: usize, rows: &[Row]) -> Result<()> {
-        match self.left_out.checked_sub(1) {
-            Some(left) => {
-                self.left_out = left;
-                Ok(())
-            }
-            None => self.reply.frame(&(table, rows.to_vec()).to_bytes()),
-        }
+        self.reply.frame(&(table, rows.to_vec()).to_bytes())
     }
 }
 
@@ -249,6 +267,11 @@ fn rows(table: &str, version: u64, primary: &mut dyn Primary, reply: &mut Reply)
     })?;
     reply.frame(&some.to_bytes())?;
     last(reply, &())
+}
+
+fn pull(asked: Asked, primary: &mut dyn Primary, reply: &mut Reply) -> Result<()> {
+    let (known, from, bytes_max) = arguments(asked)?;
+    last(reply, &primary.pull(&known, from, ANSWER_BYTES_MAX.min(bytes_max))?)
 }
 
 fn push(mut asked: Asked, primary: &mut dyn Primary, author: &Author<'_>, reply: &mut Reply) -> Result<()> {

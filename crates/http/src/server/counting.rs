@@ -6,8 +6,8 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Whom something is counted for: a token, or an address where there is none. Made with a secret of this process, so that
-/// nobody can choose theirs to be another's.
+/// Whom something is counted for: an actor; where that is not known yet a token, or an address where there is none. Made with a
+/// secret of this process, so that nobody can choose theirs to be another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Caller(pub u64);
 

@@ -33,18 +33,18 @@ const NOTICED_WITHIN: Duration = Duration::from_secs(2);
 pub(super) async fn pass(shared: Arc<Shared>, needs: Needs, mut request: Request, next: Next) -> Response {
     let dataset = dataset_in(&mut request).await;
     match allow(&shared, needs, dataset.as_deref(), request.headers()) {
-        Ok(shown) => {
-            match shown {
-                Shown::Nothing => {}
-                Shown::Setup(secret) => drop(request.extensions_mut().insert(secret)),
-                Shown::Identity(identity) => {
-                    if let Some(actor) = request.extensions().get::<Actor>() {
-                        actor.is(&identity.name);
-                    }
-                    drop(request.extensions_mut().insert(identity));
-                }
-            }
+        Ok(Shown::Nothing) => next.run(request).await,
+        Ok(Shown::Setup(secret)) => {
+            request.extensions_mut().insert(secret);
             next.run(request).await
+        }
+        Ok(Shown::Identity(identity)) => {
+            if let Some(actor) = request.extensions().get::<Actor>() {
+                actor.is(&identity.name);
+            }
+            let caller = shared.porter.caller(identity.actor);
+            request.extensions_mut().insert(identity);
+            caller.asks(next.run(request)).await
         }
         Err(error) => refuse(error, request.into_body()).await,
     }

@@ -1,19 +1,23 @@
 //! The datasets of a server, opened as they are asked for and kept open.
 //!
-//! Invariant: one writer at a time for each dataset, in the order of arrival; readers do not wait.
+//! Invariant: one writer at a time for each dataset, in turn by who asks; readers do not wait for writers, nor writers for readers.
 use super::counting::Caller;
 use super::keeper::Keeper;
 use super::limits::Limits;
+use super::told::Told;
+use super::turns::{Turn, Turns};
+use super::waiting::Remembered;
 use mainstem::author::absent;
 use mainstem::core::ErrorKind;
 use mainstem::datasets::Datasets;
 use mainstem::error::{Error, Result};
 use mainstem::ledger::Head;
 use mainstem::primary::Primary;
+use rustix::time::{ClockId, clock_gettime};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OwnedMutexGuard, OwnedRwLockReadGuard, OwnedSemaphorePermit, RwLock, Semaphore};
+use tokio::sync::{OwnedRwLockReadGuard, OwnedSemaphorePermit, RwLock, Semaphore};
 use tokio::time::Instant;
 
 /// Handles of one dataset that are kept open while nobody asks.
@@ -34,7 +38,7 @@ struct Room {
     /// Held by whoever has the dataset open; whole by whoever wants nobody to.
     open: Arc<RwLock<()>>,
     handles: Mutex<Vec<Handle>>,
-    writing: Arc<tokio::sync::Mutex<()>>,
+    turns: Arc<Turns>,
     keeper: Arc<Keeper>,
 }
 
@@ -42,11 +46,16 @@ struct Room {
 pub struct Hall {
     datasets: Arc<dyn Datasets>,
     rooms: Arc<Rooms>,
-    /// How many calls run at once; the rest wait.
-    running: Arc<Semaphore>,
-    /// The share of each caller in them, while there is any.
+    /// How many calls read at once; the rest wait.
+    reading: Arc<Semaphore>,
+    /// How many write at once, to as many datasets.
+    writing: Arc<Semaphore>,
+    /// The share of each caller in those that read, while there is any.
     shares: Mutex<HashMap<Caller, Arc<Semaphore>>>,
     share: usize,
+    writes_waiting_max: usize,
+    told: Told,
+    waiting: Remembered,
 }
 
 type Rooms = Mutex<HashMap<String, Arc<Room>>>;
@@ -55,8 +64,26 @@ type Rooms = Mutex<HashMap<String, Arc<Room>>>;
 struct Running {
     _open: Option<OwnedRwLockReadGuard<()>>,
     _share: Option<OwnedSemaphorePermit>,
-    _turn: Option<OwnedMutexGuard<()>>,
+    turn: Option<Turn>,
     _running: OwnedSemaphorePermit,
+}
+
+impl Running {
+    /// Does work on this thread, and notes what it cost where others wait for its end.
+    fn run<T>(mut self, work: impl FnOnce() -> T) -> T {
+        let began = processor_time();
+        let done = work();
+        if let Some(turn) = &mut self.turn {
+            turn.cost(processor_time().saturating_sub(began));
+        }
+        done
+    }
+}
+
+/// Processor time of this thread: what a turn costs others, however busy the machine is otherwise.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
 impl Hall {
@@ -66,10 +93,18 @@ impl Hall {
         Hall {
             datasets,
             rooms: Arc::default(),
-            running: Arc::new(Semaphore::new(most(limits.running_max))),
+            reading: Arc::new(Semaphore::new(most(limits.running_max))),
+            writing: Arc::new(Semaphore::new(most(limits.running_max))),
             shares: Mutex::default(),
-            share: most(limits.running_per_token_max),
+            share: most(limits.running_per_actor_max),
+            writes_waiting_max: most(limits.writes_waiting_per_actor_max),
+            told: Told::default(),
+            waiting: Remembered::default(),
         }
+    }
+    /// What was counted of datasets last.
+    pub(super) fn waiting(&self) -> &Remembered {
+        &self.waiting
     }
     fn room(&self, name: &str) -> Arc<Room> {
         let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
@@ -88,9 +123,9 @@ impl Hall {
         shares.entry(caller).or_insert_with(|| Arc::new(Semaphore::new(self.share))).clone()
     }
 
-    /// Waits for the right to run: first among the caller's own calls, so that nobody's many keep another waiting, then
-    /// for a writer's turn, then among all.
-    async fn turn(&self, open: Option<&Room>, room: Option<&Room>) -> Result<Running> {
+    /// Waits for the right to read: first among the caller's own calls, so that nobody's many keep another waiting, then among
+    /// all.
+    async fn to_read(&self, open: Option<&Room>) -> Result<Running> {
         // First of all, so that whoever waits for it holds nothing that others need to end.
         let open = match open {
             Some(room) => Some(room.open.clone().read_owned().await),
@@ -100,22 +135,33 @@ impl Hall {
             Some(caller) => Some(self.share(caller).acquire_owned().await.map_err(|_| stopping())?),
             None => None,
         };
-        let turn = match room {
-            Some(room) => Some(room.writing.clone().lock_owned().await),
-            None => None,
-        };
-        let running = self.running.clone().acquire_owned().await.map_err(|_| stopping())?;
-        Ok(Running { _open: open, _share: share, _turn: turn, _running: running })
+        let running = self.reading.clone().acquire_owned().await.map_err(|_| stopping())?;
+        Ok(Running { _open: open, _share: share, turn: None, _running: running })
+    }
+
+    /// Waits for the right to write to a dataset: in turn by caller, then among the writers of all datasets.
+    async fn to_write(&self, room: &Room) -> Result<Running> {
+        // Somebody may rest here for long, and holds nothing yet that anybody else needs.
+        let next = room.turns.next(Caller::current(), self.writes_waiting_max).await?;
+        let open = room.open.clone().read_owned().await;
+        let turn = next.turn().await;
+        let running = self.writing.clone().acquire_owned().await.map_err(|_| stopping())?;
+        Ok(Running { _open: Some(open), _share: None, turn: Some(turn), _running: running })
     }
 
     /// Runs `work` with all datasets, on a thread where it may take its time.
     pub async fn over_all<T: Send + 'static>(&self, work: impl FnOnce(&dyn Datasets) -> Result<T> + Send + 'static) -> Result<T> {
-        let (running, datasets) = (self.turn(None, None).await?, self.datasets.clone());
+        let (running, datasets) = (self.to_read(None).await?, self.datasets.clone());
         ended(tokio::task::spawn_blocking(move || {
             let _running = running;
             work(&*datasets)
         }))
         .await
+    }
+
+    /// What was answered lately to those who pull.
+    pub(super) fn told(&self) -> &Told {
+        &self.told
     }
 
     /// Where datasets are.
@@ -153,7 +199,7 @@ impl Hall {
     /// Runs `work` on a dataset that is there, on a thread where it may take its time, while others have it open.
     pub async fn beside<T: Send + 'static>(&self, name: &str, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
         let room = self.room(name);
-        let (running, datasets, name) = (self.turn(Some(&room), None).await?, self.datasets.clone(), name.to_string());
+        let (running, datasets, name) = (self.to_read(Some(&room)).await?, self.datasets.clone(), name.to_string());
         ended(tokio::task::spawn_blocking(move || {
             let _running = running;
             datasets.is_archived(&name).map_err(|e| if e.code == "no_primary" { absent(&name) } else { e })?;
@@ -167,7 +213,7 @@ impl Hall {
         let room = self.room(name);
         let alone = room.open.clone().write_owned().await;
         room.keeper.rest().await;
-        let (running, datasets, name) = (self.turn(None, None).await?, self.datasets.clone(), name.to_string());
+        let (running, datasets, name) = (self.to_read(None).await?, self.datasets.clone(), name.to_string());
         ended(tokio::task::spawn_blocking(move || {
             let _held = (alone, running);
             room.handles.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -193,10 +239,31 @@ impl Hall {
     ) -> Result<T> {
         let room = self.room(name);
         // It goes to the thread: whoever asks may go away, the work does not.
-        let running = self.turn(Some(&room), is_write.then_some(&*room)).await?;
+        let running = if is_write { self.to_write(&room).await? } else { self.to_read(Some(&room)).await? };
+        self.run(room, name, running, work).await
+    }
+
+    /// The same for work that writes where nobody else does, and leaves it where somebody is at it or waits to be.
+    pub async fn in_passing<T: Send + 'static>(
+        &self,
+        name: &str,
+        work: impl FnOnce(&mut Handle) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let room = self.room(name);
+        let mut running = self.to_read(Some(&room)).await?;
+        running.turn = room.turns.idle();
+        self.run(room, name, running, work).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        room: Arc<Room>,
+        name: &str,
+        running: Running,
+        work: impl FnOnce(&mut Handle) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let (datasets, rooms, name) = (self.datasets.clone(), self.rooms.clone(), name.to_string());
-        ended(tokio::task::spawn_blocking(move || {
-            let _running = running;
+        let work = move || {
             let kept = room.handles.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut handle = match kept {
                 Some(handle) => handle,
@@ -206,8 +273,8 @@ impl Hall {
             room.keep(handle);
             spare(&rooms, &room);
             done
-        }))
-        .await
+        };
+        ended(tokio::task::spawn_blocking(move || running.run(work))).await
     }
 }
 

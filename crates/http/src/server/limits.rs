@@ -81,10 +81,12 @@ limits! {
     requests_max = 4_096;
     /// Requests of one token that are being answered at once, those that wait for news included.
     requests_per_token_max = 256;
-    /// Requests that work on datasets at once; others wait for their turn.
+    /// Requests that read datasets at once, and as many that write, each to another; others wait for their turn.
     running_max = 8;
-    /// Of those, how many may be of one token.
-    running_per_token_max = 4;
+    /// Of those that read, how many may be of one actor, with whatever token. Of those that write to one dataset, it is one.
+    running_per_actor_max = 2;
+    /// Writes to one dataset that wait for their turn, of one actor.
+    writes_waiting_per_actor_max = 64;
     /// Requests a second from one address, in the long run.
     address_rate_max = 1_000;
     /// Requests from one address at once, after a pause.

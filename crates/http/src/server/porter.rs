@@ -14,6 +14,7 @@ use crate::wire::frame::MEDIA_TYPE;
 use hyper::header::{self, HeaderMap};
 use hyper::{Method, Uri};
 use mainstem::core::ErrorKind;
+use mainstem::core::account::ActorId;
 use mainstem::error::{Error, Result};
 use mainstem::wiring::Around;
 use std::net::{IpAddr, SocketAddr};
@@ -102,6 +103,11 @@ impl Porter {
     /// Requests that are being answered.
     pub fn requests(&self) -> u64 {
         self.requests.all()
+    }
+
+    /// Who somebody is for what is shared out among all, whatever they show.
+    pub(super) fn caller(&self, actor: ActorId) -> Caller {
+        self.callers.of(&("actor", actor))
     }
 
     /// A place for a connection, or none; then it is told so where that costs nothing.

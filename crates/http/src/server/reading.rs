@@ -22,11 +22,15 @@ pub fn lend<T>(
     dataset: &str,
     work: impl FnOnce(&mut dyn Primary) -> Result<T>,
 ) -> Result<T> {
-    let permitted = sight(&identity.authority, dataset);
-    if asked.is_everything() && permitted.is_everything() {
+    if shows_all(&asked, identity, dataset) {
         return work(&mut **handle);
     }
-    work(&mut Scoped::new(&mut **handle, asked, permitted))
+    work(&mut Scoped::new(&mut **handle, asked, sight(&identity.authority, dataset)))
+}
+
+/// True where an identity asks for all of a dataset, and may see it.
+pub fn shows_all(asked: &Scope, identity: &Identity, dataset: &str) -> bool {
+    asked.is_everything() && sight(&identity.authority, dataset).is_everything()
 }
 
 /// Runs `work` with what an identity may see of a dataset at that moment.

@@ -3,21 +3,13 @@
 use hyper::header::HeaderMap;
 use mainstem::core::event::Digest;
 use mainstem::error::{Error, Result};
+use mainstem::primary::Had;
 
 /// The header.
 pub const RESUME: &str = "mainstem-resume";
 
 /// The table of no row: what follows is what comes after the pieces that were had.
 pub const LEFT_OUT: usize = usize::MAX;
-
-/// What is had of a snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Had {
-    /// The hash of its version's event.
-    pub hash: Digest,
-    /// Pieces of rows.
-    pub pieces: u64,
-}
 
 /// What is had, as a header holds it.
 pub fn put(had: &Had) -> String {

@@ -2,7 +2,8 @@
 //!
 //! Invariant: every open conflict is answered at once, and stays in the revision with its answer.
 use super::LocalPrimary;
-use super::reviewing::{note, now};
+use super::requests::{self, Asked};
+use super::reviewing::{note_for, now};
 use super::revising::{Making, open_proposal};
 use crate::body::cells;
 use crate::error::{Error, Result};
@@ -203,12 +204,21 @@ fn shape_in(front: &mut Front, table: &Table) -> usize {
 impl<S: Store> LocalPrimary<S> {
     /// Makes a further revision in which every open conflict is answered. It stands on the head.
     pub(super) fn answer_conflicts(&mut self, id: u64, answers: &[(u64, Answering)], by: By<'_>) -> Result<u64> {
-        let proposal = open_proposal(&mut *self.store.begin_read()?, id)?;
-        let assessed = self.assess_whole(&proposal)?;
+        let request = Asked::Answer(answers).of(id, by);
+        let mut tx = self.store.begin_read()?;
+        if let Some(done) = requests::done(&mut *tx, request, by)? {
+            return requests::revision(&mut *tx, &done);
+        }
+        let proposal = open_proposal(&mut *tx, id)?;
+        drop(tx);
+        let assessed = self.assess_here(&proposal)?;
         let outcome = assessed.assessment.outcome.clone();
         let answered = each_answered(id, &outcome, answers)?;
         let (write_id, replica) = (self.around.random(), self.around.random());
         let mut tx = self.store.begin()?;
+        if let Some(done) = requests::done(&mut *tx, request, by)? {
+            return requests::revision(&mut *tx, &done);
+        }
         let proposal = open_proposal(&mut *tx, id)?;
         if tx.head()?.version != assessed.assessment.head || proposal.head().front.header.write_id != outcome.header.write_id {
             let message = format!("proposal {id} or the dataset moved on meanwhile");
@@ -223,7 +233,8 @@ impl<S: Store> LocalPrimary<S> {
             authors.push(by.actor.to_owned());
         }
         let mut making = Making::new(front, write_id, replica, authors, Origin::Resolution);
-        let scratch = self.assessed.as_mut().ok_or_else(|| Error::internal("an outcome was kept and is gone"))?;
+        let gone = || Error::internal("an outcome was kept and is gone");
+        let assessments = self.assessments.as_mut().ok_or_else(gone)?;
         // A row gives its unique value up before another takes it.
         let leaves = |given: &Given| matches!(given, Given::Whole(Some(change)) if matches!(change.edit, Edit::Delete(_)));
         for given in answers.given.iter_mut().filter(|given| leaves(given)) {
@@ -232,7 +243,7 @@ impl<S: Store> LocalPrimary<S> {
             }
         }
         for number in 0..outcome.pages {
-            let bytes = scratch.get(&assessed.page(number))?.ok_or_else(|| Error::internal("an outcome was kept and is gone"))?;
+            let bytes = assessments.page(&assessed, number)?.ok_or_else(gone)?;
             for change in page::decode(&bytes, &outcome.shapes)? {
                 let shape = &outcome.shapes[change.table];
                 let name = (shape.table.to_ascii_lowercase(), change.key.clone());
@@ -254,7 +265,7 @@ impl<S: Store> LocalPrimary<S> {
             let message = format!("with these answers nothing would be left of proposal {id}");
             return Err(Error::new(ErrorKind::Conflict, "merge_conflict", message).hint(format!("mainstem withdraw {id}")));
         }
-        note(&mut *tx, at, id, Act::Revise(revision), by)?;
+        note_for(&mut *tx, request, at, id, Act::Revise(revision), by)?;
         tx.commit()?;
         Ok(proposal.revisions.len() as u64 + 1)
     }

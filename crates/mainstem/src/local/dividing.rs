@@ -2,7 +2,8 @@
 //!
 //! Invariant: each change of the revision is in the part or in the rest, and in one of them only.
 use super::LocalPrimary;
-use super::reviewing::{note, now};
+use super::requests::{self, Asked};
+use super::reviewing::{no_proposal, note, note_for, now};
 use super::revising::{Making, next_proposal, open_proposal, staged};
 use crate::error::{Error, Result};
 use crate::rebase::parent_of;
@@ -11,7 +12,7 @@ use crate::store::{Store, Transaction};
 use mainstem_core::ErrorKind;
 use mainstem_core::change::{Cell, Change, Edit, Shape};
 use mainstem_core::proposal::{Act, Origin, Revision, rest_of};
-use mainstem_core::schema::Schema;
+use mainstem_core::schema::{Schema, Table};
 use mainstem_core::value::{Key, Value};
 use std::collections::{HashMap, HashSet};
 
@@ -23,6 +24,11 @@ impl<S: Store> LocalPrimary<S> {
     pub(super) fn divide(&mut self, id: u64, only: &[Chosen], by: By<'_>) -> Result<Option<u64>> {
         let (first, replica) = (self.around.random(), self.around.random());
         let mut tx = self.store.begin()?;
+        let request = Asked::Part(only).of(id, by);
+        if let Some(done) = requests::done(&mut *tx, request, by)? {
+            let proposal = tx.proposal(id)?.ok_or_else(|| no_proposal(id))?;
+            return requests::rest(&mut *tx, &done, &proposal).map(Some);
+        }
         let proposal = open_proposal(&mut *tx, id)?;
         let head = proposal.head();
         let second = rest_of(head.front.header.write_id, first);
@@ -33,13 +39,16 @@ impl<S: Store> LocalPrimary<S> {
         let schema = tx.schema();
         let chosen = choose(&mut *tx, &schema, head, only)?;
         let at = now(&mut *tx, &self.around)?;
-        let replica_of = if head.origin == Origin::Replica { head.front.header.replica.0 } else { replica };
+        let is_of_replica = matches!(head.origin, Origin::Replica | Origin::Partial);
+        let replica_of = if is_of_replica { head.front.header.replica.0 } else { replica };
         let rest_title = format!("Rest of proposal {id}: {}", head.front.header.title.as_deref().unwrap_or("changes without a title"));
         let mut rest_front = head.front.clone();
         rest_front.header.title = Some(rest_title);
         (rest_front.resolutions, rest_front.conflicts) = (Vec::new(), Vec::new());
+        // What its author did not see stays unseen in each part of it.
+        let rest_origin = if head.origin == Origin::Partial { Origin::Partial } else { Origin::Part(id) };
         let mut part = Making::new(head.front.clone(), first, replica_of, head.authors.clone(), head.origin);
-        let mut rest = Making::new(rest_front, second, replica_of, head.authors.clone(), Origin::Part(id));
+        let mut rest = Making::new(rest_front, second, replica_of, head.authors.clone(), rest_origin);
         for number in 0..head.pages {
             for change in staged(&mut *tx, head, number)? {
                 let columns = chosen.get(&(change.table, change.key.clone()));
@@ -60,7 +69,7 @@ impl<S: Store> LocalPrimary<S> {
             return Ok(None);
         }
         let follow_up = next_proposal(&mut *tx)?;
-        note(&mut *tx, at, id, Act::Revise(part), by)?;
+        note_for(&mut *tx, request, at, id, Act::Revise(part), by)?;
         note(&mut *tx, at, follow_up, Act::Revise(rest), by)?;
         tx.commit()?;
         Ok(Some(follow_up))
@@ -84,13 +93,14 @@ fn choose(tx: &mut dyn Transaction, schema: &Schema, revision: &Revision, only: 
             }
         }
     }
+    keep_links_whole(tx, schema, revision, &mut taken)?;
     loop {
         let wanted = wanted_by(tx, schema, revision, &taken)?;
         let before = taken.len();
         for number in 0..revision.pages {
             for change in staged(tx, revision, number)? {
                 let place = (change.table, change.key.clone());
-                if !taken.contains_key(&place) && wanted.asks_for(schema, &shapes[change.table], &change) {
+                if !taken.contains_key(&place) && wanted.asks_for(tx, schema, &shapes[change.table], &change)? {
                     taken.insert(place, Vec::new());
                 }
             }
@@ -101,38 +111,67 @@ fn choose(tx: &mut dyn Transaction, schema: &Schema, revision: &Revision, only: 
     }
 }
 
-/// What chosen changes need of others: parents that they point to, and children that point to what they delete.
+/// Of an update that writes several columns of one link, all are taken or none is: half of it leads elsewhere.
+fn keep_links_whole(tx: &mut dyn Transaction, schema: &Schema, revision: &Revision, taken: &mut Taken) -> Result<()> {
+    for number in 0..revision.pages {
+        for change in staged(tx, revision, number)? {
+            let shape = &revision.front.shapes[change.table];
+            let Some(table) = schema.table(&shape.table) else { continue };
+            let Some(chosen) = taken.get_mut(&(change.table, change.key)).filter(|columns| !columns.is_empty()) else { continue };
+            for link in &table.foreign_keys {
+                let columns: Vec<usize> = names(table, &link.columns).iter().filter_map(|name| shape.column(name)).collect();
+                if columns.iter().any(|column| chosen.contains(column)) {
+                    chosen.extend(columns);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Values that links name, by the table and its columns.
+type Linked = HashMap<(String, Vec<String>), HashSet<Vec<Value>>>;
+
+/// What chosen changes need of others: parents that they point to, and children that point to what they take away.
 #[derive(Default)]
 struct WantedRows {
-    parents: HashSet<(String, Vec<String>, Vec<Value>)>,
-    orphans: HashSet<(String, Vec<String>, Vec<Value>)>,
+    parents: Linked,
+    orphans: Linked,
+}
+
+/// Which end of a change.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Before,
+    After,
+}
+
+fn names(table: &Table, columns: &[usize]) -> Vec<String> {
+    columns.iter().map(|&at| table.columns[at].name.to_ascii_lowercase()).collect()
 }
 
 fn wanted_by(tx: &mut dyn Transaction, schema: &Schema, revision: &Revision, taken: &Taken) -> Result<WantedRows> {
     let mut wanted = WantedRows::default();
+    let mut want = |linked: fn(&mut WantedRows) -> &mut Linked, table: &Table, columns: Vec<String>, values: Option<Vec<Value>>| {
+        if let Some(values) = values {
+            linked(&mut wanted).entry((table.name.to_ascii_lowercase(), columns)).or_default().insert(values);
+        }
+    };
     for number in 0..revision.pages {
         for change in staged(tx, revision, number)?.into_iter().filter(|c| taken.contains_key(&(c.table, c.key.clone()))) {
             let shape = &revision.front.shapes[change.table];
             let Some(table) = schema.table(&shape.table) else { continue };
-            for link in &table.foreign_keys {
+            for (child, link) in schema.tables.iter().flat_map(|t| t.foreign_keys.iter().map(move |link| (t, link))) {
                 let Some((parent, columns)) = parent_of(schema, link) else { continue };
-                let names: Vec<String> = link.columns.iter().map(|&at| table.columns[at].name.clone()).collect();
-                if let Some(values) = values_after(shape, &change, &names) {
-                    let parent = &schema.tables[parent];
-                    let columns = columns.iter().map(|&at| parent.columns[at].name.to_ascii_lowercase()).collect();
-                    wanted.parents.insert((parent.name.to_ascii_lowercase(), columns, values));
+                let parent = &schema.tables[parent];
+                let (own, of_parent) = (names(child, &link.columns), names(parent, &columns));
+                if child.name == table.name {
+                    let values = values_at(tx, schema, shape, &change, &own, End::After)?;
+                    want(|wanted| &mut wanted.parents, parent, of_parent.clone(), values);
                 }
-            }
-            if let Edit::Delete(row) = &change.edit {
-                for (child, link) in schema.tables.iter().flat_map(|t| t.foreign_keys.iter().map(move |link| (t, link))) {
-                    let Some((parent, columns)) = parent_of(schema, link).filter(|(at, _)| schema.tables[*at].name == table.name) else {
-                        continue;
-                    };
-                    let values = columns.iter().map(|&at| shape.column(&schema.tables[parent].columns[at].name).map(|at| row[at].clone()));
-                    let names = link.columns.iter().map(|&at| child.columns[at].name.to_ascii_lowercase()).collect();
-                    if let Some(values) = values.collect::<Option<Vec<_>>>() {
-                        wanted.orphans.insert((child.name.to_ascii_lowercase(), names, values));
-                    }
+                if parent.name == table.name {
+                    let values = values_at(tx, schema, shape, &change, &of_parent, End::Before)?;
+                    want(|wanted| &mut wanted.orphans, child, own, values);
                 }
             }
         }
@@ -142,42 +181,50 @@ fn wanted_by(tx: &mut dyn Transaction, schema: &Schema, revision: &Revision, tak
 
 impl WantedRows {
     /// True where a change brings a parent that is wanted, or takes a child away from one that goes.
-    fn asks_for(&self, schema: &Schema, shape: &Shape, change: &Change) -> bool {
-        let name = shape.table.to_ascii_lowercase();
-        let brings = |(table, columns, values): &(String, Vec<String>, Vec<Value>)| {
-            *table == name && values_after(shape, change, columns).is_some_and(|after| after == *values)
-        };
-        let leaves = |(table, columns, values): &(String, Vec<String>, Vec<Value>)| {
-            *table == name && values_before(shape, change, columns).is_some_and(|before| before == *values)
-        };
-        schema.table(&shape.table).is_some() && (self.parents.iter().any(brings) || self.orphans.iter().any(leaves))
+    fn asks_for(&self, tx: &mut dyn Transaction, schema: &Schema, shape: &Shape, change: &Change) -> Result<bool> {
+        for (linked, end) in [(&self.parents, End::After), (&self.orphans, End::Before)] {
+            for ((_, columns), wanted) in linked.iter().filter(|((table, _), _)| table.eq_ignore_ascii_case(&shape.table)) {
+                if values_at(tx, schema, shape, change, columns, end)?.is_some_and(|values| wanted.contains(&values)) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 }
 
-/// The values that a change writes into columns; none where it writes none of them, or one is NULL.
-fn values_after(shape: &Shape, change: &Change, columns: &[String]) -> Option<Vec<Value>> {
-    let value = |name: &String| {
+/// The values of columns at one end of a change; none where it changes none of them, or one is NULL. What an update leaves
+/// alone is as the row has it.
+fn values_at(
+    tx: &mut dyn Transaction,
+    schema: &Schema,
+    shape: &Shape,
+    change: &Change,
+    columns: &[String],
+    end: End,
+) -> Result<Option<Vec<Value>>> {
+    let told = |name: &String| {
         let at = shape.column(name)?;
-        match &change.edit {
-            Edit::Insert(row) => Some(row[at].clone()),
-            Edit::Update(cells) => cells.iter().find(|cell| cell.column == at).map(|cell| cell.after.clone()),
-            Edit::Delete(_) => None,
+        match (&change.edit, end) {
+            (Edit::Insert(row), End::After) | (Edit::Delete(row), End::Before) => Some(row[at].clone()),
+            (Edit::Update(cells), _) => {
+                let cell = cells.iter().find(|cell| cell.column == at)?;
+                Some(if end == End::Before { cell.before.clone() } else { cell.after.clone() })
+            }
+            (Edit::Insert(_) | Edit::Delete(_), _) => None,
         }
     };
-    columns.iter().map(|name| value(name).filter(|value| !value.is_null())).collect()
-}
-
-/// The values that a change takes out of columns.
-fn values_before(shape: &Shape, change: &Change, columns: &[String]) -> Option<Vec<Value>> {
-    let value = |name: &String| {
-        let at = shape.column(name)?;
-        match &change.edit {
-            Edit::Insert(_) => None,
-            Edit::Update(cells) => cells.iter().find(|cell| cell.column == at).map(|cell| cell.before.clone()),
-            Edit::Delete(row) => Some(row[at].clone()),
+    let mut values: Vec<Option<Value>> = columns.iter().map(told).collect();
+    let is_partly = values.contains(&None) && values.iter().any(Option::is_some) && matches!(change.edit, Edit::Update(_));
+    let table = schema.tables.iter().position(|table| table.name.eq_ignore_ascii_case(&shape.table));
+    if let Some(table) = table.filter(|_| is_partly)
+        && let Some(row) = tx.get(table, &change.key)?
+    {
+        for (name, value) in columns.iter().zip(&mut values).filter(|(_, value)| value.is_none()) {
+            *value = schema.tables[table].column(name).map(|at| row[at].clone());
         }
-    };
-    columns.iter().map(value).collect()
+    }
+    Ok(values.into_iter().map(|value| value.filter(|value| !value.is_null())).collect())
 }
 
 /// A change as far as it is taken, and what is left of it.

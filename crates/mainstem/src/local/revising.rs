@@ -1,7 +1,8 @@
 //! Revisions that the primary makes itself, staged page by page; the plainest takes a version back.
 //!
 //! Invariant: what such a revision leaves out is in the revision before it, in a proposal of its own, or in an answered conflict.
-use super::reviewing::{closed, no_proposal, note, now};
+use super::requests::{self, Asked};
+use super::reviewing::{closed, no_proposal, note_for, now};
 use super::{LocalPrimary, genesis};
 use crate::body::{PAGE_CHANGES_MAX, weight};
 use crate::error::{Error, Result};
@@ -12,7 +13,7 @@ use mainstem_core::ErrorKind;
 use mainstem_core::change::{Cell, Change, Edit, Front, Header};
 use mainstem_core::digest::Body;
 use mainstem_core::format::page;
-use mainstem_core::proposal::{Act, Origin, Proposal, Revision};
+use mainstem_core::proposal::{Act, Origin, Proposal, Revision, TableSummary};
 use mainstem_core::stamp::{ReplicaId, Time};
 use mainstem_core::value::Value;
 
@@ -36,7 +37,13 @@ impl Making {
         for shape in &mut front.shapes {
             shape.highest = None;
         }
-        Making { revision: Revision { front, authors, origin, ..Revision::default() }, page: Vec::new(), weight: 0, body: Body::default() }
+        let tables = TableSummary::of(&front.shapes);
+        Making {
+            revision: Revision { front, authors, origin, tables, ..Revision::default() },
+            page: Vec::new(),
+            weight: 0,
+            body: Body::default(),
+        }
     }
 
     pub(super) fn add(&mut self, tx: &mut dyn Transaction, change: Change) -> Result<()> {
@@ -51,6 +58,7 @@ impl Making {
         };
         front.header.at = front.header.at.max(latest);
         front.count += 1;
+        self.revision.tables[change.table].add(&change.edit);
         self.weight += weight(&change);
         self.page.push(change);
         if self.page.len() >= PAGE_CHANGES_MAX || self.weight >= PAGE_WEIGHT_MAX { self.close_page(tx) } else { Ok(()) }
@@ -97,6 +105,10 @@ impl<S: Store> LocalPrimary<S> {
         self.absorb()?;
         let (write_id, replica) = (self.around.random(), self.around.random());
         let mut tx = self.store.begin()?;
+        let request = Asked::Revert(reason).of(number, by);
+        if let Some(done) = requests::done(&mut *tx, request, by)? {
+            return Ok(done.proposal);
+        }
         let version = Ledger::version(&mut *tx, number)?.ok_or_else(|| Error::not_found(format!("there is no version {number}")))?;
         crate::cleanup::check_horizon(&mut *tx, number.saturating_sub(1))?;
         if !version.schema.is_empty() || number == 1 {
@@ -128,7 +140,7 @@ impl<S: Store> LocalPrimary<S> {
             return Err(Error::invalid(format!("version {number} changed no rows")));
         }
         let id = next_proposal(&mut *tx)?;
-        note(&mut *tx, at, id, Act::Revise(revision), by)?;
+        note_for(&mut *tx, request, at, id, Act::Revise(revision), by)?;
         tx.commit()?;
         Ok(id)
     }

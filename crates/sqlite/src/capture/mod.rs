@@ -22,6 +22,7 @@ mod unique;
 
 pub use condense::{Condensed, NetChange, condense};
 pub use heal::{Healed, adopt, heal, is_unchanged as is_current};
+pub use image::{key_ordered, ordered_key};
 pub use operations::operations;
 pub use record::{Done, has_records, is_installed, record, record_first, tracked};
 pub use scan::{keyed, scan};

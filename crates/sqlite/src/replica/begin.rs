@@ -1,30 +1,25 @@
 //! How a replica begins and ends: init and deinit, publish and clone.
+use super::cloning::{self, Cloned, Earlier, Making};
 use super::{SqliteReplica, compare, reidentify, storage, tracked_schema, transact, working};
 use crate::capture;
 use crate::connection::{self, FileIdentity};
-use crate::derived::{self, Stale};
 use crate::errors::{Explain, display_name, shell_word};
 use crate::part;
 use crate::primary::FolderPlace;
-use crate::tables::SqliteTables;
 use mainstem::core::ErrorKind;
-use mainstem::core::digest::state_digest;
 use mainstem::core::event::{Digest, Version};
 use mainstem::core::planted::{self, Bug};
-use mainstem::core::schema::{Schema, SchemaChange, Table};
+use mainstem::core::schema::Table;
 use mainstem::core::scope::Scope;
-use mainstem::core::value::Row;
 use mainstem::datasets::Place;
 use mainstem::error::{Error, Result};
 use mainstem::local::Founding;
 use mainstem::policy_text;
-use mainstem::primary::{Description, Primary, SnapshotSink, SnapshotStart};
+use mainstem::primary::{Description, Primary};
 use mainstem::replica::{Progress, Replica};
-use mainstem::tables::{Tables, Wrote};
 use mainstem::wiring::Around;
 use rusqlite::{Connection, OptionalExtension};
 use std::path::Path;
-use std::sync::Arc;
 
 /// How often a clone begins anew because what it was of is not to be had any more.
 const BEGINNINGS_MAX: u32 = 8;
@@ -339,46 +334,63 @@ impl SqliteReplica {
         progress: Progress<'_>,
     ) -> Result<Description> {
         let wanted = CloneOptions { address, actor, scope: &Scope::everything() };
-        SqliteReplica::clone_part(primary, &wanted, path, around, progress)
+        SqliteReplica::clone_part(primary, &wanted, path, around, progress).map(|cloned| cloned.description)
     }
 
-    /// Makes a new replica file from what a primary shows of itself. The file must not exist.
+    /// Makes a new replica file from what a primary shows of itself. The file must not exist. Where an earlier try was cut off,
+    /// its rows are taken where they are still those of the primary's latest version, and thrown away where not.
     pub fn clone_part(
         primary: &mut dyn Primary,
         wanted: &CloneOptions<'_>,
         path: &Path,
         around: Around,
         progress: Progress<'_>,
-    ) -> Result<Description> {
+    ) -> Result<Cloned> {
         if path.exists() {
             return Err(Error::new(ErrorKind::Conflict, "exists", format!("{} exists already", path.display()))
                 .hint("choose another name, or move the file away"));
         }
         let part = part::name(path);
-        part::clear(&part);
-        let mut made = fill_clone(primary, wanted, &part, path, &around, progress);
+        let mut making = Making::at(&part)?;
+        let had_rows = making.rows();
+        if !making.is_of(primary)? {
+            making = anew(making, &part, progress)?;
+        }
         for _ in 0..BEGINNINGS_MAX {
-            if made.as_ref().err().is_none_or(|e| e.code != "moved_on") {
-                break;
+            let rows = making.rows();
+            match making.fill(primary, wanted, path, &around, progress) {
+                Ok(description) => {
+                    part::put_in_place(&part, path)?;
+                    // From here on the primary keeps what this replica will ask for.
+                    mainstem::sync::tell(&mut SqliteReplica::open(path, around)?, primary, wanted.actor.unwrap_or_default())?;
+                    let earlier = match (had_rows, rows) {
+                        (0, _) => Earlier::Nothing,
+                        (_, 0) => Earlier::GivenUp,
+                        (_, rows) => Earlier::Taken { rows },
+                    };
+                    return Ok(Cloned { description, earlier });
+                }
+                // A snapshot that was broken off and is not to be had any more: others have written since.
+                Err(e) if e.code == "moved_on" => making = anew(Making::at(&part)?, &part, progress)?,
+                Err(e) if e.kind == ErrorKind::Unavailable && cloning::is_worth_keeping(&part) => return Err(e),
+                Err(e) => {
+                    part::clear(&part);
+                    return Err(e);
+                }
             }
-            // A snapshot that was broken off and is not to be had any more: others have written since.
-            progress("cloning rows, from the beginning", 0, 0);
-            part::clear(&part);
-            made = fill_clone(primary, wanted, &part, path, &around, progress);
         }
-        match made {
-            Ok(description) => {
-                part::put_in_place(&part, path)?;
-                // From here on the primary keeps what this replica will ask for.
-                mainstem::sync::tell(&mut SqliteReplica::open(path, around)?, primary, wanted.actor.unwrap_or_default())?;
-                Ok(description)
-            }
-            Err(e) => {
-                part::clear(&part);
-                Err(e)
-            }
-        }
+        part::clear(&part);
+        Err(Error::new(ErrorKind::Unavailable, "moved_on", "others write faster than a copy over this line can be made")
+            .hint("run the same command again when less is written"))
     }
+}
+
+/// Begins again from nothing.
+fn anew(making: Making, part: &Path, progress: Progress<'_>) -> Result<Making> {
+    progress("cloning rows, from the beginning", 0, 0);
+    drop(making);
+    part::clear(part);
+    Making::at(part)
 }
 
 fn event_hash(primary: &mut dyn Primary, description: &Description) -> Result<Digest> {
@@ -386,7 +398,7 @@ fn event_hash(primary: &mut dyn Primary, description: &Description) -> Result<Di
 }
 
 /// Notes which primary this replica belongs to and which version it holds.
-fn attach(db: &Connection, description: &Description, address: &str, event: &Version, hash: &Digest) -> Result<()> {
+pub(super) fn attach(db: &Connection, description: &Description, address: &str, event: &Version, hash: &Digest) -> Result<()> {
     storage::put(db, "lineage", description.lineage.to_be_bytes())?;
     storage::put(db, "epoch", description.epoch.to_be_bytes())?;
     storage::put(db, "version", event.version as i64)?;
@@ -397,93 +409,4 @@ fn attach(db: &Connection, description: &Description, address: &str, event: &Ver
     storage::put(db, "policy", &description.policy)?;
     storage::put(db, "scope_mark", description.scope)?;
     storage::put(db, "inbox_pages", 0)
-}
-
-fn fill_clone(
-    primary: &mut dyn Primary,
-    wanted: &CloneOptions<'_>,
-    part: &Path,
-    path: &Path,
-    around: &Around,
-    progress: Progress<'_>,
-) -> Result<Description> {
-    let db = connection::create_user(part)?;
-    let description = transact(&db, || {
-        let mut sink = Cloning { db: &db, start: None, tables: None, done: 0, progress };
-        primary.snapshot(&mut sink)?;
-        let start = sink.start.ok_or_else(|| Error::corrupt("the primary sent no snapshot"))?;
-        let mut tables = sink.tables.ok_or_else(|| Error::corrupt("the primary sent no snapshot"))?;
-        for object in &start.schema.objects {
-            tables.alter(&SchemaChange::PutObject { object: object.clone() })?;
-        }
-        drop(tables);
-        let broken = derived::rebuild(&db, &Stale::All)?;
-        storage::create(&db)?;
-        storage::set_broken(&db, &broken)?;
-        let schema = crate::schema::read(&db)?.schema;
-        capture::install(&db, &schema.tables, true)?;
-        attach(&db, &start.description, wanted.address, &start.head, &start.hash)?;
-        if !wanted.scope.is_everything() {
-            storage::put(&db, "scope", wanted.scope.to_string())?;
-        }
-        storage::set_recent(&db, &start.recent)?;
-        reidentify(&db, around)?;
-        if let Some(actor) = wanted.actor {
-            storage::put(&db, "actor", actor)?;
-        }
-        for conflict in &start.conflicts {
-            storage::put_conflict(&db, conflict)?;
-        }
-        for (event, hash, waiting) in &start.waiting {
-            let version = storage::version_of(event)?;
-            storage::add_version(&db, version.version, hash, event)?;
-            storage::add_waiting(&db, version.header.write_id, version.version, waiting)?;
-        }
-        let mut quiet = |_: &str, _: u64, _: u64| {};
-        let digests = compare::count(&db, &mut quiet)?;
-        if state_digest(&digests) != state_digest(&start.description.tables) && !planted::is(Bug::I5) {
-            return Err(Error::corrupt("the snapshot's rows are not what the primary's digest says").hint(format!(
-                "mainstem clone {} {}",
-                shell_word(wanted.address),
-                shell_word(&path.to_string_lossy())
-            )));
-        }
-        storage::set_digests(&db, &digests)?;
-        Ok(start.description)
-    })?;
-    let place = FileIdentity::of(part)?;
-    storage::put(&db, "place", format!("{}:{}", place.device, place.inode))?;
-    Ok(description)
-}
-
-struct Cloning<'c, 'p> {
-    db: &'c Connection,
-    start: Option<SnapshotStart>,
-    tables: Option<SqliteTables<'c>>,
-    done: u64,
-    progress: Progress<'p>,
-}
-
-impl SnapshotSink for Cloning<'_, '_> {
-    fn begin(&mut self, start: &SnapshotStart) -> Result<()> {
-        let mut tables = SqliteTables::new(self.db, Arc::new(Schema::default()), Box::new(|db| Ok(crate::schema::read(db)?.schema)));
-        for table in &start.schema.tables {
-            tables.alter(&SchemaChange::CreateTable { table: table.clone() })?;
-        }
-        self.tables = Some(tables);
-        self.start = Some(start.clone());
-        Ok(())
-    }
-    fn rows(&mut self, table: usize, rows: &[Row]) -> Result<()> {
-        let tables = self.tables.as_mut().ok_or_else(|| Error::corrupt("the primary sent rows before it said of what"))?;
-        for row in rows {
-            if let Wrote::Unique(what) | Wrote::Constraint(what) = tables.insert(table, row)? {
-                return Err(Error::corrupt(format!("a row of the snapshot breaks its table's rules: {what}")));
-            }
-        }
-        self.done += rows.len() as u64;
-        let total = self.start.as_ref().map_or(0, |s| s.description.tables.iter().map(|t| t.rows).sum());
-        (self.progress)("cloning rows", self.done, total);
-        Ok(())
-    }
 }

@@ -4,6 +4,7 @@
 //! Invariant: files are written as another program would, and copied only while nobody has them open.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod cut_off;
 mod horizon;
 mod random;
 mod restored;

@@ -55,8 +55,8 @@ struct Measure {
 }
 
 fn main() -> ExitCode {
-    if let Some((folder, members)) = apart::asked() {
-        apart::serve(&folder, members);
+    if let Some((folder, members, socket)) = apart::asked() {
+        apart::serve(&folder, members, socket);
     }
     let arguments = Arguments::parse();
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -35,18 +35,21 @@ struct Arguments {
     /// How long
     #[arg(long, default_value_t = 30)]
     seconds: u64,
+    /// Kill the server half-way and start it again
+    #[arg(long, conflicts_with = "address")]
+    restart: bool,
     /// Where the picture is written
     #[arg(long, default_value = "target/load.svg")]
     picture: PathBuf,
 }
 
 fn main() -> ExitCode {
-    if let Some((folder, members)) = apart::asked() {
-        apart::serve(&folder, members);
+    if let Some((folder, members, socket)) = apart::asked() {
+        apart::serve(&folder, members, socket);
     }
     let arguments = Arguments::parse();
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let (server, address, token) = match (&arguments.address, &arguments.token) {
+    let (mut server, address, token) = match (&arguments.address, &arguments.token) {
         (Some(address), Some(token)) => (None, address.clone(), token.clone()),
         _ => {
             let own = Apart::begin(folder.path(), 0);
@@ -68,7 +71,17 @@ fn main() -> ExitCode {
         seconds: arguments.seconds,
     };
     let gauge = report::Gauge::begin(server.as_ref().map(Apart::process));
-    let outcome = load::run(load.clone());
+    let mut restart = || {
+        if let Some(socket) = server.take().map(|server| server.socket) {
+            let again = Apart::begin_at(folder.path(), 0, socket);
+            gauge.follow(again.process());
+            server = Some(again);
+        }
+    };
+    let outcome = match arguments.restart {
+        true => load::run_with(load.clone(), Some(&mut restart)),
+        false => load::run(load.clone()),
+    };
     let memory = gauge.end();
     drop(server);
     match outcome {

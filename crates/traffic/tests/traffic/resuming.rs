@@ -13,6 +13,7 @@ use mainstem_sqlite::replica::InitOptions;
 use mainstem_testkit::surroundings::Seeded;
 use mainstem_traffic::{Fault, Proxy, Served};
 use rusqlite::Connection;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -46,6 +47,10 @@ impl World {
     }
     fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(format!("{name}.db"))
+    }
+    /// What a clone that was cut off leaves.
+    fn part(&self, name: &str) -> PathBuf {
+        self.folder.path().join(format!("{name}.db.mainstem-part"))
     }
     fn edit(&self, sql: &str) {
         Connection::open(self.file("ada")).expect("it opens").execute_batch(sql).expect(sql);
@@ -96,7 +101,7 @@ fn a_clone_goes_on_where_its_line_broke() {
     let cloned = (0..4).find_map(|_| world.clone_it("cut", &mut said).ok());
     assert!(cloned.is_some(), "what comes before and after the snapshot is asked again by hand");
     assert_eq!(world.rows("cut"), world.rows("ada"));
-    assert!(!world.file("cut.db.mainstem-part").exists());
+    assert!(!world.part("cut").exists());
 }
 
 #[derive(Default)]
@@ -172,4 +177,25 @@ impl Meanwhile<'_> {
         self.world.proxy.follow(|number| if number == 0 { Fault::Cut(500) } else { Fault::Pass });
         SqliteReplica::clone_from(&mut self.inner, address, &file, Some(name), around, &mut cutting).expect("a clone");
     }
+}
+
+#[test]
+fn a_clone_goes_on_where_an_earlier_run_ended() {
+    let world = World::new();
+    world.proxy.follow(|_| Fault::Pass);
+    world.clone_it("whole", &mut Vec::new()).expect("a clone");
+    let whole = world.proxy.bytes();
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        let mut end = |_: &str, done: u64, _: u64| assert!(done < ROWS, "killed");
+        let (address, file) = (world.address().to_string(), world.file("cut"));
+        SqliteReplica::clone_from(&mut world.primary(), &address, &file, Some("cut"), world.around.clone(), &mut end)
+    }));
+    assert!(ended.is_err() && world.part("cut").exists() && !world.file("cut").exists());
+    world.proxy.follow(|_| Fault::Pass);
+    let mut said = Vec::new();
+    world.clone_it("cut", &mut said).expect("it goes on");
+    assert!(!said.iter().any(|what| what.contains("from the beginning")), "{said:?}");
+    assert!(world.proxy.bytes() * 10 < whole * 9, "{} of {whole}", world.proxy.bytes());
+    assert_eq!(world.rows("cut"), world.rows("ada"));
+    assert!(!world.part("cut").exists());
 }
