@@ -37,7 +37,7 @@ fn revision(revision: &Revision) -> Json {
     shown["authors"] = revision.authors.clone().into();
     shown["counts"] = revision.tables.iter().map(summary).collect();
     shown["made_from"] = match revision.origin {
-        Origin::Replica => json!("replica"),
+        Origin::Replica | Origin::Partial => json!("replica"),
         Origin::Resolution => json!("resolution"),
         Origin::Part(proposal) => json!({ "proposal": proposal }),
         Origin::Revert(version) => json!({ "version": version }),

@@ -94,6 +94,8 @@ pub enum Origin {
     Part(u64),
     /// A version that is taken back.
     Revert(u64),
+    /// Edits of a replica that saw a part of its base version only: rows may have been there that their author did not know.
+    Partial,
 }
 
 /// One actor's word.

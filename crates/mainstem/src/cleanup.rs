@@ -104,8 +104,8 @@ pub(crate) fn replicas(tx: &mut dyn Transaction, now_ms: u64) -> Result<Vec<Know
 
 /// True where what a replica says is worth a write.
 pub(crate) fn is_news(tx: &mut dyn Transaction, seen: &Seen, now: Time) -> Result<bool> {
-    let is_known = |r: &KnownReplica| r.seen == *seen && !r.must_reseed && now.ms() < r.at.ms().saturating_add(SEEN_AGAIN_MS);
-    Ok(!tx.replicas()?.iter().any(is_known))
+    let is_known = |r: KnownReplica| r.seen == *seen && !r.must_reseed && now.ms() < r.at.ms().saturating_add(SEEN_AGAIN_MS);
+    Ok(!tx.replica(seen.replica)?.is_some_and(is_known))
 }
 
 /// True where a life that began then is over.

@@ -51,6 +51,7 @@ use mainstem_core::stamp::{ReplicaId, Time};
 use mainstem_core::three_way::Touch;
 use mainstem_core::value::{Key, Row};
 use pages::Checked;
+pub(crate) use reviewing::no_proposal;
 
 /// Rows that a snapshot hands over at once.
 const SNAPSHOT_ROWS: usize = 1_000;
@@ -305,8 +306,8 @@ fn merge_pushed(tx: &mut dyn Transaction, around: &Around, known: &Acquaintance,
     if let Some(why) = reviewed {
         return Err(Error::new(ErrorKind::Denied, "review_required", why).hint("mainstem propose"));
     }
-    let reviewed = front.shapes.iter().map(|s| policy.is_reviewed(&s.table)).collect();
     epochs::check_lost(tx, front)?;
+    let reviewed = front.shapes.iter().map(|s| policy.is_reviewed(&s.table)).collect();
     let mut pages = Checked { inner: pages, front, reviewed, count: 0 };
     let primary = ReplicaId(known.lineage);
     let accepting = Accepting { policy: &policy, front, around, primary, released: Vec::new() };

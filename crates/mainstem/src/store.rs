@@ -8,7 +8,7 @@ use crate::tables::Tables;
 use crate::wiring::Around;
 use mainstem_core::event::Digest;
 use mainstem_core::schema::SchemaChange;
-use mainstem_core::stamp::Time;
+use mainstem_core::stamp::{ReplicaId, Time};
 use mainstem_core::value::{Key, Row, Value};
 
 /// A store of one dataset.
@@ -68,6 +68,8 @@ pub trait Transaction: Ledger + Tables {
     /// The replicas that were ever seen, those seen last first. No fold of events: they tell of themselves. Whether one is
     /// expired is the policy's to say, and not said here.
     fn replicas(&mut self) -> Result<Vec<KnownReplica>>;
+    /// One of them.
+    fn replica(&mut self, replica: ReplicaId) -> Result<Option<KnownReplica>>;
     /// Notes where a replica stands.
     fn put_replica(&mut self, replica: &KnownReplica) -> Result<()>;
     /// Answers a question about the rows as they are in this transaction, and writes nothing. SQL is anybody's: it may be one

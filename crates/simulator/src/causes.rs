@@ -74,6 +74,11 @@ impl World {
                 Edit::Update(cells) => cells.iter().for_each(|cell| crate::image::words(&cell.after, &mut told)),
             }
         }
+        drop(replica);
+        for other in 0..if self.reviews.is_on { self.copies.len() } else { 0 } {
+            // What is kept for review is its author's alone until it is merged.
+            told.extend(self.words_kept(other)?);
+        }
         match missing.iter().find(|(_, cause)| !told.contains(cause)) {
             None => Ok(()),
             Some((word, cause)) => {

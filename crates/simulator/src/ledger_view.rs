@@ -88,6 +88,7 @@ impl World {
         if !version.schema.is_empty() {
             return Ok(());
         }
+        self.check_review(version, changes)?;
         if changes.iter().any(|change| change.moved_from.is_some()) {
             self.tally.reach(Situation::MovedKey);
         }
@@ -95,7 +96,7 @@ impl World {
             self.tally.check(Invariant::Deletes);
             let table = &version.shapes[change.table].table;
             let is_clash = version.conflicts.iter().any(|c| c.table.eq_ignore_ascii_case(table));
-            let is_answer = !version.resolved.is_empty();
+            let is_answer = !version.resolved.is_empty() || self.was_answered(version);
             if !is_clash && !is_answer && !self.model.was_deleted(table, &change.key) {
                 let why = format!("nobody's delete: {table} {:?} in version {}", change.key, version.version);
                 return Err(Wrong::new(Invariant::Deletes, why));

@@ -12,6 +12,7 @@ use crate::machine::{MORNING, Machine};
 use crate::model::{Model, learn};
 use crate::office::{Office, Sight};
 use crate::probe::States;
+use crate::proposals::Reviews;
 use crate::tally::{Invariant, Situation, Tally, Verdict, Wrong};
 use crate::tape::{Part, Tape};
 use crate::wire::{Manners, Wires};
@@ -156,6 +157,8 @@ pub struct World {
     pub(crate) first: Image,
     /// What was seen when some words were written.
     pub(crate) causes: Causes,
+    /// What is known of review.
+    pub(crate) reviews: Reviews,
     /// Replicas that began again from a snapshot.
     pub(crate) reseeded: BTreeSet<ReplicaId>,
     /// The lives of the primary.
@@ -296,6 +299,7 @@ impl World {
             wires: Wires::default(),
             lives: Lives::default(),
             causes: Causes::new(),
+            reviews: Reviews::of(tape),
             reseeded: BTreeSet::new(),
             office: None,
             sights: BTreeMap::new(),
@@ -375,15 +379,6 @@ impl World {
             None => &mut self.primary_place,
         };
         learn(&mut self.model, self.keeps_links, place.open(self.keeps_links, None)?)
-    }
-
-    /// Puts a policy in force.
-    pub(crate) fn set_policy(&mut self, text: &str) -> Verdict {
-        self.serve()?.set_policy(text, "a0").map_err(|e| unexpected("policy", &e))?;
-        let policy = policy_text::parse(text).map_err(|e| unexpected("policy", &e))?;
-        let image = self.primary_image()?;
-        self.model.rule(&policy, &image);
-        Ok(())
     }
 
     /// The rows of a copy as they are now.

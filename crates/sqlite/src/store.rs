@@ -254,6 +254,9 @@ impl Transaction for StoreTransaction<'_> {
     fn replicas(&mut self) -> Result<Vec<KnownReplica>> {
         seen::all(self.connection)
     }
+    fn replica(&mut self, replica: ReplicaId) -> Result<Option<KnownReplica>> {
+        seen::find(self.connection, replica)
+    }
     fn put_replica(&mut self, replica: &KnownReplica) -> Result<()> {
         self.writing()?;
         seen::put(self.connection, replica)

@@ -176,6 +176,7 @@ fn write_revision(w: &mut Writer, revision: &Revision) {
             Origin::Resolution => (1, 0),
             Origin::Part(proposal) => (2, proposal),
             Origin::Revert(version) => (3, version),
+            Origin::Partial => (4, 0),
         };
         w.varint(code);
         w.varint(number);
@@ -207,6 +208,7 @@ fn read_origin(r: &mut Reader<'_>) -> Result<Origin> {
         (1, 0) => Ok(Origin::Resolution),
         (2, proposal) => Ok(Origin::Part(proposal)),
         (3, version) => Ok(Origin::Revert(version)),
+        (4, 0) => Ok(Origin::Partial),
         (other, _) => Err(r.error(format!("{other} is nothing that a revision is made from"))),
     }
 }

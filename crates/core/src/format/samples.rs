@@ -385,7 +385,8 @@ fn act() -> BoxedStrategy<Act> {
         Just(Origin::Replica),
         Just(Origin::Resolution),
         any::<u64>().prop_map(Origin::Part),
-        any::<u64>().prop_map(Origin::Revert)
+        any::<u64>().prop_map(Origin::Revert),
+        Just(Origin::Partial)
     ];
     let table = (name(), any::<[u64; 4]>()).prop_map(|(table, [inserted, updated, deleted, cells])| TableSummary {
         table,

@@ -240,6 +240,28 @@ impl Hall {
         let room = self.room(name);
         // It goes to the thread: whoever asks may go away, the work does not.
         let running = if is_write { self.to_write(&room).await? } else { self.to_read(Some(&room)).await? };
+        self.run(room, name, running, work).await
+    }
+
+    /// The same for work that writes where nobody else does, and leaves it where somebody is at it or waits to be.
+    pub async fn in_passing<T: Send + 'static>(
+        &self,
+        name: &str,
+        work: impl FnOnce(&mut Handle) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let room = self.room(name);
+        let mut running = self.to_read(Some(&room)).await?;
+        running.turn = room.turns.idle();
+        self.run(room, name, running, work).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        room: Arc<Room>,
+        name: &str,
+        running: Running,
+        work: impl FnOnce(&mut Handle) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let (datasets, rooms, name) = (self.datasets.clone(), self.rooms.clone(), name.to_string());
         let work = move || {
             let kept = room.handles.lock().unwrap_or_else(PoisonError::into_inner).pop();

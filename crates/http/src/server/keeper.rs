@@ -18,6 +18,13 @@ const LOOK_MS: u64 = 500;
 const REST_EACH: Duration = Duration::from_micros(600);
 /// The longest such rest.
 const REST_MAX: Duration = Duration::from_millis(700);
+/// Whoever pulls what they heard of is away for longer than that. How long they are waited for, for each of them, and the
+/// longest time for all.
+const BACK_EACH: Duration = Duration::from_millis(2);
+/// See above.
+const BACK_MAX: Duration = Duration::from_secs(1);
+/// How often it is looked whether they are back.
+const BACK_LOOK: Duration = Duration::from_millis(5);
 
 /// Where the ledger ends; none until it was looked at, or where it could not be.
 type Told = Option<Head>;
@@ -81,13 +88,13 @@ impl Keeper {
 
     fn tell(&self, mut primary: Handle, teller: &watch::Sender<Told>) -> Result<()> {
         let mut head = primary.describe()?.head;
-        let mut rested = Instant::now();
+        let mut last = Telling { at: Instant::now(), to: 0 };
         loop {
             if *teller.borrow() != Some(head) {
-                rest_until(rested);
+                last.rest(teller);
                 head = primary.wait(&head, 0)?;
+                last = Telling { at: Instant::now(), to: teller.receiver_count() };
                 teller.send_replace(Some(head));
-                rested = Instant::now() + (REST_EACH * u32::try_from(teller.receiver_count()).unwrap_or(u32::MAX)).min(REST_MAX);
             }
             head = primary.wait(&head, LOOK_MS)?;
             let mut telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
@@ -97,6 +104,29 @@ impl Keeper {
                 return Ok(());
             }
         }
+    }
+}
+
+/// The last time that news were told.
+struct Telling {
+    at: Instant,
+    to: usize,
+}
+
+impl Telling {
+    /// Lets those who were told come back, and then as long again whoever has something to send.
+    fn rest(&self, teller: &watch::Sender<Told>) {
+        let to = u32::try_from(self.to).unwrap_or(u32::MAX);
+        rest_until(self.at + REST_EACH.saturating_mul(to).min(REST_MAX));
+        let are_back = || teller.receiver_count() >= self.to - self.to / 10;
+        if are_back() {
+            return;
+        }
+        let at_most = BACK_EACH.saturating_mul(to).min(BACK_MAX);
+        while !are_back() && self.at.elapsed() < at_most {
+            rest_until(Instant::now() + BACK_LOOK);
+        }
+        rest_until(Instant::now() + self.at.elapsed().min(at_most));
     }
 }
 

@@ -82,8 +82,8 @@ pub async fn handle(
         _ => {
             let answering = answering(&shared, request, scope::get(&headers)?, identity, dataset.clone());
             match call {
-                // Whoever reads says where they stand, also of what nobody writes to any more.
-                Call::Seen => shared.hall.with(&dataset, true, answering).await?,
+                // Whoever reads says where they stand, also of what nobody writes to any more; and again the next time.
+                Call::Seen => shared.hall.in_passing(&dataset, answering).await?,
                 _ if is_write(call) => shared.hall.change(&dataset, answering).await?,
                 _ => shared.hall.with(&dataset, false, answering).await?,
             }

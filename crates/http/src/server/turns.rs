@@ -71,6 +71,12 @@ impl Turns {
         Ok(Next { turns: self.clone(), rest })
     }
 
+    /// A turn where nobody has one or waits for one.
+    pub fn idle(self: &Arc<Self>) -> Option<Turn> {
+        let line = self.line.clone().try_lock_owned().ok()?;
+        Some(Next { turns: self.clone(), rest: None }.begin(line))
+    }
+
     async fn rested(&self, lane: &Lane, each_max: usize) -> Result<OwnedMutexGuard<Rest>> {
         let _here = Here::enter(&lane.here, each_max)?;
         let rest = lane.own.clone().lock_owned().await;
@@ -101,6 +107,10 @@ impl Next {
     /// Waits in the line.
     pub async fn turn(self) -> Turn {
         let line = self.turns.line.clone().lock_owned().await;
+        self.begin(line)
+    }
+
+    fn begin(self, line: OwnedMutexGuard<()>) -> Turn {
         self.turns.taken.fetch_add(1, Relaxed);
         Turn { next: self, began: Instant::now(), cost: Duration::ZERO, _line: line }
     }
@@ -209,6 +219,24 @@ mod tests {
             let held = turns.next(BEN, 100).await.expect("a place").turn().await;
             assert!(rests(&turns, ANN).await, "somebody else is writing");
             drop(held);
+        });
+    }
+
+    #[test]
+    fn what_can_be_left_out_keeps_nobody_waiting() {
+        run(async {
+            let turns = Arc::<Turns>::default();
+            let held = turns.next(ANN, 100).await.expect("a place").turn().await;
+            assert!(turns.idle().is_none(), "somebody writes");
+            let waiting = tokio::spawn({
+                let turns = turns.clone();
+                async move { turns.next(BEN, 100).await.expect("a place").turn().await }
+            });
+            tokio::task::yield_now().await;
+            drop(held);
+            assert!(turns.idle().is_none(), "somebody waited");
+            drop(waiting.await.expect("it ends"));
+            assert!(turns.idle().is_some());
         });
     }
 

@@ -150,6 +150,7 @@ const KNOWN: &[(ErrorKind, &str)] = &[
     (ErrorKind::Denied, "others_replica"),
     (ErrorKind::Denied, "outside_scope"),
     (ErrorKind::Denied, "partial"),
+    (ErrorKind::Denied, "partial_view"),
     (ErrorKind::Denied, "replica_revoked"),
     (ErrorKind::Denied, "review_required"),
     (ErrorKind::Denied, "unauthenticated"),

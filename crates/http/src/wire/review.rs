@@ -28,7 +28,7 @@ records! {
     Merged { version, commit, added, updated, deleted, cells, is_staging_clean, is_repeated }
     Answering { choice, value }
     Differing { added, changed, removed, first }
-    Different { is_earlier, page, at, how }
+    Different { is_earlier, page, at, how, was }
     Chosen { table, key, columns }
     Staged { proposal, stage, revisions, bytes, touched, expires }
     ProposalsWanted { stages, actor, before, limit }
@@ -38,7 +38,7 @@ variants! {
     Stage {
         1 => Open, 2 => Merging, 3 => MergeFailed, 4 => Merged, 5 => Rejected, 6 => Withdrawn, 7 => Superseded,
     }
-    Origin { 1 => Replica, 2 => Resolution, 3 => Part(proposal), 4 => Revert(version) }
+    Origin { 1 => Replica, 2 => Resolution, 3 => Part(proposal), 4 => Revert(version), 5 => Partial }
     Word { 1 => Approve, 2 => Reject, 3 => Abstain }
     Anchor { 1 => Whole, 2 => Row(table, key), 3 => Cell(table, key, column) }
     Verdict { 1 => Waiting, 2 => Approved, 3 => Rejected }

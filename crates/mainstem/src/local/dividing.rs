@@ -39,13 +39,16 @@ impl<S: Store> LocalPrimary<S> {
         let schema = tx.schema();
         let chosen = choose(&mut *tx, &schema, head, only)?;
         let at = now(&mut *tx, &self.around)?;
-        let replica_of = if head.origin == Origin::Replica { head.front.header.replica.0 } else { replica };
+        let is_of_replica = matches!(head.origin, Origin::Replica | Origin::Partial);
+        let replica_of = if is_of_replica { head.front.header.replica.0 } else { replica };
         let rest_title = format!("Rest of proposal {id}: {}", head.front.header.title.as_deref().unwrap_or("changes without a title"));
         let mut rest_front = head.front.clone();
         rest_front.header.title = Some(rest_title);
         (rest_front.resolutions, rest_front.conflicts) = (Vec::new(), Vec::new());
+        // What its author did not see stays unseen in each part of it.
+        let rest_origin = if head.origin == Origin::Partial { Origin::Partial } else { Origin::Part(id) };
         let mut part = Making::new(head.front.clone(), first, replica_of, head.authors.clone(), head.origin);
-        let mut rest = Making::new(rest_front, second, replica_of, head.authors.clone(), Origin::Part(id));
+        let mut rest = Making::new(rest_front, second, replica_of, head.authors.clone(), rest_origin);
         for number in 0..head.pages {
             for change in staged(&mut *tx, head, number)? {
                 let columns = chosen.get(&(change.table, change.key.clone()));

@@ -17,11 +17,13 @@ use mainstem_core::change::Front;
 use mainstem_core::digest::Body;
 use mainstem_core::event::{Digest, Event};
 use mainstem_core::format::page;
-use mainstem_core::proposal::{Act, Assessment, MergeWish, Origin, Proposal, Request, Reviewing, Revision, Stage, TableSummary, Word};
+use mainstem_core::proposal::{
+    Act, Assessment, Decision, MergeWish, Origin, Proposal, Request, Reviewing, Revision, Stage, TableSummary, Word,
+};
 use mainstem_core::stamp::Time;
 
 /// No proposal of that number.
-pub(super) fn no_proposal(id: u64) -> Error {
+pub(crate) fn no_proposal(id: u64) -> Error {
     Error::not_found(format!("there is no proposal {id}")).hint("mainstem proposals")
 }
 
@@ -68,6 +70,7 @@ fn push_along<S: Store>(
 
 /// Stages the rows of a revision, re-encoded by our own hand.
 fn stage(tx: &mut dyn Transaction, part: Part<'_>) -> Result<Revision> {
+    let origin = if part.front.is_partial { Origin::Partial } else { Origin::Replica };
     let front = Front { is_partial: false, ..part.front.clone() };
     let (mut pages, mut count, mut body) = (0, 0, Body::default());
     let mut tables = TableSummary::of(&front.shapes);
@@ -93,7 +96,7 @@ fn stage(tx: &mut dyn Transaction, part: Part<'_>) -> Result<Revision> {
     if count == 0 && front.schema.is_empty() && front.resolutions.is_empty() && front.conflicts.is_empty() {
         return Err(Error::invalid("there is nothing in it to review").hint("mainstem status"));
     }
-    Ok(Revision { front, pages, body: body.digest(), authors: Vec::new(), origin: Origin::Replica, tables })
+    Ok(Revision { front, pages, body: body.digest(), authors: Vec::new(), origin, tables })
 }
 
 /// The number of the proposal that a revision is for, and its revision's; who authored what is in it.
@@ -117,6 +120,27 @@ fn place(tx: &mut dyn Transaction, revises: Option<u64>, revision: &mut Revision
         }
     }
     Ok((id, proposal.revisions.len() as u64 + 1))
+}
+
+/// What a copy revises, it offers whole: what others took out of the revision before, as proposals of their own, is in it again.
+fn supersede_rests(tx: &mut dyn Transaction, at: Time, id: u64, revision: &Revision, by: By<'_>) -> Result<()> {
+    let stages = Stage::ALL.into_iter().filter(|stage| stage.is_open()).collect();
+    let mut open = tx.proposals(&ProposalsWanted { stages, limit: usize::MAX, ..ProposalsWanted::default() })?;
+    open.sort_unstable();
+    let mut whole = vec![id];
+    for rest in open.into_iter().filter(|rest| *rest > id) {
+        let Some(proposal) = tx.proposal(rest)? else { continue };
+        let is_of_it = proposal.revisions.first().is_some_and(|(_, _, first)| {
+            matches!(first.origin, Origin::Part(of) if whole.contains(&of)) && first.front.header.replica == revision.front.header.replica
+        });
+        // Those that its copy has heard of and revised are proposals like any other.
+        if is_of_it && proposal.head().origin != Origin::Replica {
+            let reason = format!("proposal {id} was revised as a whole");
+            note(tx, at.max(proposal.touched), rest, Act::Decide(Decision { stage: Stage::Superseded, reason }), by)?;
+            whole.push(rest);
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a deed that is not this actor's to do, and tells whether it was done already.
@@ -220,8 +244,8 @@ impl<S: Store> Review for LocalPrimary<S> {
         let Offer { revises, reviewed, direct } = offer;
         let write_id = reviewed.front.header.write_id;
         if let Some((proposal, revision)) = tx.find_revision(write_id)? {
-            // What was pushed along was taken with it.
             check_repeated(&mut *tx, proposal, revision, reviewed.front)?;
+            // What was pushed along was taken with it.
             let direct = match direct {
                 Some(part) => tx.find_write(part.front.header.write_id)?.map(|version| Pushed::Already { version }),
                 None => None,
@@ -248,17 +272,18 @@ impl<S: Store> Review for LocalPrimary<S> {
         let mut revision = stage(&mut *tx, reviewed)?;
         let (proposal, number) = place(&mut *tx, revises, &mut revision, by)?;
         let at = now(&mut *tx, &self.around)?.max(revision.front.header.at);
+        supersede_rests(&mut *tx, at, proposal, &revision, by)?;
         note(&mut *tx, at, proposal, Act::Revise(revision), by)?;
         tx.commit()?;
         Ok(Offered::Done { proposal, revision: number, direct })
     }
 
     fn act(&mut self, id: u64, deed: &Deed, by: By<'_>) -> Result<()> {
-        let mut closes = None;
         let request = Asked::Deed(deed).of(id, by);
         if requests::done(&mut *self.store.begin_read()?, request, by)?.is_some() {
             return Ok(());
         }
+        let mut closes = None;
         if let Deed::Vote(ballot) = deed {
             let judged = self.judged(id, by)?.ok_or_else(|| no_proposal(id))?;
             let is_shown = judged.assessment.as_ref().is_some_and(|a| a.digest == ballot.digest && a.revision == ballot.revision);

@@ -290,6 +290,35 @@ fn an_index_of_a_reviewed_table_comes_and_goes_by_review() {
 }
 
 #[test]
+fn who_revises_a_proposal_that_others_divide_offers_all_of_it() {
+    for is_rest_merged in [false, true] {
+        let team = reviewed(TASKS);
+        team.sql(
+            "ada",
+            "INSERT INTO task(id, list, what) VALUES (8, 1, 'eight'), (9, 1, 'nine'); UPDATE task SET what = 'ours' WHERE id = 1",
+        );
+        let id = propose(&team, "ada");
+        let by = By { actor: "bob", token: None, request: None, people: &Everybody };
+        let only = mainstem::review::Chosen { table: "task".into(), key: Some(vec![Value::Integer(1)]), columns: Vec::new() };
+        let rest = team.primary().accept_part(id, &[only], by).unwrap().unwrap();
+        if is_rest_merged {
+            merge(&team, rest);
+        }
+        team.sql("ada", "DELETE FROM task WHERE id = 8; UPDATE task SET what = 'nine again' WHERE id = 9");
+        assert_eq!(propose(&team, "ada"), id);
+        let stages = mainstem::core::proposal::Stage::ALL.into_iter().filter(|stage| stage.is_open()).collect();
+        let wanted = mainstem::ledger::ProposalsWanted { stages, limit: 10, ..Default::default() };
+        assert_eq!(team.primary().proposals(&wanted).unwrap(), [id], "the rest is in what was revised");
+        merge(&team, id);
+        team.settle(&["ada", "bob"]);
+        team.assert_one(&["ada", "bob"]);
+        assert_eq!(team.open("ada").kept().unwrap().len(), 0);
+        let all = "SELECT group_concat(id || what) FROM (SELECT id, what FROM task ORDER BY id)";
+        assert_eq!(team.value("bob", all), "1ours,2cook,3write,9nine again");
+    }
+}
+
+#[test]
 fn more_rows_than_may_go_without_need_review() {
     let team = reviewed("review_above = 2\n");
     team.sql("ada", "UPDATE word SET note = 'all'");
@@ -391,6 +420,27 @@ fn a_new_row_that_another_has_made_too_is_edited_as_it_was_seen() {
         let (team, told) = worked_on(&ours, "INSERT INTO word VALUES ('k', 10, 'theirs')", "UPDATE word SET n = 11 WHERE w = 'k'");
         assert_eq!(team.value("bob", "SELECT n || note FROM word WHERE w = 'k'"), format!("11{note}"));
         assert!(has(&told, "ours") && has(&told, "theirs"), "{told}");
+    }
+}
+
+#[test]
+fn a_row_that_lost_unique_values_again_and_again_is_in_conflicts() {
+    for others in ["a", "x"] {
+        let team = reviewed("mode = \"review\"\n");
+        for (number, ours) in [(10, "first"), (20, "second")] {
+            team.sql("bob", &format!("INSERT INTO word VALUES ('{others}{number}', {number}, 'theirs')"));
+            let id = propose(&team, "bob");
+            // What lost is not in ada's file, so that she can make it anew.
+            team.sql("ada", &format!("INSERT INTO word VALUES ('m', {number}, '{ours}')"));
+            team.sync("ada");
+            merge_as_it_is(&team, id);
+            team.sync("ada");
+            assert_eq!(team.value("ada", "SELECT count(*) FROM word WHERE w = 'm'"), "0");
+        }
+        merge_as_it_is(&team, propose(&team, "ada"));
+        team.settle(&["ada", "bob"]);
+        team.assert_one(&["ada", "bob"]);
+        assert!(has(&told(&team), "first") && has(&told(&team), "second"), "{}", told(&team));
     }
 }
 

@@ -216,7 +216,7 @@ fn revisions(judged: &Judged) -> Vec<RevisionLine> {
         base: revision.front.header.base_version,
         rows: revision.front.count,
         origin: match revision.origin {
-            Origin::Replica => String::new(),
+            Origin::Replica | Origin::Partial => String::new(),
             Origin::Resolution => "conflicts were answered".to_string(),
             Origin::Part(of) => format!("a part of proposal {of}"),
             Origin::Revert(version) => format!("takes version {version} back"),

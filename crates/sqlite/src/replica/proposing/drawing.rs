@@ -12,7 +12,7 @@ use crate::replica::{clock, replica_id, storage, tracked_schema};
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Edit, Front, Header, Shape};
 use mainstem::core::condense::{combine_apart, combine_changes, table_ranks};
-use mainstem::core::conflict::Conflict;
+use mainstem::core::conflict::{Claim, Conflict};
 use mainstem::core::format::{page, row as row_format};
 use mainstem::core::schema::Schema;
 use mainstem::core::value::Key;
@@ -22,6 +22,7 @@ use mainstem::proposing::{Content, Draft};
 use mainstem::wiring::Around;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::cell::Cell;
+use std::collections::HashSet;
 
 const SCRATCH: &str = "
 PRAGMA temp.cache_size = -32768;
@@ -273,10 +274,22 @@ impl<'c> Net<'c> {
             let sql = "UPDATE temp.mainstem_net SET body = ?3, rank = ?4 WHERE tbl = ?1 AND key = ?2";
             db.prepare_cached(sql).on(db)?.execute(params![place, key, body, rank]).on(db)?;
         }
+        let rows: HashSet<(String, Key)> = rows.into_iter().collect();
+        // Of two rows that clash, the conflict is told of one, and claims both.
         let is_lost = |write_id: &u128, conflict: &Conflict| {
-            of.contains(write_id) && rows.contains(&(conflict.table.to_ascii_lowercase(), conflict.key.clone()))
+            let claimed = [&conflict.ours.claim, &conflict.theirs.claim].map(|claim| self.key_claimed(&conflict.table, claim));
+            let mut keys = claimed.into_iter().flatten().chain([conflict.key.clone()]);
+            of.contains(write_id) && keys.any(|key| rows.contains(&(conflict.table.to_ascii_lowercase(), key)))
         };
         Ok(told.conflicts.into_iter().filter(|(write_id, conflict)| is_lost(write_id, conflict)).map(|(_, conflict)| conflict).collect())
+    }
+
+    /// The key of the row that one side of a conflict claims.
+    fn key_claimed(&self, table: &str, claim: &Claim) -> Option<Key> {
+        let Claim::Row(Some(image)) = claim else { return None };
+        let table = self.schema.table(table)?;
+        let cell = |at: &usize| image.iter().find(|(column, _)| column.eq_ignore_ascii_case(&table.columns[*at].name));
+        table.key.iter().map(|at| cell(at).map(|(_, value)| value.clone())).collect()
     }
 
     /// What laying did to a row, as one change; none where its columns are others by now.
