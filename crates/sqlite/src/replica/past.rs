@@ -289,6 +289,8 @@ impl Rewinding<'_> {
         let now = self.now.get(at, &key)?;
         let after = self.base(at, &key, now.as_ref())?;
         let (local, _) = lane.localise(change, after.as_ref());
+        // Where the row is another here, it was written unseen.
+        let left = if lane.is_straight && !lane.is_redeclared { left_by(&local.edit, now.as_ref()) } else { now };
         let before = match local.edit {
             Edit::Insert(_) => None,
             Edit::Delete(row) => Some(row),
@@ -303,7 +305,7 @@ impl Rewinding<'_> {
                 Some(row)
             }
         };
-        self.keeper.put_back(&self.schema.tables[at], &key, before.as_ref(), now.as_ref())
+        self.keeper.put_back(&self.schema.tables[at], &key, before.as_ref(), left.as_ref())
     }
 
     /// Takes rows that went unseen from the primary as they were in the common version. They should be here as all unsent work
@@ -338,6 +340,20 @@ impl Rewinding<'_> {
             Some(image) => image.map(|image| image.row(table, now)),
             None => now.cloned(),
         })
+    }
+}
+
+/// A row as an edit left it, as far as the edit says.
+fn left_by(edit: &Edit, now: Option<&Row>) -> Option<Row> {
+    match edit {
+        Edit::Insert(row) => Some(row.clone()),
+        Edit::Delete(_) => None,
+        Edit::Update(cells) => now.map(|now| {
+            cells.iter().fold(now.clone(), |mut row, cell| {
+                row[cell.column] = cell.after.clone();
+                row
+            })
+        }),
     }
 }
 
