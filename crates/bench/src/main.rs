@@ -1,13 +1,14 @@
 //! Measures what Mainstem does, beside SQLite alone, its session extension, and others on the same work.
 //!
 //! `cargo run --release -p mainstem-bench` prints one table; with `--write` it goes into docs/performance.md with two pictures.
-//! Parts can be named (see [`PARTS`]); `--matrix ROWS…` measures memory of every command.
+//! Parts can be named (see [`PARTS`]); `--matrix ROWS…` measures memory of every command, `--large ROWS` what a proposal of so many rows takes.
 //! Invariant: CPU seconds of the whole process, ways interleaved, the middle of five or more; what was done is verified.
 mod applying;
 mod capturing;
 mod feeding;
 mod figures;
 mod gauge;
+mod large;
 mod looking;
 mod memory;
 mod merging;
@@ -31,6 +32,7 @@ fn main() {
         ["--held", verb, folder] => memory::run(verb, Path::new(folder)),
         ["--commits", file] => feeding::commit(Path::new(file)),
         ["--matrix", ref sizes @ ..] => memory::matrix(&sizes.iter().map(|n| n.parse().expect("a number of rows")).collect::<Vec<_>>()),
+        ["--large", rows] => large::run(rows.parse().expect("a number of rows")),
         ["--write", ref parts @ ..] => {
             let (figures, notes) = measure(if parts.is_empty() { &PARTS } else { parts });
             page::write(&figures, &notes);

@@ -24,7 +24,7 @@ const GATES: [(&str, &str); 4] = [
 ];
 
 fn by(actor: &str) -> By<'_> {
-    By { actor, token: None, people: &Everybody }
+    By { actor, token: None, people: &Everybody, request: None }
 }
 
 /// Offers what a replica holds as its last changeset; gives the proposal.

@@ -95,6 +95,25 @@ pub fn replicas(out: &mut Output, replicas: &Json) -> Result<()> {
     })
 }
 
+/// Shows what concerns somebody.
+pub fn notices(out: &mut Output, notices: &Json) -> Result<()> {
+    if !out.is_json() && notices.as_array().is_some_and(Vec::is_empty) {
+        return out.line("nothing waits for you");
+    }
+    table(out, notices, &["about", "", "what"], |notice| {
+        let urgent = if notice["is_urgent"] == true { "waits" } else { "" };
+        vec![text(&notice["about"]), urgent.to_string(), text(&notice["text"])]
+    })
+}
+
+/// Shows the browsers in which somebody is signed in.
+pub fn browsers(out: &mut Output, browsers: &Json) -> Result<()> {
+    table(out, browsers, &["browser", "what it calls itself", "token", "since", "last seen"], |browser| {
+        let named = text(&browser["browser"]);
+        vec![text(&browser["id"]), named, text(&browser["token"]), moment(&browser["began_at_ms"]), moment(&browser["seen_at_ms"])]
+    })
+}
+
 /// Shows what happened to accounts.
 pub fn events(out: &mut Output, events: &Json) -> Result<()> {
     table(out, events, &["", "when", "by", "what"], |event| {

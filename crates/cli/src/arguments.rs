@@ -73,6 +73,7 @@ pub enum Command {
     Reject(commands::withdraw::Reject),
     Reopen(commands::withdraw::Reopen),
     Staging(commands::staging::Staging),
+    Notices(commands::notices::Notices),
     Access(commands::access::Access),
     Datasets(commands::datasets::Datasets),
     Login(commands::login::Login),

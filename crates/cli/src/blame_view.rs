@@ -4,13 +4,11 @@ use crate::output::{Output, Paint};
 use crate::plain_text::{self, Extent, moment, name};
 use crate::{review_text, review_view};
 use mainstem::Result;
-use mainstem::history::{Blame, CellBlame, Origin, RowPlace, Rule};
+use mainstem::history::{Blame, CellBlame, Origin, Reviews, RowPlace, Rule};
 use mainstem::proposing::Mark;
 use mainstem_core::change::{Change, Edit, Header, Shape};
-use mainstem_core::proposal::Reviewed;
 use mainstem_core::value::Value;
 use serde_json::{Value as Json, json};
-use std::collections::BTreeMap;
 
 /// Something that was done to the row here and is not accepted yet.
 pub struct LocalEdit {
@@ -44,9 +42,6 @@ impl LocalEdit {
         }
     }
 }
-
-/// The versions that came of proposals.
-pub type Reviews = BTreeMap<u64, Reviewed>;
 
 /// Shows a row's blame.
 pub fn show(

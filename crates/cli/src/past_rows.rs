@@ -5,12 +5,13 @@ use crate::key_argument::KeyArgument;
 use crate::output::{JsonList, Output, Paint, note};
 use crate::plain_text::{self, Extent, count, hex, moment, name};
 use crate::wiring::{Opened, Session};
-use mainstem::history::{Blame, RowPlace};
+use mainstem::history::{self, Blame, Declared, RowPlace, Steps};
 use mainstem::primary::Primary;
-use mainstem::{Error, Result};
+use mainstem::{Error, Result, schema_merge};
 use mainstem_core::ErrorKind;
 use mainstem_core::digest::{RowDigester, Sum};
 use mainstem_core::event::{TableDigest, Version};
+use mainstem_core::schema::Table;
 use mainstem_core::value::Row;
 use serde_json::{Value as Json, json};
 
@@ -23,7 +24,7 @@ pub fn show(session: &mut Session, opened: &mut Opened, at: u64, table: Option<&
     };
     let out = &mut session.out;
     match (table, key) {
-        (None, _) => tables(out, &version),
+        (None, _) => tables(out, &mut *primary, &version),
         (Some(table), None) => rows(out, &mut *primary, &version, table),
         (Some(table), Some(key)) => {
             let (place, found) = find(&mut *primary, table, key, at)?;
@@ -33,16 +34,37 @@ pub fn show(session: &mut Session, opened: &mut Opened, at: u64, table: Option<&
     Ok(Exit::Done)
 }
 
-fn tables(out: &mut Output, version: &Version) -> Result<()> {
+fn tables(out: &mut Output, primary: &mut dyn Primary, version: &Version) -> Result<()> {
     if out.is_json() {
-        let shown = version.tables.iter().map(|t| json!({ "table": t.table, "rows": t.rows, "digest": hex(&t.sum) }));
-        return out.json(&json!({ "version": version.version, "tables": shown.collect::<Vec<_>>() }));
+        let declared = history::declared(primary, version.version)?;
+        let shown = version.tables.iter().map(|told| table_shown(told, &declared));
+        let steps = declared.steps.iter().map(steps_shown);
+        return out.json(&json!({
+            "version": version.version, "accepted_at": json::moment(version.accepted_at), "tables": shown.collect::<Vec<_>>(),
+            "schema_history": steps.collect::<Vec<_>>(),
+        }));
     }
     out.line(format_args!("version {}, accepted {}", version.version, moment(version.accepted_at)))?;
     version
         .tables
         .iter()
         .try_for_each(|t| out.line(format_args!("{}: {}, digest {}", name(&t.table), count(t.rows, "row", "rows"), hex(&t.sum))))
+}
+
+fn table_shown(told: &TableDigest, declared: &Declared) -> Json {
+    let column = |table: &Table, at: usize| {
+        let column = &table.columns[at];
+        let key = table.key.iter().position(|of| *of == at).map(|place| place + 1);
+        json!({ "name": column.name, "type": column.declared_type, "key": key, "not_null": column.not_null })
+    };
+    let table = declared.schema.table(&told.table);
+    let columns: Vec<Json> = table.map(|table| (0..table.columns.len()).map(|at| column(table, at)).collect()).unwrap_or_default();
+    json!({ "table": told.table, "rows": told.rows, "digest": hex(&told.sum), "columns": columns })
+}
+
+fn steps_shown(of: &Steps) -> Json {
+    let steps: Vec<String> = of.steps.iter().map(schema_merge::describe).collect();
+    json!({ "version": of.version, "accepted_at": json::moment(of.accepted_at), "actor": of.actor, "steps": steps })
 }
 
 /// Adds up the rows that are shown, to compare them with what the version recorded.

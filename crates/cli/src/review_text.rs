@@ -71,6 +71,27 @@ pub fn summary(out: &mut Output, judged: &Judged) -> Result<()> {
     votes(out, judged)
 }
 
+/// What was offered, as it is known before anybody has found what merging it does.
+pub fn offered(out: &mut Output, judged: &Judged) -> Result<()> {
+    let head = judged.proposal.head();
+    out.line(format_args!("offered with {}:", count(head.front.count, "changed row", "changed rows")))?;
+    head.tables.iter().try_for_each(|table| out.line(table_line(table)))?;
+    out.line("what merging it does now, with conflicts and gates, is being found out ...\n")
+}
+
+/// In what the last revision differs from the one that an actor has voted on.
+pub fn since(out: &mut Output, primary: &mut dyn Primary, judged: &Judged, actor: &str) -> Result<()> {
+    let last = judged.proposal.revisions.len() as u64;
+    let vote = judged.proposal.votes.iter().find(|vote| vote.actor == actor && vote.ballot.revision < last);
+    let (Some(vote), true) = (vote, judged.assessment.is_some()) else { return Ok(()) };
+    let voted_on = vote.ballot.revision;
+    let Some(differing) = primary.differing(judged.proposal.id, voted_on, last)? else { return Ok(()) };
+    let parts = [(differing.added, "in it by now"), (differing.changed, "otherwise by now"), (differing.removed, "not in it any more")];
+    let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", count(*n, "row", "rows"))).collect();
+    let what = if parts.is_empty() { "the same rows".to_owned() } else { parts.join(", ") };
+    out.line(format_args!("since your vote on revision {voted_on}: {what}"))
+}
+
 fn table_line(table: &TableSummary) -> String {
     let cells = if table.updated > 0 { format!(" ({})", count(table.cells, "cell", "cells")) } else { String::new() };
     let parts = [(table.inserted, "added", ""), (table.updated, "updated", cells.as_str()), (table.deleted, "deleted", "")];

@@ -2,7 +2,9 @@
 use crate::{json, plain_text};
 use mainstem::core::conflict::Conflict;
 use mainstem::core::gate::{GateResult, Outcome, Sample};
-use mainstem::core::proposal::{Act, Anchor, Assessment, Ballot, MergeWish, Origin, Remark, Reviewed, Reviewing, Revision, Stage, Vote};
+use mainstem::core::proposal::{
+    Act, Anchor, Assessment, Ballot, MergeWish, Origin, Remark, Reviewed, Reviewing, Revision, Stage, TableSummary, Vote,
+};
 use mainstem::core::vote::{Verdict, WhyNot};
 use mainstem::review::Judged;
 use serde_json::{Value as Json, json};
@@ -33,8 +35,9 @@ fn revision(revision: &Revision) -> Json {
     shown["changes"] = revision.front.count.into();
     shown["tables"] = revision.front.shapes.iter().map(|shape| shape.table.clone()).collect();
     shown["authors"] = revision.authors.clone().into();
+    shown["counts"] = revision.tables.iter().map(summary).collect();
     shown["made_from"] = match revision.origin {
-        Origin::Replica => json!("replica"),
+        Origin::Replica | Origin::Partial => json!("replica"),
         Origin::Resolution => json!("resolution"),
         Origin::Part(proposal) => json!({ "proposal": proposal }),
         Origin::Revert(version) => json!({ "version": version }),
@@ -142,6 +145,7 @@ pub fn judged(judged: &Judged) -> Json {
         "merging": proposal.merge.as_ref().filter(|_| proposal.stage == Stage::Merging)
             .map(|(actor, at, _)| json!({ "actor": actor, "since": json::moment(*at) })),
         "failure": proposal.failure.as_ref().map(|failure| json!({ "code": failure.code, "reason": failure.message })),
+        "is_found": !judged.is_unfound(),
         "result": judged.assessment.as_ref().map(result),
     })
 }
@@ -153,12 +157,7 @@ fn result(assessment: &Assessment) -> Json {
             .map(|shape| json::key_columns(shape).into_iter().map(str::to_owned).collect())
             .unwrap_or_else(|| (1..=conflict.key.len()).map(|at| format!("key{at}")).collect::<Vec<String>>())
     };
-    let tables = assessment.tables.iter().map(|table| {
-        json!({
-            "table": table.table, "rows_added": table.inserted, "rows_updated": table.updated, "rows_deleted": table.deleted,
-            "cells_changed": table.cells,
-        })
-    });
+    let tables = assessment.tables.iter().map(summary);
     json!({
         "revision": assessment.revision,
         "head": assessment.head,
@@ -170,6 +169,13 @@ fn result(assessment: &Assessment) -> Json {
         "conflicts": assessment.outcome.conflicts.iter().map(|conflict| json::conflict(conflict, &columns(conflict))).collect::<Vec<_>>(),
         "waiting": assessment.outcome.waiting.len(),
         "gates": gates(&assessment.gates),
+    })
+}
+
+fn summary(table: &TableSummary) -> Json {
+    json!({
+        "table": table.table, "rows_added": table.inserted, "rows_updated": table.updated, "rows_deleted": table.deleted,
+        "cells_changed": table.cells,
     })
 }
 

@@ -5,7 +5,7 @@ use crate::plain_text::shell_word;
 use std::path::Path;
 
 /// The commands that work on a replica, and so need to know which.
-const OF_A_REPLICA: [&str; 35] = [
+const OF_A_REPLICA: [&str; 36] = [
     "status",
     "diff",
     "log",
@@ -40,6 +40,7 @@ const OF_A_REPLICA: [&str; 35] = [
     "answer",
     "accept",
     "gates",
+    "notices",
     "staging",
 ];
 

@@ -6,11 +6,12 @@ use crate::json;
 use crate::output::{JsonList, Output};
 use crate::plain_text::{moment, name};
 use crate::review_view;
+use mainstem::ledger::ProposalsWanted;
 use mainstem::primary::Primary;
 use mainstem::{Error, Result};
 use mainstem_core::event::{Event, Version};
 use mainstem_core::format::event;
-use mainstem_core::proposal::{Act, Reviewing};
+use mainstem_core::proposal::{Act, Reviewing, Stage};
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
 
@@ -36,25 +37,58 @@ pub enum Deed {
     Reviewed(Reviewing),
 }
 
+/// Everything that was done with it.
+pub struct Done {
+    /// One thing after the other, oldest first.
+    pub deeds: Vec<Deed>,
+    /// The proposals that began with it. One that it only revised is another's.
+    begun: BTreeSet<u64>,
+}
+
+impl Done {
+    /// The versions whose rows came with it, newest first.
+    pub fn written(&self) -> Vec<u64> {
+        let wrote = |deed: &Deed| if let Deed::Wrote(version) = deed { Some(version.version) } else { None };
+        self.deeds.iter().rev().filter_map(wrote).collect()
+    }
+
+    /// The proposals that began with it and are open.
+    pub fn open(&self, primary: &mut dyn Primary) -> Result<Vec<u64>> {
+        let stages: Vec<Stage> = Stage::ALL.into_iter().filter(|stage| stage.is_open()).collect();
+        let mut open = Vec::new();
+        for id in &self.begun {
+            let wanted = ProposalsWanted { stages: stages.clone(), before: Some(id + 1), limit: 1, ..ProposalsWanted::default() };
+            open.extend(primary.proposals(&wanted)?.first().filter(|found| *found == id));
+        }
+        Ok(open)
+    }
+}
+
 impl Whose<'_> {
     fn is(self, actor: &str, token: Option<&str>) -> bool {
         token == Some(self.token) && self.actor.is_none_or(|wanted| wanted.eq_ignore_ascii_case(actor))
     }
 
-    /// Everything that was done with it, oldest first.
-    pub fn deeds(self, primary: &mut dyn Primary) -> Result<Vec<Deed>> {
+    /// Everything that was done with it.
+    pub fn deeds(self, primary: &mut dyn Primary) -> Result<Done> {
         let (mut deeds, mut offered, mut position) = (Vec::new(), BTreeSet::new(), 0);
+        let (mut seen, mut begun) = (BTreeSet::new(), BTreeSet::new());
         loop {
             let links = primary.events(position, EVENTS_BYTES_MAX)?;
-            let Some(last) = links.last() else { return Ok(deeds) };
+            let Some(last) = links.last() else { return Ok(Done { deeds, begun }) };
             position = last.position;
             for link in links {
                 match event::decode(&link.bytes)? {
-                    Event::Review(reviewing) if self.is(&reviewing.actor, reviewing.token.as_deref()) => {
-                        if let Act::Revise(_) = reviewing.act {
-                            offered.insert(reviewing.proposal);
+                    Event::Review(reviewing) => {
+                        let (is_ours, id) = (self.is(&reviewing.actor, reviewing.token.as_deref()), reviewing.proposal);
+                        let is_offer = matches!(reviewing.act, Act::Revise(_));
+                        if is_offer && seen.insert(id) && is_ours {
+                            begun.insert(id);
                         }
-                        deeds.push(Deed::Reviewed(reviewing));
+                        if is_ours {
+                            offered.extend(is_offer.then_some(id));
+                            deeds.push(Deed::Reviewed(reviewing));
+                        }
                     }
                     Event::Version(version) => deeds.extend(self.version(version, &offered)),
                     _ => {}
@@ -71,16 +105,11 @@ impl Whose<'_> {
         }
     }
 
-    /// The versions whose rows came with it, newest first.
-    pub fn written(self, primary: &mut dyn Primary) -> Result<Vec<Version>> {
-        let wrote = |deed| if let Deed::Wrote(version) = deed { Some(version) } else { None };
-        let versions: Vec<Version> = self.deeds(primary)?.into_iter().rev().filter_map(wrote).collect();
-        if versions.is_empty() {
-            let of = self.actor.map_or(String::new(), |actor| format!(" of {actor}"));
-            let message = format!("no version came with a token called {:?}{of}", self.token);
-            return Err(Error::not_found(message).hint("mainstem log --token LABEL, or mainstem access tokens"));
-        }
-        Ok(versions)
+    /// Nothing came with it.
+    pub fn nothing(self) -> Error {
+        let of = self.actor.map_or(String::new(), |actor| format!(" of {actor}"));
+        let message = format!("no version and no open proposal came with a token called {:?}{of}", self.token);
+        Error::not_found(message).hint("mainstem log --token LABEL, or mainstem access tokens")
     }
 }
 

@@ -10,6 +10,7 @@ use crate::progress::Bar;
 use mainstem::datasets::Place;
 use mainstem::primary::Primary;
 use mainstem::replica::{Replica, Standing};
+use mainstem::review::{By, Everybody};
 use mainstem::scoped::Scoped;
 use mainstem::watch;
 use mainstem::wiring::{Around, RealSurroundings};
@@ -98,6 +99,11 @@ impl Session {
     pub fn actor(&self, standing: &Standing) -> Result<String> {
         let configured = self.global.actor.clone().or_else(|| standing.actor.clone());
         actor_name(configured.or_else(system_user))
+    }
+    /// The same as a primary hears it, with a key for what this command asks of it: sent again, it is not done again. One for
+    /// each thing that is done.
+    pub fn by<'a>(&self, actor: &'a str) -> By<'a> {
+        By { actor, token: None, people: &Everybody, request: Some(self.around.random()) }
     }
     /// Who acts in a command that needs no replica: as the replica says where there is one.
     pub fn actor_anywhere(&self) -> Result<String> {

@@ -231,4 +231,6 @@ pub struct Front {
     pub is_partial: bool,
     /// The label of the token that it is pushed with. Whoever lets its author in knows it; it does not travel.
     pub token: Option<String>,
+    /// Who pushes it, as whoever lets them in tells people apart: one word for all their names and programs; it does not travel.
+    pub sender: Option<String>,
 }

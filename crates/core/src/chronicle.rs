@@ -189,6 +189,13 @@ impl Chronicle {
         now.column(name).or_else(former)
     }
 
+    /// The versions that changed the schema, oldest first.
+    pub fn versions(&self) -> Vec<u64> {
+        let mut versions: Vec<u64> = self.eras.iter().map(|era| era.version).filter(|version| *version > 0).collect();
+        versions.dedup();
+        versions
+    }
+
     /// The tables as they are now.
     pub fn now(&self) -> &Era {
         &self.eras[self.eras.len() - 1]
@@ -227,6 +234,13 @@ impl Chronicle {
     pub fn made_in(&self, table: TableId, column: ColumnId) -> Option<u64> {
         let has = |era: &&Era| era.find(table).is_some_and(|table| table.position(column).is_some());
         self.eras.iter().find(has).map(|era| era.version)
+    }
+
+    /// The version that took a column from a table that stayed; none where it is there still, or went with its table.
+    pub fn lost_in(&self, table: TableId, column: ColumnId) -> Option<u64> {
+        let has = |era: &Era| era.find(table).is_some_and(|table| table.position(column).is_some());
+        let without = self.eras.get(self.eras.iter().rposition(has)? + 1)?;
+        without.find(table).map(|_| without.version)
     }
 
     /// A table as declared, with the ids of columns that it had before under the same name.

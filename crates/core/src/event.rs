@@ -14,7 +14,6 @@ pub type Digest = [u8; 32];
 
 /// One fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "nearly every event is a version, so boxing it saves nothing")]
 pub enum Event {
     /// The first event: what this dataset is.
     Genesis(Genesis),
@@ -185,6 +184,8 @@ pub struct Version {
     pub review: Option<Reviewed>,
     /// The label of the token that its changeset was pushed with; none where none was needed.
     pub token: Option<String>,
+    /// Who pushed it without review: one word for all the names and programs of a person. None where it came otherwise.
+    pub sender: Option<String>,
 }
 
 impl Version {

@@ -29,5 +29,6 @@ pub mod text;
 pub mod three_way;
 pub mod value;
 pub mod vote;
+pub mod words;
 
 pub use error::{Error, ErrorKind, Result};

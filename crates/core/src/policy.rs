@@ -7,6 +7,7 @@
 mod reviewed;
 mod voting;
 
+pub use reviewed::{REVIEW_HOURS, Sent};
 pub use voting::{APPROVALS, Majority, Quorum, SelfApproval, Voters, VotingRule};
 
 use crate::error::{Error, Result};
@@ -198,11 +199,13 @@ pub struct Policy {
     replica_life: Option<Life>,
     staging_life: Option<Life>,
     review_above: Option<u64>,
+    review_above_hours: Option<u64>,
     gates: Vec<Gate>,
 }
 
 const DATASET_KEYS: &str = "strategy, deletes, mode, priority_column, tombstones, soft_delete, history, replicas, staging, \
-                            priority_actors, priority_replicas, clock_skew_ms_max, review_above";
+                            priority_actors, priority_replicas, clock_skew_ms_max, review_above, \
+                            review_above_hours";
 const TABLE_KEYS: &str = "strategy, deletes, mode, priority_column, tombstones, soft_delete";
 const COLUMN_KEYS: &str = "strategy, delimiter";
 
@@ -263,6 +266,7 @@ impl Policy {
             "replicas" => self.replica_life = Some(life(key, value)?),
             "staging" => self.staging_life = Some(life(key, value)?),
             "review_above" => self.review_above = Some(voting::rows(key, value)?),
+            "review_above_hours" => self.review_above_hours = Some(voting::hours(key, value)?),
             _ => set_rules(&mut self.dataset, key, key, value, DATASET_KEYS)?,
         }
         Ok(())
@@ -292,7 +296,12 @@ impl Policy {
                 out.push(Entry { path: Vec::new(), key: key.to_string(), value: life_setting(life) });
             }
         }
-        for (key, number) in [("clock_skew_ms_max", self.clock_skew_ms_max), ("review_above", self.review_above)] {
+        let numbers = [
+            ("clock_skew_ms_max", self.clock_skew_ms_max),
+            ("review_above", self.review_above),
+            ("review_above_hours", self.review_above_hours),
+        ];
+        for (key, number) in numbers {
             if let Some(number) = number {
                 let value = Setting::Number(i64::try_from(number).unwrap_or(i64::MAX));
                 out.push(Entry { path: Vec::new(), key: key.to_string(), value });
@@ -343,9 +352,14 @@ impl Policy {
         voting::Keys::rule(own.map(|t| &t.voting), &self.dataset.voting)
     }
 
-    /// A changeset of more rows than this needs review whatever its tables say; none where any may be.
+    /// More rows than this need review whatever their tables say, in one changeset or in several; none where any may go.
     pub fn review_above(&self) -> Option<u64> {
         self.review_above
+    }
+
+    /// For so many hours, what one person sends without review is added up; zero where each changeset is by itself.
+    pub fn review_above_hours(&self) -> u64 {
+        self.review_above_hours.unwrap_or(REVIEW_HOURS)
     }
 
     /// How long tombstones are kept in tables that have no rule of their own.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a vote names the digest of exactly what it was given on; what no longer has that digest has no vote.
 //! Deliberately absent: the rows (they are staged beside the ledger), and whether votes suffice (see [`crate::vote`]).
-use crate::change::{Edit, Front, Header};
+use crate::change::{Edit, Front, Header, Shape};
 use crate::conflict::Conflict;
 use crate::digest;
 use crate::event::{Digest, Event, Version};
@@ -25,6 +25,17 @@ pub struct Reviewing {
     pub at: Time,
     /// What.
     pub act: Act,
+    /// The request for which it was done; none where that had no key.
+    pub request: Option<Request>,
+}
+
+/// A request by the key that whoever asked gave it: asked again, it is answered and not done again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// 128 bits that its actor uses for no other.
+    pub key: u128,
+    /// The digest of what was asked for.
+    pub content: Digest,
 }
 
 /// What may be done to a proposal.
@@ -60,6 +71,8 @@ pub struct Revision {
     pub authors: Vec<String>,
     /// What it was made from.
     pub origin: Origin,
+    /// What happens in each table as it is offered, counted by whoever staged its rows; nothing where nobody did.
+    pub tables: Vec<TableSummary>,
 }
 
 /// The write id of what is left of a revision where another, its part, stands for it: whoever divides a revision gives the rest
@@ -81,6 +94,8 @@ pub enum Origin {
     Part(u64),
     /// A version that is taken back.
     Revert(u64),
+    /// Edits of a replica that saw a part of its base version only: rows may have been there that their author did not know.
+    Partial,
 }
 
 /// One actor's word.
@@ -231,7 +246,7 @@ impl Stage {
 /// How a merge is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MergeWish {
-    /// 128 random bits that name the request in the audit. Whether it is repeated is told by the proposal, which is merged once.
+    /// 128 random bits: the key of the request. A proposal is merged once, whatever it is asked for with.
     pub request: u128,
     /// The digest of what is to be merged, as whoever asks was shown it; none where they were shown nothing.
     pub digest: Option<Digest>,
@@ -435,6 +450,10 @@ pub struct TableSummary {
 }
 
 impl TableSummary {
+    /// Nothing yet in the tables of these shapes.
+    pub fn of(shapes: &[Shape]) -> Vec<TableSummary> {
+        shapes.iter().map(|shape| TableSummary { table: shape.table.clone(), ..TableSummary::default() }).collect()
+    }
     /// Counts one change.
     pub fn add(&mut self, edit: &Edit) {
         match edit {

@@ -18,6 +18,44 @@ impl Schema {
     pub fn table(&self, name: &str) -> Option<&Table> {
         self.tables.iter().find(|t| t.name.eq_ignore_ascii_case(name))
     }
+
+    /// The tables after a step. What a step is about and is not there stays away; a table's SQL is that of its last declaration.
+    /// Objects stay as they are: what reads rows back needs none of them.
+    pub fn step(&mut self, step: &SchemaChange) {
+        match step {
+            SchemaChange::CreateTable { table } if self.table(&table.name).is_none() => self.tables.push(table.clone()),
+            SchemaChange::DropTable { name } => self.tables.retain(|table| !table.name.eq_ignore_ascii_case(name)),
+            SchemaChange::Rebuild { table, .. } => self.change(&table.name, |known| known.clone_from(table)),
+            SchemaChange::RenameTable { from, to } => {
+                self.change(from, |table| table.name.clone_from(to));
+                let links = self.tables.iter_mut().flat_map(|table| &mut table.foreign_keys);
+                links.filter(|link| link.parent.eq_ignore_ascii_case(from)).for_each(|link| link.parent.clone_from(to));
+            }
+            SchemaChange::AddColumn { table, column, .. } => self.change(table, |table| {
+                if table.column(&column.name).is_none() {
+                    table.columns.push(column.clone());
+                }
+            }),
+            SchemaChange::RenameColumn { table, from, to } => {
+                self.change(table, |table| {
+                    if let Some(at) = table.column(from) {
+                        table.columns[at].name.clone_from(to);
+                    }
+                });
+                let links = self.tables.iter_mut().flat_map(|table| &mut table.foreign_keys);
+                let names = links.filter(|link| link.parent.eq_ignore_ascii_case(table)).flat_map(|link| &mut link.parent_columns);
+                names.filter(|name| name.eq_ignore_ascii_case(from)).for_each(|name| name.clone_from(to));
+            }
+            SchemaChange::DropColumn { table, column } => self.change(table, |table| table.drop_column(column)),
+            SchemaChange::CreateTable { .. } | SchemaChange::PutObject { .. } | SchemaChange::DropObject { .. } => {}
+        }
+    }
+
+    fn change(&mut self, name: &str, change: impl FnOnce(&mut Table)) {
+        if let Some(table) = self.tables.iter_mut().find(|table| table.name.eq_ignore_ascii_case(name)) {
+            change(table);
+        }
+    }
 }
 
 /// An index, view or trigger; or a table of which only the declaration travels.
@@ -70,6 +108,16 @@ impl Table {
     /// The names of the stored columns.
     pub fn column_names(&self) -> Vec<String> {
         self.columns.iter().map(|c| c.name.clone()).collect()
+    }
+    /// Takes a column away. Links over it go with it; the positions of those behind it move.
+    fn drop_column(&mut self, name: &str) {
+        let Some(gone) = self.column(name) else { return };
+        self.columns.remove(gone);
+        let moved = |at: &mut usize| *at -= usize::from(*at > gone);
+        self.key.retain(|at| *at != gone);
+        self.key.iter_mut().for_each(moved);
+        self.foreign_keys.retain(|link| !link.columns.contains(&gone));
+        self.foreign_keys.iter_mut().flat_map(|link| &mut link.columns).for_each(moved);
     }
 }
 
@@ -167,4 +215,86 @@ pub enum SchemaChange {
         /// Its name.
         name: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::{format, vec};
+
+    fn table(name: &str, columns: &[&str], key: &[usize]) -> Table {
+        let column = |text: &&str| {
+            let (name, declared_type) = text.split_once(' ').unwrap_or((text, ""));
+            Column { name: name.into(), declared_type: declared_type.into(), ..Column::default() }
+        };
+        Table { name: name.into(), columns: columns.iter().map(column).collect(), key: key.to_vec(), ..Table::default() }
+    }
+
+    fn shown(schema: &Schema) -> Vec<String> {
+        let column = |table: &Table, at: usize| {
+            let (column, is_key) = (&table.columns[at], table.key.contains(&at));
+            format!("{}{}{}", column.name, column.declared_type, if is_key { "!" } else { "" })
+        };
+        let one = |table: &Table| {
+            let columns: Vec<String> = (0..table.columns.len()).map(|at| column(table, at)).collect();
+            let links: Vec<String> =
+                table.foreign_keys.iter().map(|link| format!("{:?}>{}.{}", link.columns, link.parent, link.parent_columns[0])).collect();
+            format!("{}({}){}", table.name, columns.join(","), links.concat())
+        };
+        schema.tables.iter().map(one).collect()
+    }
+
+    #[test]
+    fn steps_lead_from_one_declaration_to_the_next() {
+        let mut child = table("child", &["note TEXT", "id INTEGER", "of INTEGER"], &[1]);
+        child.foreign_keys = vec![ForeignKey {
+            columns: vec![2],
+            parent: "Item".into(),
+            parent_columns: vec!["id".into()],
+            on_delete: "NO ACTION".into(),
+            on_update: "NO ACTION".into(),
+        }];
+        let mut schema = Schema { tables: vec![table("item", &["id INTEGER", "name TEXT"], &[0]), child], objects: Vec::new() };
+        let price = Column { name: "price".into(), declared_type: "REAL".into(), ..Column::default() };
+        let text = |text: &str| String::from(text);
+        for (step, item, child) in [
+            (
+                SchemaChange::AddColumn { table: text("ITEM"), column: price, definition: text("price REAL") },
+                "item(idINTEGER!,nameTEXT,priceREAL)",
+                "child(noteTEXT,idINTEGER!,ofINTEGER)[2]>Item.id",
+            ),
+            (
+                SchemaChange::RenameTable { from: text("item"), to: text("article") },
+                "article(idINTEGER!,nameTEXT,priceREAL)",
+                "child(noteTEXT,idINTEGER!,ofINTEGER)[2]>article.id",
+            ),
+            (
+                SchemaChange::RenameColumn { table: text("article"), from: text("ID"), to: text("number") },
+                "article(numberINTEGER!,nameTEXT,priceREAL)",
+                "child(noteTEXT,idINTEGER!,ofINTEGER)[2]>article.number",
+            ),
+            (
+                SchemaChange::DropColumn { table: text("child"), column: text("note") },
+                "article(numberINTEGER!,nameTEXT,priceREAL)",
+                "child(idINTEGER!,ofINTEGER)[1]>article.number",
+            ),
+            (
+                SchemaChange::DropColumn { table: text("child"), column: text("of") },
+                "article(numberINTEGER!,nameTEXT,priceREAL)",
+                "child(idINTEGER!)",
+            ),
+            (
+                SchemaChange::Rebuild { before_sql: text(""), table: table("Article", &["number TEXT"], &[0]) },
+                "Article(numberTEXT!)",
+                "child(idINTEGER!)",
+            ),
+        ] {
+            schema.step(&step);
+            assert_eq!(shown(&schema), [item, child], "{step:?}");
+        }
+        schema.step(&SchemaChange::DropTable { name: text("ARTICLE") });
+        schema.step(&SchemaChange::CreateTable { table: table("new", &["a"], &[0]) });
+        schema.step(&SchemaChange::DropColumn { table: text("nothing"), column: text("a") });
+        assert_eq!(shown(&schema), ["child(idINTEGER!)", "new(a!)"]);
+    }
 }

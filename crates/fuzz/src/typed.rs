@@ -79,7 +79,7 @@ pub fn policy_seeds() -> Vec<Vec<u8>> {
 /// A row key, a value and a time.
 pub fn arguments(bytes: &[u8]) {
     let typed = String::from_utf8_lossy(bytes).into_owned();
-    let literal = key_argument::literal(&typed);
+    let literal = mainstem::typed_value::literal(&typed);
     let keys = [Value::Null, Value::Integer(1), Value::Real(1.5), Value::text(&typed), Value::Blob(bytes.to_vec())];
     let argument = KeyArgument(typed.clone());
     for one in &keys {

@@ -10,6 +10,7 @@ mod browser;
 mod counting;
 mod door;
 mod feed;
+mod finder;
 mod gate;
 mod guard;
 mod hall;
@@ -32,10 +33,12 @@ mod stop;
 mod tls;
 mod told;
 mod turns;
+mod waiting;
 mod webhooks;
 
 pub use counting::Caller;
 pub use door::Door;
+pub use finder::Finder;
 pub use gate::Actor;
 pub use hall::Hall;
 pub use limits::Limits;
@@ -64,6 +67,8 @@ pub struct Shared {
     pub porter: Porter,
     /// Whom events are sent to; none where this server sends none.
     pub webhooks: Option<Arc<dyn Webhooks>>,
+    /// What large proposals would do, while that is found.
+    pub finder: Finder,
     /// Whether the server was asked to stop.
     pub stop: Stop,
 }

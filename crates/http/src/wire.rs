@@ -4,6 +4,7 @@
 //! some at the end. Pages, events, conflicts and schemas travel in the formats of the core, unchanged.
 //! Invariant: decoders are total: any bytes give a value or an error, in time and memory proportional to their length.
 pub mod access;
+pub mod audit;
 pub mod call;
 pub mod event;
 pub mod failure;
@@ -12,8 +13,11 @@ pub mod frame;
 pub mod given;
 pub mod keeping;
 pub mod proposal;
+pub mod request;
 pub mod resume;
 mod review;
+pub mod reviewed;
+pub mod schema;
 pub mod scope;
 pub mod shown;
 #[cfg(test)]

@@ -38,6 +38,8 @@ pub struct Signature<'a> {
     pub actor: &'a str,
     /// The label of the token; none where none was needed.
     pub token: Option<String>,
+    /// Who that is, by whatever name ([`Front::sender`]).
+    pub sender: Option<String>,
     /// The changeset's title.
     pub title: String,
 }
@@ -160,7 +162,8 @@ impl<'a> Draft<'a> {
             ..Header::default()
         };
         let count = changes.len() as u64;
-        let front = Front { header, shapes, count, resolutions: self.resolutions, token: signature.token, ..Front::default() };
+        let front = Front { header, shapes, count, resolutions: self.resolutions, ..Front::default() };
+        let front = Front { token: signature.token, sender: signature.sender, ..front };
         Ok(Drafted { known: self.known, front, changes: Some(changes.clone()), kept: changes })
     }
 

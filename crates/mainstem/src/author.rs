@@ -51,7 +51,7 @@ impl Author<'_> {
                 conflict.ours.actor = self.name().to_string();
             }
         }
-        front.token = self.token_label();
+        (front.token, front.sender) = (self.token_label(), self.sender());
         for resolution in &mut front.resolutions {
             resolution.actor = self.name().to_string();
         }
@@ -80,6 +80,12 @@ impl Author<'_> {
     /// What the token is called that this author shows.
     pub fn token_label(&self) -> Option<String> {
         self.registrar.accounts().token(self.identity.token).map(|token| token.label.clone())
+    }
+
+    /// One word for this author, under every name, with every token, and for each program that they answer for.
+    pub fn sender(&self) -> Option<String> {
+        let accounts = self.registrar.accounts();
+        accounts.named(self.name()).map(|actor| format!("#{}", actor.person()))
     }
 
     /// A vote takes the right to review one of the tables that the proposal touches. What else is done to a proposal takes no
@@ -124,21 +130,46 @@ impl Author<'_> {
     }
 
     fn judged(&self, proposal: u64, primary: &mut dyn Primary) -> Result<Judged> {
-        let by = By { actor: self.name(), token: None, people: self };
+        let by = By { actor: self.name(), token: None, people: self, request: None };
         primary.proposal(proposal, by)?.ok_or_else(|| Error::not_found(format!("there is no proposal {proposal}")))
     }
 
     /// What was accepted once and lost by a restored primary is whose it was, on the word of whoever offers it again; both
-    /// names stay on it. Numbers of replicas do not count for it.
+    /// names stay on it. Whose replica it is from is known here, whatever is said: another's is never taken for one's own, nor
+    /// one's own for another's. A number of another's replica is not theirs to give.
     fn offer_again(&self, front: &mut Front, primary: &mut dyn Primary) -> Result<()> {
         if primary.describe()?.restored.is_none() {
             return Err(Error::invalid("nothing was lost here that could be offered again"));
         }
-        if front.header.actor != self.name() {
-            // No actor's name has a comma in it, so this is nobody else's.
-            front.header.actor = format!("{}, for {}", self.name(), front.header.actor);
+        let accounts = self.registrar.accounts();
+        let owner = accounts.device(front.header.replica).and_then(|device| accounts.actor(device.actor).cloned());
+        let said = front.header.actor.clone();
+        let speaks_of = |id| said.split(", ").any(|name| accounts.named(name).is_some_and(|actor| actor.id == id));
+        let whose = match owner {
+            Some(owner) if owner.id == self.identity.actor => {
+                if speaks_of(owner.id) {
+                    said.clone()
+                } else {
+                    owner.name
+                }
+            }
+            Some(owner) => {
+                front.header.sequence = 0;
+                if speaks_of(owner.id) { said.clone() } else { owner.name }
+            }
+            None => said.clone(),
+        };
+        front.header.actor = self.on_the_word_of(whose);
+        for conflict in &mut front.conflicts {
+            conflict.ours.actor = self.on_the_word_of(std::mem::take(&mut conflict.ours.actor));
         }
         Ok(())
+    }
+
+    /// A name that this author says, as it stands where somebody else's is meant.
+    fn on_the_word_of(&self, said: String) -> String {
+        // No actor's name has a comma in it, so this is nobody else's.
+        if said == self.name() { said } else { format!("{}, for {said}", self.name()) }
     }
 
     fn admit(&self, known: &Acquaintance, replica: ReplicaId) -> Result<()> {

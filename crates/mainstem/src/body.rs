@@ -19,6 +19,43 @@ pub const PAGE_CHANGES_MAX: usize = 2_000;
 /// About how many bytes of values a page holds before it is closed.
 const PAGE_WEIGHT_MAX: usize = 512 * 1024;
 
+/// What many rows written together do to their table's digest.
+pub struct Shift {
+    digester: RowDigester,
+    rows: u64,
+    sum: Sum,
+}
+
+impl Shift {
+    /// Nothing yet, for one table.
+    pub fn new(table: &Table) -> Self {
+        Shift { digester: RowDigester::new(&table.name, &table.column_names()), rows: 0, sum: Sum::default() }
+    }
+    /// A row came, of which the format's bytes of each cell are given.
+    pub fn add_written<'a>(&mut self, cell: impl Fn(usize) -> &'a [u8]) {
+        self.sum.add(&self.digester.digest_written(cell));
+        self.rows = self.rows.wrapping_add(1);
+    }
+    /// A row went.
+    pub fn subtract_written<'a>(&mut self, cell: impl Fn(usize) -> &'a [u8]) {
+        self.sum.subtract(&self.digester.digest_written(cell));
+        self.rows = self.rows.wrapping_sub(1);
+    }
+    /// What all of it comes to so far.
+    pub fn sum(&self) -> (u64, Sum) {
+        (self.rows, self.sum)
+    }
+    /// Forgets what came after that.
+    pub fn go_back(&mut self, (rows, sum): (u64, Sum)) {
+        (self.rows, self.sum) = (rows, sum);
+    }
+    /// All of another of the same table.
+    pub fn join(&mut self, other: &Shift) {
+        self.sum.add(&other.sum.0);
+        self.rows = self.rows.wrapping_add(other.rows);
+    }
+}
+
 /// Every table's digest, kept up to date row by row.
 #[derive(Default)]
 pub struct Digests {
@@ -86,6 +123,18 @@ impl Digests {
             tally.sum.add(&tally.digester.digest(row));
             tally.rows = tally.rows.wrapping_add(1);
         }
+    }
+
+    /// Many rows changed together.
+    pub fn shift(&mut self, table: &Table, shift: &Shift) {
+        let tally = self.tally(table);
+        tally.sum.add(&shift.sum.0);
+        tally.rows = tally.rows.wrapping_add(shift.rows);
+    }
+
+    /// How many rows a table has.
+    pub fn rows(&mut self, table: &Table) -> u64 {
+        self.tally(table).rows
     }
 
     /// A row changed to one of which only the digest is known.

@@ -5,7 +5,7 @@
 //! Deliberately absent: rows and events. A cleanup changes no row and no digest, and the chain of events stays whole.
 use crate::error::{Error, Result};
 use crate::ledger::{BuriedCount, Ledger, ProposalsWanted};
-use crate::local::append;
+use crate::local::{append, awaiting};
 use crate::policy_text;
 use crate::primary::{KnownReplica, Seen};
 use crate::store::Transaction;
@@ -148,7 +148,7 @@ pub(crate) fn cleanup(tx: &mut dyn Transaction, now_ms: u64, actor: &str) -> Res
     let Tally { removed, living, unheard, .. } = tally;
     let horizon_before = tx.horizon()?;
     let aged = aged(tx, &policy, now_ms)?;
-    let waiting = tx.waiting()?.iter().map(|(version, _)| version.header.base_version).min();
+    let waiting = awaiting(tx)?.iter().map(|waiting| waiting.made_on).min();
     let proposed = open_proposals(tx)?;
     let wanted = aged.min(waiting.unwrap_or(head)).min(proposed.unwrap_or(head));
     // Version 1 came as a snapshot: it has no row changes that could go.

@@ -3,8 +3,12 @@
 //! Invariant: tables and columns are followed through renames by what they are, never by what they are called.
 //! Invariant: nothing is read but the rows asked for and the pages that tell of them.
 mod blame;
+mod declared;
+mod reviews;
 
 pub use blame::{Blame, CellBlame, Contributor, Gone, Origin, RenumberedAway, Rule, blame};
+pub use declared::{Declared, Steps, declared};
+pub use reviews::{Reviews, reviews};
 
 use crate::cleanup::check_horizon;
 use crate::error::{Error, Result};

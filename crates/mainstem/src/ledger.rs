@@ -4,7 +4,7 @@ use mainstem_core::change::{Change, Shape};
 use mainstem_core::chronicle::{Chronicle, TableId};
 use mainstem_core::conflict::Conflict;
 use mainstem_core::event::{Digest, Event, Restored, TableDigest, Version, Waiting};
-use mainstem_core::proposal::{Proposal, Stage};
+use mainstem_core::proposal::{Proposal, Reviewing, Stage};
 use mainstem_core::stamp::{ReplicaId, Time};
 use mainstem_core::value::Key;
 use std::ops::RangeInclusive;
@@ -69,6 +69,17 @@ pub struct ProposalsWanted {
     pub before: Option<u64>,
     /// At most so many.
     pub limit: usize,
+}
+
+/// A version that somebody sent without review.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SentVersion {
+    /// Its number.
+    pub version: u64,
+    /// When it was accepted.
+    pub at: Time,
+    /// How many changes of rows it has, those that wait among them.
+    pub changes: u64,
 }
 
 /// Events, pages and what is folded from them, inside one transaction with the tables.
@@ -144,6 +155,10 @@ pub trait Ledger {
     fn proposals(&mut self, wanted: &ProposalsWanted) -> Result<Vec<u64>>;
     /// The proposal and its revision (from 1) that a write id names.
     fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>>;
+    /// What was done to a proposal for an actor's request of that key; of several, the first.
+    fn request(&mut self, actor: &str, key: u128) -> Result<Option<Reviewing>>;
+    /// What somebody ([`Version::sender`]) sent without review from a moment on, newest first.
+    fn sent_since(&mut self, sender: &str, from: Time) -> Result<Vec<SentVersion>>;
     /// Stages one page of a revision that is about to be offered.
     fn put_staged(&mut self, write_id: u128, page: u64, bytes: &[u8]) -> Result<()>;
     /// One staged page.

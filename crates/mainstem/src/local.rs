@@ -3,12 +3,17 @@
 //! Invariant: each call is one transaction over ledger and tables; a crash leaves before or after.
 //! Deliberately absent: who may do what (the server's matter), and how rows and events are stored.
 mod accepting;
+mod adding_up;
+mod answering;
 mod assessing;
+mod assessments;
 mod carrying;
+mod dividing;
 mod epochs;
 mod merging;
 mod pages;
 mod pulling;
+mod requests;
 mod reviewing;
 mod revising;
 mod staging;
@@ -24,19 +29,21 @@ use crate::primary::{
     Acquaintance, Cursor, Deleted, Description, Had, KnownReplica, Pages, Primary, Pull, Pushed, RowVisitor, Seen, SnapshotSink,
     SnapshotStart,
 };
-use crate::rebase::{Effects, Ground};
-use crate::store::{Scratch, Store, Transaction};
+use crate::rebase::{Awaiting, Effects, Ground};
+use crate::store::{Store, Transaction};
 use crate::tables::Wrote;
 use crate::tombstones::{self, Tombstone, Wanted};
 use crate::wiring::Around;
+pub(crate) use accepting::awaiting;
 use accepting::{Accepting, accept, release, stamped, version_of};
+pub use assessing::Large;
 pub(crate) use epochs::other_scope;
 use epochs::{begin_epoch, check_known, check_whole, describe, genesis, recent, restore_in};
 use mainstem_core::ErrorKind;
 use mainstem_core::change::{Front, Header};
 use mainstem_core::chronicle::Chronicle;
 use mainstem_core::conflict::Conflict;
-use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Restored, Version, Waiting};
+use mainstem_core::event::{Event, Genesis, PolicySet, Renumbered, Restored, Version};
 use mainstem_core::planted::{self, Bug};
 use mainstem_core::policy::Policy;
 use mainstem_core::schema::{Schema, SchemaChange};
@@ -44,6 +51,7 @@ use mainstem_core::stamp::{ReplicaId, Time};
 use mainstem_core::three_way::Touch;
 use mainstem_core::value::{Key, Row};
 use pages::Checked;
+pub(crate) use reviewing::no_proposal;
 
 /// Rows that a snapshot hands over at once.
 const SNAPSHOT_ROWS: usize = 1_000;
@@ -64,8 +72,8 @@ impl Ground for dyn Transaction + '_ {
     fn steps(&mut self, after: u64) -> Result<Vec<SchemaChange>> {
         Ledger::steps(self, after)
     }
-    fn waiting(&mut self) -> Result<Vec<(Version, Waiting)>> {
-        Ledger::waiting(self)
+    fn waiting(&mut self) -> Result<Vec<Awaiting>> {
+        awaiting(self)
     }
     fn is_let_in(&mut self, version: u64) -> Result<bool> {
         Ok(Ledger::version(self, version)?.is_some_and(|version| version.header.sequence == 0 && !version.released.is_empty()))
@@ -76,8 +84,9 @@ impl Ground for dyn Transaction + '_ {
 pub struct LocalPrimary<S> {
     store: S,
     around: Around,
-    /// What was assessed lately, until it is another result.
-    assessed: Option<Box<dyn Scratch>>,
+    /// What was found of proposals lately.
+    assessments: Option<assessments::Assessments>,
+    large: Large,
 }
 
 /// What a new primary begins with.
@@ -100,12 +109,17 @@ pub type Fill<'a> = &'a mut dyn FnMut(&mut dyn FnMut(usize, &Row) -> Result<()>)
 impl<S: Store> LocalPrimary<S> {
     /// A primary that exists.
     pub fn new(store: S, around: Around) -> Self {
-        LocalPrimary { store, around, assessed: None }
+        LocalPrimary { store, around, assessments: None, large: Large::default() }
+    }
+
+    /// The same with other proposals taken for large.
+    pub fn with_large(self, large: Large) -> Self {
+        LocalPrimary { large, ..self }
     }
 
     /// Founds a dataset in an empty store: version 1 is what `fill` hands over.
     pub fn publish(store: S, around: Around, founding: &Founding<'_>, fill: Fill<'_>) -> Result<Self> {
-        let mut primary = LocalPrimary { store, around, assessed: None };
+        let mut primary = LocalPrimary::new(store, around);
         let at = Time::from_ms(primary.around.now_ms());
         let lineage = founding.lineage;
         let mut tx = primary.store.begin()?;
@@ -284,9 +298,15 @@ fn merge_pushed(tx: &mut dyn Transaction, around: &Around, known: &Acquaintance,
     }
     let policy = policy_text::parse(&tx.policy_text()?)?;
     check_clock(tx, around.now_ms(), &policy, front)?;
-    if let Some(why) = policy.reviewed_whole(front) {
+    let front = &Front { sender: Some(adding_up::sender(front)), ..front.clone() };
+    let mut reviewed = policy.reviewed_whole(front, &tx.schema());
+    if reviewed.is_none() {
+        reviewed = adding_up::reviewed_together(tx, around, &policy, front, pages)?;
+    }
+    if let Some(why) = reviewed {
         return Err(Error::new(ErrorKind::Denied, "review_required", why).hint("mainstem propose"));
     }
+    epochs::check_lost(tx, front)?;
     let reviewed = front.shapes.iter().map(|s| policy.is_reviewed(&s.table)).collect();
     let mut pages = Checked { inner: pages, front, reviewed, count: 0 };
     let primary = ReplicaId(known.lineage);

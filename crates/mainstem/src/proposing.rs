@@ -11,6 +11,7 @@ use crate::review::{By, Everybody, Offer, Offered, Part};
 use crate::sync::{self, Report};
 use mainstem_core::ErrorKind;
 use mainstem_core::change::Front;
+use mainstem_core::event::Digest;
 use mainstem_core::proposal::Stage;
 
 /// How often an offer is mended before it is given up: each time, the primary has said what it stands against.
@@ -23,6 +24,8 @@ pub enum Mark {
     Waiting,
     /// The same; a version left them out. Whoever divided their proposal may have made another of them.
     Left,
+    /// The same; by the policy of that digest the primary takes them by review only, which cannot be told here.
+    Refused(Digest),
     /// They are a revision of a proposal.
     Offered {
         /// The proposal.
@@ -38,13 +41,13 @@ impl Mark {
     /// The proposal that they are in.
     pub fn proposal(&self) -> Option<u64> {
         match self {
-            Mark::Waiting | Mark::Left => None,
+            Mark::Waiting | Mark::Left | Mark::Refused(_) => None,
             Mark::Offered { proposal, .. } => Some(*proposal),
         }
     }
     /// True where they wait until they are proposed.
     pub fn is_waiting(&self) -> bool {
-        matches!(self, Mark::Waiting | Mark::Left)
+        matches!(self, Mark::Waiting | Mark::Left | Mark::Refused(_))
     }
     /// True for a revision of a proposal that is open.
     pub fn is_open(&self) -> bool {
@@ -68,6 +71,8 @@ pub enum Apart {
     Reviewed,
     /// All.
     Everything,
+    /// Those of one changeset, which the primary takes by review only.
+    Changeset(u128),
 }
 
 /// Which of the kept changes an offer is made of.
@@ -202,13 +207,28 @@ pub fn propose(
     let draft = Draft { of, actor: actor.to_owned(), title, description: asked.description.clone() };
     // What goes along is the last; what comes before it is pushed by itself.
     sync::push_but_last(replica, primary, actor, progress, &mut report)?;
-    if !replica.draw_up(&draft)? {
-        return Err(Error::new(ErrorKind::Invalid, "nothing_to_propose", "nothing waits for review").hint("mainstem status"));
-    }
-    let (proposal, revision, changes) = send(replica, primary, true, &mut report)?;
+    let (proposal, revision, changes) = loop {
+        if !replica.draw_up(&draft)? {
+            return Err(Error::new(ErrorKind::Invalid, "nothing_to_propose", "nothing waits for review").hint("mainstem status"));
+        }
+        match send(replica, primary, true, &mut report) {
+            // What was to go along goes by review only, which the primary alone can tell.
+            Err(e) if e.code == "review_required" => keep_along(replica, e)?,
+            sent => break sent?,
+        }
+    };
     sync::receive_all(replica, primary, actor, progress, &mut report)?;
     sync::tell(replica, primary, actor)?;
     Ok(Proposed { proposal, revision, changes, report: sync::finish(replica, report)? })
+}
+
+/// Keeps back what was to go along with an offer, and was refused for that.
+fn keep_along(replica: &mut dyn Replica, refused: Error) -> Result<()> {
+    let along = replica.unsent()?.first().map(|front| front.header.write_id);
+    match along.map(|write_id| replica.set_apart(Apart::Changeset(write_id))).transpose()? {
+        None | Some(0) => Err(refused),
+        Some(_) => Ok(()),
+    }
 }
 
 /// Which proposal is revised; none for a new one.
@@ -268,7 +288,7 @@ fn send(replica: &mut dyn Replica, primary: &mut dyn Primary, is_along: bool, re
             reviewed: Part { front: &drawn.front, pages: &mut *drawn.pages },
             direct: drawn.direct.as_mut().map(|(front, pages)| Part { front, pages: &mut **pages }),
         };
-        let by = By { actor: &front.header.actor, token: None, people: &Everybody };
+        let by = By { actor: &front.header.actor, token: None, people: &Everybody, request: None };
         let answer = primary.propose(&known, offer, by);
         drop(drawn);
         match answer {

@@ -27,12 +27,23 @@ use mainstem_core::schema::{Schema, SchemaChange, Table};
 use mainstem_core::stamp::{ReplicaId, Stamp, Time};
 use mainstem_core::three_way::{self, Ours, Theirs, Touch, Verdict};
 use mainstem_core::value::{Key, Row, Value};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use waits::Waits;
 
 /// How deep a chain of deleted parents is followed when one is brought back.
 const REVIVE_DEPTH_MAX: usize = 64;
+
+/// A change that waits for a parent.
+#[derive(Clone, Debug)]
+pub struct Awaiting {
+    /// The version that it came with.
+    pub version: Version,
+    /// The change.
+    pub waiting: Waiting,
+    /// The version that the first was made on of all that its author did to the row and that waits as this one change.
+    pub made_on: u64,
+}
 
 /// Rows to rebase onto, and what happened to them lately.
 pub trait Ground: Tables {
@@ -46,7 +57,7 @@ pub trait Ground: Tables {
     /// Schema steps after a version, oldest first.
     fn steps(&mut self, after: u64) -> Result<Vec<SchemaChange>>;
     /// What waits for a parent. None where such changes stand in their rows' place, as on the replica that made them.
-    fn waiting(&mut self) -> Result<Vec<(Version, Waiting)>> {
+    fn waiting(&mut self) -> Result<Vec<Awaiting>> {
         Ok(Vec::new())
     }
     /// True for a version that let in what had waited: its author need not have had that in its place.
@@ -58,7 +69,11 @@ pub trait Ground: Tables {
 /// What happened to a row after the front's base. What the front was made on in an earlier epoch is its own side's doing,
 /// whoever did it.
 pub(crate) fn touches<G: Ground + ?Sized>(ground: &mut G, front: &Front, table: &str, key: &Key) -> Result<Vec<Touch>> {
-    let mut touches = ground.touches(table, key, front.header.base_version)?;
+    touches_after(ground, front, table, key, front.header.base_version)
+}
+
+fn touches_after<G: Ground + ?Sized>(ground: &mut G, front: &Front, table: &str, key: &Key, after: u64) -> Result<Vec<Touch>> {
+    let mut touches = ground.touches(table, key, after)?;
     let made_on = &front.header.made_on;
     for touch in touches.iter_mut().filter(|t| t.was.iter().any(|was| made_on.iter().any(|past| past.includes(was)))) {
         touch.replica = front.header.replica;
@@ -159,6 +174,8 @@ struct Rebase<'a, G: Ground + ?Sized> {
     /// Parents that were brought back: table, columns, values, who deleted them.
     revived: Vec<(usize, Vec<usize>, Vec<Value>, Side)>,
     waits: Waits,
+    /// The version that what waited was made on, for rows of which a change goes on from that or lets it in.
+    made_on: HashMap<(usize, Key), u64>,
     /// Rows of which changes of ours waited when it came.
     waiting: HashSet<(usize, Key)>,
     /// Rows that are others here than where ours was made, since something stood against changes of ours there or here.
@@ -200,6 +217,7 @@ pub fn rebase<G: Ground + ?Sized>(
         held: HashSet::new(),
         revived: Vec::new(),
         waiting: waits.keys().cloned().collect(),
+        made_on: HashMap::new(),
         refused: HashSet::new(),
         waits,
         out,
@@ -265,8 +283,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
     /// One change in the ground's own columns.
     fn decide(&mut self, index: usize, table: usize, change: Change) -> Result<()> {
         let row = self.ground.get(table, &change.key)?;
-        let name = self.schema.tables[table].name.clone();
-        let touches = if self.is_moved_on() { touches(self.ground, self.front, &name, &change.key)? } else { Vec::new() };
+        let touches = if self.is_moved_on() { self.touches_since_made(table, &change.key)? } else { Vec::new() };
         let shape = &self.lanes[index].shape;
         let ours = Ours { shape, change: &change, replica: self.front.header.replica, actor: &self.front.header.actor };
         let theirs = Theirs { row: row.as_ref(), touches: &touches, primary: self.place.primary };

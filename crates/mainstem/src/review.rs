@@ -3,6 +3,7 @@
 //! Invariant: what is merged is what the counted votes name; both are compared inside the transaction that merges.
 //! Deliberately absent: the rows' own rules (see [`crate::rebase`]), and who somebody is ([`People`] tells).
 use crate::cleanup::Rehearsal;
+use crate::comparing::Differing;
 use crate::error::Result;
 use crate::ledger::ProposalsWanted;
 use crate::primary::{Acquaintance, Pages, Pushed};
@@ -60,6 +61,9 @@ pub struct By<'a> {
     pub token: Option<&'a str>,
     /// Who else there is.
     pub people: &'a dyn People,
+    /// The key of the request, where it has one. Asked again with the same key, an act is not done again and answers the same; for
+    /// another act the key is refused as `request_reused`. A merge goes by the key in its wish.
+    pub request: Option<u128>,
 }
 
 /// A changeset on its way.
@@ -140,7 +144,7 @@ pub struct Chosen {
 pub struct Judged {
     /// What was said and decided.
     pub proposal: Proposal,
-    /// What a merge would do now; none where it is closed, and its staged rows are gone.
+    /// What a merge would do now; none where it is closed, and its staged rows are gone, or where that is not found yet.
     pub assessment: Option<Assessment>,
     /// The votes on that.
     pub tally: Tally,
@@ -187,6 +191,11 @@ impl State {
 }
 
 impl Judged {
+    /// True where nobody has found yet what merging it would do.
+    pub fn is_unfound(&self) -> bool {
+        self.proposal.stage.is_open() && self.assessment.is_none()
+    }
+
     /// The state it is in now.
     pub fn state(&self) -> State {
         match self.proposal.stage {
@@ -229,13 +238,14 @@ pub struct Merged {
 
 /// Proposals of a primary. Safe to call from many processes at once, as [`crate::primary::Primary`] is.
 ///
-/// Refusals are errors of kind Conflict with the codes `merge_conflict`, `stale_base`, `validation_failed`, `closed`; of kind
+/// Refusals are errors of kind Conflict with the codes `merge_conflict`, `stale_base`, `validation_failed`, `closed`,
+/// `request_reused` (the key of a request is that of another, or what goes by a write id is something else); of kind
 /// Denied with `review_required` (votes do not suffice) and `forbidden`; `NotFound` where there is no such proposal.
 pub trait Review {
     /// Offers a changeset for review, as a new proposal or as a further revision of one, and pushes another along with it: all
     /// in one transaction. Repeating it is harmless.
     fn propose(&mut self, known: &Acquaintance, offer: Offer<'_>, by: By<'_>) -> Result<Offered>;
-    /// Does something small. Repeating a vote or a decision is harmless.
+    /// Does something small. Repeating a vote or a decision is harmless; repeating a comment is where it has a key.
     fn act(&mut self, proposal: u64, deed: &Deed, by: By<'_>) -> Result<()>;
     /// Merges: the rows, the ledger and the proposal's state change in one transaction, in which everything is checked again.
     /// Repeating it answers the same.
@@ -244,11 +254,15 @@ pub trait Review {
     fn proposals(&mut self, wanted: &ProposalsWanted) -> Result<Vec<u64>>;
     /// How a proposal stands now.
     fn proposal(&mut self, id: u64, by: By<'_>) -> Result<Option<Judged>>;
+    /// The same without waiting: of an open proposal of many rows, what merging would do is told only where it was found already.
+    fn proposal_at_once(&mut self, id: u64, by: By<'_>) -> Result<Option<Judged>>;
     /// One page of what merging would do, as the assessment with that digest tells; none where it tells something else by now.
     /// Of a merged proposal, a page of its version.
     fn shown_page(&mut self, proposal: u64, digest: &Digest, page: u64) -> Result<Option<Vec<u8>>>;
     /// One page of a revision (from 1) as it was offered.
     fn staged_page(&mut self, proposal: u64, revision: u64, page: u64) -> Result<Option<Vec<u8>>>;
+    /// In which rows two revisions (from 1) differ, as they were offered; none where the rows of one are gone.
+    fn differing(&mut self, proposal: u64, earlier: u64, later: u64) -> Result<Option<Differing>>;
     /// The proposal and its revision (from 1) that a write id names.
     fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>>;
     /// Makes a further revision in which every open conflict is answered, on the head; gives its number. `Conflict` with the

@@ -7,6 +7,7 @@ mod past;
 mod pushing;
 mod reducing;
 mod reviewing;
+mod seeing;
 mod telling;
 mod view;
 

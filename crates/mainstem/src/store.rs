@@ -19,6 +19,9 @@ pub trait Store {
     fn begin_if_free(&mut self) -> Result<Option<Box<dyn Transaction + '_>>>;
     /// Begins a transaction that sees one state throughout and writes nothing.
     fn begin_read(&mut self) -> Result<Box<dyn Transaction + '_>>;
+    /// Begins a transaction that sees one state throughout, and whose rows and pages are written where nobody else sees them or
+    /// waits for them: it cannot be committed. Before a table is written first, all of it is copied. Schema steps are refused.
+    fn begin_beside(&mut self) -> Result<Box<dyn Transaction + '_>>;
     /// A number that is another one after anybody else has committed. `Unavailable` where the store was moved away or
     /// another is in its place, so that nothing is written to what nobody will find.
     fn moment(&mut self) -> Result<i64>;
@@ -26,14 +29,19 @@ pub trait Store {
     fn wait(&mut self, moment: i64, timeout_ms: u64) -> Result<u64>;
     /// A new place for what can be made again, beside any transaction.
     fn scratch(&self) -> Result<Box<dyn Scratch>>;
+    /// The place beside the store for what can be made again, where everybody who opens the store finds it; none where there can be
+    /// none. It outlives whoever writes to it, and may be written by others at any time.
+    fn kept(&self) -> Option<Box<dyn Scratch>>;
 }
 
-/// A place for what can be made again, by name. It may be lost at any time, and ends with whoever made it.
+/// A place for what can be made again, by name. It may be lost at any time.
 pub trait Scratch: Send {
     /// Keeps bytes under a name, instead of what was there.
     fn put(&mut self, name: &str, bytes: &[u8]) -> Result<()>;
     /// What is kept under a name.
     fn get(&mut self, name: &str) -> Result<Option<Vec<u8>>>;
+    /// The names that begin so.
+    fn names(&mut self, beginning: &str) -> Result<Vec<String>>;
     /// Forgets every name that begins so.
     fn forget(&mut self, beginning: &str) -> Result<()>;
 }

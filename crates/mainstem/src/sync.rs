@@ -391,6 +391,11 @@ fn push_until(
                 replica.set_apart(Apart::Reviewed)?;
                 (next, has_heard) = (0, true);
             }
+            // Only the primary knows what else its author sent lately, or whose an object is that goes.
+            Err(e) if e.code == "review_required" => match replica.set_apart(Apart::Changeset(front.header.write_id))? {
+                0 => return Err(e),
+                _ => next = 0,
+            },
             Err(e) => return Err(e),
         }
     }

@@ -11,14 +11,27 @@ pub struct Tokens {
     pub frame: Frame,
     /// The tokens, the latest first.
     pub tokens: Vec<Token>,
-    /// The text of the one that was just made: it is shown this once.
-    pub made: Option<String>,
+    /// The one that was just made.
+    pub made: Option<Made>,
+    /// Whom an administrator may make tokens for, beside themselves.
+    pub others: Vec<String>,
     /// The datasets to which a new one may be limited.
     pub datasets: Vec<String>,
     /// Whether one may make tokens: a limited one makes no others.
     pub may_change: bool,
     /// The server's own address, for commands to type.
     pub address: String,
+}
+
+/// A token that was just made.
+#[derive(Debug)]
+pub struct Made {
+    /// Its text, which is shown this once.
+    pub text: String,
+    /// Whose it is, where it is somebody else's.
+    pub whose: Option<String>,
+    /// Whether it is the first of the first administrator, who has no other.
+    pub is_first: bool,
 }
 
 /// A token.

@@ -23,6 +23,12 @@ pub struct Failed {
 }
 
 impl Failed {
+    /// The message as a sentence.
+    fn sentence(&self) -> String {
+        let mut letters = self.message.chars();
+        let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+        format!("{first}{}.", letters.as_str())
+    }
     fn heading(&self) -> &'static str {
         match self.status {
             401 => "You are not signed in",

@@ -2,6 +2,7 @@
 use crate::frame::Frame;
 use crate::moment::Moment;
 use crate::pager::Pager;
+use crate::reviewed::ShownReview;
 use askama::Template;
 
 /// Versions.
@@ -51,8 +52,8 @@ pub struct Version {
     pub renumbered: u64,
     /// Changes that wait for a row they point to.
     pub waiting: u64,
-    /// The proposal it came out of.
-    pub proposal: Option<u64>,
+    /// The proposal it came out of, where it did.
+    pub review: Option<ShownReview>,
 }
 
 impl Version {

@@ -25,6 +25,7 @@ pub mod pager;
 pub mod policy;
 pub mod proposal;
 pub mod proposals;
+pub mod reviewed;
 pub mod row;
 pub mod row_change;
 pub mod rows;

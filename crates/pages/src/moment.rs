@@ -3,7 +3,7 @@ use askama::Template;
 
 /// A moment in UTC.
 #[derive(Clone, Debug, Template)]
-#[template(source = r#"<time datetime="{{ exact }}">{{ day }} {{ clock }}</time>"#, ext = "html")]
+#[template(source = r#"<time datetime="{{ exact }}">{{ day }} {{ clock }} UTC</time>"#, ext = "html")]
 pub struct Moment {
     /// As RFC 3339 writes it.
     exact: String,

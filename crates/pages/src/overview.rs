@@ -55,8 +55,8 @@ pub struct Happening {
     pub actor: String,
     /// What they call it.
     pub title: Option<String>,
-    /// How many rows it changed.
-    pub changes: u64,
+    /// What it did, in words that stand before the dataset's name.
+    pub what: String,
     /// When it was accepted.
     pub at: Moment,
 }

@@ -41,8 +41,12 @@ pub struct Proposal {
     pub told: Option<ShownValue>,
     /// The version that it became.
     pub version: Option<u64>,
+    /// When that was.
+    pub merged_at: Option<Moment>,
     /// What merging it would do; none where it is closed.
     pub result: Option<Outlook>,
+    /// True where it is open, and being found what merging it would do: what is shown is what was offered.
+    pub is_unfound: bool,
     /// What happens in each table.
     pub tables: Vec<TableLine>,
     /// What happens to the tables themselves.
@@ -120,6 +124,20 @@ pub struct TableLine {
     pub is_here: bool,
 }
 
+impl TableLine {
+    /// What happens in it, in words.
+    pub(crate) fn told(&self) -> String {
+        let kinds = [
+            (self.inserted, "added", String::new()),
+            (self.updated, "changed", format!(" ({})", count(self.cells, "cell"))),
+            (self.deleted, "deleted", String::new()),
+        ];
+        let told =
+            kinds.into_iter().filter(|(rows, ..)| *rows > 0).map(|(rows, word, more)| format!("{} {word}{more}", count(rows, "row")));
+        told.collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// A vote.
 #[derive(Debug)]
 pub struct VoteLine {
@@ -146,7 +164,7 @@ pub struct Since {
     pub rows: Vec<RowChange>,
     /// How many more there are.
     pub more: u64,
-    /// Whether the revisions could not be compared, being too long, or gone.
+    /// Whether the revisions could not be compared, the rows of one being gone.
     pub is_unknown: bool,
     /// Versions that were accepted since and touch the same tables.
     pub versions: Vec<(u64, String, Moment)>,
@@ -193,6 +211,8 @@ pub struct ConflictLine {
     pub sides: Vec<SideLine>,
     /// What there is to know beside.
     pub detail: Option<ShownValue>,
+    /// Whether a value may be given that no side has.
+    pub takes_value: bool,
 }
 
 /// What one side of a conflict says.

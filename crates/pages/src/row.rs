@@ -3,6 +3,7 @@ use crate::change::{ShownChange, ShownKey};
 use crate::frame::Frame;
 use crate::moment::Moment;
 use crate::pager::Pager;
+use crate::reviewed::ShownReview;
 use crate::value::ShownValue;
 use askama::Template;
 
@@ -55,6 +56,8 @@ pub struct Cell {
     pub rule: String,
     /// Conflicts about it that the version found.
     pub conflicts: Vec<String>,
+    /// How the version was reviewed, where it was.
+    pub review: Option<ShownReview>,
 }
 
 /// One thing that happened to it.
@@ -68,6 +71,8 @@ pub struct Happening {
     pub title: Option<String>,
     /// When it was accepted.
     pub accepted_at: Moment,
+    /// How the version was reviewed, where it was.
+    pub review: Option<ShownReview>,
     /// What happened.
     pub change: ShownChange,
 }

@@ -48,4 +48,6 @@ pub struct RowForm {
     pub talk: Option<Talk>,
     /// Whether it may be chosen.
     pub may_choose: bool,
+    /// The cells that may be chosen by themselves: as forms say them, and as they are shown.
+    pub cells: Vec<(String, String)>,
 }

@@ -10,9 +10,20 @@ pub struct Server {
     /// What is around it.
     pub frame: Frame,
     /// Groups of numbers, each with what it counts.
-    pub groups: Vec<(&'static str, Vec<(String, String)>)>,
+    pub groups: Vec<(&'static str, Vec<Number>)>,
     /// The version of the program.
     pub version: &'static str,
+}
+
+/// One number.
+#[derive(Debug)]
+pub struct Number {
+    /// What it counts.
+    pub what: String,
+    /// It, for people.
+    pub text: String,
+    /// The moment that it stands for, where it does.
+    pub at: Option<Moment>,
 }
 
 /// Everybody who is known to a server.

@@ -19,6 +19,8 @@ pub struct Version {
     pub steps: Vec<String>,
     /// Some of what it changed.
     pub changes: Vec<ShownChange>,
+    /// Whether one may propose to take it back.
+    pub may_revert: bool,
     /// The rest.
     pub pager: Pager,
 }

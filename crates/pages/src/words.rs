@@ -1,27 +1,19 @@
 //! Which runs of two texts differ, word by word. For people: nothing but what is marked depends on it.
 use crate::value::Run;
-
-/// Above this many comparisons the differing middle is marked as a whole: a diff must not take longer than reading it.
-const COMPARISONS_MAX: usize = 1 << 18;
+use mainstem_core::words::{Class, Side, align, class};
 
 /// The two sides' runs, cut into words, with those marked that are on one side only.
 pub fn marked(before: Vec<Run>, after: Vec<Run>) -> (Vec<Run>, Vec<Run>) {
     let (mut old, mut new) = (words(before), words(after));
-    let head = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
-    let most = old.len().min(new.len()) - head;
-    let tail = old.iter().rev().zip(new.iter().rev()).take(most).take_while(|(a, b)| a == b).count();
-    let (old_end, new_end) = (old.len() - tail, new.len() - tail);
-    if (old_end - head).saturating_mul(new_end - head) <= COMPARISONS_MAX {
-        mark(&mut old[head..old_end], &mut new[head..new_end]);
-    } else {
-        old[head..old_end].iter_mut().chain(&mut new[head..new_end]).for_each(|run| run.is_changed = true);
-    }
+    let steps = align(&old, &new);
+    let side = |of: Side| steps.iter().filter(move |step| **step == Side::Same || **step == of);
+    old.iter_mut().zip(side(Side::Removed)).for_each(|(run, step)| run.is_changed = *step != Side::Same);
+    new.iter_mut().zip(side(Side::Added)).for_each(|(run, step)| run.is_changed = *step != Side::Same);
     (joined(old), joined(new))
 }
 
 /// Each run as words, runs of spaces, and single other characters.
 fn words(runs: Vec<Run>) -> Vec<Run> {
-    let class = |c: char| if c.is_alphanumeric() { 1 } else { 2 * u8::from(c.is_whitespace()) };
     let mut found: Vec<Run> = Vec::new();
     for run in runs {
         if run.stands_for.is_some() {
@@ -31,7 +23,7 @@ fn words(runs: Vec<Run>) -> Vec<Run> {
         let mut last = None;
         for c in run.text.chars() {
             let this = class(c);
-            match found.last_mut().filter(|_| this != 0 && last == Some(this)) {
+            match found.last_mut().filter(|_| this != Class::Other && last == Some(this)) {
                 Some(word) => word.text.push(c),
                 None => found.push(Run { text: c.to_string(), stands_for: None, is_changed: false }),
             }
@@ -39,33 +31,6 @@ fn words(runs: Vec<Run>) -> Vec<Run> {
         }
     }
     found
-}
-
-/// Marks what is in no longest common subsequence.
-fn mark(old: &mut [Run], new: &mut [Run]) {
-    let width = new.len() + 1;
-    let mut longest = vec![0u32; (old.len() + 1) * width];
-    for i in (0..old.len()).rev() {
-        for j in (0..new.len()).rev() {
-            longest[i * width + j] = if old[i] == new[j] {
-                longest[(i + 1) * width + j + 1] + 1
-            } else {
-                longest[(i + 1) * width + j].max(longest[i * width + j + 1])
-            };
-        }
-    }
-    let (mut i, mut j) = (0, 0);
-    while i < old.len() || j < new.len() {
-        if i < old.len() && j < new.len() && old[i] == new[j] {
-            (i, j) = (i + 1, j + 1);
-        } else if j == new.len() || (i < old.len() && longest[(i + 1) * width + j] >= longest[i * width + j + 1]) {
-            old[i].is_changed = true;
-            i += 1;
-        } else {
-            new[j].is_changed = true;
-            j += 1;
-        }
-    }
 }
 
 /// Neighbours that are shown alike as one.

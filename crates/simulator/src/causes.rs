@@ -74,6 +74,11 @@ impl World {
                 Edit::Update(cells) => cells.iter().for_each(|cell| crate::image::words(&cell.after, &mut told)),
             }
         }
+        drop(replica);
+        for other in 0..if self.reviews.is_on { self.copies.len() } else { 0 } {
+            // What is kept for review is its author's alone until it is merged.
+            told.extend(self.words_kept(other)?);
+        }
         match missing.iter().find(|(_, cause)| !told.contains(cause)) {
             None => Ok(()),
             Some((word, cause)) => {
@@ -110,16 +115,18 @@ impl World {
         Ok(())
     }
 
-    /// I-63: who began again from behind the horizon makes nothing anew that somebody took away.
+    /// I-63: who began again from behind the horizon makes nothing anew that somebody took away. What is told for the first time
+    /// can only have been taken away by who wrote it, in what comes after.
     pub(crate) fn check_creates(&mut self, version: &Version, changes: &[mainstem::core::change::Change]) -> Verdict {
-        if !self.reseeded.contains(&version.header.replica) || !version.conflicts.is_empty() || !self.model.is_still {
+        let is_plain = version.conflicts.is_empty() && version.schema.is_empty();
+        if !self.reseeded.contains(&version.header.replica) || !is_plain || !self.model.is_still {
             return Ok(());
         }
         for change in changes {
             let Edit::Insert(row) = &change.edit else { continue };
             self.tally.check(Invariant::Creates);
             let table = &version.shapes[change.table].table;
-            if let Some(word) = self.model.traces.taken_in(table, row) {
+            if let Some(word) = self.model.traces.taken_in(table, row, &self.looked.words) {
                 let why =
                     format!("made again: word {word} of {table} {:?}, by who began again, in version {}", change.key, version.version);
                 return Err(Wrong::new(Invariant::Creates, why));

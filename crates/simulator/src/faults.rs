@@ -108,6 +108,7 @@ impl World {
             place.open(false, None)?;
             sound(place.db.as_ref().expect("it was just opened"), false, &self.cut).map_err(at)?;
         }
+        self.check_merges()?;
         self.tally.check(Invariant::Acknowledged);
         self.look_at_versions()?;
         if let Some((version, hash)) = self.looked.heads.last().copied() {

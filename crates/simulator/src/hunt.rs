@@ -45,6 +45,15 @@ pub struct Hunted {
     pub found: Vec<Found>,
     /// Seconds it took.
     pub seconds: f64,
+    /// What all runs came to, in whatever order: the same seeds give the same.
+    pub hash: [u8; 32],
+}
+
+impl Hunted {
+    fn hear(&mut self, seed: u64, hash: &[u8; 32]) {
+        let heard = blake3::Hasher::new().update(&seed.to_be_bytes()).update(hash).finalize();
+        self.hash.iter_mut().zip(heard.as_bytes()).for_each(|(all, one)| *all ^= one);
+    }
 }
 
 /// How a stopwatch that began then stands now.
@@ -79,6 +88,7 @@ pub fn hunted(seeds: impl Iterator<Item = u64> + Send, limits: Limits, threads: 
             let seconds = (now() - begin).as_secs_f64();
             let mut sum = sum.lock().expect("nobody panics while adding");
             sum.tally.add(&outcome.tally);
+            sum.hear(seed, &outcome.hash);
             if let Some(wrong) = outcome.wrong {
                 sum.found.push(Found { seed, seconds, why: wrong.to_string(), is_meeting, wrong });
             }

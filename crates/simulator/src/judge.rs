@@ -47,7 +47,7 @@ impl World {
         self.look_at_versions()
     }
 
-    fn settle_one(&mut self, who: usize, is_last: bool) -> Verdict {
+    pub(crate) fn settle_one(&mut self, who: usize, is_last: bool) -> Verdict {
         let mut replica = self.replica(who)?;
         if self.copies[who].has_unseen {
             // A file in which triggers were off, or that is an older one, is looked at whole, as `verify` does.
@@ -60,7 +60,7 @@ impl World {
         self.record(format!("{report:?}"));
         if is_last {
             self.tally.check(Invariant::Rest);
-            if (report.pushed, report.pulled, report.reconciled) != (0, 0, 0) {
+            if (report.pushed, report.pulled, report.reconciled, report.proposed_again) != (0, 0, 0, 0) {
                 return Err(Wrong::new(Invariant::Rest, format!("no rest: still moves {report:?}")));
             }
         }
@@ -89,7 +89,6 @@ impl World {
         self.judge_limits()?;
         self.judge_conflicts(&truth)?;
         self.judge_traffic()?;
-        self.judge_traces(&whole, &truth, &waiting)?;
         self.judge_identities()?;
         self.judge_traces(&whole, &truth, &waiting)?;
         self.nothing_lost(&whole, &truth, &waiting)?;
@@ -97,8 +96,9 @@ impl World {
     }
 
     fn judge_traces(&mut self, rows: &Image, truth: &[Conflict], waiting: &[Waiting]) -> Verdict {
+        let aside = self.taken_aside()?;
         let model = &self.model;
-        model.traces.judge(rows, truth, waiting, &|table, column| model.is_combined(table, column), &mut self.tally)
+        model.traces.judge(rows, truth, waiting, &aside, &|table, column| model.is_combined(table, column), &mut self.tally)
     }
 
     /// I-36: however files were copied, no two go by one identity any more.
@@ -127,6 +127,7 @@ impl World {
                 sql: format!("UPDATE \"{table}\" SET \"{column}\" = ?1 WHERE {}", conditions.join(" AND ")),
                 values: [Value::text(&word)].into_iter().chain(key.clone()).map(Datum::Value).collect(),
             };
+            let is_known = self.is_known(who, &image, (&table, &key), &column)?;
             self.pass(1);
             self.run_session(&Session { who: Some(who), manner: Manner::default(), statements: vec![statement] })?;
             let written = self.copies[who].place.read(self.keeps_links)?;
@@ -138,7 +139,10 @@ impl World {
             }
             self.tally.check(Invariant::Causal);
             let seen = self.copies[next].place.read(self.keeps_links)?;
-            if written[&table].rows.get(&key) != seen[&table].rows.get(&key) && !self.is_kept_waiting(next, (&table, &key), &word)? {
+            let holds = written[&table].rows.get(&key) == seen[&table].rows.get(&key)
+                || self.is_kept_waiting(next, (&table, &key), &word)?
+                || !is_known && self.is_claimed((&table, &key), &word)?;
+            if !holds {
                 let why = format!("a later write lost: {table} {key:?} {column} of replica {who}, as replica {next} sees it");
                 return Err(Wrong::new(Invariant::Causal, why));
             }
@@ -158,6 +162,28 @@ impl World {
         let there = rows.get(table).and_then(|held| held.rows.get(key));
         let is_written = there.is_some_and(|row| row.contains(&Value::text(word)));
         Ok(is_written || waits.any(|wait| writes(wait, word)))
+    }
+
+    /// True where a copy shows that row as the primary has it, and those that point to it by that column.
+    fn is_known(&mut self, who: usize, image: &Image, (table, key): (&str, &Key), column: &str) -> Verdict<bool> {
+        let there = self.primary_image()?;
+        let db = self.copies[who].place.open(self.keeps_links, None)?;
+        let pointing = links::pointing(db, table, column).map_err(unreadable)?;
+        let row = |image: &Image| image.get(table).and_then(|held| held.rows.get(key)).cloned();
+        let rows = |image: &Image, child: &String| image.get(child).map(|held| held.rows.clone());
+        Ok(row(&there) == row(image) && pointing.iter().all(|child| rows(&there, child) == rows(image, child)))
+    }
+
+    /// Who wrote over a change of theirs that waits, or beside one, has not seen what others have there: both can be in a conflict.
+    fn is_claimed(&mut self, (table, key): (&str, &Key), word: &str) -> Verdict<bool> {
+        let conflicts = self.serve()?.conflicts(true).map_err(|e| unexpected("judging", &e))?;
+        let text = Value::text(word);
+        let claims = |claim: &Claim| match claim {
+            Claim::Cell(value) => *value == text,
+            Claim::Row(image) => image.iter().flatten().any(|(_, value)| *value == text),
+        };
+        let about = conflicts.iter().filter(|conflict| conflict.table.eq_ignore_ascii_case(table) && conflict.key == *key);
+        Ok(about.into_iter().any(|conflict| claims(&conflict.ours.claim) || claims(&conflict.theirs.claim)))
     }
 
     fn judge_copy(&mut self, who: usize, rows: &Image, truth: &[Conflict], waiting: &[Waiting], state: [u8; 32]) -> Verdict {
@@ -326,8 +352,10 @@ impl World {
                 Edit::Update(cells) => cells.iter().for_each(|cell| see(&cell.after)),
             }
         }
-        for who in self.sights.keys().copied().collect::<Vec<_>>() {
-            kept.extend(self.words_aside(who)?);
+        for who in 0..self.copies.len() {
+            if self.reviews.is_on || self.sights.contains_key(&who) {
+                kept.extend(self.words_aside(who)?);
+            }
         }
         for invariant in [Invariant::Captured, Invariant::Retrievable, Invariant::Copies] {
             self.tally.check(invariant);

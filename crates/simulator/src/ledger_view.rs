@@ -1,12 +1,14 @@
 //! What can be read off the primary's versions: sequence numbers, deletes, the chain of hashes.
+use crate::image::words;
 use crate::tally::{Invariant, Situation, Verdict, Wrong};
+use crate::traces::words_claimed;
 use crate::world::{World, unexpected};
-use mainstem::core::change::Edit;
+use mainstem::core::change::{Change, Edit};
 use mainstem::core::conflict::ConflictKind;
 use mainstem::core::event::{Digest, Version};
 use mainstem::core::format::page;
 use mainstem::core::stamp::ReplicaId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a primary's ledger was seen to hold.
 #[derive(Clone, Default)]
@@ -15,6 +17,8 @@ pub(crate) struct Looked {
     pub(crate) heads: Vec<(u64, Digest)>,
     /// Versions whose events were looked at.
     pub(crate) looked_at: u64,
+    /// Words that versions told of: in rows, in conflicts, or in what waits.
+    pub(crate) words: BTreeSet<u64>,
     /// Row changes in accepted versions.
     pub(crate) changes_sent: u64,
     /// Write ids of accepted versions, and of those that they stand for.
@@ -44,7 +48,10 @@ impl World {
             self.check_sequence(&version)?;
             self.check_stamp(&version)?;
             self.check_numbers(&version)?;
-            self.check_deletes(&version)?;
+            let changes = self.changes_of(&version)?;
+            self.check_creates(&version, &changes)?;
+            self.note_words(&version, &changes);
+            self.check_deletes(&version, &changes)?;
             self.note_states(&version)?;
             self.count_situations(&version);
             self.looked.changes_sent += version.count;
@@ -77,30 +84,47 @@ impl World {
     }
 
     /// I-8: a deletion was made by somebody, or is one side of a conflict.
-    fn check_deletes(&mut self, version: &Version) -> Verdict {
+    fn check_deletes(&mut self, version: &Version, changes: &[Change]) -> Verdict {
         if !version.schema.is_empty() {
             return Ok(());
         }
-        for number in 0..version.pages {
-            let bytes = self.serve()?.page(version.version, number).map_err(|e| unexpected("page", &e))?;
-            let bytes = bytes.ok_or_else(|| Wrong::new(Invariant::Chain, "a page is not there: version"))?;
-            let changes = page::decode(&bytes, &version.shapes).map_err(|e| Wrong::new(Invariant::Chain, format!("page: {e}")))?;
-            self.check_creates(version, &changes)?;
-            if changes.iter().any(|change| change.moved_from.is_some()) {
-                self.tally.reach(Situation::MovedKey);
-            }
-            for change in changes.iter().filter(|change| matches!(change.edit, Edit::Delete(_))) {
-                self.tally.check(Invariant::Deletes);
-                let table = &version.shapes[change.table].table;
-                let is_clash = version.conflicts.iter().any(|c| c.table.eq_ignore_ascii_case(table));
-                let is_answer = !version.resolved.is_empty();
-                if !is_clash && !is_answer && !self.model.was_deleted(table, &change.key) {
-                    let why = format!("nobody's delete: {table} {:?} in version {}", change.key, version.version);
-                    return Err(Wrong::new(Invariant::Deletes, why));
-                }
+        self.check_review(version, changes)?;
+        if changes.iter().any(|change| change.moved_from.is_some()) {
+            self.tally.reach(Situation::MovedKey);
+        }
+        for change in changes.iter().filter(|change| matches!(change.edit, Edit::Delete(_))) {
+            self.tally.check(Invariant::Deletes);
+            let table = &version.shapes[change.table].table;
+            let is_clash = version.conflicts.iter().any(|c| c.table.eq_ignore_ascii_case(table));
+            let is_answer = !version.resolved.is_empty() || self.was_answered(version);
+            if !is_clash && !is_answer && !self.model.was_deleted(table, &change.key) {
+                let why = format!("nobody's delete: {table} {:?} in version {}", change.key, version.version);
+                return Err(Wrong::new(Invariant::Deletes, why));
             }
         }
         Ok(())
+    }
+
+    /// The row changes of a version.
+    fn changes_of(&mut self, version: &Version) -> Verdict<Vec<Change>> {
+        let mut changes = Vec::new();
+        for number in 0..version.pages {
+            let bytes = self.serve()?.page(version.version, number).map_err(|e| unexpected("page", &e))?;
+            let bytes = bytes.ok_or_else(|| Wrong::new(Invariant::Chain, "a page is not there: version"))?;
+            changes.extend(page::decode(&bytes, &version.shapes).map_err(|e| Wrong::new(Invariant::Chain, format!("page: {e}")))?);
+        }
+        Ok(changes)
+    }
+
+    fn note_words(&mut self, version: &Version, changes: &[Change]) {
+        let told = &mut self.looked.words;
+        for change in changes.iter().chain(version.waiting.iter().map(|waiting| &waiting.change)) {
+            match &change.edit {
+                Edit::Insert(row) | Edit::Delete(row) => row.iter().for_each(|value| words(value, told)),
+                Edit::Update(cells) => cells.iter().flat_map(|cell| [&cell.before, &cell.after]).for_each(|value| words(value, told)),
+            }
+        }
+        told.extend(words_claimed(&version.conflicts));
     }
 
     fn count_situations(&mut self, version: &Version) {

@@ -65,8 +65,8 @@ impl Model {
         Model { is_still, ..Model::default() }
     }
 
-    /// Notes what the difference of two readings shows, between which one program worked.
-    pub fn note(&mut self, before: &Image, after: &Image, tally: &mut Tally) -> Noted {
+    /// Notes what the difference of two readings of a copy's file shows, or of the primary's own, between which one program worked.
+    pub fn note(&mut self, who: Option<usize>, before: &Image, after: &Image, tally: &mut Tally) -> Noted {
         let mut noted = Noted::default();
         let none = Held::default();
         for (name, now) in after {
@@ -84,7 +84,7 @@ impl Model {
         }
         // A word that only moved from one cell to another was not taken away.
         let (written, gone) = (&noted.written - &noted.gone, &noted.gone - &noted.written);
-        self.traces.note(before, after, &noted.written, &gone);
+        self.traces.note(who, before, after, &noted.written, &gone);
         noted.fresh = written.iter().find(|word| !self.written.contains(word)).copied();
         self.written.extend(&written);
         self.gone.extend(&gone);

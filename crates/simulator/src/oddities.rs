@@ -1,13 +1,16 @@
-//! Pushes that go oddly: out of turn, or unheard while the pusher goes on; and what versions must say of time and numbers.
+//! Requests that are odd: pushes out of turn, or unheard while the pusher goes on, and strangers; and what versions must say of time
+//! and numbers.
 use crate::tally::{Invariant, Situation, Verdict, Wrong};
 use crate::tape::{Loss, Trick, Trouble};
 use crate::wire::{Counted, Manners};
 use crate::world::{World, unexpected};
+use mainstem::core::ErrorKind;
 use mainstem::core::change::Edit;
 use mainstem::core::event::Version;
 use mainstem::core::format::page;
 use mainstem::core::policy::CLOCK_SKEW_MS_MAX;
-use mainstem::primary::Pushed;
+use mainstem::error::Error;
+use mainstem::primary::{Acquaintance, Pushed};
 use mainstem::replica::Replica;
 use mainstem::sync;
 use mainstem::wiring::Surroundings;
@@ -49,6 +52,28 @@ impl World {
         for front in replica.unsent().map_err(|e| unexpected("unsent", &e))? {
             if is_told && !self.accepted(front.header.write_id) {
                 return Err(Wrong::new(Invariant::Drained, format!("told as pushed and is not: replica {who}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// I-39: a replica of another dataset, or one that knows another past, gets nothing and leaves nothing.
+    pub(crate) fn stranger(&mut self) -> Verdict {
+        let described = self.serve()?.describe().map_err(|e| unexpected("describe", &e))?;
+        let known = Acquaintance {
+            lineage: described.lineage ^ 1,
+            epoch: described.epoch,
+            version: described.head.version,
+            hash: described.head.hash,
+            scope: described.scope,
+        };
+        let forked = Acquaintance { lineage: described.lineage, hash: [7; 32], ..known };
+        for stranger in [known, forked] {
+            let answer = self.serve()?.pull(&stranger, Default::default(), 1000);
+            self.tally.check(Invariant::Lineage);
+            self.tally.reach(Situation::Stranger);
+            if !matches!(&answer, Err(Error { kind: ErrorKind::Conflict, .. })) {
+                return Err(Wrong::new(Invariant::Lineage, "a stranger is served: pull"));
             }
         }
         Ok(())

@@ -5,13 +5,14 @@
 use crate::image::{Held, Image, differences, words};
 use crate::tally::{Invariant, Situation, Verdict, Wrong};
 use crate::tape::{Part, Role};
+use crate::traces::{Aside, words_claimed};
 use crate::world::{World, unexpected};
 use mainstem::accounts::{Registrar, Wish};
 use mainstem::author::{Author, permit};
 use mainstem::core::account::{ActorId, Fact};
 use mainstem::core::authority::{self, Object, Right};
-use mainstem::core::change::{Edit, Front};
-use mainstem::core::scope::{Comparison, Filter, Scope};
+use mainstem::core::change::{Change, Edit, Front, Shape};
+use mainstem::core::scope::{self, Comparison, Filter, Scope};
 use mainstem::core::value::{Row, Value};
 use mainstem::error::{Error, Result};
 use mainstem::primary::{Acquaintance, Primary, Seen};
@@ -227,20 +228,54 @@ impl World {
     /// I-9: what may not be sent any more lies aside, where its author finds it.
     pub(crate) fn words_aside(&mut self, who: usize) -> Verdict<BTreeSet<u64>> {
         let mut found = BTreeSet::new();
-        let replica = self.replica(who)?;
-        for front in replica.stashes().map_err(wrong("stashes"))? {
+        for (_, change) in laid_aside(&*self.replica(who)?, |_| true)? {
             self.tally.check(Invariant::Aside);
-            let mut pages = replica.stash_pages(&front);
-            while let Some(page) = pages.next().map_err(wrong("stashes"))? {
-                for change in &page {
-                    match &change.edit {
-                        Edit::Insert(row) | Edit::Delete(row) => row.iter().for_each(|value| words(value, &mut found)),
-                        Edit::Update(cells) => cells.iter().for_each(|cell| words(&cell.after, &mut found)),
-                    }
-                }
+            match &change.edit {
+                Edit::Insert(row) | Edit::Delete(row) => row.iter().for_each(|value| words(value, &mut found)),
+                Edit::Update(cells) => cells.iter().for_each(|cell| words(&cell.after, &mut found)),
             }
         }
+        for front in self.replica(who)?.stashes().map_err(wrong("stashes"))? {
+            found.extend(words_claimed(&front.conflicts));
+        }
         Ok(found)
+    }
+
+    /// What changes take away that their copies may not send.
+    pub(crate) fn taken_aside(&mut self) -> Verdict<Aside> {
+        let mut taken = Aside::new();
+        for who in self.sights.keys().copied().collect::<Vec<_>>() {
+            for (shape, change) in laid_aside(&*self.replica(who)?, is_outside)? {
+                let mut found = BTreeSet::new();
+                match &change.edit {
+                    Edit::Insert(_) => {}
+                    Edit::Delete(row) => row.iter().for_each(|value| words(value, &mut found)),
+                    Edit::Update(cells) => cells.iter().for_each(|cell| words(&cell.before, &mut found)),
+                }
+                taken.extend(found.into_iter().map(|word| (who, shape.table.clone(), word)));
+            }
+        }
+        Ok(taken)
+    }
+
+    /// I-9: what a meeting has set aside, its author may not see. Rows are looked for where they stay under their keys.
+    pub(crate) fn check_set_aside(&mut self, who: usize, replica: &SqliteReplica, count: u64) -> Verdict {
+        let Some(sight) = self.sights.get(&who).cloned() else { return Ok(()) };
+        let rows = self.primary_image()?;
+        for (shape, change) in laid_aside(replica, is_outside)?.into_iter().take(count as usize) {
+            self.tally.check(Invariant::Aside);
+            let may_see = |row: &Row| sight.may_see(&shape.table, &shape.columns, row);
+            let there = rows.get(&shape.table).and_then(|held| held.rows.get(&change.key)).filter(|_| !shape.is_numbered).map(may_see);
+            let may_send = match &change.edit {
+                Edit::Insert(row) => may_see(row) && there != Some(false) && !shape.is_numbered,
+                Edit::Update(_) | Edit::Delete(_) => there == Some(true),
+            };
+            if may_send || sight.may_see_all(&shape.table) {
+                let why = format!("set aside: replica {who} may see {} {:?}", shape.table, change.key);
+                return Err(Wrong::new(Invariant::Aside, why));
+            }
+        }
+        Ok(())
     }
 
     /// I-54: a copy of a part holds exactly the rows that it asks for and may see.
@@ -268,7 +303,7 @@ impl Sight {
     pub(crate) fn of(&self, rows: &Image) -> Image {
         let mut seen = Image::new();
         for (name, held) in rows {
-            let part = |row: &Row| self.sees(name, held, row);
+            let part = |row: &Row| self.sees(name, &held.columns, row);
             let rows = held.rows.iter().filter(|(_, row)| part(row)).map(|(key, row)| (key.clone(), row.clone())).collect();
             seen.insert(name.clone(), Held { rows, ..held.clone() });
         }
@@ -276,15 +311,43 @@ impl Sight {
     }
 
     /// True where both what is asked for and what is permitted let a row through.
-    pub(crate) fn sees(&self, table: &str, held: &Held, row: &Row) -> bool {
-        [&self.asked, &self.permitted].iter().all(|scope| match scope.parts() {
-            None => true,
-            Some(parts) => {
-                let part = parts.iter().find(|part| part.table.eq_ignore_ascii_case(table));
-                part.is_some_and(|part| lets_through(&part.filter, &held.columns, row))
-            }
-        })
+    pub(crate) fn sees(&self, table: &str, columns: &[String], row: &Row) -> bool {
+        [&self.asked, &self.permitted].iter().all(|scope| is_within(scope, table, columns, row))
     }
+
+    /// True where what is permitted does.
+    pub(crate) fn may_see(&self, table: &str, columns: &[String], row: &Row) -> bool {
+        is_within(&self.permitted, table, columns, row)
+    }
+
+    /// True where it lets every row of a table through.
+    fn may_see_all(&self, table: &str) -> bool {
+        let is_all = |part: &scope::Part| part.table.eq_ignore_ascii_case(table) && part.filter == Filter::Always(true);
+        self.permitted.parts().is_none_or(|parts| parts.iter().any(is_all))
+    }
+}
+
+fn is_within(scope: &Scope, table: &str, columns: &[String], row: &Row) -> bool {
+    let Some(parts) = scope.parts() else { return true };
+    let part = parts.iter().find(|part| part.table.eq_ignore_ascii_case(table));
+    part.is_some_and(|part| lets_through(&part.filter, columns, row))
+}
+
+/// True for what was set aside since its copy may not see it; else a person put it aside.
+fn is_outside(front: &Front) -> bool {
+    front.header.title.as_ref().is_some_and(|title| title.starts_with("outside what this copy may see"))
+}
+
+/// The changes that lie aside in a file, what was put there last coming first, each with its shape.
+fn laid_aside(replica: &SqliteReplica, is_meant: impl Fn(&Front) -> bool) -> Verdict<Vec<(Shape, Change)>> {
+    let mut found = Vec::new();
+    for front in replica.stashes().map_err(wrong("stashes"))?.iter().filter(|front| is_meant(front)) {
+        let mut pages = replica.stash_pages(front);
+        while let Some(page) = pages.next().map_err(wrong("stashes"))? {
+            found.extend(page.into_iter().map(|change| (front.shapes[change.table].clone(), change)));
+        }
+    }
+    Ok(found)
 }
 
 /// True where a row fulfils a filter, told anew: nothing here is the system's own way to look at it.

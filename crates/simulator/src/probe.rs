@@ -9,6 +9,7 @@ use crate::tape::Role;
 use crate::world::{World, unexpected};
 use mainstem::cleanup::Rehearsal;
 use mainstem::core::change::{Change, Edit, Front};
+use mainstem::core::conflict::{Claim, Conflict};
 use mainstem::core::event::Version;
 use mainstem::core::format::page;
 use mainstem::core::value::{Key, Row, Value};
@@ -29,8 +30,38 @@ const ROWS: usize = 3;
 #[derive(Default)]
 pub(crate) struct States {
     rows: BTreeMap<(String, Key), Vec<Row>>,
-    /// Words of changes that are not, or not only, in rows: those of conflicts and of what waits, by table and key.
+    /// Words of changes that wait, by table and key.
     beside: BTreeMap<(String, Key), BTreeSet<u64>>,
+    clashes: Vec<Clash>,
+}
+
+/// A conflict.
+struct Clash {
+    /// The table and key that it is filed under.
+    place: (String, Key),
+    /// The rows that it claims, which need not have been in any version: names of columns, and values.
+    images: Vec<(Vec<String>, Row)>,
+    words: BTreeSet<u64>,
+}
+
+impl Clash {
+    fn of(conflict: &Conflict) -> Clash {
+        let mut words = BTreeSet::new();
+        words_printed(&format!("{conflict:?}"), &mut words);
+        let claims = [&conflict.base, &conflict.ours.claim, &conflict.theirs.claim];
+        let images = claims.into_iter().filter_map(|claim| match claim {
+            Claim::Row(Some(image)) => Some(image.iter().cloned().unzip()),
+            _ => None,
+        });
+        Clash { place: (conflict.table.to_lowercase(), conflict.key.clone()), images: images.collect(), words }
+    }
+
+    /// True where it may be told: no row in it is forbidden, and one of them is seen, or the row that it is filed under.
+    fn is_told(&self, sight: &Sight, visible: &BTreeSet<(String, Key)>) -> bool {
+        let (table, images) = (&self.place.0, || self.images.iter());
+        let is_forbidden = images().any(|(columns, row)| !sight.may_see(table, columns, row));
+        !is_forbidden && (visible.contains(&self.place) || images().any(|(columns, row)| sight.sees(table, columns, row)))
+    }
 }
 
 /// What somebody was answered.
@@ -110,10 +141,7 @@ impl World {
                 states.rows.entry((table.clone(), key)).or_default().extend(row);
             }
         }
-        for conflict in &version.conflicts {
-            let beside = states.beside.entry((conflict.table.to_lowercase(), conflict.key.clone())).or_default();
-            words_printed(&format!("{conflict:?}"), beside);
-        }
+        states.clashes.extend(version.conflicts.iter().map(Clash::of));
         for row in version.renumbered.iter().chain(&version.renumbered_here) {
             // A row that was renumbered is told where it is visible as it was made.
             states.rows.entry((row.table.to_lowercase(), vec![Value::Integer(row.from)])).or_default().push(row.row.clone());
@@ -134,7 +162,7 @@ impl World {
         let Some(states) = &self.states else { return found };
         let mut visible = BTreeSet::new();
         let mut see = |table: &str, held: &Held, key: &Key, row: &Row| {
-            if sight.sees(table, held, row) {
+            if sight.sees(table, &held.columns, row) {
                 row.iter().for_each(|value| words(value, &mut found));
                 visible.insert((table.to_lowercase(), key.clone()));
             }
@@ -144,6 +172,9 @@ impl World {
             for ((_, key), all) in states.rows.iter().filter(|((name, _), _)| name.eq_ignore_ascii_case(table)) {
                 all.iter().for_each(|row| see(table, held, key, row));
             }
+        }
+        for clash in states.clashes.iter().filter(|clash| clash.is_told(sight, &visible)) {
+            found.extend(&clash.words);
         }
         for place in visible {
             found.extend(states.beside.get(&place).into_iter().flatten());

@@ -24,6 +24,7 @@ pub fn table(hunted: &Hunted) -> String {
     line("operations", tally.operations.to_string());
     line("seconds", format!("{:.1}", hunted.seconds));
     line("operations a second", format!("{:.0}", tally.operations as f64 / hunted.seconds.max(0.001)));
+    line("hash", hunted.hash.iter().take(7).map(|byte| format!("{byte:02x}")).collect());
     line("simulated days", (tally.simulated_ms / DAY_MS).to_string());
     line("faults", tally.faults.values().sum::<u64>().to_string());
     for (kind, count) in &tally.faults {

@@ -64,6 +64,9 @@ fn live(world: &mut World, tape: &Tape, told: Told<'_>) -> Verdict {
     let settled = world.settle();
     told(world, "the last syncs");
     settled?;
+    let ended = world.end_reviews();
+    told(world, "the last merges");
+    ended?;
     world.judge()
 }
 

@@ -123,9 +123,9 @@ pub fn shrink(tape: &Tape, wrong: Wrong, tries: usize, judge: &dyn Fn(&Tape) -> 
             }
         }
         for at in 0..shrinking.best.schedule.len() {
-            if matches!(shrinking.best.schedule[at], Event::Line(..)) {
+            if matches!(shrinking.best.schedule[at], Event::Line(..) | Event::Propose(..)) {
                 shrinking.stretches(move |tape| match &mut tape.schedule[at] {
-                    Event::Line(_, troubles) => troubles,
+                    Event::Line(_, troubles) | Event::Propose(_, _, troubles) => troubles,
                     _ => unreachable!("nothing else is made of a line here"),
                 });
             }

@@ -84,6 +84,20 @@ counted! {
         Returned = "I-38 what a restored primary lost is back",
         /// Strangers.
         Lineage = "I-39 strangers are refused",
+        /// Nothing passes review by.
+        Reviewed = "I-40 reviewed tables change by merges alone",
+        /// Votes on exactly that, of others, enough of them, by the rules of now.
+        Votes = "I-41, I-42, I-47 merges have the votes they need",
+        /// Shown, voted on, merged: the same bytes.
+        Shown = "I-43 what is merged is what was shown",
+        /// The version and the word that it is merged.
+        Atomic = "I-45 a proposal is merged with its version",
+        /// Asked twice.
+        Repeated = "I-46 a repeated request has one effect",
+        /// Closing and talking.
+        Intact = "I-48 what is not merged changes no row",
+        /// It goes with its merge, and everything else is what others see.
+        Held = "REV-9 what is kept for review is marked, and goes with its merge",
         /// What a version did is undone, and nothing else.
         Reverted = "I-49 a version taken back leaves what was before it",
         /// The chain of hashes.
@@ -191,6 +205,16 @@ counted! {
         ManyColumns = "table of many columns",
         LargeQueue = "queue of 10,000 changes",
         Reverted = "version taken back",
+        Proposed = "changes offered for review",
+        Voted = "vote on a proposal",
+        MergedByVotes = "proposal merged by its votes",
+        MergedByForce = "proposal merged by force",
+        ClosedProposal = "proposal rejected or withdrawn",
+        Reopened = "proposal opened again",
+        Divided = "proposal accepted in part",
+        Answered = "conflicts of a proposal answered",
+        TakenBack = "proposal taken back on its author's copy",
+        KeptAtEnd = "changes kept for review when faults stop",
     }
 }
 

@@ -108,6 +108,40 @@ pub enum Delivery {
     Truncated,
 }
 
+/// What is offered, and as what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offering {
+    /// What waits, as the proposal that it belongs to.
+    Fitting,
+    /// What waits, as a new proposal.
+    New,
+    /// Also what could be pushed.
+    Everything,
+}
+
+/// What is done to a proposal at the primary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handling {
+    /// A vote for it, on what merging does now.
+    Approve,
+    /// A vote against it.
+    Refuse,
+    /// A merge, with conflicts open.
+    Merge,
+    /// A merge, whatever the votes are.
+    Force,
+    /// It is rejected.
+    Reject,
+    /// It is withdrawn at the primary alone.
+    Withdraw,
+    /// It is open again.
+    Reopen,
+    /// Those rows of it are accepted whose bit is set, by their place (modulo 64).
+    Part(u64),
+    /// Every open conflict is answered so.
+    Answer(usize),
+}
+
 /// What a clock does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockFault {
@@ -207,6 +241,12 @@ pub enum Event {
     Disorder(usize),
     /// Pushes, and the first request is lost.
     Unheard(usize),
+    /// Offers what waits for review while calls of the primary go wrong.
+    Propose(usize, Offering, Vec<Trouble>),
+    /// The actor of a copy does something to the proposal at that position (modulo their number), twice where true.
+    Review(usize, usize, Handling, bool),
+    /// Takes back what was proposed from a copy: the proposal at that position.
+    TakeBack(usize, usize),
     /// A machine's clock goes wrong; the primary's where none.
     Clock(Option<usize>, ClockFault),
     /// Time passes, in milliseconds.
@@ -280,7 +320,7 @@ impl Event {
     pub(crate) fn all_mut(&mut self, visit: &mut dyn FnMut(&mut Event)) {
         match self {
             Event::Disk(_, _, inner) => inner.all_mut(visit),
-            Event::Line(_, troubles) => {
+            Event::Line(_, troubles) | Event::Propose(_, _, troubles) => {
                 for trouble in troubles {
                     if let Trick::Before(inner) | Trick::After(inner) = &mut trouble.what {
                         inner.all_mut(visit);
@@ -290,6 +330,15 @@ impl Event {
             _ => {}
         }
         visit(self);
+    }
+}
+
+impl Tape {
+    /// True where some table needs review at some time.
+    pub(crate) fn has_review(&self) -> bool {
+        let is_of_review = |text: &str| text.contains("review");
+        self.setup.policy.iter().any(|(key, value)| is_of_review(key) || is_of_review(value))
+            || self.schedule.iter().any(|event| matches!(event, Event::Policy(text) if is_of_review(text)))
     }
 }
 

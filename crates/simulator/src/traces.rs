@@ -28,6 +28,9 @@ pub struct Link {
     pub parent: String,
 }
 
+/// Words that changes which lie aside in a copy's file take away, by copy and table: nobody else hears of those changes.
+pub(crate) type Aside = BTreeSet<(usize, String, u64)>;
+
 /// All of it.
 #[derive(Debug, Default)]
 pub struct Traces {
@@ -47,8 +50,8 @@ pub struct Traces {
     meant: BTreeMap<(usize, Life), BTreeSet<Life>>,
     deleted: BTreeSet<(String, Key)>,
     /// Words that somebody took away who saw them, and nobody wrote again, each with the table it was taken from: somebody else
-    /// may have carried it to another meanwhile.
-    taken: BTreeSet<(u64, String)>,
+    /// may have carried it to another meanwhile. In which copies that was; none for the primary's own file.
+    taken: BTreeMap<(u64, String), BTreeSet<Option<usize>>>,
     /// Those of them that went with their row.
     buried: BTreeSet<(u64, String)>,
     /// Words that programs wrote into several cells, or that several files held before they were sent: who takes one away need
@@ -145,8 +148,8 @@ impl Traces {
         Some(lives.fold(first.clone(), |all, lives| &all & lives))
     }
 
-    /// Notes what a session did.
-    pub fn note(&mut self, before: &Image, after: &Image, written: &BTreeSet<u64>, gone: &BTreeSet<u64>) {
+    /// Notes what a session did in the file of that copy, or in the primary's own.
+    pub fn note(&mut self, who: Option<usize>, before: &Image, after: &Image, written: &BTreeSet<u64>, gone: &BTreeSet<u64>) {
         for (name, was) in before {
             let is_changed = |key: &Key, row: &Row| after.get(name).and_then(|now| now.rows.get(key)) != Some(row);
             for (key, row) in was.rows.iter().filter(|(key, row)| is_changed(key, row)) {
@@ -154,10 +157,12 @@ impl Traces {
                 if after.get(name).is_none_or(|now| !now.rows.contains_key(key)) {
                     self.buried.extend(found.iter().cloned());
                 }
-                self.taken.extend(found);
+                for taken in found {
+                    self.taken.entry(taken).or_default().insert(who);
+                }
             }
         }
-        self.taken.retain(|(word, _)| !written.contains(word) && !self.several.contains(word));
+        self.taken.retain(|(word, _), _| !written.contains(word) && !self.several.contains(word));
         for (name, now) in after {
             let was = before.get(name);
             for (key, row) in &now.rows {
@@ -226,7 +231,7 @@ impl Traces {
 
     /// A copy went back in time: what was taken away there since may be there again.
     pub fn forget_taken(&mut self, words: &BTreeSet<u64>) {
-        self.taken.retain(|(word, _)| !words.contains(word));
+        self.taken.retain(|(word, _), _| !words.contains(word));
     }
 
     /// Work that was not sent is in two files from now on: each may send it, whatever becomes of it in the other.
@@ -235,9 +240,16 @@ impl Traces {
         self.several.extend(words);
     }
 
-    /// A word of a row that somebody took away from that table who saw it.
-    pub(crate) fn taken_in(&self, table: &str, row: &Row) -> Option<u64> {
-        words_in(row).into_iter().find(|word| self.taken.contains(&(*word, table.to_owned())) && !self.several.contains(word))
+    /// One of these words of a row that somebody took away from that table who saw it.
+    pub(crate) fn taken_in(&self, table: &str, row: &Row, told: &BTreeSet<u64>) -> Option<u64> {
+        let is_taken = |word: &u64| self.taken.contains_key(&(*word, table.to_owned())) && !self.several.contains(word);
+        words_in(row).into_iter().find(|word| told.contains(word) && is_taken(word))
+    }
+
+    /// True where each of those who took the word away may not send that, so that it lies aside in their files.
+    fn is_taken_aside(&self, aside: &Aside, word: u64, table: &String) -> bool {
+        let lies_aside = |who: &Option<usize>| who.is_some_and(|who| aside.contains(&(who, table.clone(), word)));
+        self.taken.get(&(word, table.clone())).is_some_and(|takers| takers.iter().all(lies_aside))
     }
 
     /// Judges the rows at the end.
@@ -246,6 +258,7 @@ impl Traces {
         rows: &Image,
         conflicts: &[Conflict],
         waiting: &[Waiting],
+        aside: &Aside,
         combines: &dyn Fn(&str, &str) -> bool,
         tally: &mut Tally,
     ) -> Verdict {
@@ -258,8 +271,9 @@ impl Traces {
                 let found = words_in(row);
                 tally.check(Invariant::Causal);
                 tally.check(Invariant::Deleted);
-                let is_back =
-                    |word: &&u64| self.taken.contains(&(**word, name.clone())) && !self.several.contains(word) && !claimed.contains(word);
+                let is_back = |word: &&u64| {
+                    self.taken.contains_key(&(**word, name.clone())) && !self.several.contains(word) && !claimed.contains(word)
+                };
                 // A strategy that puts values together has one side's value whole, with what it kept of the value before.
                 let is_combined = |word: &&u64| {
                     let holds =
@@ -269,6 +283,7 @@ impl Traces {
                 let is_refused = |word: &&u64| {
                     conflicts.iter().any(|conflict| is_kept_by(conflict, name, held, row, **word))
                         || waiting.iter().any(|wait| is_awaited(wait, name, key, **word))
+                        || self.is_taken_aside(aside, **word, name)
                         || is_combined(word)
                 };
                 if let Some(word) = found.iter().filter(is_back).find(|w| !is_refused(w)).filter(|_| self.is_still && !may_come_back) {

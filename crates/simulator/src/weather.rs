@@ -46,17 +46,16 @@ pub(crate) fn lay_over(tape: &mut Tape) {
     };
     let mut events = std::mem::take(&mut tape.schedule).into_iter().peekable();
     while let Some(event) = events.next() {
-        let who = match event {
-            Event::Push(who) | Event::Pull(who) | Event::Sync(who) if dice.permille(weather.troubled) => Some(who),
-            _ => None,
-        };
-        match who {
-            Some(who) => {
-                let troubles = weather.troubles(&mut events);
-                tape.schedule.push(Event::Line(who, troubles));
+        let event = match event {
+            Event::Push(who) | Event::Pull(who) | Event::Sync(who) if dice.permille(weather.troubled) => {
+                Event::Line(who, weather.troubles(&mut events))
             }
-            None => tape.schedule.push(event),
-        }
+            Event::Propose(who, offering, _) if dice.permille(weather.troubled) => {
+                Event::Propose(who, offering, weather.troubles(&mut events))
+            }
+            event => event,
+        };
+        tape.schedule.push(event);
         tape.schedule.extend(weather.change());
     }
 }

@@ -6,7 +6,7 @@ use crate::tables::{Kind, Spec};
 use crate::tape::{ClockFault, Datum, Delivery, DiskFault, Event, Loss, Manner, Session, Setup, Statement, Tape};
 use crate::values::{Draft, Values};
 use crate::weather;
-use crate::{parts, rarities};
+use crate::{parts, rarities, reviews};
 use mainstem::core::policy::Deletes;
 use mainstem::core::strategy::Strategy;
 use mainstem::core::value::Value;
@@ -389,7 +389,9 @@ pub fn tape(seed: u64) -> Tape {
     let mut tape = Tape { seed, setup, workload, schedule };
     rarities::lay_behind(&mut tape);
     parts::lay_over(&mut tape, &features);
+    reviews::lay_over(&mut tape, &features);
     weather::lay_over(&mut tape);
+    reviews::trouble(&mut tape);
     if features.is_wide_text {
         // A UTF-16 file cannot hold it: SQLite puts U+FFFD in its place, so that copies would differ for ever.
         tape.replace(|value| matches!(value, Value::Text(bytes) if std::str::from_utf8(bytes).is_err()), &Value::text("valid"));

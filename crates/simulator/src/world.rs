@@ -12,6 +12,7 @@ use crate::machine::{MORNING, Machine};
 use crate::model::{Model, learn};
 use crate::office::{Office, Sight};
 use crate::probe::States;
+use crate::proposals::Reviews;
 use crate::tally::{Invariant, Situation, Tally, Verdict, Wrong};
 use crate::tape::{Part, Tape};
 use crate::wire::{Manners, Wires};
@@ -156,6 +157,8 @@ pub struct World {
     pub(crate) first: Image,
     /// What was seen when some words were written.
     pub(crate) causes: Causes,
+    /// What is known of review.
+    pub(crate) reviews: Reviews,
     /// Replicas that began again from a snapshot.
     pub(crate) reseeded: BTreeSet<ReplicaId>,
     /// The lives of the primary.
@@ -296,6 +299,7 @@ impl World {
             wires: Wires::default(),
             lives: Lives::default(),
             causes: Causes::new(),
+            reviews: Reviews::of(tape),
             reseeded: BTreeSet::new(),
             office: None,
             sights: BTreeMap::new(),
@@ -347,7 +351,8 @@ impl World {
         }
         learn(&mut self.model, self.keeps_links, first.place.db.as_ref().expect("it is open"))?;
         let image = first.place.read(self.keeps_links)?;
-        self.model.note(&Image::new(), &image, &mut self.tally);
+        self.model.note(Some(0), &Image::new(), &image, &mut self.tally);
+        self.looked.words = image::words_of(&image);
         if image.values().any(|held| held.columns.len() >= rarities::COLUMNS_MANY) {
             self.tally.reach(Situation::ManyColumns);
         }
@@ -374,15 +379,6 @@ impl World {
             None => &mut self.primary_place,
         };
         learn(&mut self.model, self.keeps_links, place.open(self.keeps_links, None)?)
-    }
-
-    /// Puts a policy in force.
-    pub(crate) fn set_policy(&mut self, text: &str) -> Verdict {
-        self.serve()?.set_policy(text, "a0").map_err(|e| unexpected("policy", &e))?;
-        let policy = policy_text::parse(text).map_err(|e| unexpected("policy", &e))?;
-        let image = self.primary_image()?;
-        self.model.rule(&policy, &image);
-        Ok(())
     }
 
     /// The rows of a copy as they are now.
@@ -529,13 +525,16 @@ impl World {
             if after.iter().any(|(name, now)| before.get(name).is_none_or(|was| was.columns != now.columns)) {
                 self.learn_tables(who)?;
             }
-            let noted = self.model.note(&before, &after, &mut self.tally);
+            let noted = self.model.note(who, &before, &after, &mut self.tally);
             self.edits += noted.rows as u64;
             if noted.rows >= rarities::QUEUE {
                 self.tally.reach(Situation::LargeQueue);
             }
             if let Some(who) = who.filter(|_| !is_blind) {
                 self.note_causes(who, noted.fresh, &after);
+            }
+            if who.is_none() {
+                self.lives.taken_there.extend(&noted.gone);
             }
             if let (Some(who), true) = (who, self.office.is_some()) {
                 self.copies[who].authored.extend(&noted.written);

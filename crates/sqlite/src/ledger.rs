@@ -11,11 +11,11 @@ use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Event, Renumbered, Restored, TableDigest, Version, Waiting};
 use mainstem::core::format;
 use mainstem::core::planted::{self, Bug};
-use mainstem::core::proposal::Proposal;
+use mainstem::core::proposal::{Proposal, Reviewing};
 use mainstem::core::schema::SchemaChange;
 use mainstem::core::stamp::{ReplicaId, Time};
 use mainstem::core::value::Key;
-use mainstem::ledger::{Appended, Buried, BuriedCount, Head, Ledger, ProposalsWanted, Touch};
+use mainstem::ledger::{Appended, Buried, BuriedCount, Head, Ledger, ProposalsWanted, SentVersion, Touch};
 use mainstem::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, Params};
 use std::collections::{HashMap, VecDeque};
@@ -442,6 +442,14 @@ impl Ledger for SqliteLedger<'_> {
         let sql = "SELECT proposal, revision FROM mainstem_revision WHERE write_id = ?1";
         let found = self.one(sql, [write_id.to_be_bytes()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
         Ok(found.map(|(proposal, revision)| (proposal.cast_unsigned(), revision.cast_unsigned())))
+    }
+
+    fn request(&mut self, actor: &str, key: u128) -> Result<Option<Reviewing>> {
+        self.read_request(actor, key)
+    }
+
+    fn sent_since(&mut self, sender: &str, from: Time) -> Result<Vec<SentVersion>> {
+        self.list_sent(sender, from)
     }
 
     fn put_staged(&mut self, write_id: u128, page: u64, bytes: &[u8]) -> Result<()> {

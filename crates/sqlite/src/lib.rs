@@ -3,6 +3,7 @@
 //! Invariant: a tracked file is only ever opened through SQLite (CAP-10).
 mod alter;
 pub mod backup;
+mod beside;
 pub mod capture;
 mod captured;
 pub mod connection;
@@ -20,11 +21,13 @@ mod question;
 pub mod registry;
 pub mod replica;
 pub mod schema;
+mod scratch;
 mod seen;
 mod shelf;
 pub mod sign_ins;
 pub mod sql;
 pub mod store;
+mod sweep;
 pub mod tables;
 mod unique;
 pub mod webhooks;

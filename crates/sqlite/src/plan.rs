@@ -82,6 +82,11 @@ impl<'c> Plan<'c> {
         })
     }
 
+    /// True where the rows stand in the key's index in the order of its first values' bytes.
+    pub fn is_binary_first(&self) -> bool {
+        self.keys.first().is_some_and(|key| key.is_binary)
+    }
+
     /// Remembers the number of a row that was just read.
     pub fn note_found(&mut self, key: &Key, number: Option<i64>) {
         self.found = number.map(|number| (key.clone(), number));

@@ -16,7 +16,7 @@ use mainstem::core::schema::{Schema, SchemaChange};
 use mainstem::core::stamp::Time;
 use mainstem::datasets::{Datasets, Kept, Place};
 use mainstem::error::{Error, Result};
-use mainstem::local::{Fill, Founding, LocalPrimary};
+use mainstem::local::{Fill, Founding, Large, LocalPrimary};
 use mainstem::primary::Primary;
 use mainstem::store::DirectWrite;
 use mainstem::wiring::Around;
@@ -106,6 +106,7 @@ impl Place for FolderPlace<'_> {
 pub struct FolderDatasets {
     folder: PathBuf,
     around: Around,
+    large: Large,
 }
 
 impl FolderDatasets {
@@ -116,9 +117,13 @@ impl FolderDatasets {
                 .hint("choose a folder that you may write to")
                 .because(e)
         })?;
-        let datasets = FolderDatasets { folder, around };
+        let datasets = FolderDatasets { folder, around, large: Large::default() };
         datasets.shelf().sweep();
         Ok(datasets)
+    }
+    /// The same with other proposals taken for large.
+    pub fn with_large(self, large: Large) -> Self {
+        FolderDatasets { large, ..self }
     }
     fn shelf(&self) -> Shelf<'_> {
         Shelf { datasets: &self.folder, around: &self.around }
@@ -142,7 +147,7 @@ impl Datasets for FolderDatasets {
     }
     fn open(&self, name: &str) -> Result<Box<dyn Primary + Send>> {
         match open_local(&self.folder.join(name), self.around.clone()) {
-            Ok(primary) => Ok(Box::new(primary)),
+            Ok(primary) => Ok(Box::new(primary.with_large(self.large))),
             // Where datasets lie is the server's own matter.
             Err(e) if e.code == "no_primary" => Err(Error::new(ErrorKind::NotFound, "no_primary", format!("there is no dataset {name}"))),
             Err(e) => Err(e),

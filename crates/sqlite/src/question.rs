@@ -311,7 +311,8 @@ impl Watch {
     fn may_read(&self, table: &str, column: &str, database: Option<&str>) -> bool {
         let is_subquery = || column.is_empty() && database.is_none() && !self.hidden.contains(table) && !is_reserved(table);
         let is_json = JSON_TABLES.contains(&table) && !self.own.contains(table);
-        matches!(database, None | Some("main")) && (self.tables.contains(table) || is_json) || is_subquery()
+        // A table in the temporary database by the name of one of the dataset's is that one's copy.
+        matches!(database, None | Some("main" | "temp")) && (self.tables.contains(table) || is_json) || is_subquery()
     }
 
     fn call(&mut self, function: &str) -> Option<String> {

@@ -2,13 +2,15 @@
 //!
 //! Invariant: our own connection fires no trigger, neither the user's nor those that notice what other programs
 //! write. A write transaction takes the lock when it begins; one that is dropped leaves nothing.
-use crate::connection::{self, FileIdentity, begin_if_free, begin_read, begin_write, commit, one, roll_back, triggers_off};
+use crate::beside::Beside;
+use crate::connection::{FileIdentity, begin_if_free, begin_read, begin_write, commit, one, roll_back, triggers_off};
 use crate::derived::{self, Stale};
 use crate::errors::{Explain, display_name};
 use crate::kept;
 use crate::ledger::SqliteLedger;
 use crate::notice::{self, Notice};
 use crate::question::Sentinel;
+use crate::scratch::SqliteScratch;
 use crate::seen;
 use crate::tables::SqliteTables;
 use mainstem::audit::Differing;
@@ -17,16 +19,16 @@ use mainstem::core::change::{Change, Shape};
 use mainstem::core::chronicle::{Chronicle, TableId};
 use mainstem::core::conflict::Conflict;
 use mainstem::core::event::{Digest, Event, Renumbered, Restored, TableDigest, Version, Waiting};
-use mainstem::core::proposal::Proposal;
+use mainstem::core::proposal::{Proposal, Reviewing};
 use mainstem::core::schema::{Object, Schema, SchemaChange};
 use mainstem::core::stamp::{ReplicaId, Time};
 use mainstem::core::value::{Key, Row, Value};
-use mainstem::ledger::{Appended, Buried, BuriedCount, Head, Ledger, ProposalsWanted, Touch};
+use mainstem::ledger::{Appended, Buried, BuriedCount, Head, Ledger, ProposalsWanted, SentVersion, Touch};
 use mainstem::primary::KnownReplica;
 use mainstem::store::{Answered, DirectWrite, Limits, Question, Scratch, Store, Transaction, VisitAnswer, VisitDirect};
 use mainstem::tables::{Tables, Wrote};
 use mainstem::{Error, Result};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -84,7 +86,7 @@ impl SqliteStore {
         &self.connection
     }
 
-    fn transaction(&mut self, may_write: bool) -> Result<StoreTransaction<'_>> {
+    fn transaction(&mut self, writes: Writes) -> Result<StoreTransaction<'_>> {
         let schema = match self.schema() {
             Ok(schema) => schema,
             Err(error) => {
@@ -95,7 +97,7 @@ impl SqliteStore {
         let tables = SqliteTables::new(&self.connection, schema, Box::new(self.read_schema));
         let ledger = SqliteLedger::new(&self.connection);
         let (connection, watcher, sentinel) = (&self.connection, &*self.watcher, &self.sentinel);
-        Ok(StoreTransaction { connection, tables, ledger, watcher, sentinel, written: BTreeSet::new(), may_write })
+        Ok(StoreTransaction { connection, tables, ledger, watcher, sentinel, written: BTreeSet::new(), writes })
     }
 
     /// The schema at the beginning of a transaction, read again only where it changed since the last.
@@ -114,19 +116,26 @@ impl SqliteStore {
 impl Store for SqliteStore {
     fn begin(&mut self) -> Result<Box<dyn Transaction + '_>> {
         begin_write(&self.connection)?;
-        Ok(Box::new(self.transaction(true)?))
+        Ok(Box::new(self.transaction(Writes::Here)?))
     }
 
     fn begin_if_free(&mut self) -> Result<Option<Box<dyn Transaction + '_>>> {
         if !begin_if_free(&self.connection)? {
             return Ok(None);
         }
-        Ok(Some(Box::new(self.transaction(true)?)))
+        Ok(Some(Box::new(self.transaction(Writes::Here)?)))
     }
 
     fn begin_read(&mut self) -> Result<Box<dyn Transaction + '_>> {
         begin_read(&self.connection)?;
-        Ok(Box::new(self.transaction(false)?))
+        Ok(Box::new(self.transaction(Writes::Nowhere)?))
+    }
+
+    fn begin_beside(&mut self) -> Result<Box<dyn Transaction + '_>> {
+        begin_read(&self.connection)?;
+        let mut transaction = self.transaction(Writes::Nowhere)?;
+        transaction.writes = Writes::Beside(Beside::begin(transaction.connection)?);
+        Ok(Box::new(transaction))
     }
 
     fn moment(&mut self) -> Result<i64> {
@@ -146,27 +155,12 @@ impl Store for SqliteStore {
     }
 
     fn scratch(&self) -> Result<Box<dyn Scratch>> {
-        let scratch = connection::scratch()?;
-        scratch.execute_batch("CREATE TABLE kept(name TEXT PRIMARY KEY, bytes BLOB NOT NULL)").on(&scratch)?;
-        Ok(Box::new(SqliteScratch(scratch)))
+        Ok(Box::new(SqliteScratch::new()?))
     }
-}
 
-/// A place for what can be made again: a temporary database that ends with its connection.
-struct SqliteScratch(Connection);
-
-impl Scratch for SqliteScratch {
-    fn put(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        let sql = "INSERT INTO kept(name, bytes) VALUES (?1, ?2) ON CONFLICT(name) DO UPDATE SET bytes = excluded.bytes";
-        self.0.prepare_cached(sql).on(&self.0)?.execute((name, bytes)).on(&self.0).map(drop)
-    }
-    fn get(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
-        let mut statement = self.0.prepare_cached("SELECT bytes FROM kept WHERE name = ?1").on(&self.0)?;
-        statement.query_row([name], |row| row.get(0)).optional().on(&self.0)
-    }
-    fn forget(&mut self, beginning: &str) -> Result<()> {
-        let sql = "DELETE FROM kept WHERE substr(name, 1, length(?1)) = ?1";
-        self.0.prepare_cached(sql).on(&self.0)?.execute([beginning]).on(&self.0).map(drop)
+    fn kept(&self) -> Option<Box<dyn Scratch>> {
+        let scratch = SqliteScratch::beside(&self.file.as_ref()?.path)?;
+        Some(Box::new(scratch))
     }
 }
 
@@ -178,16 +172,39 @@ pub struct StoreTransaction<'s> {
     watcher: &'s dyn Watcher,
     sentinel: &'s Sentinel,
     written: BTreeSet<usize>,
-    /// Told here rather than by `PRAGMA query_only`, which would have every statement of the connection prepared anew.
-    may_write: bool,
+    writes: Writes,
+}
+
+/// Where a transaction writes to. Told here rather than by `PRAGMA query_only`, which would have every statement of the connection
+/// prepared anew.
+enum Writes {
+    Here,
+    Beside(Beside),
+    Nowhere,
 }
 
 impl StoreTransaction<'_> {
     fn writing(&self) -> Result<()> {
-        match self.may_write {
-            true => Ok(()),
-            false => Err(Error::new(ErrorKind::Internal, "reading", "a transaction that only reads was asked to write")),
+        match self.writes {
+            Writes::Here => Ok(()),
+            Writes::Beside(_) | Writes::Nowhere => {
+                Err(Error::new(ErrorKind::Internal, "reading", "a transaction that only reads was asked to write"))
+            }
         }
+    }
+
+    fn writing_rows(&mut self, table: usize) -> Result<()> {
+        let Writes::Beside(beside) = &mut self.writes else {
+            self.writing()?;
+            self.written.insert(table);
+            return Ok(());
+        };
+        let schema = self.tables.schema();
+        let known = schema.tables.get(table).ok_or_else(|| Error::internal(format!("there is no table number {table}")))?;
+        if beside.copy(self.connection, table, known)? {
+            self.tables.forget_statements();
+        }
+        Ok(())
     }
 }
 
@@ -257,18 +274,15 @@ impl Tables for StoreTransaction<'_> {
         self.tables.get(table, key)
     }
     fn insert(&mut self, table: usize, row: &Row) -> Result<Wrote> {
-        self.writing()?;
-        self.written.insert(table);
+        self.writing_rows(table)?;
         self.tables.insert(table, row)
     }
     fn update(&mut self, table: usize, before: &Row, row: &Row) -> Result<Wrote> {
-        self.writing()?;
-        self.written.insert(table);
+        self.writing_rows(table)?;
         self.tables.update(table, before, row)
     }
     fn delete(&mut self, table: usize, key: &Key) -> Result<()> {
-        self.writing()?;
-        self.written.insert(table);
+        self.writing_rows(table)?;
         self.tables.delete(table, key)
     }
     fn find(&mut self, table: usize, columns: &[usize], values: &[Value], limit: usize) -> Result<Vec<Row>> {
@@ -298,6 +312,10 @@ impl Ledger for StoreTransaction<'_> {
         self.ledger.head()
     }
     fn append(&mut self, expected: &Head, event: &Event) -> Result<Appended> {
+        if let Writes::Beside(_) = self.writes {
+            // Nobody goes on from it.
+            return Ok(Appended::Done(Head { events: expected.events + 1, ..*expected }));
+        }
         self.writing()?;
         self.ledger.append(expected, event)
     }
@@ -317,11 +335,15 @@ impl Ledger for StoreTransaction<'_> {
         self.ledger.last_sequence(replica)
     }
     fn put_page(&mut self, version: u64, page: u64, bytes: &[u8], shapes: &[Shape], changes: &[Change]) -> Result<()> {
+        if let Writes::Beside(beside) = &mut self.writes {
+            return beside.put_page(self.connection, version, page, bytes);
+        }
         self.writing()?;
         self.ledger.put_page(version, page, bytes, shapes, changes)
     }
     fn page(&mut self, version: u64, page: u64) -> Result<Option<Vec<u8>>> {
-        self.ledger.page(version, page)
+        let beside = if let Writes::Beside(beside) = &self.writes { beside.page(self.connection, version, page)? } else { None };
+        beside.map_or_else(|| self.ledger.page(version, page), |bytes| Ok(Some(bytes)))
     }
     fn touches(&mut self, table: &str, key: &Key, after: u64) -> Result<Vec<Touch>> {
         self.ledger.touches(table, key, after)
@@ -391,6 +413,12 @@ impl Ledger for StoreTransaction<'_> {
     }
     fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>> {
         self.ledger.find_revision(write_id)
+    }
+    fn request(&mut self, actor: &str, key: u128) -> Result<Option<Reviewing>> {
+        self.ledger.request(actor, key)
+    }
+    fn sent_since(&mut self, sender: &str, from: Time) -> Result<Vec<SentVersion>> {
+        self.ledger.sent_since(sender, from)
     }
     fn put_staged(&mut self, write_id: u128, page: u64, bytes: &[u8]) -> Result<()> {
         self.writing()?;

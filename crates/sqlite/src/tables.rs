@@ -7,6 +7,7 @@
 use crate::errors::{Explain, code_of, message_of, name_of};
 use crate::plan::Plan;
 use crate::sql::{quote, quote_all};
+use crate::sweep::Sweeping;
 use crate::unique::UniqueIndex;
 use mainstem::core::ErrorKind;
 use mainstem::core::planted::{self, Bug};
@@ -27,18 +28,20 @@ pub struct SqliteTables<'c> {
     pub(crate) schema: Arc<Schema>,
     read_schema: ReadSchema<'c>,
     plans: Vec<Option<Plan<'c>>>,
+    pub(crate) sweeping: Sweeping,
 }
 
 impl<'c> SqliteTables<'c> {
     /// Rows on a connection whose caller has begun a transaction with triggers off.
     pub fn new(connection: &'c Connection, schema: Arc<Schema>, read_schema: ReadSchema<'c>) -> Self {
         let plans = schema.tables.iter().map(|_| None).collect();
-        SqliteTables { connection, schema, read_schema, plans }
+        SqliteTables { connection, schema, read_schema, plans, sweeping: Sweeping::default() }
     }
 
     /// Forgets what is prepared and reads the schema again.
     pub(crate) fn schema_changed(&mut self) -> Result<()> {
         self.plans.clear();
+        self.sweeping = Sweeping::default();
         self.schema = Arc::new((self.read_schema)(self.connection)?);
         self.plans.resize_with(self.schema.tables.len(), || None);
         Ok(())
@@ -49,7 +52,7 @@ impl<'c> SqliteTables<'c> {
         self.plans.iter_mut().for_each(|plan| *plan = None);
     }
 
-    fn plan(&mut self, position: usize) -> Result<(&mut Plan<'c>, Arc<Schema>)> {
+    pub(crate) fn plan(&mut self, position: usize) -> Result<(&mut Plan<'c>, Arc<Schema>)> {
         let schema = self.schema.clone();
         let known = schema.tables.get(position);
         let table = known.ok_or_else(|| Error::internal(format!("there is no table number {position}")))?;

@@ -3,6 +3,7 @@
 //! Invariant: what happens between is the test's; the calls themselves are the real primary's.
 use mainstem::audit::{Findings, Link};
 use mainstem::cleanup::{Cleanup, Rehearsal};
+use mainstem::comparing::Differing;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Front};
 use mainstem::core::chronicle::Chronicle;
@@ -199,11 +200,17 @@ impl<M: Middle> Review for Between<M> {
     fn proposal(&mut self, id: u64, by: By<'_>) -> Result<Option<Judged>> {
         self.call("proposal", |p| p.proposal(id, by))
     }
+    fn proposal_at_once(&mut self, id: u64, by: By<'_>) -> Result<Option<Judged>> {
+        self.call("proposal_at_once", |p| p.proposal_at_once(id, by))
+    }
     fn shown_page(&mut self, proposal: u64, digest: &Digest, page: u64) -> Result<Option<Vec<u8>>> {
         self.call("shown_page", |p| p.shown_page(proposal, digest, page))
     }
     fn staged_page(&mut self, proposal: u64, revision: u64, page: u64) -> Result<Option<Vec<u8>>> {
         self.call("staged_page", |p| p.staged_page(proposal, revision, page))
+    }
+    fn differing(&mut self, proposal: u64, earlier: u64, later: u64) -> Result<Option<Differing>> {
+        self.call("differing", |p| p.differing(proposal, earlier, later))
     }
     fn answer(&mut self, proposal: u64, answers: &[(u64, Answering)], by: By<'_>) -> Result<u64> {
         self.send("answer", |p| p.answer(proposal, answers, by))

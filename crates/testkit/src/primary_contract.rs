@@ -7,6 +7,7 @@ mod epochs;
 mod feeding;
 mod forgetting;
 mod past;
+mod requests;
 mod reviewing;
 
 use mainstem::core::change::{Cell, Change, Edit, Front, Header, Shape};
@@ -56,6 +57,8 @@ pub fn run_reviews(found: Found<'_>, known_as: KnownAs<'_>) {
     reviewing::a_proposal_changes_nothing_until_it_is_merged_once(found, known_as);
     reviewing::what_waits_for_review_wakes_whoever_waits(found);
     reviewing::nothing_is_pushed_past_review(found);
+    reviewing::many_small_pushes_are_one_large_one(found, known_as);
+    requests::a_request_is_done_once_however_often_it_comes(found, known_as);
 }
 
 /// Wall-clock milliseconds at which the contract's changesets were made.

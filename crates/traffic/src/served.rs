@@ -2,6 +2,7 @@
 use mainstem::accounts::{Registrar, Wish};
 use mainstem::core::account::Fact;
 use mainstem::core::authority::Role;
+use mainstem::local::Large;
 use mainstem::sign_in::SignIns;
 use mainstem::token::Secret;
 use mainstem::wiring::{Around, RealSurroundings};
@@ -10,12 +11,12 @@ use mainstem_feed::{Office, Tempo};
 use mainstem_http::address::Address;
 use mainstem_http::client::{HttpAccounts, HttpPlace, HttpPrimary, Patience};
 use mainstem_http::server::accept::serve;
-use mainstem_http::server::{Door, Hall, Limits, Porter, Record, Shared, Stop, Tls};
+use mainstem_http::server::{Door, Finder, Hall, Limits, Porter, Record, Shared, Stop, Tls};
 use mainstem_sqlite::primary::FolderDatasets;
 use mainstem_sqlite::registry::SqliteRegistry;
 use mainstem_sqlite::sign_ins::SqliteSignIns;
 use mainstem_sqlite::webhooks::SqliteWebhooks;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
@@ -23,6 +24,8 @@ use tokio::runtime::Runtime;
 /// Deliveries that are given up soon.
 const TEMPO: Tempo = Tempo { first_ms: 10, longest_ms: 40, attempts_max: 4, attempt_ms_max: 1_000 };
 
+/// Any free port of this machine alone.
+const ANY_PORT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
 /// The administrator that every server begins with.
 pub const ADMINISTRATOR: &str = "owner";
 
@@ -41,14 +44,23 @@ impl Served {
         let porter = Porter::new(Limits::default(), Door::default(), Record::nowhere(around.clone()), around.clone());
         Served::through(porter, None, folder, around)
     }
+    /// The same, where other proposals are large.
+    pub fn with_large(large: Large, folder: &Path, around: Around) -> Served {
+        let porter = Porter::new(Limits::default(), Door::default(), Record::nowhere(around.clone()), around.clone());
+        Served::of(ANY_PORT, large, porter, None, folder, around)
+    }
     /// Serves the datasets in a folder to those whom a porter lets in.
     pub fn through(porter: Porter, tls: Option<&Tls>, folder: &Path, around: Around) -> Served {
-        Served::at(SocketAddr::from(([127, 0, 0, 1], 0)), porter, tls, folder, around)
+        Served::at(ANY_PORT, porter, tls, folder, around)
     }
     /// The same at an address.
     pub fn at(socket: SocketAddr, porter: Porter, tls: Option<&Tls>, folder: &Path, around: Around) -> Served {
+        Served::of(socket, Large::default(), porter, tls, folder, around)
+    }
+    fn of(socket: SocketAddr, large: Large, porter: Porter, tls: Option<&Tls>, folder: &Path, around: Around) -> Served {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("threads can be made");
-        let datasets = Arc::new(FolderDatasets::new(folder.to_path_buf(), around.clone()).expect("the folder can be made"));
+        let datasets = FolderDatasets::new(folder.to_path_buf(), around.clone()).expect("the folder can be made");
+        let datasets = Arc::new(datasets.with_large(large));
         let registry = SqliteRegistry::open(folder).expect("accounts can be kept");
         let registrar = Registrar::open(Box::new(registry), Arc::new(RealSurroundings)).expect("a whole chain");
         let token = administrator(&registrar);
@@ -58,7 +70,15 @@ impl Served {
         let hall = Hall::new(datasets, &porter.limits);
         let sign_ins = SqliteSignIns::open(folder).expect("sign-ins can be kept");
         let sign_ins = SignIns::new(Box::new(sign_ins), Arc::new(RealSurroundings));
-        let shared = Arc::new(Shared { hall, registrar, sign_ins, porter, webhooks: Some(Arc::new(office)), stop: Stop::default() });
+        let shared = Arc::new(Shared {
+            hall,
+            registrar,
+            sign_ins,
+            porter,
+            webhooks: Some(Arc::new(office)),
+            finder: Finder::default(),
+            stop: Stop::default(),
+        });
         let acceptor = tls.map(|tls| tls.acceptor().expect("TLS can be set up"));
         let listener = runtime.block_on(tokio::net::TcpListener::bind(socket)).expect("a free port");
         let address = listener.local_addr().expect("it is bound");

@@ -65,7 +65,8 @@ fn one_comes_in_by_keyboard_goes_out_and_is_out() {
     let browser = Browser::start();
     let page = browser.page();
     page.go(&house.at("/?after=s"));
-    // The field has the focus: one types and sends.
+    // The field gets the focus by itself: one types and sends.
+    page.until("document.activeElement?.id === 'token'");
     page.write("mainstem_wrong");
     page.loading("sending", || page.key("Enter"));
     page.until_says("Not done");

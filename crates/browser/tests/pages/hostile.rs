@@ -121,7 +121,7 @@ fn fill_proposals(house: &House) {
 /// Says each text of the proposal, a row or a cell, and gives one as the reason of a vote.
 fn talk(house: &House, id: u64) {
     let mut primary = house.served.primary("proposed");
-    let by = By { actor: ADMINISTRATOR, token: None, people: &Everybody };
+    let by = By { actor: ADMINISTRATOR, token: None, people: &Everybody, request: None };
     for (number, text) in payloads().into_iter().filter(|text| !text.trim().is_empty()).enumerate() {
         let key = vec![Value::text(&text)];
         let anchor = match number % 3 {

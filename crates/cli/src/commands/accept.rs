@@ -5,7 +5,7 @@ use crate::exit_codes::Exit;
 use crate::key_argument::KeyArgument;
 use crate::review_text;
 use crate::wiring::Session;
-use mainstem::review::{By, Chosen, Everybody};
+use mainstem::review::Chosen;
 use mainstem::{Error, Result};
 use serde_json::json;
 
@@ -34,7 +34,7 @@ impl Accept {
         let opened = session.replica()?;
         let actor = session.actor(&opened.standing)?;
         let mut primary = session.primary_of(&opened.standing)?;
-        let by = By { actor: &actor, token: None, people: &Everybody };
+        let by = session.by(&actor);
         let catalog = Catalog::open(&opened.path)?;
         let mut chosen = Vec::new();
         for typed in &self.only {

@@ -3,6 +3,7 @@ use crate::access_view as view;
 use crate::credentials;
 use crate::exit_codes::Exit;
 use crate::known_servers;
+use crate::output::Output;
 use crate::wiring::Session;
 use mainstem::Result;
 use mainstem_core::authority::Role;
@@ -140,6 +141,15 @@ enum What {
         /// The replica, as listed
         replica: String,
     },
+    /// Lists the browsers in which you are signed in
+    Browsers(Server),
+    /// Signs you out in a browser, at once
+    SignOut {
+        #[command(flatten)]
+        server: Server,
+        /// The browser's number, as listed
+        browser: u64,
+    },
     /// Shows what happened to accounts, oldest first
     Log {
         #[command(flatten)]
@@ -205,12 +215,12 @@ impl Access {
             What::Withdraw { actor, table } => view::roles(out, &actor.set(None, table.as_deref())?)?,
             What::Tokens(server) => view::tokens(out, &server.accounts()?.get(&["tokens"])?)?,
             What::Token(wish) => view::created(out, &wish.create()?, &wish.server.address)?,
-            What::Revoke { server, token } => {
-                view::ended(out, &server.accounts()?.delete(&["tokens", &token.to_string()])?, &format!("token {token} is revoked"))?;
-            }
+            What::Revoke { server, token } => server.end(out, &["tokens", &token.to_string()], &format!("token {token} is revoked"))?,
             What::Replicas(server) => view::replicas(out, &server.accounts()?.get(&["replicas"])?)?,
-            What::Shut { server, replica } => {
-                view::ended(out, &server.accounts()?.delete(&["replicas", replica])?, &format!("replica {replica} is shut out"))?;
+            What::Shut { server, replica } => server.end(out, &["replicas", replica], &format!("replica {replica} is shut out"))?,
+            What::Browsers(server) => view::browsers(out, &server.accounts()?.get(&["browsers"])?)?,
+            What::SignOut { server, browser } => {
+                server.end(out, &["browsers", &browser.to_string()], &format!("you are signed out in browser {browser}"))?;
             }
             What::Log { server, after } => log(session, server, *after)?,
         }
@@ -221,6 +231,10 @@ impl Access {
 impl Server {
     fn accounts(&self) -> Result<HttpAccounts> {
         accounts(Address::parse_server(&self.address)?)
+    }
+    /// Ends what has that path.
+    fn end(&self, out: &mut Output, what: &[&str], said: &str) -> Result<()> {
+        view::ended(out, &self.accounts()?.delete(what)?, said)
     }
 }
 

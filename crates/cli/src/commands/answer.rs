@@ -2,16 +2,14 @@
 use crate::commands::conflicts::place;
 use crate::conflict_choice::by_id;
 use crate::exit_codes::Exit;
-use crate::key_argument::value_for_cell;
 use crate::review_text;
 use crate::wiring::Session;
 use mainstem::replica::Answering;
-use mainstem::review::{By, Everybody};
+use mainstem::typed_value::value_for_conflict;
 use mainstem::{Error, Result};
 use mainstem_core::ErrorKind;
 use mainstem_core::change::Choice;
-use mainstem_core::conflict::{Claim, Conflict};
-use mainstem_core::value::Value;
+use mainstem_core::conflict::Conflict;
 use serde_json::json;
 
 /// Answers conflicts of a proposal, as its next revision
@@ -57,7 +55,7 @@ impl Answer {
         let opened = session.replica()?;
         let actor = session.actor(&opened.standing)?;
         let mut primary = session.primary_of(&opened.standing)?;
-        let by = By { actor: &actor, token: None, people: &Everybody };
+        let by = session.by(&actor);
         let judged = review_text::found(primary.as_mut(), self.id, by)?;
         let open: Vec<Conflict> =
             judged.assessment.iter().flat_map(|a| &a.outcome.conflicts).filter(|conflict| conflict.is_open()).cloned().collect();
@@ -95,9 +93,7 @@ impl Answer {
 
     fn typed(&self, conflict: &Conflict) -> Result<Answering> {
         if let Some(typed) = &self.value {
-            let sides = [&conflict.base, &conflict.ours.claim, &conflict.theirs.claim];
-            let cells: Vec<&Value> = sides.iter().filter_map(|c| if let Claim::Cell(v) = c { Some(v) } else { None }).collect();
-            return Ok(Answering { choice: Choice::Value, value: Some(value_for_cell(typed, &cells)) });
+            return Ok(Answering { choice: Choice::Value, value: Some(value_for_conflict(typed, conflict)) });
         }
         let choices = [(self.ours, Choice::Ours), (self.theirs, Choice::Theirs), (self.base, Choice::Base), (self.merged, Choice::Merged)];
         let chosen = choices.into_iter().find(|(is_chosen, _)| *is_chosen).map(|(_, choice)| choice);

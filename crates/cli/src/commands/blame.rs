@@ -1,13 +1,12 @@
 //! `mainstem blame`.
-use crate::blame_view::{self, LocalEdit, Reviews};
+use crate::blame_view::{self, LocalEdit};
 use crate::catalog::Catalog;
 use crate::exit_codes::Exit;
 use crate::key_argument::KeyArgument;
 use crate::past_rows;
 use crate::row_history;
 use crate::wiring::{Opened, Session};
-use mainstem::history::Blame as RowBlame;
-use mainstem::primary::Primary;
+use mainstem::history::reviews;
 use mainstem::proposing::Proposing;
 use mainstem::replica::{Replica, Since};
 use mainstem::{Error, Result};
@@ -65,26 +64,13 @@ impl Blame {
         match self.history {
             true => row_history::show(&mut session.out, &mut *primary, &self.table, found.map(|(place, _)| place), &local)?,
             false => {
-                let reviews = reviews(&mut *primary, found.as_ref().map(|(_, blame)| blame))?;
+                let versions = found.as_ref().map(|(_, blame)| blame.versions()).unwrap_or_default();
+                let reviews = reviews(&mut *primary, &versions)?;
                 blame_view::show(&mut session.out, &self.table, found.as_ref(), &reviews, self.column.as_deref(), &local)?;
             }
         }
         Ok(Exit::Done)
     }
-}
-
-/// How the versions that cells come from were reviewed.
-fn reviews(primary: &mut dyn Primary, blame: Option<&RowBlame>) -> Result<Reviews> {
-    let mut reviews = Reviews::new();
-    for cell in blame.iter().flat_map(|blame| &blame.cells) {
-        let number = cell.origin.version;
-        if !reviews.contains_key(&number)
-            && let Some(reviewed) = primary.version(number)?.and_then(|version| version.review)
-        {
-            reviews.insert(number, reviewed);
-        }
-    }
-    Ok(reviews)
 }
 
 /// What was done to the row here and is not accepted yet, oldest first.

@@ -6,7 +6,7 @@ use crate::review_pages::ProposalPages;
 use crate::review_text;
 use crate::wiring::{Opened, Session};
 use mainstem::primary::{Pages, Primary};
-use mainstem::review::{By, Deed, Everybody};
+use mainstem::review::{By, Deed};
 use mainstem::{Error, Result};
 use mainstem_core::proposal::{Anchor, Remark};
 use mainstem_core::value::Key;
@@ -45,11 +45,13 @@ impl Comment {
         let mut opened = session.replica()?;
         let actor = session.actor(&opened.standing)?;
         let mut primary = session.primary_of(&opened.standing)?;
-        let by = By { actor: &actor, token: None, people: &Everybody };
+        let by = session.by(&actor);
         let anchor = self.anchor(session, &mut opened, by)?;
         let remark = Remark { anchor, reply_to: self.reply, revision: 0, text: self.text.clone() };
         primary.act(self.id, &Deed::Comment(remark), by)?;
-        let number = review_text::found(primary.as_mut(), self.id, by)?.proposal.comments.len();
+        // Others may have said something meanwhile.
+        let comments = review_text::found(primary.as_mut(), self.id, by)?.proposal.comments;
+        let number = comments.iter().rposition(|comment| comment.remark.text == self.text).map_or(comments.len(), |at| at + 1);
         let told = json!({ "proposal": self.id, "comment": number });
         review_text::done(session, &told, &format!("comment {number} on proposal {}", self.id))
     }

@@ -3,7 +3,6 @@ use crate::exit_codes::Exit;
 use crate::wiring::Session;
 use crate::{review_text, review_view};
 use mainstem::Result;
-use mainstem::review::{By, Everybody};
 
 /// Shows what the gates say of a proposal: what must hold of the rows as they would be after its merge
 ///
@@ -26,7 +25,7 @@ impl Gates {
         let opened = session.replica()?;
         let actor = session.actor(&opened.standing)?;
         let mut primary = session.primary_of(&opened.standing)?;
-        let by = By { actor: &actor, token: None, people: &Everybody };
+        let by = session.by(&actor);
         let judged = review_text::found(primary.as_mut(), self.id, by)?;
         let results = match (judged.assessment, judged.proposal.version) {
             (Some(assessment), _) => assessment.gates,

@@ -51,7 +51,7 @@ impl Log {
         }
         if let Some(token) = &self.token {
             let whose = Whose { token, actor: self.actor.as_deref() };
-            let deeds = whose.deeds(&mut *session.whole_primary_of(&opened.standing)?)?;
+            let deeds = whose.deeds(&mut *session.whole_primary_of(&opened.standing)?)?.deeds;
             let last = &deeds[deeds.len().saturating_sub(self.limit)..];
             token_deeds::list(&mut session.out, last, version_line)?;
             return Ok(Exit::Done);
@@ -108,7 +108,7 @@ fn unsent_line(out: &Output, front: &Front) -> String {
 fn kept_line(out: &Output, kept: &Kept) -> String {
     let header = &kept.front.header;
     let (id, state) = match kept.mark {
-        Mark::Waiting | Mark::Left => ("-".to_owned(), "waits for review".to_owned()),
+        Mark::Waiting | Mark::Left | Mark::Refused(_) => ("-".to_owned(), "waits for review".to_owned()),
         Mark::Offered { proposal, stage, .. } => (format!("p{proposal}"), stage.name().to_owned()),
     };
     let title = name(header.title.as_deref().unwrap_or("(no title)"));

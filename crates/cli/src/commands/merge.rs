@@ -4,7 +4,7 @@ use crate::plain_text::{count, hex};
 use crate::review_text;
 use crate::wiring::Session;
 use mainstem::Result;
-use mainstem::review::{By, Everybody, Judged, Merged};
+use mainstem::review::{Judged, Merged};
 use mainstem_core::proposal::MergeWish;
 use mainstem_core::vote::Verdict;
 use serde_json::{Value as Json, json};
@@ -51,7 +51,7 @@ impl Merge {
         let opened = session.replica()?;
         let actor = session.actor(&opened.standing)?;
         let mut primary = session.primary_of(&opened.standing)?;
-        let by = By { actor: &actor, token: None, people: &Everybody };
+        let by = session.by(&actor);
         if self.dry_run {
             let judged = review_text::found(primary.as_mut(), self.id, by)?;
             return rehearsed(session, &judged);

@@ -26,6 +26,7 @@ pub mod log;
 pub mod login;
 pub mod logout;
 pub mod merge;
+pub mod notices;
 pub mod overview;
 pub mod pending;
 pub mod policy;
@@ -70,7 +71,7 @@ pub fn run(command: &Option<Command>, session: &mut Session) -> Result<Exit> {
         };
     }
     each! {
-        Init Deinit Status Diff Log Access Datasets Login Logout Serve Trust Feed Webhook Show Blame Commit Begin Restore Revert Stash
+        Init Deinit Status Diff Log Notices Access Datasets Login Logout Serve Trust Feed Webhook Show Blame Commit Begin Restore Revert Stash
         Publish Clone Push Pull Sync
         Watch Propose Proposals Review Vote Comment Gates Answer Accept Merge Withdraw Reject Reopen Staging Conflicts Resolve Pending Tombstones Verify Audit Rebuild Policy Backup Bundle Changeset Config Scope
         Doctor Demo Completions

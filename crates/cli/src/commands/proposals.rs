@@ -6,7 +6,7 @@ use crate::review_view;
 use crate::wiring::Session;
 use mainstem::Result;
 use mainstem::ledger::ProposalsWanted;
-use mainstem::review::{By, Everybody, Judged, State};
+use mainstem::review::{Judged, State};
 use mainstem_core::proposal::Stage;
 
 /// Lists proposals, the newest first
@@ -78,7 +78,7 @@ impl Proposals {
         let opened = session.replica()?;
         let actor = session.actor(&opened.standing)?;
         let mut primary = session.primary_of(&opened.standing)?;
-        let by = By { actor: &actor, token: None, people: &Everybody };
+        let by = session.by(&actor);
         let stages = self.state.map_or_else(|| Shown::Open.stages(), Shown::stages);
         let mut wanted = ProposalsWanted { stages, actor: self.mine.then(|| actor.clone()), before: None, limit: 100 };
         let out = &mut session.out;
@@ -89,10 +89,12 @@ impl Proposals {
             let Some(last) = ids.last().copied() else { break };
             wanted.before = Some(last);
             for id in ids {
-                let Some(judged) = primary.proposal(id, by)?.filter(|judged| self.state.is_none_or(|state| state.is(judged.state())))
-                else {
-                    continue;
+                // Whether it is in a state that merging decides is worth waiting for.
+                let judged = match self.state {
+                    None | Some(Shown::All) => primary.proposal_at_once(id, by)?,
+                    Some(_) => primary.proposal(id, by)?,
                 };
+                let Some(judged) = judged.filter(|judged| self.state.is_none_or(|state| state.is(judged.state()))) else { continue };
                 if shown == self.limit {
                     break;
                 }

@@ -3,14 +3,13 @@ use crate::commands::conflicts::{claim, other_choices, place};
 use crate::conflict_choice::{ConflictFilter, by_id};
 use crate::exit_codes::Exit;
 use crate::json::conflict_id;
-use crate::key_argument::value_for_cell;
 use crate::plain_text::{self, Extent, count};
 use crate::wiring::Session;
 use mainstem::replica::{Answering, Replica};
+use mainstem::typed_value::value_for_conflict;
 use mainstem::{Error, Result};
 use mainstem_core::change::Choice;
 use mainstem_core::conflict::{Claim, Conflict, ConflictKind};
-use mainstem_core::value::Value;
 use serde_json::json;
 
 /// Answers a conflict, as an edit of yours that travels with the next sync
@@ -95,9 +94,7 @@ impl Resolve {
             let hint = format!("mainstem resolve {} --ours (or {})", conflict_id(conflict.id), other_choices(conflict));
             return Err(Error::invalid(message).hint(hint));
         }
-        let sides = [&conflict.base, &conflict.ours.claim, &conflict.theirs.claim];
-        let cells: Vec<&Value> = sides.iter().filter_map(|c| if let Claim::Cell(v) = c { Some(v) } else { None }).collect();
-        Ok(Answering { choice: Choice::Value, value: Some(value_for_cell(typed, &cells)) })
+        Ok(Answering { choice: Choice::Value, value: Some(value_for_conflict(typed, conflict)) })
     }
 
     fn tell(&self, session: &mut Session, meant: &[&Conflict]) -> Result<()> {

@@ -1,4 +1,5 @@
 //! `mainstem revert`.
+use crate::commands::withdraw::decide;
 use crate::diff::{AsJson, AsText, Rendering};
 use crate::exit_codes::Exit;
 use crate::json;
@@ -8,6 +9,7 @@ use crate::token_deeds::Whose;
 use crate::wiring::{Opened, Session};
 use mainstem::Result;
 use mainstem::primary::Primary;
+use mainstem_core::proposal::Stage;
 use mainstem_sqlite::replica::{Left, Reverted};
 use serde_json::{Value as Json, json};
 
@@ -18,12 +20,14 @@ use serde_json::{Value as Json, json};
 /// they are named. Changes that were not committed yet become a changeset of their own first.
 ///
 /// With --token, each version whose rows came with tokens of that label is taken back, the newest first; `mainstem log
-/// --token LABEL` lists them. What a token only merged is others' work, and stays.
+/// --token LABEL` lists them. What a token only merged is others' work, and stays. Proposals that it began and that are open
+/// are named, and with --withdraw closed as well.
 ///
 /// Examples:
 ///   mainstem revert 12 --dry-run
 ///   mainstem revert 12
 ///   mainstem revert --token robot --actor ben
+///   mainstem revert --token robot --withdraw
 ///   mainstem revert 12 --json
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
@@ -37,6 +41,9 @@ pub struct Revert {
     /// With --token: only this actor's
     #[arg(long, value_name = "NAME", requires = "token")]
     actor: Option<String>,
+    /// With --token: withdraw its open proposals, too
+    #[arg(long, requires = "token")]
+    withdraw: bool,
     /// Say what it would do, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -48,10 +55,7 @@ impl Revert {
         let mut opened = session.replica()?;
         let actor = session.actor(&opened.standing)?;
         if let Some(token) = &self.token {
-            let mut primary = session.whole_primary_of(&opened.standing)?;
-            let whose = Whose { token, actor: self.actor.as_deref() };
-            let versions: Vec<u64> = whose.written(&mut *primary)?.iter().map(|version| version.version).collect();
-            return take_back(&mut session.out, &mut opened, &mut *primary, &actor, &versions, self.dry_run);
+            return self.all_of(session, &mut opened, &actor, token);
         }
         let mut primary = session.primary_of(&opened.standing)?;
         let out = &mut session.out;
@@ -62,6 +66,48 @@ impl Revert {
         let done = opened.replica.revert(&mut *primary, version, &actor)?;
         note_committed(&done);
         show(out, version, &done, false)
+    }
+}
+
+impl Revert {
+    /// Everything that was done with a token, as far as it can be undone.
+    fn all_of(&self, session: &mut Session, opened: &mut Opened, actor: &str, token: &str) -> Result<Exit> {
+        let mut primary = session.whole_primary_of(&opened.standing)?;
+        let whose = Whose { token, actor: self.actor.as_deref() };
+        let done = whose.deeds(&mut *primary)?;
+        let (versions, open) = (done.written(), done.open(&mut *primary)?);
+        if versions.is_empty() && open.is_empty() {
+            return Err(whose.nothing());
+        }
+        let mut list = if session.out.is_json() { Some(JsonList::begin(&mut session.out)?) } else { None };
+        // What is withdrawn first cannot be merged meanwhile.
+        for id in open {
+            if self.withdraw && !self.dry_run {
+                decide(session, opened, id, Stage::Withdrawn, &format!("taken back with everything of token {token}"))?;
+            }
+            self.say_open(&mut session.out, &mut list, id)?;
+        }
+        take_back(&mut session.out, &mut list, opened, &mut *primary, actor, &versions, self.dry_run)?;
+        if let Some(list) = list {
+            list.end(&mut session.out)?;
+            session.out.line("")?;
+        }
+        Ok(Exit::Done)
+    }
+
+    fn say_open(&self, out: &mut Output, list: &mut Option<JsonList>, id: u64) -> Result<()> {
+        if let Some(list) = list {
+            let state = if self.withdraw && !self.dry_run { Stage::Withdrawn } else { Stage::Open };
+            return list.push(out, &json!({ "proposal": id, "state": state.name() }));
+        }
+        match (self.withdraw, self.dry_run) {
+            (true, true) => out.line(format_args!("would withdraw proposal {id}: {}", out.suggest(&format!("mainstem review {id}")))),
+            (true, false) => out.line(format_args!("withdrew proposal {id}")),
+            (false, _) => {
+                let next = out.suggest(&format!("mainstem withdraw {id}"));
+                out.line(format_args!("proposal {id} is open; --withdraw closes it as well, or: {next}"))
+            }
+        }
     }
 }
 
@@ -85,16 +131,16 @@ fn rehearse(out: &mut Output, opened: &mut Opened, primary: &mut dyn Primary, ac
 /// Takes versions back one after the other, newest first, so that each finds what the next older one wrote.
 fn take_back(
     out: &mut Output,
+    list: &mut Option<JsonList>,
     opened: &mut Opened,
     primary: &mut dyn Primary,
     actor: &str,
     versions: &[u64],
     is_rehearsal: bool,
-) -> Result<Exit> {
-    let mut list = if out.is_json() { Some(JsonList::begin(out)?) } else { None };
+) -> Result<()> {
     for version in versions {
         if is_rehearsal {
-            match &mut list {
+            match list {
                 Some(list) => list.push(out, &json!({ "reverts": version }))?,
                 None => {
                     out.line(format_args!("would take back version {version}: {}", out.suggest(&format!("mainstem show {version}"))))?
@@ -104,16 +150,12 @@ fn take_back(
         }
         let done = opened.replica.revert(primary, *version, actor)?;
         note_committed(&done);
-        match &mut list {
+        match list {
             Some(list) => list.push(out, &told(*version, &done))?,
             None => drop(show(out, *version, &done, false)?),
         }
     }
-    if let Some(list) = list {
-        list.end(out)?;
-        out.line("")?;
-    }
-    Ok(Exit::Done)
+    Ok(())
 }
 
 fn show(out: &mut Output, version: u64, reverted: &Reverted, is_rehearsal: bool) -> Result<Exit> {

@@ -9,7 +9,7 @@ use crate::wiring::Session;
 use crate::{review_text, review_view};
 use mainstem::Result;
 use mainstem::primary::{Pages, Primary};
-use mainstem::review::{By, Everybody, Judged};
+use mainstem::review::{By, Judged};
 use mainstem_core::ErrorKind;
 
 /// Shows a proposal: what merging it would do, cell by cell, what was said, and what is missing
@@ -58,8 +58,8 @@ impl Review {
         let mut opened = session.replica()?;
         let actor = session.actor(&opened.standing)?;
         let mut primary = session.primary_of(&opened.standing)?;
-        let by = By { actor: &actor, token: None, people: &Everybody };
-        let judged = review_text::found(primary.as_mut(), self.id, by)?;
+        let by = session.by(&actor);
+        let judged = self.found(&mut session.out, primary.as_mut(), by)?;
         let table = self.table.as_ref().map(|t| Catalog::open(&opened.path)?.table(t)).transpose()?;
         let filter = RowFilter { table, key: self.key.clone().map(KeyArgument) };
         let is_json = session.out.is_json();
@@ -71,6 +71,7 @@ impl Review {
             out.write(format_args!("{},\"changes\":", head))?;
         } else if !self.form.is_bare() {
             review_text::summary(out, &judged)?;
+            review_text::since(out, primary.as_mut(), &judged, &actor)?;
             review_text::discussion(out, &judged)?;
         }
         self.show_changes(out, primary.as_mut(), &judged, &filter)?;
@@ -84,6 +85,19 @@ impl Review {
             opened.replica.note_shown(self.id, assessment.revision, &assessment.digest)?;
         }
         Ok(Exit::Done)
+    }
+
+    /// How it stands. What was offered is shown at once where it takes a while to find what merging it does.
+    fn found(&self, out: &mut Output, primary: &mut dyn Primary, by: By<'_>) -> Result<Judged> {
+        match primary.proposal_at_once(self.id, by)? {
+            Some(judged) if !judged.is_unfound() => return Ok(judged),
+            Some(judged) if !out.is_json() && !self.form.is_bare() => {
+                review_text::offered(out, &judged)?;
+                out.flush()?;
+            }
+            _ => {}
+        }
+        review_text::found(primary, self.id, by)
     }
 
     fn show_changes(&self, out: &mut Output, primary: &mut dyn Primary, judged: &Judged, filter: &RowFilter) -> Result<()> {

@@ -10,7 +10,7 @@ use mainstem::token::Secret;
 use mainstem::{Error, Result};
 use mainstem_feed::target::Allowed;
 use mainstem_feed::{Office, Tempo};
-use mainstem_http::server::{self, Door, Hall, Porter, Record, Shared, Stop, Tls};
+use mainstem_http::server::{self, Door, Finder, Hall, Porter, Record, Shared, Stop, Tls};
 use mainstem_sqlite::primary::FolderDatasets;
 use mainstem_sqlite::registry::SqliteRegistry;
 use mainstem_sqlite::sign_ins::SqliteSignIns;
@@ -98,7 +98,7 @@ impl Serve {
         let hall = Hall::new(datasets, limits);
         let porter = Porter::new(limits.clone(), door, record, around).keeping(spools);
         let sign_ins = SignIns::new(Box::new(SqliteSignIns::open(&settings.data())?), session.around.clone());
-        let shared = Arc::new(Shared { hall, registrar, sign_ins, porter, webhooks, stop: Stop::default() });
+        let shared = Arc::new(Shared { hall, registrar, sign_ins, porter, webhooks, finder: Finder::default(), stop: Stop::default() });
         log_panics(Arc::downgrade(&shared));
         let fingerprint = tls.as_ref().map(|tls| tls.fingerprint().to_string());
         server::run(settings.listen(), shared, tls, &mut |address| {

@@ -5,7 +5,7 @@ use crate::plain_text::{count, moment};
 use crate::wiring::Session;
 use mainstem::Result;
 use mainstem::cleanup::Rehearsal;
-use mainstem::review::{By, Everybody, Staged};
+use mainstem::review::Staged;
 use serde_json::{Value as Json, json};
 
 /// Shows and cleans the rows that are staged for proposals beside the primary's ledger
@@ -41,7 +41,7 @@ impl Staging {
         let opened = session.replica()?;
         let actor = session.actor(&opened.standing)?;
         let mut primary = session.primary_of(&opened.standing)?;
-        let by = By { actor: &actor, token: None, people: &Everybody };
+        let by = session.by(&actor);
         let (staged, none) = match self.action {
             Action::List => (primary.staging()?, "nothing is staged"),
             Action::Cleanup { dry_run: true } => (primary.clean_staging(Rehearsal::DryRun, by)?, "nothing would be removed"),

@@ -152,7 +152,7 @@ fn show_review(out: &mut Output, opened: &mut Opened) -> Result<()> {
 fn kept_json(kept: &Kept) -> serde_json::Value {
     let header = &kept.front.header;
     let (proposal, revision, stage) = match kept.mark {
-        Mark::Waiting | Mark::Left => (None, None, "waiting"),
+        Mark::Waiting | Mark::Left | Mark::Refused(_) => (None, None, "waiting"),
         Mark::Offered { proposal, revision, stage } => (Some(proposal), Some(revision), stage.name()),
     };
     serde_json::json!({

@@ -3,7 +3,7 @@ use crate::exit_codes::Exit;
 use crate::output::note;
 use crate::plain_text::hex;
 use crate::wiring::Session;
-use mainstem::review::{By, Deed, Everybody};
+use mainstem::review::{By, Deed};
 use mainstem::{Error, Result};
 use mainstem_core::ErrorKind;
 use mainstem_core::proposal::{Ballot, Word};
@@ -49,7 +49,7 @@ impl Vote {
         let opened = session.replica()?;
         let actor = session.actor(&opened.standing)?;
         let mut primary = session.primary_of(&opened.standing)?;
-        let by = By { actor: &actor, token: None, people: &Everybody };
+        let by = session.by(&actor);
         let shown = opened.replica.shown(self.id)?;
         let is_shown = shown.is_some();
         let (revision, digest) = match shown {

@@ -5,7 +5,7 @@ use crate::review_text;
 use crate::wiring::{Opened, Session};
 use mainstem::Result;
 use mainstem::proposing::Proposing;
-use mainstem::review::{By, Deed, Everybody};
+use mainstem::review::Deed;
 use mainstem_core::proposal::{Decision, Stage};
 use serde_json::json;
 
@@ -109,10 +109,11 @@ impl Reopen {
     }
 }
 
-fn decide(session: &Session, opened: &mut Opened, id: u64, stage: Stage, reason: &str) -> Result<()> {
+/// Closes a proposal or opens it again, and notes it in this copy.
+pub fn decide(session: &Session, opened: &mut Opened, id: u64, stage: Stage, reason: &str) -> Result<()> {
     let actor = session.actor(&opened.standing)?;
     let mut primary = session.primary_of(&opened.standing)?;
-    let by = By { actor: &actor, token: None, people: &Everybody };
+    let by = session.by(&actor);
     primary.act(id, &Deed::Decide(Decision { stage, reason: reason.to_owned() }), by)?;
     opened.replica.note_stage(id, stage)
 }

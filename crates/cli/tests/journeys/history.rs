@@ -22,6 +22,17 @@ fn cell(blame: &Json, column: &str) -> Json {
     cells.iter().find(|cell| cell["column"] == column).cloned().unwrap_or_else(|| panic!("{column} in {blame}"))
 }
 
+/// The columns of a table as a version's tables tell them.
+fn columns(shown: &Json, table: &str) -> String {
+    let tables = shown["tables"].as_array().expect("tables");
+    let found = tables.iter().find(|of| of["table"] == table).unwrap_or_else(|| panic!("{table} in {shown}"));
+    let column = |column: &Json| {
+        let key = column["key"].as_u64().map_or_else(String::new, |place| format!(" {place}"));
+        format!("{} {}{key}", column["name"].as_str().expect("a name"), column["type"].as_str().expect("a type"))
+    };
+    found["columns"].as_array().expect("columns").iter().map(column).collect::<Vec<_>>().join(", ")
+}
+
 #[test]
 fn a_table_is_shown_as_it_was_through_renames_and_drops() {
     let desk = Desk::new();
@@ -49,6 +60,15 @@ fn a_table_is_shown_as_it_was_through_renames_and_drops() {
     assert_eq!(at(&["3", "human", "1"])["row"].to_string(), r#"{"id":1,"name":"Ann","place":"Jena"}"#);
     assert!(at(&["2", "person", "2"])["row"].is_null());
     assert_eq!(at(&["1"])["tables"].as_array().unwrap().len(), 2);
+    assert_eq!(columns(&at(&["1"]), "person"), "id INTEGER 1, name TEXT, town TEXT, visits INTEGER");
+    assert_eq!(at(&["2"])["schema_history"].to_string(), "[]");
+    assert_eq!(columns(&at(&["4"]), "human"), "id INTEGER 1, name TEXT, place TEXT, mail TEXT");
+    let history = at(&["4"])["schema_history"].clone();
+    let versions: Vec<(Option<u64>, String)> =
+        history.as_array().unwrap().iter().map(|of| (of["version"].as_u64(), of["steps"].to_string())).collect();
+    let renamed = r#"["rename table person to human","drop column visits of human","rename column town of human to place"]"#;
+    let added = r#"["add column mail TEXT DEFAULT '?' to human"]"#;
+    assert_eq!(versions, [(Some(3), renamed.to_owned()), (Some(4), added.to_owned())]);
     let text = ada.ok(&["show", "--at", "1", "person"]);
     assert!(text.contains("id | name | town | visits\n") && text.contains("1 | 'Ann' | 'Ulm' | 1\n"), "{text}");
     assert!(text.contains("3 rows of person at version 1\n"), "{text}");

@@ -8,6 +8,7 @@ mod answers;
 mod audit;
 mod backup;
 mod bad_files;
+mod browsers;
 mod chinook;
 mod copies;
 mod crash;

@@ -298,25 +298,33 @@ fn what_one_token_did_is_listed_and_taken_back_at_once() {
     desk.sql("ben.db", "UPDATE recipe SET name = 'by robot' WHERE id = 1;");
     let id = ben.json(&["propose", "--db", "ben.db", "-m", "a name"])["proposal"].to_string();
     ann.ok(&["merge", &id, "--force", "--db", "ann.db"]);
+    ben.ok(&["sync", "--db", "ben.db"]);
+    desk.sql("ben.db", "UPDATE recipe SET name = 'left open' WHERE id = 2;");
+    let open = ben.json(&["propose", "--db", "ben.db", "-m", "another name"])["proposal"].to_string();
     ann.ok(&["sync", "--db", "ann.db"]);
     desk.sql("ann.db", "UPDATE recipe SET name = 'by ann' WHERE id = 1;");
     ann.ok(&["sync", "--db", "ann.db"]);
 
     let did = ann.json(&["log", "--token", "robot", "--db", "ann.db"]);
     let events: Vec<&str> = did.as_array().expect("a list").iter().map(|deed| deed["act"].as_str().unwrap_or("version")).collect();
-    assert_eq!(events, ["version", "revise", "version", "version"], "{did}");
+    assert_eq!(events, ["revise", "version", "revise", "version", "version"], "{did}");
     assert_eq!(ann.json(&["log", "--token", "robot", "--actor", "ann", "--db", "ann.db"]).to_string(), "[]");
-    ann.run(&["revert", "--token", "nobody", "--db", "ann.db"]).refuses(4, "no version came with a token");
+    ann.run(&["revert", "--token", "nobody", "--db", "ann.db"]).refuses(4, "no version and no open proposal came with a token");
     let would = ann.json(&["revert", "--token", "robot", "--dry-run", "--db", "ann.db"]);
-    let done = ann.json(&["revert", "--token", "robot", "--db", "ann.db"]);
-    let reverts = |list: &Json| list.as_array().expect("a list").iter().map(|one| one["reverts"].to_string()).collect::<Vec<_>>();
+    let said = ann.ok(&["revert", "--token", "robot", "--dry-run", "--db", "ann.db"]);
+    assert!(said.contains(&format!("proposal {open} is open; --withdraw closes it as well")), "{said}");
+    let done = ann.json(&["revert", "--token", "robot", "--withdraw", "--db", "ann.db"]);
+    let state = |list: &Json| [list[0]["proposal"].to_string(), list[0]["state"].as_str().expect("a state").to_owned()];
+    assert_eq!((state(&would), state(&done)), ([open.clone(), "open".to_owned()], [open.clone(), "withdrawn".to_owned()]));
+    let reverts = |list: &Json| list.as_array().expect("a list")[1..].iter().map(|one| one["reverts"].to_string()).collect::<Vec<_>>();
     assert_eq!((reverts(&would), reverts(&done).len()), (reverts(&done), 3));
-    let conflicts = |at: usize| done[at]["conflicts"].as_array().expect("a list").len();
+    let conflicts = |at: usize| done[at + 1]["conflicts"].as_array().expect("a list").len();
     assert_eq!([conflicts(0), conflicts(1), conflicts(2)], [1, 0, 0], "what ann wrote since stays, and is said: {done}");
     assert_eq!(desk.sql("ann.db", "SELECT name FROM recipe WHERE id = 1;").trim(), "by ann");
     desk.sql("ann.db", "UPDATE recipe SET name = 'bread' WHERE id = 1;");
     assert_eq!(ann.run(&["sync", "--db", "ann.db"]).code, 5, "the conflict is open");
     ben.ok(&["sync", "--db", "ben.db"]);
+    ben.ok(&["withdraw", &open, "--undo", "--db", "ben.db"]);
     assert_eq!(desk.rows("ben.db"), desk.rows("ann.db"));
     assert_eq!(desk.rows("ann.db"), before);
 }

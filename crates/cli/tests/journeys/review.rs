@@ -3,7 +3,7 @@ use crate::crash::{kill_and_go_on, kill_at, whole};
 use crate::desk::{Desk, Dice, volume};
 use crate::people::{Person, Serving, token_in};
 use crate::team::{Member, PRIMARY, PRIMARY_DB, assert_together, found_from_sql, until_quiet};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 const KITCHEN: &str = "
     CREATE TABLE recipe(id INTEGER PRIMARY KEY, title TEXT NOT NULL, minutes INT);
@@ -87,7 +87,13 @@ fn what_is_edited_again_is_the_next_revision_and_votes_are_stale() {
     assert_eq!([numbers(&revised, "proposal"), numbers(&revised, "revision"), numbers(&revised, "changes")], [1, 2, 2]);
     assert_eq!(eve.json(&["review", "1"])["title"], "Cake");
     bo.run(&["vote", "1", "approve"]).refuses(5, "would do something else by now");
-    assert_eq!(ann.json(&["review", "1"])["votes"][0]["why_not"], "stale");
+    let judged = ann.json(&["review", "1"]);
+    assert_eq!((&judged["votes"][0]["why_not"], &judged["is_found"]), (&"stale".into(), &true.into()));
+    let counted = json!({ "table": "ingredient", "rows_added": 1, "rows_updated": 0, "rows_deleted": 0, "cells_changed": 0 });
+    assert!(judged["revisions"][1]["counts"].as_array().unwrap().contains(&counted), "{judged}");
+    let shown = ann.ok(&["review", "1", "--summary"]);
+    assert!(shown.contains("since your vote on revision 1: 1 row in it by now, 1 row otherwise by now"), "{shown}");
+    assert!(!bo.ok(&["review", "1", "--summary"]).contains("since your vote"), "bo has not voted");
     approve_and_merge(&members, "1");
     until_quiet(&[eve, ann, bo]);
     assert_together(&[eve, ann, bo]);

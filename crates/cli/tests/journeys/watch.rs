@@ -14,14 +14,15 @@ const START: &str = "PRAGMA journal_mode = wal; CREATE TABLE note (id INTEGER PR
 const LOOKS_MAX: usize = 1_200;
 
 /// A running `mainstem watch`.
-struct Watching {
+pub struct Watching {
     child: Child,
     lines: Receiver<String>,
     said: Vec<String>,
 }
 
 impl Watching {
-    fn of(command: Command) -> Watching {
+    /// Begins it.
+    pub fn of(command: Command) -> Watching {
         Watching::of_program(command, Stdio::piped())
     }
     fn of_program(mut command: Command, stderr: Stdio) -> Watching {
@@ -32,7 +33,7 @@ impl Watching {
         Watching { child, lines, said: Vec::new() }
     }
     /// Waits until a line says that; answers the line.
-    fn until(&mut self, what: &str) -> String {
+    pub fn until(&mut self, what: &str) -> String {
         self.hear(what).unwrap_or_else(|| panic!("it never said {what:?}: {:#?}", self.said))
     }
     /// The same; none where it ends without a word, or never says it.
@@ -52,7 +53,7 @@ impl Watching {
         None
     }
     /// Ends it by a signal; answers its exit code and all that it said.
-    fn end(mut self, signal: &str) -> Said {
+    pub fn end(mut self, signal: &str) -> Said {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().expect("kill").success());
         let code = self.child.wait().expect("it ends").code().unwrap_or(-1);
@@ -66,7 +67,7 @@ impl Watching {
 }
 
 /// Waits until that holds.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let (_never, nothing) = channel::<()>();
     for _ in 0..LOOKS_MAX {
         if holds() {

@@ -213,6 +213,7 @@ fn write_version(w: &mut Writer, version: &Version) {
         w.field(18, |w| review::write_reviewed(w, reviewed));
     }
     w.option(19, version.token.as_deref());
+    w.option(20, version.sender.as_deref());
 }
 
 fn read_version(r: &mut Reader<'_>) -> Result<Version> {
@@ -239,6 +240,7 @@ fn read_version(r: &mut Reader<'_>) -> Result<Version> {
             17 => version.renumbered_here = f.list(9, read_renumbered)?,
             18 => version.review = Some(review::read_reviewed(&mut f)?),
             19 => version.token = Some(f.text()?),
+            20 => version.sender = Some(f.text()?),
             _ => continue,
         }
         f.finish()?;

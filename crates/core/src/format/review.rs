@@ -4,8 +4,8 @@ use super::{event, front, gate, row};
 use crate::error::Result;
 use crate::event::{Digest, Event};
 use crate::proposal::{
-    Act, Anchor, Assessment, Ballot, Decision, Failure, MergeWish, Origin, Remark, Reviewed, Reviewing, Revision, Stage, TableSummary,
-    Vote, Word,
+    Act, Anchor, Assessment, Ballot, Decision, Failure, MergeWish, Origin, Remark, Request, Reviewed, Reviewing, Revision, Stage,
+    TableSummary, Vote, Word,
 };
 use crate::stamp::Time;
 use alloc::{format, string::String, vec::Vec};
@@ -95,10 +95,16 @@ pub(super) fn write_reviewing(w: &mut Writer, event: &Reviewing) {
     w.option(3, event.token.as_deref());
     w.number(4, event.at.0);
     w.field(5, |w| write_act(w, &event.act));
+    if let Some(request) = &event.request {
+        w.field(6, |w| {
+            w.fixed(&request.key.to_be_bytes());
+            w.fixed(&request.content);
+        });
+    }
 }
 
 pub(super) fn read_reviewing(r: &mut Reader<'_>) -> Result<Reviewing> {
-    let mut event = Reviewing { proposal: 0, actor: String::new(), token: None, at: Time::default(), act: Act::Unstage };
+    let mut event = Reviewing { proposal: 0, actor: String::new(), token: None, at: Time::default(), act: Act::Unstage, request: None };
     let mut is_whole = false;
     let mut fields = r.fields();
     while let Some((tag, mut f)) = fields.read()? {
@@ -108,6 +114,7 @@ pub(super) fn read_reviewing(r: &mut Reader<'_>) -> Result<Reviewing> {
             3 => event.token = Some(f.text()?),
             4 => event.at = Time(f.varint()?),
             5 => (event.act, is_whole) = (read_act(&mut f)?, true),
+            6 => event.request = Some(Request { key: f.wide()?, content: f.array()? }),
             _ => continue,
         }
         f.finish()?;
@@ -169,10 +176,12 @@ fn write_revision(w: &mut Writer, revision: &Revision) {
             Origin::Resolution => (1, 0),
             Origin::Part(proposal) => (2, proposal),
             Origin::Revert(version) => (3, version),
+            Origin::Partial => (4, 0),
         };
         w.varint(code);
         w.varint(number);
     });
+    w.list(6, &revision.tables, write_summary);
 }
 
 fn read_revision(r: &mut Reader<'_>) -> Result<Revision> {
@@ -185,6 +194,7 @@ fn read_revision(r: &mut Reader<'_>) -> Result<Revision> {
             3 => revision.body = f.array()?,
             4 => revision.authors = f.texts()?,
             5 => revision.origin = read_origin(&mut f)?,
+            6 => revision.tables = f.list(4, read_summary)?,
             _ => continue,
         }
         f.finish()?;
@@ -198,6 +208,7 @@ fn read_origin(r: &mut Reader<'_>) -> Result<Origin> {
         (1, 0) => Ok(Origin::Resolution),
         (2, proposal) => Ok(Origin::Part(proposal)),
         (3, version) => Ok(Origin::Revert(version)),
+        (4, 0) => Ok(Origin::Partial),
         (other, _) => Err(r.error(format!("{other} is nothing that a revision is made from"))),
     }
 }
@@ -340,13 +351,7 @@ pub fn encode_assessment(assessment: &Assessment) -> Vec<u8> {
     w.number(2, assessment.head);
     w.field(3, |w| w.fixed(&assessment.digest));
     w.field(4, |w| w.fixed(&event::encode(&Event::Version(assessment.outcome.clone()))));
-    w.list(5, &assessment.tables, |w, table| {
-        w.varint(table.inserted);
-        w.varint(table.updated);
-        w.varint(table.deleted);
-        w.varint(table.cells);
-        w.fixed(table.table.as_bytes());
-    });
+    w.list(5, &assessment.tables, write_summary);
     w.field(6, |w| gate::write(w, &assessment.gates));
     w.0
 }
@@ -371,6 +376,14 @@ pub fn decode_assessment(bytes: &[u8]) -> Result<Assessment> {
         f.finish()?;
     }
     Ok(assessment)
+}
+
+fn write_summary(w: &mut Writer, table: &TableSummary) {
+    w.varint(table.inserted);
+    w.varint(table.updated);
+    w.varint(table.deleted);
+    w.varint(table.cells);
+    w.fixed(table.table.as_bytes());
 }
 
 fn read_summary(r: &mut Reader<'_>) -> Result<TableSummary> {

@@ -3,7 +3,8 @@ use crate::change::{Again, Cell, Change, Choice, Edit, Front, Header, Past, Renu
 use crate::conflict::{Answer, Claim, Conflict, ConflictKind, Image, Side};
 use crate::event::{Collected, CollectedTombstones, Event, Genesis, PolicySet, Renumbered, Restored, TableDigest, Version, Waiting};
 use crate::proposal::{
-    Act, Anchor, Ballot, Decision, Failure, MergeWish, Origin, Remark, Reviewed, Reviewing, Revision, Stage, Vote, Word,
+    Act, Anchor, Ballot, Decision, Failure, MergeWish, Origin, Remark, Request, Reviewed, Reviewing, Revision, Stage, TableSummary, Vote,
+    Word,
 };
 use crate::schema::{Column, ForeignKey, Object, Schema, SchemaChange, Table};
 use crate::stamp::{ReplicaId, Stamp, Time};
@@ -254,6 +255,7 @@ pub fn front() -> BoxedStrategy<Front> {
             hidden,
             is_partial: false,
             token: None,
+            sender: None,
         })
         .boxed()
 }
@@ -302,10 +304,11 @@ fn version() -> BoxedStrategy<Version> {
         many((any::<u128>(), name(), key()), 0..3),
         many(digest, 0..3),
     );
-    let places = (many(past(), 0..3), many(any::<u128>(), 0..3), many(renumbered(), 0..2), option::of(reviewed()), option::of(name()));
+    let places =
+        (many(past(), 0..3), many(any::<u128>(), 0..3), many(renumbered(), 0..2), option::of(reviewed()), many(option::of(name()), 2));
     (header(), any::<[u64; 3]>(), time(), many(step(), 0..3), page(), any::<[u8; 32]>(), lists, places)
         .prop_map(|(header, numbers, accepted_at, schema, (shapes, changes), body, lists, places)| {
-            let (was, stands_for, renumbered_here, review, token) = places;
+            let (was, stands_for, renumbered_here, review, mut labels) = places;
             let (renumbered, conflicts, resolved, waiting, released, tables) = lists;
             let waiting = waiting.into_iter().zip(changes).map(|((table, key, parent, parent_key), change)| Waiting {
                 table,
@@ -333,7 +336,8 @@ fn version() -> BoxedStrategy<Version> {
                 stands_for,
                 renumbered_here,
                 review,
-                token,
+                token: labels.pop().flatten(),
+                sender: labels.pop().flatten(),
             }
         })
         .boxed()
@@ -381,10 +385,19 @@ fn act() -> BoxedStrategy<Act> {
         Just(Origin::Replica),
         Just(Origin::Resolution),
         any::<u64>().prop_map(Origin::Part),
-        any::<u64>().prop_map(Origin::Revert)
+        any::<u64>().prop_map(Origin::Revert),
+        Just(Origin::Partial)
     ];
-    let revision = (any::<u64>(), any::<[u8; 32]>(), many(name(), 0..3), origin)
-        .prop_map(|(pages, body, authors, origin)| Act::Revise(Revision { front: fixed::front(), pages, body, authors, origin }));
+    let table = (name(), any::<[u64; 4]>()).prop_map(|(table, [inserted, updated, deleted, cells])| TableSummary {
+        table,
+        inserted,
+        updated,
+        deleted,
+        cells,
+    });
+    let revision = (any::<u64>(), any::<[u8; 32]>(), many(name(), 0..3), origin, many(table, 0..3)).prop_map(
+        |(pages, body, authors, origin, tables)| Act::Revise(Revision { front: fixed::front(), pages, body, authors, origin, tables }),
+    );
     let anchor = prop_oneof![
         Just(Anchor::Whole),
         (name(), key()).prop_map(|(table, key)| Anchor::Row(table, key)),
@@ -399,8 +412,9 @@ fn act() -> BoxedStrategy<Act> {
 }
 
 fn reviewing() -> BoxedStrategy<Event> {
-    (any::<u64>(), name(), option::of(name()), time(), act())
-        .prop_map(|(proposal, actor, token, at, act)| Event::Review(Reviewing { proposal, actor, token, at, act }))
+    let request = option::of((any::<u128>(), any::<[u8; 32]>()).prop_map(|(key, content)| Request { key, content }));
+    (any::<u64>(), name(), option::of(name()), time(), act(), request)
+        .prop_map(|(proposal, actor, token, at, act, request)| Event::Review(Reviewing { proposal, actor, token, at, act, request }))
         .boxed()
 }
 

@@ -11,6 +11,9 @@ use alloc::vec::Vec;
 /// How many approvals a proposal needs where the policy does not say.
 pub const APPROVALS: u32 = 2;
 
+/// A hundred years.
+const HOURS_MAX: u64 = 876_000;
+
 /// Written instead of names: everybody.
 const EVERYBODY: &str = "*";
 
@@ -230,6 +233,12 @@ pub(super) fn rows(whole: &str, value: &Setting) -> Result<u64> {
     found.ok_or_else(|| unknown_value(whole, value, "a number of rows, zero or more"))
 }
 
+/// For how many hours, for `review_above_hours`.
+pub(super) fn hours(whole: &str, value: &Setting) -> Result<u64> {
+    let found = number(value).filter(|&n| n <= HOURS_MAX);
+    found.ok_or_else(|| unknown_value(whole, value, "hours, from zero to 876000"))
+}
+
 fn names(whole: &str, value: &Setting) -> Result<Vec<String>> {
     let refuse = || unknown_value(whole, value, "names of actors, as [\"ann\", \"bo\"] or \"ann, bo\"");
     let list: Vec<String> = match value {
@@ -279,6 +288,7 @@ mod tests {
             entry(&[], "owners", "ann, bo"),
             entry(&[], "quorum", " 50 % "),
             entry(&[], "review_above", "1000"),
+            entry(&[], "review_above_hours", 48),
             entry(&["Price"], "owners", Setting::Names(vec!["Smith, J.".into()])),
             entry(&["Price"], "veto", ""),
             entry(&["Price"], "majority", "two-thirds"),
@@ -297,7 +307,7 @@ mod tests {
         assert_eq!((price.self_approval, other.self_approval), (SelfApproval::Allowed, SelfApproval::Never));
         assert_eq!((price.voting_days, other.voting_days), (Life::Days(14), Life::Forever));
         assert_eq!((price.agents, other.agents), (vec!["linter".to_string()], vec![]));
-        assert_eq!(policy.review_above(), Some(1000));
+        assert_eq!((policy.review_above(), policy.review_above_hours()), (Some(1000), 48));
         assert_eq!(Policy::from_entries(&policy.entries()), Ok(policy));
     }
 
@@ -328,6 +338,8 @@ mod tests {
         refused(&["t"], "voting_days", 0, "days, one or more, or \"forever\"");
         refused(&[], "review_above", -1, "zero or more");
         refused(&["t"], "review_above", 5, "allowed: strategy");
+        refused(&[], "review_above_hours", "forever", "hours, from zero");
+        refused(&["t"], "review_above_hours", 5, "allowed: strategy");
         refused(&["t", "c"], "approvals", 2, "strategy, delimiter");
         refused(&[], "approval", 2, KEYS);
         refused(&["t"], "approval", 2, KEYS);

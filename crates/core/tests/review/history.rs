@@ -162,7 +162,7 @@ impl World {
 
     fn fold(&mut self, actor: String, act: Act) {
         let token = self.random.is(2).then(|| "laptop".to_string());
-        self.proposal.fold(&Reviewing { proposal: 7, actor, token, at: Time::from_ms(self.now_ms), act });
+        self.proposal.fold(&Reviewing { proposal: 7, actor, token, at: Time::from_ms(self.now_ms), act, request: None });
     }
 
     /// Something happens. Often in the same millisecond as the last thing.

@@ -32,7 +32,7 @@ pub const SCRIPTS: &[Script] = &[
 const ID: u64 = 1;
 
 fn by(actor: &str) -> By<'_> {
-    By { actor, token: None, people: &Everybody }
+    By { actor, token: None, people: &Everybody, request: None }
 }
 
 /// Two replicas; notes are reviewed, and people are not.

@@ -7,6 +7,7 @@ use crate::address::Address;
 use crate::spool::{Spool, SpoolBody};
 use crate::wire::failure::Failure;
 use crate::wire::frame::{MEDIA_TYPE, QUESTION, broken};
+use crate::wire::request::KEY;
 use crate::wire::resume::RESUME;
 use crate::wire::scope::SCOPE;
 use bytes::{Buf, Bytes};
@@ -77,6 +78,8 @@ pub(super) struct Line {
     pub scope: Option<String>,
     /// What is had of a snapshot already, as a header says it.
     pub resume: Option<String>,
+    /// The key of the request that is asked, as a header says it.
+    pub key: Option<String>,
     /// Whom it believes to be that server.
     pub trust: Trust,
     patience: Patience,
@@ -97,6 +100,7 @@ impl Line {
             token,
             scope: None,
             resume: None,
+            key: None,
             trust: Trust::default(),
             patience,
             runtime,
@@ -109,9 +113,9 @@ impl Line {
     /// Sends a call and gives back the body of its answer, to be read to its end.
     pub fn post(&mut self, call: &str, request: Spool) -> Result<Answer<'_>> {
         let path = format!("/api/v1/datasets/{}/primary/{call}", self.address.dataset);
-        let (scope, resume) = (self.scope.clone(), self.resume.clone());
+        let (scope, resume, key) = (self.scope.clone(), self.resume.clone(), self.key.clone());
         let body = request.into_body();
-        self.send(Question { method: Method::POST, path, media: MEDIA_TYPE, body, name: String::new(), scope, resume })
+        self.send(Question { method: Method::POST, path, media: MEDIA_TYPE, body, name: String::new(), scope, resume, key })
     }
 
     /// Asks for something as JSON, by its path on the server.
@@ -129,6 +133,7 @@ impl Line {
             name: String::new(),
             scope: None,
             resume: None,
+            key: None,
         };
         let answer = self.send(question)?;
         answer.take(JSON_BYTES_MAX).read_to_end(&mut text).map_err(|e| broken(e.to_string()))?;
@@ -138,7 +143,16 @@ impl Line {
     /// Asks for something of another media type, to be read to its end.
     pub fn file(&mut self, path: &str, media: &'static str) -> Result<Answer<'_>> {
         let body = Spool::new(0).into_body();
-        self.send(Question { method: Method::GET, path: path.to_string(), media, body, name: String::new(), scope: None, resume: None })
+        self.send(Question {
+            method: Method::GET,
+            path: path.to_string(),
+            media,
+            body,
+            name: String::new(),
+            scope: None,
+            resume: None,
+            key: None,
+        })
     }
 
     /// Says and hears nothing for a while.
@@ -204,6 +218,8 @@ struct Question {
     scope: Option<String>,
     /// What is had of it.
     resume: Option<String>,
+    /// What names the request, however often it is asked.
+    key: Option<String>,
 }
 
 async fn exchange(
@@ -242,7 +258,7 @@ async fn exchange(
 }
 
 fn asked(address: &Address, token: Option<&str>, question: &Question) -> Result<Request<SpoolBody>> {
-    let Question { method, path, media, body, name, scope, resume } = question;
+    let Question { method, path, media, body, name, scope, resume, key } = question;
     let mut head =
         Request::builder().method(method.clone()).uri(format!("{}{path}", address.prefix)).header(header::HOST, address.authority());
     head = head.header(header::USER_AGENT, concat!("mainstem/", env!("CARGO_PKG_VERSION"))).header(header::ACCEPT, *media);
@@ -252,6 +268,9 @@ fn asked(address: &Address, token: Option<&str>, question: &Question) -> Result<
     }
     if let Some(resume) = resume {
         head = head.header(RESUME, resume);
+    }
+    if let Some(key) = key {
+        head = head.header(KEY, key);
     }
     if !body.is_empty() {
         head = head.header(header::CONTENT_TYPE, *media);

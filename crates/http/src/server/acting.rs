@@ -62,12 +62,17 @@ fn running<T>(
         let identity = still(&accounts, &identity, right, &name)?;
         let author = Author { registrar: &accounts.registrar, identity: &identity, dataset: &name };
         let label = author.token_label();
-        let by = By { actor: author.name(), token: label.as_deref(), people: &author };
+        let by = By { actor: author.name(), token: label.as_deref(), people: &author, request: None };
         lend(handle, Scope::everything(), &identity, &name, |primary| work(&mut Acting { primary, author: &author, by }))
     }
 }
 
 impl Acting<'_> {
+    /// The same, for a request of that key.
+    pub fn for_request(&mut self, key: Option<u128>) -> &mut Self {
+        self.by.request = key;
+        self
+    }
     /// How a proposal stands.
     pub fn judged(&mut self, id: u64) -> Result<Judged> {
         self.primary.proposal(id, self.by)?.ok_or_else(|| Error::not_found(format!("there is no proposal {id}")))

@@ -46,6 +46,8 @@ pub struct Request {
     pub place: SpoolPlace,
     /// What is had of a snapshot already.
     pub had: Option<Had>,
+    /// The key of the request, where it has one.
+    pub key: Option<u128>,
 }
 
 impl Request {
@@ -59,7 +61,7 @@ impl Request {
             primary.snapshot(&mut Sent { reply: &mut reply, had: self.had })?;
             last(&mut reply, &())?;
         } else {
-            answer(self.call, asked, primary, author, &mut reply)?;
+            answer(self.call, self.key, asked, primary, author, &mut reply)?;
         }
         reply.end()
     }
@@ -138,7 +140,7 @@ fn arguments<A: Wire>(mut asked: Asked) -> Result<A> {
     Ok(arguments)
 }
 
-fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author: &Author<'_>, reply: &mut Reply) -> Result<()> {
+fn answer(call: Call, key: Option<u128>, asked: Asked, primary: &mut dyn Primary, author: &Author<'_>, reply: &mut Reply) -> Result<()> {
     match call {
         Call::Describe | Call::Examine | Call::Chronicle | Call::Replicas | Call::Schema => {
             arguments::<()>(asked)?;
@@ -202,7 +204,7 @@ fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author: &Author<'
             last(reply, &primary.cleanup(author.name(), rehearsal)?)
         }
         Call::Found | Call::Wait | Call::Snapshot => Err(Error::internal("this call is answered elsewhere")),
-        of_proposals => review::answer(of_proposals, asked, primary, author, reply),
+        of_proposals => review::answer(of_proposals, key, asked, primary, author, reply),
     }
 }
 

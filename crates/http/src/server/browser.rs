@@ -14,8 +14,10 @@ use super::door::Line;
 use super::gate::{Actor, RequestId};
 use super::guard::{dataset_in, may};
 use super::pages::entrance;
+use super::reading::read;
 use super::refused::Refused;
 use super::routes::Needs;
+use super::waiting::Waiting;
 use crate::address::is_dataset_name;
 use crate::wire::failure::Failure;
 use axum::body::Body;
@@ -26,6 +28,7 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use mainstem::accounts::{Identity, unauthenticated};
 use mainstem::core::ErrorKind;
+use mainstem::core::authority::sight;
 use mainstem::error::{Error, Result};
 use mainstem::sign_in::BrowserKey;
 use mainstem_pages::failed::Failed;
@@ -78,6 +81,8 @@ pub struct Visit {
     pub port: u16,
     /// The server's address, as the browser says it.
     pub address: String,
+    /// How much waits in the dataset that the page is about, for whoever sees all of it.
+    pub waiting: Option<Waiting>,
 }
 
 impl Visit {
@@ -93,7 +98,7 @@ impl Visit {
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_string();
         let visitor = key.as_ref().map(|key| visitor(shared, key)).transpose()?.flatten();
         let form_key = key.filter(|_| visitor.is_some()).map(|key| key.form_key()).unwrap_or_default();
-        Ok(Visit { visitor, form_key, theme, path, line, port, address: format!("{scheme}://{host}") })
+        Ok(Visit { visitor, form_key, theme, path, line, port, address: format!("{scheme}://{host}"), waiting: None })
     }
 
     /// The frame of a page with that title.
@@ -130,7 +135,7 @@ fn limit_text(identity: &Identity) -> Option<String> {
 }
 
 /// Who is signed in with a key. What its token is not good for any more is forgotten.
-fn visitor(shared: &Shared, key: &BrowserKey) -> Result<Option<Visitor>> {
+pub(super) fn visitor(shared: &Shared, key: &BrowserKey) -> Result<Option<Visitor>> {
     let Some(found) = shared.sign_ins.find(key)? else { return Ok(None) };
     let identity = shared.registrar.of_token(found.token).filter(|identity| identity.actor == found.actor);
     if identity.is_none() {
@@ -200,8 +205,21 @@ async fn admit(shared: &Arc<Shared>, needs: Needs, visit: &Visit, mut request: R
         }
         request.extensions_mut().insert(fields);
     }
-    request.extensions_mut().insert(visit.clone());
+    let waiting = match (&visit.visitor, dataset) {
+        (Some(visitor), Some(dataset)) if is_safe && !visit.path.ends_with("/live") => waiting(shared, &visitor.identity, dataset).await,
+        _ => None,
+    };
+    request.extensions_mut().insert(Visit { waiting, ..visit.clone() });
     Ok(request)
+}
+
+/// How much waits in a dataset. Where that cannot be told, the page itself says why it cannot be shown.
+async fn waiting(shared: &Arc<Shared>, identity: &Identity, dataset: String) -> Option<Waiting> {
+    if !sight(&identity.authority, &dataset).is_everything() {
+        return None;
+    }
+    let (counting, name) = (shared.clone(), dataset.clone());
+    read(shared, identity, &dataset, move |primary| counting.hall.waiting().of(&name, primary)).await.ok()
 }
 
 /// Refuses what no page of ours can have sent.

@@ -6,6 +6,7 @@ use super::keeper::Keeper;
 use super::limits::Limits;
 use super::told::Told;
 use super::turns::{Turn, Turns};
+use super::waiting::Remembered;
 use mainstem::author::absent;
 use mainstem::core::ErrorKind;
 use mainstem::datasets::Datasets;
@@ -54,6 +55,7 @@ pub struct Hall {
     share: usize,
     writes_waiting_max: usize,
     told: Told,
+    waiting: Remembered,
 }
 
 type Rooms = Mutex<HashMap<String, Arc<Room>>>;
@@ -97,7 +99,12 @@ impl Hall {
             share: most(limits.running_per_actor_max),
             writes_waiting_max: most(limits.writes_waiting_per_actor_max),
             told: Told::default(),
+            waiting: Remembered::default(),
         }
+    }
+    /// What was counted of datasets last.
+    pub(super) fn waiting(&self) -> &Remembered {
+        &self.waiting
     }
     fn room(&self, name: &str) -> Arc<Room> {
         let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);

@@ -60,6 +60,9 @@ fn operation(route: &Route, schemas: &mut SchemaGenerator, failure: &Tree) -> Tr
     }
     let mut parameters: Vec<Tree> = route.path.split('{').skip(1).filter_map(|part| part.split('}').next()).map(path_parameter).collect();
     parameters.extend(route.query.map(|query| query_parameters(query, schemas)).unwrap_or_default());
+    if route.is_keyed {
+        parameters.push(key_parameter());
+    }
     let mut operation = json!({
         "operationId": operation_id(route),
         "summary": route.summary,
@@ -134,6 +137,14 @@ fn path_parameter(name: &str) -> Tree {
     let is_number = matches!(name, "version" | "proposal" | "revision");
     let schema = if is_number { json!({ "type": "integer", "minimum": 0 }) } else { json!({ "type": "string", "minLength": 1 }) };
     json!({ "name": name, "in": "path", "required": true, "schema": schema })
+}
+
+/// The header that names a request. Lengths are those of the server's own check.
+fn key_parameter() -> Tree {
+    let description = "Names this request: sent again with the same text, it is answered as it was, and nothing is done twice. \
+                       With another body the text is refused (`request_reused`).";
+    let schema = json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" });
+    json!({ "name": "Idempotency-Key", "in": "header", "required": false, "description": description, "schema": schema })
 }
 
 /// Each property of the query's type as a parameter.

@@ -21,6 +21,7 @@ mod server;
 use super::browser::Visit;
 use super::refused::Refused;
 use super::routes::{Needs, Right, Route};
+use super::waiting::Waiting;
 use axum::extract::Path;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
@@ -150,6 +151,13 @@ fn of_proposals() -> Vec<Route> {
         form("/{proposal}/comments", propose, "Says something about a proposal, a row or a cell.", post(proposal::deeds::comment)),
         form("/{proposal}/decision", propose, "Withdraws or rejects a proposal, or opens it again.", post(proposal::deeds::decide)),
         form("/{proposal}/answers", write, "Answers a proposal's conflicts.", post(proposal::deeds::answer)),
+        Route::page(
+            Method::POST,
+            "/datasets/{dataset}/versions/{version}/revert",
+            propose,
+            "Proposes to take a version back.",
+            post(history::revert),
+        ),
         form("/{proposal}/part", write, "Narrows a proposal to some rows.", post(proposal::deeds::part)),
     ]
 }
@@ -162,11 +170,12 @@ pub(super) fn framed(visit: &Visit, dataset: &str, here: &str, title: String) ->
         let to = if end.is_empty() { path(&["datasets", dataset]) } else { path(&["datasets", dataset, end]) };
         Link { count, is_here: end == here, ..Link::to(text, to) }
     };
+    let waits = |of: fn(&Waiting) -> u64| visit.waiting.as_ref().map(of).filter(|count| *count > 0);
     let mut tabs = vec![
         tab("Tables", "", None),
-        tab("Proposals", "proposals", None),
+        tab("Proposals", "proposals", waits(|waiting| waiting.proposals)),
         tab("History", "versions", None),
-        tab("Conflicts", "conflicts", None),
+        tab("Conflicts", "conflicts", waits(|waiting| waiting.conflicts)),
         tab("Deleted rows", "deleted", None),
         tab("Policy", "policy", None),
     ];

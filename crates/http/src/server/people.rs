@@ -1,10 +1,12 @@
 //! What people's tools read of a dataset and do to it, in JSON.
 //!
 //! Each handler parses, asks one thing of the primary, and wraps what it says.
+pub mod audit;
 pub mod backups;
 pub mod conflicts;
 pub mod datasets;
 pub mod edits;
+pub mod notices;
 pub mod proposals;
 pub mod rows;
 pub mod tombstones;

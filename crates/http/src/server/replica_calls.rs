@@ -11,7 +11,7 @@ use super::told::Told;
 use crate::spool::{Spool, SpoolPlace, too_large};
 use crate::wire::call::Call;
 use crate::wire::frame::{Bounds, MEDIA_TYPE};
-use crate::wire::{resume, scope};
+use crate::wire::{request, resume, scope};
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
@@ -99,9 +99,9 @@ async fn whole(call: Call, shared: &Shared, headers: &HeaderMap, body: Body) -> 
     }
     let limits = &shared.porter.limits;
     let place = shared.porter.spools.clone();
-    let had = resume::get(headers)?;
+    let (had, key) = (resume::get(headers)?, request::get(headers)?);
     let body = received(body, &place, body_bytes_max(call, limits)).await?;
-    let request = Request { call, body, bounds: bounds(limits), place, had };
+    let request = Request { call, body, bounds: bounds(limits), place, had, key };
     match request.is_large_push() {
         true => shared.hall.over_all(|_| request.looked_through().map_err(not_whole)).await,
         false => Ok(request),

@@ -2,9 +2,10 @@
 //!
 //! Invariant: a request reaches its handler only through [`router`], after what its row needs was granted.
 use super::people::proposals::{self, deeds, merging};
-use super::people::{backups, conflicts, datasets, edits, rows, tombstones, versions};
+use super::people::{audit, backups, conflicts, datasets, edits, notices, rows, tombstones, versions};
 use super::refused::Refused;
 use super::{Shared, access, browser, feed, gate, guard, meters, openapi, pages, replica_calls, webhooks};
+use crate::wire::audit::{ShownAudit, ShownLink};
 use crate::wire::call::Call;
 use crate::wire::event::ShownEvent;
 use crate::wire::given::{GivenAnswers, GivenComment, GivenDecision, GivenMerge, GivenPart, GivenRevert, GivenVote};
@@ -14,8 +15,10 @@ use crate::wire::keeping::{
 use crate::wire::proposal::{
     ShownAnswered, ShownMerged, ShownOffered, ShownPart, ShownPlan, ShownProposal, ShownProposalLine, ShownStaged, ShownUnstaged,
 };
+use crate::wire::schema::ShownTables;
 use crate::wire::shown::{
-    Listed, ShownBlame, ShownChange, ShownConflict, ShownEdit, ShownHappening, ShownReplica, ShownRows, ShownTombstone, ShownVersion,
+    Listed, ShownBlame, ShownChange, ShownConflict, ShownEdit, ShownHappening, ShownNotice, ShownReplica, ShownRows, ShownTombstone,
+    ShownVersion,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -93,6 +96,8 @@ pub struct Route {
     pub summary: String,
     /// What its query string may say; none where it takes no query.
     pub query: Option<Describe>,
+    /// True where a request may have a key, so that it is done once however often it is sent.
+    pub is_keyed: bool,
     /// What it takes.
     pub takes: Media,
     /// What it gives.
@@ -110,6 +115,7 @@ impl Route {
             needs: Needs::Dataset(Right::Read),
             summary: summary.to_string(),
             query: None,
+            is_keyed: false,
             takes: Media::Nothing,
             gives: Media::Json(SchemaGenerator::subschema_for::<T>),
             handler,
@@ -123,6 +129,10 @@ impl Route {
     }
     pub(super) fn takes<B: JsonSchema>(self, method: Method) -> Route {
         Route { method, takes: Media::Json(SchemaGenerator::subschema_for::<B>), ..self }
+    }
+    /// The same, where a request may have a key.
+    fn keyed(self) -> Route {
+        Route { is_keyed: true, ..self }
     }
     pub(super) fn of_server(path: &str, needs: Needs, gives: Media, summary: &str, handler: MethodRouter<Arc<Shared>>) -> Route {
         Route { path: path.to_string(), needs, gives, ..Route::reads::<()>("", summary, handler) }
@@ -150,10 +160,18 @@ pub fn routes() -> Vec<Route> {
 
 fn of_server() -> Vec<Route> {
     let datasets_given = Media::Json(SchemaGenerator::subschema_for::<Listed<ShownDataset>>);
+    let notices_given = Media::Json(SchemaGenerator::subschema_for::<Vec<ShownNotice>>);
     let document_given = Media::Json(SchemaGenerator::subschema_for::<serde_json::Value>);
     vec![
         Route::of_server("/api/v1/openapi.json", Needs::Nothing, document_given, "This description.", get(openapi::document)),
         Route::of_server("/api", Needs::Nothing, Media::Page, "This description, to be read.", get(openapi::page)),
+        Route::of_server(
+            "/api/v1/notices",
+            Needs::Identity,
+            notices_given,
+            "What concerns you, what is urgent first.",
+            get(notices::notices),
+        ),
         Route::of_server("/api/v1/datasets", Needs::Identity, datasets_given, "The datasets you may read.", get(datasets::datasets))
             .asked::<DatasetsAsked>(),
     ]
@@ -169,6 +187,7 @@ fn of_dataset() -> Vec<Route> {
         Route::reads::<ShownVersion>("/versions/{version}", "One version.", get(versions::version)),
         Route::reads::<Listed<ShownChange>>("/versions/{version}/changes", "What a version changed.", get(versions::changes))
             .asked::<versions::ChangesAsked>(),
+        Route::reads::<ShownTables>("/versions/{version}/tables", "The tables as they were at a version.", get(versions::tables)),
         Route::reads::<ShownRows>("/tables/{table}/rows", "The rows of a table at a version.", get(rows::rows)).asked::<rows::RowsAsked>(),
         Route::reads::<Listed<ShownHappening>>("/tables/{table}/history", "What happened to a row, newest first.", get(rows::history))
             .asked::<rows::HistoryAsked>(),
@@ -176,6 +195,7 @@ fn of_dataset() -> Vec<Route> {
             .asked::<rows::RowAsked>(),
         Route::reads::<Listed<ShownConflict>>("/conflicts", "Conflicts, oldest first.", get(conflicts::conflicts))
             .asked::<conflicts::ConflictsAsked>(),
+        Route::reads::<Listed<ShownLink>>("/audit", "The chain of events, oldest first.", get(audit::events)).asked::<audit::EventsAsked>(),
         Route::reads::<Listed<ShownTombstone>>("/tombstones", "Tombstones, oldest first.", get(tombstones::tombstones))
             .asked::<tombstones::TombstonesAsked>(),
         Route {
@@ -223,21 +243,29 @@ fn of_proposals() -> Vec<Route> {
             get(proposals::offered),
         )
         .asked::<proposals::OfferedAsked>(),
-        said("/votes", "Votes on what merging does, by the digest of that.", post(deeds::vote)).takes::<GivenVote>(Method::POST),
-        said("/comments", "Says something about a proposal, a row or a cell.", post(deeds::comment)).takes::<GivenComment>(Method::POST),
-        said("/decision", "Withdraws or rejects a proposal, or opens it again.", post(deeds::decide)).takes::<GivenDecision>(Method::POST),
+        said("/votes", "Votes on what merging does, by the digest of that.", post(deeds::vote)).takes::<GivenVote>(Method::POST).keyed(),
+        said("/comments", "Says something about a proposal, a row or a cell.", post(deeds::comment))
+            .takes::<GivenComment>(Method::POST)
+            .keyed(),
+        said("/decision", "Withdraws or rejects a proposal, or opens it again.", post(deeds::decide))
+            .takes::<GivenDecision>(Method::POST)
+            .keyed(),
         may(Right::Write, Route::reads::<ShownAnswered>(&path("/answers"), "Answers every open conflict.", post(deeds::answer)))
-            .takes::<GivenAnswers>(Method::POST),
+            .takes::<GivenAnswers>(Method::POST)
+            .keyed(),
         may(Right::Write, Route::reads::<ShownPart>(&path("/part"), "Narrows a proposal to some rows.", post(deeds::part)))
-            .takes::<GivenPart>(Method::POST),
+            .takes::<GivenPart>(Method::POST)
+            .keyed(),
         Route::reads::<ShownPlan>(&path("/merge"), "What merging a proposal would come to.", get(merging::plan)),
         may(Right::Write, Route::reads::<ShownMerged>(&path("/merge"), "Merges a proposal, once.", post(merging::merge)))
-            .takes::<GivenMerge>(Method::POST),
+            .takes::<GivenMerge>(Method::POST)
+            .keyed(),
         may(
             Right::Propose,
             Route::reads::<ShownOffered>("/versions/{version}/revert", "Proposes to take a version back.", post(deeds::revert)),
         )
-        .takes::<GivenRevert>(Method::POST),
+        .takes::<GivenRevert>(Method::POST)
+        .keyed(),
         Route::reads::<Listed<ShownStaged>>("/staging", "The staged rows of proposals, oldest first.", get(merging::staging)),
         may(
             Right::Own,
@@ -258,6 +286,12 @@ fn of_keeping() -> Vec<Route> {
         Route::reads::<ShownPolicy>("/policy", "Replaces the policy.", put(datasets::set_policy)).takes::<PolicyWish>(Method::PUT),
         Route::reads::<ShownCleanup>("/cleanup", "Forgets tombstones and row changes that have expired.", post(tombstones::cleanup))
             .takes::<CleanupWish>(Method::POST),
+        Route::reads::<ShownAudit>(
+            "/audit/verification",
+            "Whether the chain is whole, and the stored rows are what it says.",
+            get(audit::verification),
+        )
+        .asked::<audit::VerificationAsked>(),
         Route { gives: Media::File, ..Route::reads::<()>("/export", "The whole dataset as it is now, as a backup.", get(backups::export)) },
         Route::reads::<Listed<ShownBackup>>("/backups", "The backups that the server keeps, oldest first.", get(backups::backups)),
         Route::reads::<ShownBackup>("/backups", "Keeps a backup of the dataset as it is now.", post(backups::back_up)).by(Method::POST),
@@ -281,6 +315,7 @@ fn of_call(call: Call) -> Route {
         needs: if call == Call::Found { Needs::Server } else { Needs::Dataset(right_of(call)) },
         summary: format!("The replica protocol: {}.", call.name()),
         query: None,
+        is_keyed: matches!(call, Call::Act | Call::Merge | Call::Answer | Call::AcceptPart | Call::ProposeRevert),
         takes: Media::Frames,
         gives: Media::Frames,
         handler: post(move |shared, dataset, identity, headers, body| {

@@ -60,4 +60,6 @@ calls! {
     ProposeRevert = "propose-revert",
     Staging = "staging",
     CleanStaging = "clean-staging",
+    ProposalAtOnce = "proposal-at-once",
+    Differing = "differing",
 }

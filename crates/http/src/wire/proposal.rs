@@ -161,6 +161,8 @@ pub struct ShownRevision {
     pub authors: Vec<String>,
     /// What it was made from.
     pub made_from: ShownMadeFrom,
+    /// What happens in each table as it was offered; empty where it was offered before that was counted.
+    pub counts: Vec<ShownTableSummary>,
 }
 
 /// What a revision was made from.
@@ -189,11 +191,12 @@ impl ShownRevision {
             tables: revision.front.shapes.iter().map(|shape| shape.table.clone()).collect(),
             authors: revision.authors.clone(),
             made_from: match revision.origin {
-                Origin::Replica => ShownMadeFrom::Replica,
+                Origin::Replica | Origin::Partial => ShownMadeFrom::Replica,
                 Origin::Resolution => ShownMadeFrom::Resolution,
                 Origin::Part(proposal) => ShownMadeFrom::Proposal(proposal),
                 Origin::Revert(version) => ShownMadeFrom::Version(version),
             },
+            counts: revision.tables.iter().map(ShownTableSummary::from).collect(),
         }
     }
 }
@@ -222,7 +225,7 @@ pub struct ShownVote {
 }
 
 impl ShownVote {
-    fn new(vote: &Vote, counts: Option<bool>, why_not: Option<WhyNot>) -> Self {
+    pub(super) fn new(vote: &Vote, counts: Option<bool>, why_not: Option<WhyNot>) -> Self {
         ShownVote {
             actor: vote.actor.clone(),
             token: vote.token.clone(),

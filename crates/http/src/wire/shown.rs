@@ -1,13 +1,14 @@
 //! What people's tools read: JSON shapes of what a primary holds.
 //!
 //! Invariant: a name, once released, stays, and values come back to the bit (`mainstem::changeset_json` has the rule).
+use super::reviewed::ShownReview;
 use mainstem::changeset_json::{time_text, value_to_json};
 use mainstem::core::change::{Change, Edit, Header, Shape};
 use mainstem::core::conflict::{Claim, Conflict, Image, Side};
 use mainstem::core::event::Version;
 use mainstem::core::stamp::Time;
 use mainstem::core::value::{Key, Row, Value};
-use mainstem::history::{Blame, CellBlame, Happening, Rule};
+use mainstem::history::{Blame, CellBlame, Happening, Reviews, Rule};
 use mainstem::primary::KnownReplica;
 use mainstem::tombstones::{Tombstone, Why};
 use schemars::JsonSchema;
@@ -113,6 +114,8 @@ pub struct ShownVersion {
     pub renumbered: usize,
     /// How many changes wait for a parent.
     pub waiting: usize,
+    /// How it came out of a proposal; null where it did not.
+    pub review: Option<ShownReview>,
 }
 
 impl From<&Version> for ShownVersion {
@@ -128,6 +131,7 @@ impl From<&Version> for ShownVersion {
             resolutions: version.resolved.len(),
             renumbered: version.renumbered.len(),
             waiting: version.waiting.len(),
+            review: version.review.as_ref().map(ShownReview::from),
         }
     }
 }
@@ -361,10 +365,12 @@ pub struct ShownOrigin {
     pub strategy: Option<String>,
     /// Ids of conflicts about the cell that the version found.
     pub conflicts: Vec<String>,
+    /// How the version came out of a proposal; null where it did not.
+    pub review: Option<ShownReview>,
 }
 
-impl From<&CellBlame> for ShownOrigin {
-    fn from(cell: &CellBlame) -> Self {
+impl ShownOrigin {
+    fn new(cell: &CellBlame, reviews: &Reviews) -> Self {
         let origin = &cell.origin;
         let strategy = if let Rule::Merged(strategy) = &origin.rule { Some(strategy.clone()) } else { None };
         ShownOrigin {
@@ -377,6 +383,7 @@ impl From<&CellBlame> for ShownOrigin {
             rule: origin.rule.name(),
             strategy,
             conflicts: origin.conflicts.iter().map(|conflict| conflict_id(conflict.id)).collect(),
+            review: reviews.get(&origin.version).map(ShownReview::from),
         }
     }
 }
@@ -392,10 +399,11 @@ pub struct ShownBlame {
     pub renumbered_from: Option<(u64, i64)>,
 }
 
-impl From<&Blame> for ShownBlame {
-    fn from(blame: &Blame) -> Self {
+impl ShownBlame {
+    /// Where a row comes from, and how the versions that it comes from were reviewed.
+    pub fn new(blame: &Blame, reviews: &Reviews) -> Self {
         ShownBlame {
-            cells: blame.cells.iter().map(ShownOrigin::from).collect(),
+            cells: blame.cells.iter().map(|cell| ShownOrigin::new(cell, reviews)).collect(),
             gone: blame.gone.as_ref().map(|gone| (&gone.deletion).into()),
             renumbered_from: blame.renumbered_from,
         }
@@ -498,6 +506,19 @@ pub struct ShownEdit {
     pub version: u64,
     /// Conflicts that are open after it, of those that it found.
     pub conflicts_open: u64,
+}
+
+/// Something that concerns whoever asks.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ShownNotice {
+    /// What it is about: a dataset, or their account.
+    pub about: String,
+    /// What is to be known, in words.
+    pub text: String,
+    /// The page on which something can be done about it.
+    pub page: String,
+    /// Whether something waits for them.
+    pub is_urgent: bool,
 }
 
 /// A list in parts.

@@ -3,9 +3,10 @@ use super::append;
 use super::pages::OnePage;
 use crate::body::{Body, Written};
 use crate::error::Result;
+use crate::ledger::Ledger;
 use crate::policy_text;
 use crate::primary::Pages;
-use crate::rebase::{Outcome, Place, rebase};
+use crate::rebase::{Awaiting, Outcome, Place, rebase};
 use crate::store::Transaction;
 use crate::wiring::Around;
 use mainstem_core::change::{Front, Header};
@@ -85,6 +86,7 @@ pub(super) fn accept(tx: &mut dyn Transaction, accepting: Accepting<'_>, pages: 
     }
     version.resolved = answered(tx, front)?;
     version.token.clone_from(&front.token);
+    version.sender.clone_from(&front.sender);
     version.schema = schema.into_iter().map(|(_, step)| step).collect();
     version.conflicts = conflicts;
     version.waiting = waiting;
@@ -106,6 +108,29 @@ fn answered(tx: &mut dyn Transaction, front: &Front) -> Result<Vec<mainstem_core
         }
     }
     Ok(resolved)
+}
+
+/// What waits for a parent, oldest first.
+pub(crate) fn awaiting(tx: &mut dyn Transaction) -> Result<Vec<Awaiting>> {
+    let waiting = Ledger::waiting(tx)?.into_iter();
+    let with_beginning = |(version, waiting): (Version, Waiting)| {
+        let made_on = first_made_on(tx, &version, &waiting)?;
+        Ok(Awaiting { version, waiting, made_on })
+    };
+    waiting.map(with_beginning).collect()
+}
+
+/// The version that a change which waits was made on; where it goes on from one that waited, that one was.
+fn first_made_on(tx: &mut dyn Transaction, version: &Version, waiting: &Waiting) -> Result<u64> {
+    let is_it = |(_, table, key): &&(u128, String, Key)| *table == waiting.table && *key == waiting.key;
+    let (mut made_on, mut before) = (version.header.base_version, version.released.iter().find(is_it).cloned());
+    while let Some((write_id, ..)) = before {
+        let Some(number) = tx.find_write(write_id)? else { break };
+        let Some(earlier) = tx.version(number)? else { break };
+        made_on = made_on.min(earlier.header.base_version);
+        before = earlier.released.iter().find(is_it).cloned();
+    }
+    Ok(made_on)
 }
 
 /// Lets in what waited for a parent that is there now, each author's work as a version of its own.

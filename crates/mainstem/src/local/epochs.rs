@@ -7,9 +7,11 @@ use crate::primary::{Acquaintance, Description, Recent};
 use crate::store::Transaction;
 use crate::wiring::Around;
 use mainstem_core::ErrorKind;
+use mainstem_core::change::Front;
 use mainstem_core::event::{Digest, Event, Genesis, Restored};
 use mainstem_core::format::event as event_format;
 use mainstem_core::planted::{self, Bug};
+use mainstem_core::proposal::Stage;
 use mainstem_core::stamp::Time;
 
 /// Versions before its own that a snapshot names.
@@ -93,6 +95,21 @@ pub(super) fn check_known(tx: &mut dyn Transaction, known: &Acquaintance) -> Res
             ),
         )
         .hint("mainstem bundle create FILE keeps your unsent work; then mainstem clone ADDRESS NEW.db"));
+    }
+    Ok(())
+}
+
+/// Refuses to take what goes by the name of a proposal for something that was lost: its author's copy would believe that it is
+/// merged, and give up what it keeps. It may have been merged, and that lost; then it is merged again, by its votes.
+pub(super) fn check_lost(tx: &mut dyn Transaction, front: &Front) -> Result<()> {
+    let Some(again) = &front.again else { return Ok(()) };
+    for write_id in [front.header.write_id].iter().chain(&again.stands_for) {
+        if let Some((id, _)) = tx.find_revision(*write_id)?
+            && tx.proposal(id)?.is_some_and(|proposal| proposal.stage != Stage::Merged)
+        {
+            let message = format!("what is offered again goes by the name of proposal {id}, and is merged as that");
+            return Err(Error::new(ErrorKind::Denied, "review_required", message).hint("mainstem propose"));
+        }
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 //! Invariant: rows, ledger and the proposal's state change together; a crash leaves before or after.
 //! Invariant: the digest of what is merged is the one that every counted vote names.
 use super::assessing::{merge_in, set_out, summarise};
-use super::reviewing::{closed, no_proposal, note, now};
+use super::requests::{self, Asked};
+use super::reviewing::{closed, no_proposal, note, note_for, now};
 use super::{LocalPrimary, absorb_in, genesis, release};
 use crate::error::{Error, Result};
 use crate::policy_text;
@@ -148,22 +149,29 @@ impl<S: Store> LocalPrimary<S> {
         if let Some(merged) = self.begin_merge(id, wish, by)? {
             return Ok(merged);
         }
-        let merged = self.with_scratch(|this, scratch| this.merge_now(scratch, id, wish, by));
+        let merged = self.with_assessments(|this, assessments| this.merge_now(assessments.own(), id, wish, by));
         // An outage tells nothing of the proposal: it is being merged still, and whoever asks next goes on.
         if let Err(error) = &merged
             && error.kind != ErrorKind::Unavailable
         {
             self.note_failure(id, error, by)?;
         }
+        if merged.is_ok() {
+            let closed = self.store.begin_read()?.proposal(id)?;
+            closed.map_or(Ok(()), |proposal| self.forget_assessments(&proposal))?;
+        }
         merged
     }
 
     /// Refuses what cannot be merged before anything is written; then notes that a merge begins. Answers where it is merged.
     fn begin_merge(&mut self, id: u64, wish: &MergeWish, by: By<'_>) -> Result<Option<Merged>> {
+        let request = Asked::Merge(wish).of(id, by);
+        requests::done(&mut *self.store.begin_read()?, request, by)?;
         let (_, assessment) = self.assessed(id)?.ok_or_else(|| no_proposal(id))?;
         let moment = Time::from_ms(self.around.now_ms());
         let mut tx = self.store.begin()?;
         // Somebody else may have merged or closed it while it was assessed.
+        requests::done(&mut *tx, request, by)?;
         let proposal = tx.proposal(id)?.ok_or_else(|| no_proposal(id))?;
         if let Some(version) = proposal.version {
             return told(&mut *tx, version, true).map(Some);
@@ -171,7 +179,7 @@ impl<S: Store> LocalPrimary<S> {
         let assessment = assessment.filter(|_| proposal.stage.is_open()).ok_or_else(|| closed(&proposal))?;
         check(&mut *tx, &proposal, &assessment.outcome, &assessment.gates, wish, moment, by)?;
         let at = now(&mut *tx, &self.around)?.max(proposal.touched);
-        note(&mut *tx, at, id, Act::BeginMerge(wish.clone()), by)?;
+        note_for(&mut *tx, request, at, id, Act::BeginMerge(wish.clone()), by)?;
         tx.commit()?;
         Ok(None)
     }

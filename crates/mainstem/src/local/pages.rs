@@ -76,6 +76,17 @@ impl SetOut<'_> {
     pub fn name(write_id: u128, page: u64) -> String {
         format!("revision {write_id:032x} {page}")
     }
+
+    /// What says that all pages of a revision are set out.
+    pub fn done(write_id: u128) -> String {
+        format!("set out {write_id:032x}")
+    }
+
+    /// Forgets the pages of a revision.
+    pub fn forget(scratch: &mut dyn Scratch, write_id: u128) -> Result<()> {
+        scratch.forget(&Self::done(write_id))?;
+        scratch.forget(&format!("revision {write_id:032x} "))
+    }
 }
 
 impl Pages for SetOut<'_> {

@@ -1,7 +1,9 @@
 //! Proposals on the embedded primary: what is offered is staged, and nothing else is written until it is merged.
 use super::epochs::check_known;
+use super::requests::{self, Asked};
 use super::{LocalPrimary, absorb_in, append, check_clock, merge_pushed, merging, stamped};
 use crate::cleanup::{Rehearsal, check_horizon};
+use crate::comparing::Differing;
 use crate::error::{Error, Result};
 use crate::ledger::ProposalsWanted;
 use crate::policy_text;
@@ -15,11 +17,13 @@ use mainstem_core::change::Front;
 use mainstem_core::digest::Body;
 use mainstem_core::event::{Digest, Event};
 use mainstem_core::format::page;
-use mainstem_core::proposal::{Act, Assessment, MergeWish, Origin, Proposal, Reviewing, Revision, Stage, Word};
+use mainstem_core::proposal::{
+    Act, Assessment, Decision, MergeWish, Origin, Proposal, Request, Reviewing, Revision, Stage, TableSummary, Word,
+};
 use mainstem_core::stamp::Time;
 
 /// No proposal of that number.
-pub(super) fn no_proposal(id: u64) -> Error {
+pub(crate) fn no_proposal(id: u64) -> Error {
     Error::not_found(format!("there is no proposal {id}")).hint("mainstem proposals")
 }
 
@@ -35,8 +39,13 @@ fn forbidden(message: String) -> Error {
 
 /// Appends what was done to a proposal, never earlier than the last thing.
 pub(super) fn note(tx: &mut dyn Transaction, at: Time, proposal: u64, act: Act, by: By<'_>) -> Result<()> {
+    note_for(tx, None, at, proposal, act, by)
+}
+
+/// The same, for a request.
+pub(super) fn note_for(tx: &mut dyn Transaction, request: Option<Request>, at: Time, proposal: u64, act: Act, by: By<'_>) -> Result<()> {
     let (actor, token) = (by.actor.to_owned(), by.token.map(str::to_owned));
-    append(tx, &Event::Review(Reviewing { proposal, actor, token, at, act })).map(drop)
+    append(tx, &Event::Review(Reviewing { proposal, actor, token, at, act, request })).map(drop)
 }
 
 /// Now, never earlier than the last version.
@@ -61,8 +70,10 @@ fn push_along<S: Store>(
 
 /// Stages the rows of a revision, re-encoded by our own hand.
 fn stage(tx: &mut dyn Transaction, part: Part<'_>) -> Result<Revision> {
+    let origin = if part.front.is_partial { Origin::Partial } else { Origin::Replica };
     let front = Front { is_partial: false, ..part.front.clone() };
     let (mut pages, mut count, mut body) = (0, 0, Body::default());
+    let mut tables = TableSummary::of(&front.shapes);
     part.pages.rewind()?;
     while let Some(changes) = part.pages.next()? {
         for change in &changes {
@@ -70,6 +81,7 @@ fn stage(tx: &mut dyn Transaction, part: Part<'_>) -> Result<Revision> {
             if change.at > front.header.at {
                 return Err(Error::invalid(format!("a change of table {} is stamped later than its changeset", shape.table)));
             }
+            tables[change.table].add(&change.edit);
         }
         count += changes.len() as u64;
         let bytes = page::encode(&front.shapes, &changes);
@@ -84,7 +96,7 @@ fn stage(tx: &mut dyn Transaction, part: Part<'_>) -> Result<Revision> {
     if count == 0 && front.schema.is_empty() && front.resolutions.is_empty() && front.conflicts.is_empty() {
         return Err(Error::invalid("there is nothing in it to review").hint("mainstem status"));
     }
-    Ok(Revision { front, pages, body: body.digest(), authors: Vec::new(), origin: Origin::Replica })
+    Ok(Revision { front, pages, body: body.digest(), authors: Vec::new(), origin, tables })
 }
 
 /// The number of the proposal that a revision is for, and its revision's; who authored what is in it.
@@ -108,6 +120,27 @@ fn place(tx: &mut dyn Transaction, revises: Option<u64>, revision: &mut Revision
         }
     }
     Ok((id, proposal.revisions.len() as u64 + 1))
+}
+
+/// What a copy revises, it offers whole: what others took out of the revision before, as proposals of their own, is in it again.
+fn supersede_rests(tx: &mut dyn Transaction, at: Time, id: u64, revision: &Revision, by: By<'_>) -> Result<()> {
+    let stages = Stage::ALL.into_iter().filter(|stage| stage.is_open()).collect();
+    let mut open = tx.proposals(&ProposalsWanted { stages, limit: usize::MAX, ..ProposalsWanted::default() })?;
+    open.sort_unstable();
+    let mut whole = vec![id];
+    for rest in open.into_iter().filter(|rest| *rest > id) {
+        let Some(proposal) = tx.proposal(rest)? else { continue };
+        let is_of_it = proposal.revisions.first().is_some_and(|(_, _, first)| {
+            matches!(first.origin, Origin::Part(of) if whole.contains(&of)) && first.front.header.replica == revision.front.header.replica
+        });
+        // Those that its copy has heard of and revised are proposals like any other.
+        if is_of_it && proposal.head().origin != Origin::Replica {
+            let reason = format!("proposal {id} was revised as a whole");
+            note(tx, at.max(proposal.touched), rest, Act::Decide(Decision { stage: Stage::Superseded, reason }), by)?;
+            whole.push(rest);
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a deed that is not this actor's to do, and tells whether it was done already.
@@ -151,6 +184,20 @@ fn check_deed(tx: &mut dyn Transaction, proposal: &Proposal, deed: &Deed, by: By
     }
 }
 
+/// Refuses to take another changeset for the repeated offer of one. Its rows may be called by other numbers by now, so that
+/// only how many they are and of which tables tells it apart.
+fn check_repeated(tx: &mut dyn Transaction, id: u64, revision: u64, offered: &Front) -> Result<()> {
+    let place = usize::try_from(revision).ok().and_then(|number| number.checked_sub(1));
+    let proposal = tx.proposal(id)?.ok_or_else(|| no_proposal(id))?;
+    let before = place.and_then(|place| proposal.revisions.get(place)).map(|(_, _, revision)| &revision.front);
+    let tables = |front: &Front| front.shapes.iter().map(|shape| (shape.table.clone(), shape.columns.clone())).collect::<Vec<_>>();
+    let is_it = |before: &Front| before.count == offered.count && before.schema == offered.schema && tables(before) == tables(offered);
+    match before.is_some_and(is_it) {
+        true => Ok(()),
+        false => Err(requests::reused(format!("another changeset goes by that name: revision {revision} of proposal {id}"))),
+    }
+}
+
 impl<S: Store> LocalPrimary<S> {
     /// A proposal, and what merging it would do where it is open. None where there is none.
     pub(super) fn assessed(&mut self, id: u64) -> Result<Option<(Proposal, Option<Assessment>)>> {
@@ -172,15 +219,20 @@ impl<S: Store> LocalPrimary<S> {
     /// A proposal with what merging it would do now.
     pub(super) fn judged(&mut self, id: u64, by: By<'_>) -> Result<Option<Judged>> {
         let Some((proposal, assessment)) = self.assessed(id)? else { return Ok(None) };
+        self.judge(proposal, assessment, by).map(Some)
+    }
+
+    fn judge(&mut self, proposal: Proposal, assessment: Option<Assessment>, by: By<'_>) -> Result<Judged> {
+        let id = proposal.id;
         let Some(assessment) = assessment else {
-            return Ok(Some(Judged { proposal, assessment: None, tally: Default::default() }));
+            return Ok(Judged { proposal, assessment: None, tally: Default::default() });
         };
         let mut tx = self.store.begin_read()?;
         let policy = policy_text::parse(&tx.policy_text()?)?;
         // What happened while it was assessed counts, too.
         let proposal = tx.proposal(id)?.ok_or_else(|| no_proposal(id))?;
         let tally = merging::count(&policy, &proposal, &assessment.outcome, Time::from_ms(self.around.now_ms()), by.people);
-        Ok(Some(Judged { proposal, assessment: Some(assessment), tally }))
+        Ok(Judged { proposal, assessment: Some(assessment), tally })
     }
 }
 
@@ -192,6 +244,7 @@ impl<S: Store> Review for LocalPrimary<S> {
         let Offer { revises, reviewed, direct } = offer;
         let write_id = reviewed.front.header.write_id;
         if let Some((proposal, revision)) = tx.find_revision(write_id)? {
+            check_repeated(&mut *tx, proposal, revision, reviewed.front)?;
             // What was pushed along was taken with it.
             let direct = match direct {
                 Some(part) => tx.find_write(part.front.header.write_id)?.map(|version| Pushed::Already { version }),
@@ -219,12 +272,17 @@ impl<S: Store> Review for LocalPrimary<S> {
         let mut revision = stage(&mut *tx, reviewed)?;
         let (proposal, number) = place(&mut *tx, revises, &mut revision, by)?;
         let at = now(&mut *tx, &self.around)?.max(revision.front.header.at);
+        supersede_rests(&mut *tx, at, proposal, &revision, by)?;
         note(&mut *tx, at, proposal, Act::Revise(revision), by)?;
         tx.commit()?;
         Ok(Offered::Done { proposal, revision: number, direct })
     }
 
     fn act(&mut self, id: u64, deed: &Deed, by: By<'_>) -> Result<()> {
+        let request = Asked::Deed(deed).of(id, by);
+        if requests::done(&mut *self.store.begin_read()?, request, by)?.is_some() {
+            return Ok(());
+        }
         let mut closes = None;
         if let Deed::Vote(ballot) = deed {
             let judged = self.judged(id, by)?.ok_or_else(|| no_proposal(id))?;
@@ -240,7 +298,8 @@ impl<S: Store> Review for LocalPrimary<S> {
         }
         let mut tx = self.store.begin()?;
         let proposal = tx.proposal(id)?.ok_or_else(|| no_proposal(id))?;
-        if check_deed(&mut *tx, &proposal, deed, by)? {
+        // The same request may have come twice at once.
+        if requests::done(&mut *tx, request, by)?.is_some() || check_deed(&mut *tx, &proposal, deed, by)? {
             return Ok(());
         }
         let act = match deed.clone() {
@@ -257,7 +316,7 @@ impl<S: Store> Review for LocalPrimary<S> {
             let message = format!("the time to vote on proposal {id} is over");
             return Err(Error::new(ErrorKind::Conflict, "closed", message).hint(format!("mainstem review {id}")));
         }
-        note(&mut *tx, at, id, act, by)?;
+        note_for(&mut *tx, request, at, id, act, by)?;
         tx.commit()
     }
 
@@ -271,6 +330,15 @@ impl<S: Store> Review for LocalPrimary<S> {
 
     fn proposal(&mut self, id: u64, by: By<'_>) -> Result<Option<Judged>> {
         self.judged(id, by)
+    }
+
+    fn proposal_at_once(&mut self, id: u64, by: By<'_>) -> Result<Option<Judged>> {
+        let Some(proposal) = self.store.begin_read()?.proposal(id)? else { return Ok(None) };
+        if !proposal.stage.is_open() || proposal.head().front.count <= self.large.at_once_max {
+            return self.judged(id, by);
+        }
+        let assessment = self.assess_at_once(&proposal)?;
+        self.judge(proposal, assessment, by).map(Some)
     }
 
     fn shown_page(&mut self, id: u64, digest: &Digest, number: u64) -> Result<Option<Vec<u8>>> {
@@ -287,6 +355,11 @@ impl<S: Store> Review for LocalPrimary<S> {
         let at = usize::try_from(revision.wrapping_sub(1)).unwrap_or(usize::MAX);
         let Some((_, _, revision)) = proposal.revisions.get(at) else { return Ok(None) };
         tx.staged(revision.front.header.write_id, page)
+    }
+
+    fn differing(&mut self, id: u64, earlier: u64, later: u64) -> Result<Option<Differing>> {
+        let proposal = self.store.begin_read()?.proposal(id)?.ok_or_else(|| no_proposal(id))?;
+        self.compare_revisions(&proposal, earlier, later)
     }
 
     fn find_revision(&mut self, write_id: u128) -> Result<Option<(u64, u64)>> {

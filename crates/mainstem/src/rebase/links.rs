@@ -169,15 +169,17 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                     return Ok(true);
                 }
                 let awaits_this = |orphan: &Orphan| orphan.awaits(table, &named);
-                if touch.is_none() && !self.is_hidden(child, &key, awaits_this) {
+                if touch.is_none() && !self.may_be_unseen(child, &key, touches.is_empty(), awaits_this) {
                     continue;
                 }
                 let pointed = match touch {
                     Some(touch) => Some(touch),
+                    // The conflict is told to the copy of a part, which may not know who wrote what it cannot see.
+                    None if self.front.is_partial => None,
                     None => self.last_written(child, &key)?,
                 };
                 for &column in columns.iter().filter(|&&c| row[c] != after[c]).collect::<Vec<_>>() {
-                    self.linked_conflict(table, change, column, (row, after), pointed.as_ref(), &schema.tables[child].name);
+                    self.linked_conflict(table, change, column, (row, after), pointed.as_ref());
                     after[column] = row[column].clone();
                 }
                 break;
@@ -195,6 +197,14 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         }
     }
 
+    /// True where ours may not have seen a row as it is here, though nobody touched it since: it is another where ours was made,
+    /// or was never there, for the copy of a part.
+    fn may_be_unseen(&self, table: usize, key: &Key, is_untouched: bool, gets_in: impl Fn(&Orphan) -> bool) -> bool {
+        let waits = |orphan: &Orphan| self.lanes[orphan.lane].table == Some(table) && orphan.change.key == *key;
+        let is_ours = self.going.contains(&(table, key.clone())) || self.orphans.iter().any(waits);
+        self.is_hidden(table, key, gets_in) || self.front.is_partial && is_untouched && !is_ours
+    }
+
     /// The last that others did to a row, whenever that was.
     fn last_written(&mut self, table: usize, key: &Key) -> Result<Option<Touch>> {
         let name = self.schema.tables[table].name.clone();
@@ -202,7 +212,7 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         Ok(touches.into_iter().rfind(|touch| self.is_foreign(touch)))
     }
 
-    fn linked_conflict(&mut self, table: usize, change: &Change, column: usize, rows: (&Row, &Row), by: Option<&Touch>, child: &str) {
+    fn linked_conflict(&mut self, table: usize, change: &Change, column: usize, rows: (&Row, &Row), by: Option<&Touch>) {
         let table = &self.schema.clone().tables[table];
         let at = match &change.edit {
             Edit::Update(cells) => cells.iter().find(|c| c.column == column).map_or(change.at, |c| c.at),
@@ -221,7 +231,8 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
             ours,
             theirs,
             strategy: Deletes::Manual.name().into(),
-            detail: format!("rows of {child} point to it"),
+            // Which rows those are, not everybody may know to whom the conflict is told.
+            detail: "other rows point to it".into(),
             version: self.place.version,
             answer: None,
         });
@@ -336,13 +347,11 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         let schema = self.schema.clone();
         let table = &schema.tables[child];
         let key = table.key_of(row);
-        let is_hidden = self.is_hidden(child, &key, |_| false);
-        let is_unseen = is_hidden || self.front.is_partial && is_untouched;
-        if !is_unseen || self.going.contains(&(child, key.clone())) {
+        if !self.may_be_unseen(child, &key, is_untouched, |_| false) || self.going.contains(&(child, key.clone())) {
             return Ok(false);
         }
         let ours = Side { claim: Claim::Row(None), stamp, actor: self.front.header.actor.clone() };
-        let last = if is_hidden { self.last_written(child, &key)? } else { None };
+        let last = self.last_written(child, &key)?;
         let theirs = side_of(last.as_ref(), Claim::Row(Some(image(table, row))));
         let conflict = self.link_conflict(table, &key, ours, theirs, rule, Choice::Theirs, parent);
         self.out.conflicts.push(conflict);

@@ -1,30 +1,41 @@
 //! A replica goes on working on a row that waits for its parent: there the row is in its place, here it is not. Or on a copy
 //! where a change of its own was refused: there the row is not as it made it, here it may be.
 //!
-//! Invariant: of one row, one change of a replica waits at most, which is all that the replica did to it.
-use super::{Ground, Rebase, touches};
+//! Invariant: of one row, one change of a replica waits at most, which is all that the replica did to it. It meets all that others
+//! did since the first of it was made, which its author's copy did not show.
+use super::{Awaiting, Ground, Rebase, touches, touches_after};
 use crate::error::Result;
 use crate::lane::{Lane, table_after};
 use mainstem_core::change::{Change, Edit, Front};
 use mainstem_core::condense::combine_changes;
 use mainstem_core::schema::{Schema, SchemaChange};
+use mainstem_core::three_way::Touch;
 use mainstem_core::value::{Key, Row};
 use std::collections::{HashMap, HashSet};
 
-/// What waits of the replica whose changeset comes in, by table and key: the names it waits under, and the change.
-pub(super) type Waits = HashMap<(usize, Key), ((u128, String, Key), Change)>;
+/// What waits of the replica whose changeset comes in, by table and key.
+pub(super) type Waits = HashMap<(usize, Key), Wait>;
+
+/// A change that waits.
+pub(super) struct Wait {
+    /// Whose it is, its table and key as it waits under them.
+    names: (u128, String, Key),
+    change: Change,
+    /// The version that it was made on.
+    made_on: u64,
+}
 
 /// What waits of the front's replica, in the ground's columns.
 pub(super) fn of<G: Ground + ?Sized>(ground: &mut G, schema: &Schema, front: &Front) -> Result<Waits> {
     let mut waits = Waits::new();
-    for (version, waiting) in ground.waiting()? {
+    for Awaiting { version, waiting, made_on } in ground.waiting()? {
         let table = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&waiting.table));
         let (Some(table), true) = (table, version.header.replica == front.header.replica) else { continue };
         let Some(shape) = version.shapes.get(waiting.change.table) else { continue };
         let names = (version.header.write_id, waiting.table, waiting.key);
         let (change, lost) = Lane::between(schema, Some(table), shape, &[]).localise(waiting.change, None);
         if lost.is_empty() {
-            waits.insert((table, change.key.clone()), (names, change));
+            waits.insert((table, change.key.clone()), Wait { names, change, made_on });
         }
     }
     Ok(waits)
@@ -55,7 +66,8 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
     /// The change together with what waits of the same cells: both are one from here on. None where nothing is left of them.
     pub(super) fn with_what_waits(&mut self, table: usize, change: Change) -> Result<Option<Change>> {
         let place = (table, change.key.clone());
-        let Some((names, first)) = self.waits.get(&place).filter(|(_, first)| meet(first, &change)) else { return Ok(Some(change)) };
+        let Some(wait) = self.waits.get(&place).filter(|wait| meet(&wait.change, &change)) else { return Ok(Some(change)) };
+        let (first, made_on) = (&wait.change, wait.made_on);
         // A row that others made under the key of one that waits is what ours means where ours has seen it.
         if matches!(first.edit, Edit::Insert(_)) && self.ground.get(table, &change.key)?.is_some() {
             let touches = touches(self.ground, self.front, &self.schema.tables[table].name, &change.key)?;
@@ -63,11 +75,24 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
                 return Ok(Some(change));
             }
         }
-        // What does not go on from what waits, as that itself when it is let in, stays by itself.
+        if first.edit == change.edit {
+            // It is let in.
+            self.made_on.insert(place, made_on);
+            return Ok(Some(change));
+        }
+        // What does not go on from what waits stays by itself.
         let Ok(both) = combine_changes(first, &change) else { return Ok(Some(change)) };
-        self.out.released.push(names.clone());
+        self.out.released.push(wait.names.clone());
         self.waits.remove(&place);
+        self.made_on.insert(place, made_on);
         Ok(both)
+    }
+
+    /// What happened to a row since ours was made, or the first of it that waits.
+    pub(super) fn touches_since_made(&mut self, table: usize, key: &Key) -> Result<Vec<Touch>> {
+        let name = &self.schema.tables[table].name;
+        let made_on = self.made_on.get(&(table, key.clone())).copied().unwrap_or(self.front.header.base_version);
+        touches_after(self.ground, self.front, name, key, made_on)
     }
 }
 

@@ -73,6 +73,7 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
             && told.waiting.is_empty()
             && told.released.is_empty();
         told.header = if is_nothing { nameless(&version.header) } else { version.header };
+        told.sender = version.sender.filter(|_| !is_nothing && !view.is_restricted);
         told.shapes = lenses.shapes;
         Ok(told)
     }
@@ -152,7 +153,7 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
     }
 
     /// True where the row of that key is shown at a version; at the head, where the version's rows are gone.
-    fn shows_row(&mut self, view: &View, table: &str, key: &Key, version: u64) -> Result<bool> {
+    pub(super) fn shows_row(&mut self, view: &View, table: &str, key: &Key, version: u64) -> Result<bool> {
         let Ok(then) = view.table(table, version).cloned() else { return Ok(false) };
         let Some(eye) = view.eye_of(&then) else { return Ok(false) };
         if eye.sees_all() {

@@ -111,6 +111,12 @@
       document.querySelectorAll(event.target.dataset.all).forEach((box) => { box.checked = event.target.checked; });
     }
   });
+  // A value that is typed is the answer that is meant.
+  document.addEventListener("input", (event) => {
+    const chosen = event.target.dataset.chooses;
+    const radio = chosen && event.target.form.querySelector('input[type=radio][value="value"][name="' + chosen + '"]');
+    if (radio) radio.checked = true;
+  });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     const menu = document.querySelector("details.menu[open]");

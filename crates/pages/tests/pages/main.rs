@@ -107,7 +107,7 @@ fn the_frame_says_where_one_is_and_who_one_is() {
     let page = parsed(&|| samples::dataset().render().unwrap());
     assert_eq!(text(&select(&page, ".own summary")[0]), samples::HOSTILE);
     let here: Vec<String> = select(&page, ".tabs [aria-current=page]").iter().map(text).collect();
-    assert_eq!(here, ["Tables 3"]);
+    assert_eq!(here, ["Tables 3 open"]);
     assert_eq!(select(&page, "body[data-live]").len(), 1);
     let chosen: Vec<_> =
         select(&page, ".theme option[selected]").iter().map(|option| option.value().attr("value").unwrap().to_string()).collect();

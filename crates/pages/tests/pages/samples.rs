@@ -1,7 +1,7 @@
 //! Each page with something in it, and each with nothing; wherever a text may be anything, it is hostile.
 use mainstem_core::value::Value;
 use mainstem_pages::Page;
-use mainstem_pages::account::{Browser, Browsers, Replica, Replicas, Token, TokenState, Tokens};
+use mainstem_pages::account::{Browser, Browsers, Made, Replica, Replicas, Token, TokenState, Tokens};
 use mainstem_pages::audit::{Audit, Link as Event, Verified};
 use mainstem_pages::cell::ShownCell;
 use mainstem_pages::change::{Kind, ShownChange, ShownKey};
@@ -19,11 +19,12 @@ use mainstem_pages::notices::{Item, Notices};
 use mainstem_pages::overview::{self, Happening, Overview};
 use mainstem_pages::pager::Pager;
 use mainstem_pages::policy::Policy;
+use mainstem_pages::reviewed::ShownReview;
 use mainstem_pages::row::{self, Cell, Row};
 use mainstem_pages::rows::Rows;
-use mainstem_pages::server::{Actor, People, Server};
+use mainstem_pages::server::{Actor, Number, People, Server};
 use mainstem_pages::sign_in::SignIn;
-use mainstem_pages::value::{Room, ShownValue};
+use mainstem_pages::value::{Room, ShownValue, seen};
 use mainstem_pages::version::Version;
 
 /// What would be markup in a text, in an attribute of either quotes, in a title and in a textarea.
@@ -89,12 +90,25 @@ fn summary() -> history::Version {
         answers: 2,
         renumbered: 1,
         waiting: 1,
-        proposal: Some(1),
+        review: Some(review()),
     }
 }
 
+fn review() -> ShownReview {
+    let passed = vec![seen(HOSTILE)];
+    ShownReview { dataset: "notes".into(), proposal: 4, approvers: vec![hostile()], merged_by: hostile(), passed }
+}
+
 pub fn version() -> Version {
-    Version { frame: frame(), name: "notes".into(), summary: summary(), steps: vec![hostile()], changes: vec![change()], pager: pager() }
+    Version {
+        frame: frame(),
+        name: "notes".into(),
+        summary: summary(),
+        steps: vec![hostile()],
+        changes: vec![change()],
+        may_revert: true,
+        pager: pager(),
+    }
 }
 
 pub fn dataset() -> Dataset {
@@ -126,7 +140,8 @@ pub fn tokens(made: Option<&str>) -> Tokens {
     Tokens {
         frame: frame(),
         tokens: vec![token(1, TokenState::Good), token(2, TokenState::Expired), token(3, TokenState::Revoked)],
-        made: made.map(String::from),
+        made: made.map(|text| Made { text: text.into(), whose: Some(hostile()), is_first: true }),
+        others: vec![hostile()],
         datasets: vec!["notes".into()],
         may_change: true,
         address: hostile(),
@@ -168,7 +183,7 @@ pub fn conflicts(may_answer: bool) -> Conflicts {
 }
 
 fn overview(datasets: Vec<overview::Dataset>) -> Overview {
-    let happening = Happening { dataset: "notes".into(), version: 3, actor: hostile(), title: Some(hostile()), changes: 1, at: at() };
+    let happening = Happening { dataset: "notes".into(), version: 3, actor: hostile(), title: Some(hostile()), what: hostile(), at: at() };
     Overview { frame: frame(), datasets, next: Some("/?after=x".into()), activity: vec![happening], address: hostile() }
 }
 
@@ -189,7 +204,14 @@ fn listed(trouble: Option<String>) -> overview::Dataset {
 }
 
 fn a_row(cells: Vec<Cell>) -> Row {
-    let happening = || row::Happening { version: 3, actor: hostile(), title: Some(hostile()), accepted_at: at(), change: change() };
+    let happening = || row::Happening {
+        version: 3,
+        actor: hostile(),
+        title: Some(hostile()),
+        accepted_at: at(),
+        review: Some(review()),
+        change: change(),
+    };
     Row {
         frame: frame(),
         name: "notes".into(),
@@ -209,7 +231,8 @@ fn a_row(cells: Vec<Cell>) -> Row {
 
 fn cell() -> Cell {
     let conflicts = vec!["0123456789abcdef".into()];
-    Cell { column: hostile(), value: value(), version: 3, actor: hostile(), written_at: at(), rule: hostile(), conflicts }
+    let (written_at, review) = (at(), Some(review()));
+    Cell { column: hostile(), value: value(), version: 3, actor: hostile(), written_at, rule: hostile(), conflicts, review }
 }
 
 fn rows(rows: Vec<(String, Vec<ShownValue>)>) -> Rows {
@@ -341,7 +364,11 @@ pub fn all() -> Vec<Sample> {
         sample("feed", || feed(vec![webhook()])),
         sample("audit", audit),
         sample("members", || members(vec![Role { actor: hostile(), table: Some(hostile()), role: "viewer" }])),
-        sample("server", || Server { frame: frame(), groups: vec![("Syncing", vec![(hostile(), hostile())])], version: "1" }),
+        sample("server", || Server {
+            frame: frame(),
+            groups: vec![("Syncing", vec![Number { what: hostile(), text: hostile(), at: Some(at()) }])],
+            version: "1",
+        }),
     ]);
     all.extend(of_account());
     all

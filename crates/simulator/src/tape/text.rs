@@ -1,5 +1,8 @@
 //! A tape as text, one thing a line: what stands before, the workload, the schedule.
-use super::{ClockFault, Datum, Delivery, DiskFault, Event, Loss, Manner, Part, Role, Session, Setup, Statement, Tape, Trick, Trouble};
+use super::{
+    ClockFault, Datum, Delivery, DiskFault, Event, Handling, Loss, Manner, Offering, Part, Role, Session, Setup, Statement, Tape, Trick,
+    Trouble,
+};
 use mainstem::core::value::Value;
 use std::fmt;
 use std::str::FromStr;
@@ -123,6 +126,20 @@ impl fmt::Display for Event {
                 write!(f, "line {who}")?;
                 troubles.iter().try_for_each(|trouble| write!(f, "{BAR}{trouble}"))
             }
+            Event::Propose(who, offering, troubles) => {
+                write!(f, "propose {who} {}", name_of(&OFFERINGS, offering))?;
+                troubles.iter().try_for_each(|trouble| write!(f, "{BAR}{trouble}"))
+            }
+            Event::Review(who, nth, handling, is_twice) => {
+                write!(f, "review {who} {nth} ")?;
+                match handling {
+                    Handling::Part(rows) => write!(f, "part:{rows:016x}")?,
+                    Handling::Answer(choice) => write!(f, "answer:{choice}")?,
+                    handling => write!(f, "{}", name_of(&HANDLINGS, handling))?,
+                }
+                write!(f, " {is_twice}")
+            }
+            Event::TakeBack(who, nth) => write!(f, "takeback {who} {nth}"),
             Event::Cut(who, is_heard) => {
                 let who: Vec<String> = who.iter().map(usize::to_string).collect();
                 write!(f, "cut {} {is_heard}", who.join(","))
@@ -203,6 +220,16 @@ impl Trouble {
 }
 
 const LOSSES: [(&str, Loss); 3] = [("request", Loss::Request), ("answer", Loss::Answer), ("double", Loss::Double)];
+const OFFERINGS: [(&str, Offering); 3] = [("fitting", Offering::Fitting), ("new", Offering::New), ("everything", Offering::Everything)];
+const HANDLINGS: [(&str, Handling); 7] = [
+    ("approve", Handling::Approve),
+    ("refuse", Handling::Refuse),
+    ("merge", Handling::Merge),
+    ("force", Handling::Force),
+    ("reject", Handling::Reject),
+    ("withdraw", Handling::Withdraw),
+    ("reopen", Handling::Reopen),
+];
 const DELIVERIES: [(&str, Delivery); 4] =
     [("twice", Delivery::Twice), ("again", Delivery::Again), ("gap", Delivery::Gap), ("truncated", Delivery::Truncated)];
 
@@ -222,6 +249,22 @@ fn named<T: Copy>(all: &[(&'static str, T)], name: &str) -> Option<T> {
     all.iter().find(|(each, _)| *each == name).map(|(_, one)| *one)
 }
 
+/// What stands behind the bars of a line.
+fn troubles(line: &str) -> Option<Vec<Trouble>> {
+    let (_, troubles) = line.split_once(BAR).unwrap_or((line, ""));
+    troubles.split(BAR).filter(|text| !text.is_empty()).map(Trouble::parse).collect()
+}
+
+impl Handling {
+    fn parse(text: &str) -> Option<Handling> {
+        match text.split_once(':') {
+            Some(("part", rows)) => Some(Handling::Part(u64::from_str_radix(rows, 16).ok()?)),
+            Some(("answer", choice)) => Some(Handling::Answer(choice.parse().ok()?)),
+            _ => named(&HANDLINGS, text),
+        }
+    }
+}
+
 impl Event {
     fn parse(line: &str) -> Option<Event> {
         let words: Vec<&str> = line.split(' ').collect();
@@ -234,11 +277,10 @@ impl Event {
             "pull" => Event::Pull(number(1)?),
             "sync" => Event::Sync(number(1)?),
             "wire" => Event::Wire(number(1)?, number(2)?, named(&LOSSES, words.get(3)?)?),
-            "line" => {
-                let (head, troubles) = line.split_once(BAR).unwrap_or((line, ""));
-                let troubles = troubles.split(BAR).filter(|text| !text.is_empty()).map(Trouble::parse).collect::<Option<_>>()?;
-                Event::Line(head.strip_prefix("line ")?.parse().ok()?, troubles)
-            }
+            "line" => Event::Line(number(1)?, troubles(line)?),
+            "propose" => Event::Propose(number(1)?, named(&OFFERINGS, words.get(2)?)?, troubles(line)?),
+            "review" => Event::Review(number(1)?, number(2)?, Handling::parse(words.get(3)?)?, is(4)?),
+            "takeback" => Event::TakeBack(number(1)?, number(2)?),
             "cut" => Event::Cut(words.get(1)?.split(',').map(|who| who.parse().ok()).collect::<Option<_>>()?, is(2)?),
             "mend" => Event::Mend,
             "ask" | "permit" => {

@@ -25,6 +25,30 @@ pub(super) enum Slot {
     Added,
 }
 
+/// A key's bytes in the order of its values, for tables of a moment: rows that come in order are then written side by side.
+pub fn ordered_key(key: &Key) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for value in key {
+        push_key(&mut bytes, reference(value));
+    }
+    bytes
+}
+
+/// The key of such bytes.
+pub fn key_ordered(bytes: &[u8]) -> Key {
+    read_key(bytes)
+}
+
+fn reference(value: &Value) -> ValueRef<'_> {
+    match value {
+        Value::Null => ValueRef::Null,
+        Value::Integer(i) => ValueRef::Integer(*i),
+        Value::Real(r) => ValueRef::Real(*r),
+        Value::Text(bytes) => ValueRef::Text(bytes),
+        Value::Blob(bytes) => ValueRef::Blob(bytes),
+    }
+}
+
 /// Appends a value to an image.
 pub(super) fn push(image: &mut Vec<u8>, value: ValueRef<'_>) {
     match value {

@@ -80,9 +80,14 @@ pub(super) fn records(
     let mut statement = conn.prepare_cached(&sql).on(conn)?;
     let mut rows = statement.query([within.start, within.end]).on(conn)?;
     let mut record = Record::default();
+    // Most records are of the table of the one before.
+    let mut last: (i64, Option<usize>) = (0, sources.of(0));
     while let Some(row) = rows.next().on(conn)? {
         let id = row.get_ref(0).on(conn)?.as_i64().unwrap_or(0);
-        let Some(source) = sources.of(id) else { continue };
+        if id != last.0 {
+            last = (id, sources.of(id));
+        }
+        let Some(source) = last.1 else { continue };
         let kind = row.get_ref(1).on(conn)?.as_bytes().ok().and_then(|b| b.first().copied()).unwrap_or(0);
         if kind != op::MORE {
             record.begin(sources, source, kind, row).on(conn)?;

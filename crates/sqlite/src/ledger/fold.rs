@@ -80,6 +80,7 @@ impl SqliteLedger<'_> {
         version.resolved.iter().try_for_each(|resolution| self.fold_resolution(resolution))?;
         self.fold_waiting(numbered, version)?;
         self.fold_acceptance(version)?;
+        self.fold_sent(version)?;
         if let Some(reviewed) = &version.review {
             self.fold_merge(numbered, reviewed)?;
         }

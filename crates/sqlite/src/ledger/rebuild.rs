@@ -33,6 +33,8 @@ pub const PROJECTIONS: &[&str] = &[
     "mainstem_proposal",
     "mainstem_review",
     "mainstem_revision",
+    "mainstem_request",
+    "mainstem_sent",
 ];
 
 /// The one column of an event that its bytes say as well.

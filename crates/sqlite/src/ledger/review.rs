@@ -2,11 +2,11 @@
 //!
 //! Invariant: staged rows are no projection; like pages of versions they are what events speak of.
 use super::{SqliteLedger, number};
-use mainstem::core::event::Event;
+use mainstem::core::event::{Event, Version};
 use mainstem::core::format;
 use mainstem::core::proposal::{Act, Proposal, Reviewed, Reviewing, Stage};
 use mainstem::core::stamp::Time;
-use mainstem::ledger::{Ledger, ProposalsWanted};
+use mainstem::ledger::{Ledger, ProposalsWanted, SentVersion};
 use mainstem::{Error, Result};
 
 /// Ledgers that were made before there were proposals get these when they are opened.
@@ -15,6 +15,8 @@ CREATE TABLE IF NOT EXISTS mainstem_proposal(id INTEGER PRIMARY KEY, stage TEXT 
 CREATE INDEX IF NOT EXISTS mainstem_proposal_stage ON mainstem_proposal(stage);
 CREATE TABLE IF NOT EXISTS mainstem_review(proposal INTEGER, position INTEGER, PRIMARY KEY(proposal, position)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS mainstem_revision(write_id BLOB PRIMARY KEY, proposal INTEGER NOT NULL, revision INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS mainstem_request(actor TEXT, key BLOB, position INTEGER NOT NULL, PRIMARY KEY(actor, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS mainstem_sent(sender TEXT, at_ms INTEGER, version INTEGER, changes INTEGER NOT NULL, PRIMARY KEY(sender, at_ms, version)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS mainstem_staged(write_id BLOB, page INTEGER, body BLOB NOT NULL, PRIMARY KEY(write_id, page)) WITHOUT ROWID;
 ";
 
@@ -23,6 +25,11 @@ impl SqliteLedger<'_> {
     pub(super) fn fold_review(&mut self, position: i64, event: &Reviewing) -> Result<()> {
         let id = number(event.proposal)?;
         self.run("INSERT INTO mainstem_review(proposal, position) VALUES (?1, ?2)", (id, position))?;
+        if let Some(request) = &event.request {
+            // A merge that is asked for again, after it was cut short, begins again.
+            let sql = "INSERT OR IGNORE INTO mainstem_request(actor, key, position) VALUES (?1, ?2, ?3)";
+            self.run(sql, (&event.actor, request.key.to_be_bytes(), position))?;
+        }
         if let Act::Revise(revision) = &event.act {
             let first = "INSERT INTO mainstem_proposal(id, stage, actor) VALUES (?1, ?2, ?3) ON CONFLICT(id) DO NOTHING";
             self.run(first, (id, Stage::Open.name(), &revision.front.header.actor))?;
@@ -44,6 +51,31 @@ impl SqliteLedger<'_> {
     pub(super) fn fold_merge(&mut self, version: i64, reviewed: &Reviewed) -> Result<()> {
         let sql = "UPDATE mainstem_proposal SET stage = ?2, version = ?3 WHERE id = ?1";
         self.run(sql, (number(reviewed.proposal)?, Stage::Merged.name(), version)).map(drop)
+    }
+
+    /// Folds that a version was sent without review.
+    pub(super) fn fold_sent(&mut self, version: &Version) -> Result<()> {
+        let Some(sender) = &version.sender else { return Ok(()) };
+        let changes = version.count + version.waiting.len() as u64;
+        let sql = "INSERT INTO mainstem_sent(sender, at_ms, version, changes) VALUES (?1, ?2, ?3, ?4)";
+        self.run(sql, (sender, number(version.accepted_at.ms())?, number(version.version)?, number(changes)?)).map(drop)
+    }
+
+    pub(super) fn read_request(&mut self, actor: &str, key: u128) -> Result<Option<Reviewing>> {
+        let sql = "SELECT body FROM mainstem_request JOIN mainstem_event USING (position) WHERE actor = ?1 AND key = ?2";
+        let Some(body) = self.one(sql, (actor, key.to_be_bytes()), |row| row.get::<_, Vec<u8>>(0))? else { return Ok(None) };
+        match format::event::decode(&body)? {
+            Event::Review(event) => Ok(Some(event)),
+            _ => Err(Error::corrupt("the event that a request led to is another event")),
+        }
+    }
+
+    pub(super) fn list_sent(&mut self, sender: &str, from: Time) -> Result<Vec<SentVersion>> {
+        let sql = "SELECT version, at_ms, changes FROM mainstem_sent WHERE sender = ?1 AND at_ms >= ?2 ORDER BY at_ms DESC, version DESC";
+        self.all(sql, (sender, number(from.ms())?), |row| {
+            let [version, at_ms, changes] = [row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?].map(i64::cast_unsigned);
+            Ok(SentVersion { version, at: Time::from_ms(at_ms), changes })
+        })
     }
 
     pub(super) fn read_proposal(&mut self, id: u64) -> Result<Option<Proposal>> {

@@ -3,8 +3,9 @@ use super::{bases, storage};
 use crate::capture::{self, Done};
 use crate::derived::{self, Stale};
 use crate::errors::Explain;
+use crate::sweep::Page;
 use crate::tables::SqliteTables;
-use mainstem::body::change_of;
+use mainstem::body::{Digests, change_of};
 use mainstem::core::change::{Change, Front, Past, Shape};
 use mainstem::core::event::{Renumbered, Version};
 use mainstem::core::format::{page, row as row_format};
@@ -73,6 +74,20 @@ impl<'c> ReplicaGround<'c> {
         self.written.clear();
         self.is_altered = false;
         Ok(())
+    }
+
+    /// Lays changes of one table many at a time; see [`SqliteTables::sweep`].
+    pub(crate) fn sweep(
+        &mut self,
+        table: usize,
+        page: &Arc<Page>,
+        changes: Vec<u32>,
+        is_dense: bool,
+        digests: &mut Digests,
+        left: &mut Vec<u32>,
+    ) -> Result<()> {
+        self.written.insert(table);
+        self.tables.sweep(table, page, changes, is_dense, digests, left)
     }
 
     /// Remembers what a version did to a row, for as long as work made on an earlier version is not accepted.

@@ -26,7 +26,7 @@ pub use begin::{CloneOptions, InitOptions, InitReport, RefusedTable};
 pub use cloning::{Cloned, Earlier};
 pub use revert::{Left, Reverted};
 
-use crate::capture::{self, KeptSources};
+use crate::capture::{self, Healed, KeptSources};
 use crate::connection::{self, FileIdentity};
 use crate::errors::{Explain, display_name, shell_word};
 use crate::lock::SyncLock;
@@ -238,22 +238,19 @@ impl SqliteReplica {
     }
 
     fn heal(&mut self) -> Result<()> {
-        if capture::is_current(&self.db)? {
-            return Ok(());
-        }
-        let db = &self.db;
-        let healed = transact(db, || {
-            let healed = capture::heal(db)?;
-            for step in &healed.steps {
-                storage::add_step(db, step)?;
-                bases::follow(db, step)?;
-            }
-            for table in &healed.gap {
-                storage::add_gap(db, table)?;
-            }
-            ground::retry_broken(db)?;
-            Ok(healed)
-        })?;
+        if capture::is_current(&self.db)? { Ok(()) } else { self.work(|_, _| Ok(())) }
+    }
+
+    /// Works in one write transaction on a file whose capture knows its schema, which a program may have changed since the last
+    /// look at it.
+    fn work<T>(&mut self, work: impl FnOnce(&Connection, &Around) -> Result<T>) -> Result<T> {
+        let (db, around) = (&self.db, &self.around);
+        let (healed, done) = transact(db, || Ok((healed(db)?, work(db, around)?)))?;
+        self.notice(&healed);
+        Ok(done)
+    }
+
+    fn notice(&mut self, healed: &Healed) {
         for step in &healed.steps {
             self.notices.push(format!("noticed: {}", mainstem::schema_merge::describe(step)));
         }
@@ -263,8 +260,24 @@ impl SqliteReplica {
         for table in &healed.gap {
             self.notices.push(format!("capture of {table} was interrupted; the next push or verify compares its rows with the primary's"));
         }
-        Ok(())
     }
+}
+
+/// Heals capture inside a transaction, and notes what programs did to the schema.
+fn healed(db: &Connection) -> Result<Healed> {
+    if capture::is_current(db)? {
+        return Ok(Healed::default());
+    }
+    let healed = capture::heal(db)?;
+    for step in &healed.steps {
+        storage::add_step(db, step)?;
+        bases::follow(db, step)?;
+    }
+    for table in &healed.gap {
+        storage::add_gap(db, table)?;
+    }
+    ground::retry_broken(db)?;
+    Ok(healed)
 }
 
 /// The identity of the replica in a file.
@@ -403,10 +416,10 @@ impl Replica for SqliteReplica {
     fn commit(&mut self, actor: &str, title: Option<&str>, description: &str) -> Result<Option<Front>> {
         check_place(&self.path, &self.file)?;
         let (db, around) = (&self.db, &self.around);
-        if title.is_none() && !working::has_work(db)? {
+        if title.is_none() && !working::has_work(db)? && capture::is_current(db)? {
             return if clock::is_ahead(db, around)? { transact(db, || clock::set_right(db, around)).map(|()| None) } else { Ok(None) };
         }
-        transact(db, || {
+        self.work(|db, around| {
             let front = working::close(db, around, &working::Naming { actor, title, description })?;
             if title.is_some() { working::name_untitled(db, &working::Naming { actor, title, description }, front) } else { Ok(front) }
         })
@@ -424,16 +437,15 @@ impl Replica for SqliteReplica {
     }
     fn receive(&mut self, pull: &Pull) -> Result<Received> {
         check_place(&self.path, &self.file)?;
-        let (db, around) = (&self.db, &self.around);
-        transact(db, || receive::receive(db, around, pull))
+        self.work(|db, around| receive::receive(db, around, pull))
     }
     fn reconcile(&mut self, primary: &mut dyn Primary, progress: Progress<'_>) -> Result<u64> {
         check_place(&self.path, &self.file)?;
-        let db = &self.db;
         let may_delete_many = self.may_delete_many;
-        transact(db, || compare::reconcile(db, primary, may_delete_many, progress))
+        self.work(|db, _| compare::reconcile(db, primary, may_delete_many, progress))
     }
     fn check(&mut self) -> Result<()> {
+        self.heal()?;
         let db = &self.db;
         let suspects = observe(db, || compare::suspects(db))?;
         suspects.iter().try_for_each(|table| storage::add_gap(db, table))
@@ -457,14 +469,12 @@ impl Replica for SqliteReplica {
     }
     fn rewind(&mut self, to: &Rewind, primary: &mut dyn Primary, progress: Progress<'_>) -> Result<u64> {
         check_place(&self.path, &self.file)?;
-        let (db, around) = (&self.db, &self.around);
-        transact(db, || past::rewind(db, around, to, primary, progress))
+        self.work(|db, around| past::rewind(db, around, to, primary, progress))
     }
     fn reseed(&mut self, primary: &mut dyn Primary, unseen: Unseen, progress: Progress<'_>) -> Result<Reseeded> {
-        let (db, around) = (&self.db, &self.around);
-        let staged = reseed::stage(db, primary, progress)?;
+        let staged = reseed::stage(&self.db, primary, progress)?;
         check_place(&self.path, &self.file)?;
-        transact(db, || reseed::swap(db, around, &staged, unseen))
+        self.work(|db, around| reseed::swap(db, around, &staged, unseen))
     }
     fn needs_reconcile(&mut self) -> Result<bool> {
         Ok(!storage::gaps(&self.db)?.is_empty())
@@ -485,8 +495,7 @@ impl Replica for SqliteReplica {
         })
     }
     fn set_aside(&mut self, write_id: u128, rows: &[(String, Key)]) -> Result<u64> {
-        let (db, around) = (&self.db, &self.around);
-        transact(db, || stash::set_aside(db, around, write_id, rows))
+        self.work(|db, around| stash::set_aside(db, around, write_id, rows))
     }
     fn reidentify(&mut self) -> Result<ReplicaId> {
         let (db, around) = (&self.db, &self.around);

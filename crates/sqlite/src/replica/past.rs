@@ -4,7 +4,7 @@
 //! becomes unsent work under the write ids it had, so that whoever offers it first brings it back and all others
 //! recognise it.
 //! Invariant: pages are forgotten oldest first, so that what is kept reaches from some version to the one held.
-use super::{bases, known, storage, working};
+use super::{bases, known, proposing, storage, working};
 use crate::errors::Explain;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Again, Change, Edit, Front, Header, Past, RenumberedHere};
@@ -132,7 +132,12 @@ pub fn rewind(db: &Connection, around: &Around, to: &Rewind, primary: &mut dyn P
         let schema = super::tracked_schema(db)?;
         let own = storage::changesets(db)?;
         let later = own.iter().flat_map(|f| f.schema.clone()).collect();
-        own.into_iter().try_for_each(|front| now_on_common(db, front, left.epoch, common))?;
+        let mut to_common = |front: &mut Front| now_on_common(db, front, left.epoch, common);
+        for mut front in own {
+            to_common(&mut front)?;
+            storage::set_front(db, &front)?;
+        }
+        proposing::mend_drawn(db, &mut to_common)?;
         let now = working::rows_now(db, &schema);
         let keeper = bases::Keeper::new(db);
         let mut rewinding = Rewinding { db, schema, now, keeper, epoch: left.epoch, common, later };
@@ -171,7 +176,7 @@ pub fn epochs_left(db: &Connection) -> Result<Vec<u128>> {
 
 /// An unsent changeset that was made on a lost version stands on the common one, and says what else it has seen: what rows of
 /// its own copy are called since their version was lost, it knows already.
-fn now_on_common(db: &Connection, mut front: Front, epoch: u128, common: u64) -> Result<()> {
+fn now_on_common(db: &Connection, front: &mut Front, epoch: u128, common: u64) -> Result<()> {
     if front.header.base_version > common {
         let is_seen = |version: &Version| version.version <= front.header.base_version && version.header.replica == front.header.replica;
         for version in storage::versions(db, common, usize::MAX)?.into_iter().filter(is_seen) {
@@ -181,7 +186,6 @@ fn now_on_common(db: &Connection, mut front: Front, epoch: u128, common: u64) ->
         }
         front.header.made_on.push(Past { epoch, version: front.header.base_version });
         front.header.base_version = common;
-        storage::set_front(db, &front)?;
     }
     Ok(())
 }
@@ -268,6 +272,7 @@ impl Rewinding<'_> {
             hidden: Vec::new(),
             is_partial: false,
             token: None,
+            sender: None,
         }
     }
 

@@ -27,6 +27,7 @@ fn mark_text(mark: &Mark) -> String {
     match mark {
         Mark::Waiting => "waiting".to_owned(),
         Mark::Left => "left".to_owned(),
+        Mark::Refused(policy) => format!("refused {}", policy.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
         Mark::Offered { proposal, revision, stage } => format!("offered {proposal} {revision} {}", stage.name()),
     }
 }
@@ -39,10 +40,16 @@ fn mark_of(text: &str) -> Result<Mark> {
     let mark = match words[..] {
         ["waiting"] => Some(Mark::Waiting),
         ["left"] => Some(Mark::Left),
+        ["refused", policy] => digest_of(policy).map(Mark::Refused),
         ["offered", proposal, revision, stage] => offered(proposal, revision, stage),
         _ => None,
     };
     mark.ok_or_else(|| Error::corrupt("a mark in the replica's own tables is damaged"))
+}
+
+fn digest_of(text: &str) -> Option<Digest> {
+    let bytes = (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok());
+    bytes.collect::<Option<Vec<u8>>>()?.try_into().ok()
 }
 
 fn set_mark(db: &Connection, write_id: u128, mark: &Mark) -> Result<()> {
@@ -94,6 +101,13 @@ pub(super) fn is_drawn(db: &Connection, write_id: u128) -> Result<bool> {
 /// What is drawn up and not known to be taken.
 pub(super) fn drawn_id(db: &Connection) -> Result<Option<u128>> {
     Ok(draught(db)?.map(|draught| draught.front.header.write_id))
+}
+
+/// What is drawn up stands on another version from now on, as what it was made of does.
+pub(super) fn mend_drawn(db: &Connection, mend: &mut dyn FnMut(&mut Front) -> Result<()>) -> Result<()> {
+    let Some(mut draught) = draught(db)? else { return Ok(()) };
+    mend(&mut draught.front)?;
+    put_draught(db, &draught)
 }
 
 /// Forgets a changeset that was accepted as it is; one that was drawn up goes with what it was made of.

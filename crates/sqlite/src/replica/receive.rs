@@ -9,6 +9,7 @@ use super::{base_version, bases, clock, is_partial, known, past, proposing, stor
 use crate::capture;
 use crate::connection;
 use crate::errors::Explain;
+use crate::sweep::Page;
 use mainstem::body::Digests;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Edit, Front, Shape};
@@ -27,9 +28,15 @@ use mainstem::tables::Tables;
 use mainstem::wiring::Around;
 use mainstem::writer::{Tried, Write, Writer};
 use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::Arc;
 use unaccepted::{Lasting, our_waiting};
 pub(super) use unaccepted::{Told, laid_again, note_renumbered, told_again};
+
+/// Fewer changes of one table are applied one by one.
+const SWEPT_MIN: usize = 32;
+/// A table of which one row in so many is changed, or fewer, is not walked over.
+const SPARSE: u64 = 8;
 
 /// Where the next pull starts: after what is held and after what is kept until its version is complete.
 pub fn cursor(db: &Connection) -> Result<Cursor> {
@@ -301,12 +308,14 @@ impl<'c> Taking<'c> {
         for number in 0..version.pages {
             let body = incoming.page()?;
             past::keep(self.db, version.version, number, &body)?;
-            for change in page::decode(&body, &version.shapes)? {
+            if is_noted {
                 // A row that came into the scope or left it was touched by nobody.
-                if is_noted && !change.is_by_scope() {
+                for change in page::decode(&body, &version.shapes)?.iter().filter(|change| !change.is_by_scope()) {
                     self.ordinal += 1;
-                    self.ground.note_touch(version, self.ordinal, &change)?;
+                    self.ground.note_touch(version, self.ordinal, change)?;
                 }
+            }
+            for change in self.sweep(&schema, &lanes, version, body)? {
                 // What a drop took was the old table's, though another may have its name by now.
                 let is_of_dropped = || version.schema.iter().any(|s| is_drop_of(s, &version.shapes[change.table].table));
                 if !matches!(change.edit, Edit::Delete(_)) || !is_of_dropped() {
@@ -316,6 +325,34 @@ impl<'c> Taking<'c> {
         }
         let (_, clashes) = writer.finish(&mut self.ground)?;
         clashes.first().map_or(Ok(()), |(write, what)| Err(drift(&schema, write, what)))
+    }
+
+    /// Applies many changes of a page together; those that must be looked at one by one come back.
+    fn sweep(&mut self, schema: &Schema, lanes: &[Lane], version: &Version, body: Vec<u8>) -> Result<Vec<Change>> {
+        let is_planted = planted::is(Bug::E2) || planted::is(Bug::C6) || planted::is(Bug::X6);
+        if is_planted || version.count < SWEPT_MIN as u64 || !version.schema.is_empty() {
+            return Ok(page::decode(&body, &version.shapes)?);
+        }
+        let page = Arc::new(Page::new(body, &version.shapes)?);
+        let mut of_tables: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
+        page.tables().zip(0..).for_each(|(table, n)| of_tables.entry(table).or_default().push(n));
+        let mut left = Vec::new();
+        for (shape, changes) in of_tables {
+            let lane = &lanes[shape];
+            let is_plain = lane.is_straight && !lane.is_redeclared && changes.len() >= SWEPT_MIN;
+            let Some(table) = lane.table.filter(|_| is_plain) else {
+                left.extend(changes);
+                continue;
+            };
+            let is_dense = self.digests.rows(&schema.tables[table]) <= version.count.saturating_mul(SPARSE);
+            self.ground.sweep(table, &page, changes, is_dense, &mut self.digests, &mut left)?;
+        }
+        if left.is_empty() {
+            return Ok(Vec::new());
+        }
+        left.sort_unstable();
+        let is_left = |n: &u32| left.binary_search(n).is_ok();
+        Ok((0..).zip(page::decode(page.bytes(), &version.shapes)?).filter(|(n, _)| is_left(n)).map(|(_, change)| change).collect())
     }
 
     fn apply_one(&mut self, schema: &Schema, lanes: &[Lane], change: Change, writer: &mut Writer<()>) -> Result<()> {

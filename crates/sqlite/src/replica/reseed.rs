@@ -121,6 +121,10 @@ pub fn swap(db: &Connection, around: &Around, staged: &Staged, unseen: Unseen) -
     // A row that is not in a part is not gone: whoever sees everything says what becomes of an edit of it.
     let is_part = is_partial(db)? || start.description.scope != Digest::default();
     let conflicts = if is_part { stand_on(db, start)? } else { keep_edits_of_gone_rows(db, start)? };
+    proposing::mend_drawn(db, &mut |front| {
+        front.header.base_version = front.header.base_version.max(start.description.horizon).min(head.version);
+        Ok(())
+    })?;
     taking.give_up(&storage::changesets(db)?)?;
     mend_schema(db, &mut taking.ground, &start.schema)?;
     let rows = replace_rows(db, &mut taking.ground, start)?;

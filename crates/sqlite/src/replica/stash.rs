@@ -3,6 +3,7 @@
 //! Invariant: what is put aside is stored before the rows go back, in one transaction; it is forgotten only when all of it
 //! is in the rows again, or when its owner says so.
 use super::ground::ReplicaGround;
+use super::receive::Taking;
 use super::{SqliteReplica, base_version, clock, edit, replica_id, storage, transact, working};
 use crate::capture;
 use crate::errors::Explain;
@@ -107,7 +108,7 @@ impl SqliteReplica {
 
 /// Moves the changes of these rows from an unsent changeset into one that is put aside. Returns how many.
 ///
-/// The rows stay as they are until the next version comes: it is laid on the base, and what is put aside is not laid on top.
+/// What else is unsent is laid on the base version again without them: laid on later, they are edits like any other.
 pub(super) fn set_aside(db: &Connection, around: &Around, write_id: u128, rows: &[(String, Key)]) -> Result<u64> {
     let fronts = storage::changesets(db)?;
     let mut front =
@@ -136,6 +137,9 @@ pub(super) fn set_aside(db: &Connection, around: &Around, write_id: u128, rows: 
         storage::set_front(db, &front)?;
         let sql = "INSERT INTO mainstem_stash(write_id, front) VALUES(?1, ?2)";
         db.execute(sql, params![aside.header.write_id.to_be_bytes(), format::front::encode(&aside)]).on(db)?;
+        let mut taking = Taking::begin(db, around, HashSet::new())?;
+        taking.undo(&storage::changesets(db)?)?;
+        taking.end()?;
     }
     Ok(aside.count)
 }

@@ -48,7 +48,7 @@ fn n8_a_merge_that_was_interrupted_is_shown_as_merging_and_anybodys_next_goes_on
     let mut asked = 0;
     let interrupted = loop {
         let people = Mortal(Cell::new(asked));
-        let by = By { actor: "bo", token: None, people: &people };
+        let by = By { actor: "bo", token: None, people: &people, request: None };
         let mut primary = world.primary();
         let ended = catch_unwind(AssertUnwindSafe(|| primary.merge(1, &MergeWish::new(5), by)));
         assert!(ended.is_err(), "it ended before anybody saw it merging");

@@ -3,6 +3,7 @@
 
 mod audit;
 mod interrupted;
+mod looking;
 mod proposals;
 mod reverts;
 mod review;

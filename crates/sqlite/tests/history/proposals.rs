@@ -14,6 +14,7 @@ use mainstem::core::proposal::{Act, Anchor, Assessment, Ballot, Decision, MergeW
 use mainstem::core::value::Value;
 use mainstem::error::Error;
 use mainstem::ledger::ProposalsWanted;
+use mainstem::local::Large;
 use mainstem::primary::Primary;
 use mainstem::proposing::{self, Asked, Target};
 use mainstem::replica::Answering;
@@ -24,6 +25,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 const ACTORS: [&str; 7] = ["a0", "a1", "a2", "bo", "BO", "cy", "di"];
 const REPLICAS: usize = 3;
+/// Everything is found beside the tables, and alone.
+const BESIDE: Large = Large { beside_from: 0, times: u64::MAX, waited_for_max: 0, at_once_max: u64::MAX, shared_from: u64::MAX };
+/// Nothing is found while somebody waits.
+const UNFOUND: Large = Large { at_once_max: 0, shared_from: 0, ..BESIDE };
 const STEPS: usize = 70;
 
 /// The rules in force, as this test makes them up.
@@ -217,7 +222,9 @@ fn refused<T>(done: Result<T, Error>) -> Option<T> {
 impl Play {
     fn new(seed: u64) -> Play {
         let world = World::new(seed, START, REPLICAS);
-        let handles = (0..3).map(|_| world.primary()).collect();
+        // One finds everything beside the tables, one in the transaction, and both keep it for others.
+        let shared = Large { shared_from: 0, ..Large::default() };
+        let handles = vec![world.primary(), world.primary_with(Large { shared_from: 0, ..BESIDE }), world.primary_with(shared)];
         Play { world, dice: Dice::new(seed), handles, judge: Judge::default(), stale: Vec::new(), requests: 0 }
     }
 
@@ -232,10 +239,18 @@ impl Play {
     /// Looks at a proposal as a person does: all pages of it.
     fn look(&mut self, handle: usize, id: u64) -> Option<Assessment> {
         let assessment = self.handles[handle].proposal(id, by("any")).unwrap()?.assessment?;
-        // What was found out earlier and is said to hold still is what somebody finds who looks for the first time.
-        let mut anew = self.world.primary().proposal(id, by("any")).unwrap()?.assessment?;
-        anew.outcome.accepted_at = assessment.outcome.accepted_at;
-        assert_eq!(assessment, anew);
+        // What was found out earlier, by whomever, and is said to hold still is what somebody finds who looks for the first time,
+        // beside the tables or in their place.
+        let here = Large { beside_from: u64::MAX, ..BESIDE };
+        for alone in [BESIDE, here] {
+            let mut anew = self.world.primary_with(alone).proposal(id, by("any")).unwrap()?.assessment?;
+            anew.outcome.accepted_at = assessment.outcome.accepted_at;
+            assert_eq!(assessment, anew);
+        }
+        // Of what is known already nobody is told something else.
+        if let Some(known) = self.world.primary_with(UNFOUND).proposal_at_once(id, by("any")).unwrap()?.assessment {
+            assert_eq!(known.digest, assessment.digest);
+        }
         let page = |at| self.handles[handle].shown_page(id, &assessment.digest, at).unwrap().expect("it is what was just told");
         let pages: Vec<Vec<u8>> = (0..assessment.outcome.pages).map(page).collect();
         if let Some(before) = self.judge.shown.insert(assessment.digest, pages.clone()) {

@@ -13,7 +13,7 @@ use mainstem_sqlite::primary::rebuild_primary;
 use mainstem_testkit::surroundings::Seeded;
 
 pub fn by(actor: &str) -> By<'_> {
-    By { actor, token: None, people: &Everybody }
+    By { actor, token: None, people: &Everybody, request: None }
 }
 
 /// Offers what a replica has committed last, under another write id and without a number.
@@ -245,6 +245,58 @@ fn a_part_is_accepted_with_what_it_depends_on_and_the_rest_stays_open() {
     assert_eq!(name(&world, 52), Some(Value::text("Gus")));
     let row = world.primary().rows_of("person", &[vec![Value::Integer(1)]], world.head()).unwrap().remove(0).unwrap();
     assert_eq!(row[3], Value::Integer(99));
+}
+
+/// A link of two columns.
+const PLACES: &str = "
+    CREATE TABLE site(country TEXT, code TEXT, name TEXT, PRIMARY KEY(country, code));
+    CREATE TABLE visit(id INTEGER PRIMARY KEY, country TEXT, code TEXT, note TEXT, FOREIGN KEY(country, code) REFERENCES site(country, code));
+    INSERT INTO site VALUES ('no', 'a', 'Alta'), ('se', 'a', 'Arvika');
+    INSERT INTO visit VALUES (1, 'no', 'a', 'first'), (2, 'se', 'a', 'second');
+";
+
+/// Parts of what one replica did to the places, each with its rest merged after it.
+fn merged_in_parts(seed: u64, sql: &str, only: &[Chosen]) -> World {
+    let world = World::new(seed, PLACES, 2);
+    world.sql(1, sql);
+    offer(&world, 1, None, 77);
+    let rest = world.primary().accept_part(1, only, by("bo")).unwrap();
+    let ids: Vec<u64> = [Some(1), rest].into_iter().flatten().collect();
+    for id in ids {
+        let outcome = assessed(&world, id).outcome;
+        assert!(outcome.conflicts.is_empty() && outcome.waiting.is_empty(), "proposal {id} hangs in the air: {outcome:?}");
+        approve(&world, id);
+        merge(&world, id, u128::from(id)).unwrap();
+    }
+    world
+}
+
+fn visited(world: &World, id: i64, column: &str) -> Value {
+    let visits = &world.stored()["visit"];
+    visits.iter().find(|visit| visit["id"] == Value::Integer(id)).unwrap()[column].clone()
+}
+
+fn visit(id: i64, columns: &[&str]) -> Chosen {
+    let columns = columns.iter().map(|&column| column.to_owned()).collect();
+    Chosen { table: "visit".into(), key: Some(vec![Value::Integer(id)]), columns }
+}
+
+#[test]
+fn a_link_of_two_columns_is_followed_where_one_of_them_is_written() {
+    // Only the code is written: the new site is wanted by that and by the country that stays.
+    let edits = "INSERT INTO site VALUES ('no', 'b', 'Bodø'), ('se', 'b', 'Borås'); UPDATE visit SET code = 'b' WHERE id = 1";
+    let world = merged_in_parts(1, edits, &[visit(1, &[])]);
+    assert_eq!(visited(&world, 1, "code"), Value::text("b"));
+    // A site goes, and with it the visit that leaves it by its code alone.
+    let site = Chosen { table: "site".into(), key: Some(vec![Value::text("no"), Value::text("a")]), columns: vec![] };
+    let edits = "INSERT INTO site VALUES ('no', 'b', 'Bodø'); UPDATE visit SET code = 'b' WHERE id = 1; \
+                 DELETE FROM site WHERE country = 'no' AND code = 'a'; UPDATE visit SET note = 'more' WHERE id = 2";
+    let world = merged_in_parts(2, edits, &[site]);
+    assert_eq!(world.stored()["site"].len(), 2);
+    // Half of a link leads elsewhere: the other half goes with it, and what it leads to.
+    let edits = "INSERT INTO site VALUES ('fi', 'c', 'Kemi'); UPDATE visit SET country = 'fi', code = 'c', note = 'moved' WHERE id = 1";
+    let world = merged_in_parts(3, edits, &[visit(1, &["code"])]);
+    assert_eq!(visited(&world, 1, "note"), Value::text("moved"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A primary and its replicas under one seed, worked on by plain SQL, tables and columns included.
 use mainstem::core::ErrorKind;
 use mainstem::core::value::{Row, Value};
+use mainstem::local::Large;
 use mainstem::primary::Primary;
 use mainstem::replica::{Answering, Replica};
 use mainstem::sync;
@@ -98,6 +99,11 @@ impl World {
     }
     pub fn primary(&self) -> Box<dyn Primary> {
         mainstem_sqlite::open_primary(&self.primary_folder(), self.around.clone()).unwrap()
+    }
+    /// The same, to which other proposals are large.
+    pub fn primary_with(&self, large: Large) -> Box<dyn Primary> {
+        let primary = mainstem_sqlite::primary::open_local(&self.primary_folder(), self.around.clone()).unwrap();
+        Box::new(primary.with_large(large))
     }
     pub fn replica(&self, who: usize) -> SqliteReplica {
         SqliteReplica::open(&self.path(who), self.around.clone()).unwrap()

@@ -15,8 +15,8 @@ fn propose(team: &Team, name: &str) -> u64 {
 }
 
 fn merge(team: &Team, id: u64) {
-    let wish = MergeWish { force: true, ..MergeWish::new(1) };
-    team.primary().merge(id, &wish, By { actor: "zoe", token: None, people: &Everybody }).unwrap();
+    let wish = MergeWish { force: true, ..MergeWish::new(u128::from(id)) };
+    team.primary().merge(id, &wish, By { actor: "zoe", token: None, people: &Everybody, request: None }).unwrap();
 }
 
 fn reviewed(policy: &str) -> Team {
@@ -75,7 +75,7 @@ fn what_the_merged_version_leaves_out_waits() {
     let id = propose(&team, "ada");
     // Another revises it, with one cell, another word, and one of the new rows.
     let mut primary = team.primary();
-    let by = By { actor: "bob", token: None, people: &Everybody };
+    let by = By { actor: "bob", token: None, people: &Everybody, request: None };
     let proposal = primary.proposal(id, by).unwrap().unwrap().proposal;
     let front = proposal.head().front.clone();
     let body = primary.staged_page(id, 1, 0).unwrap().unwrap();
@@ -139,12 +139,45 @@ fn a_merged_proposal_whose_answer_was_lost_is_recognised() {
 }
 
 #[test]
+fn an_offer_without_an_answer_outlives_the_version_that_it_was_made_on() {
+    let team = reviewed(TASKS);
+    let copy = team.copy_primary("copy");
+    team.sql("bob", "UPDATE task SET what = 'first' WHERE id = 1");
+    merge(&team, propose(&team, "bob"));
+    team.sync("ada");
+    team.sql("ada", "UPDATE task SET what = 'ours' WHERE id = 2");
+    let mut primary = team.primary();
+    let mut line = mainstem_testkit::between::Between::new(&mut *primary, |moment| match moment {
+        mainstem_testkit::between::Moment::Before("propose") => {
+            Err(mainstem::Error::new(mainstem::core::ErrorKind::Unavailable, "line", "the request is lost"))
+        }
+        _ => Ok(mainstem_testkit::between::Turn::Once),
+    });
+    proposing::propose(&mut team.open("ada"), &mut line, "ada", &asked("t"), &mut quiet).unwrap_err();
+    drop(line);
+    drop(primary);
+    team.restore(&copy);
+    team.sync("ada");
+    assert_eq!(team.open("ada").kept().unwrap().iter().filter(|kept| kept.mark.is_open()).count(), 1);
+    for id in [1, propose(&team, "ada")] {
+        merge(&team, id);
+    }
+    team.sync("bob");
+    if team.open("bob").kept().unwrap().iter().any(|kept| kept.mark.is_waiting()) {
+        merge(&team, propose(&team, "bob"));
+    }
+    team.settle(&["ada", "bob"]);
+    team.assert_one(&["ada", "bob"]);
+    assert_eq!(team.value("bob", "SELECT group_concat(what) FROM (SELECT what FROM task ORDER BY id)"), "first,ours,write");
+}
+
+#[test]
 fn a_copy_that_begins_again_knows_what_was_merged_by_parts() {
     let team = reviewed(TASKS);
     team.sql("ada", "UPDATE task SET what = 'one' WHERE id = 1; UPDATE task SET what = 'two' WHERE id = 2");
     let id = propose(&team, "ada");
     let only = mainstem::review::Chosen { table: "task".into(), key: Some(vec![Value::Integer(1)]), columns: Vec::new() };
-    let rest = team.primary().accept_part(id, &[only], By { actor: "bob", token: None, people: &Everybody }).unwrap();
+    let rest = team.primary().accept_part(id, &[only], By { actor: "bob", token: None, people: &Everybody, request: None }).unwrap();
     merge(&team, id);
     merge(&team, rest.unwrap());
     team.edit("bob", "UPDATE list SET name = 'later'");
@@ -156,6 +189,133 @@ fn a_copy_that_begins_again_knows_what_was_merged_by_parts() {
     team.settle(&["ada", "bob"]);
     team.assert_one(&["ada", "bob"]);
     assert_eq!(team.value("ada", "SELECT group_concat(what) FROM (SELECT what FROM task ORDER BY id)"), "one,two,write");
+}
+
+#[test]
+fn the_rest_of_a_divided_proposal_may_be_merged_first() {
+    for is_divided_again in [false, true] {
+        let team = reviewed(TASKS);
+        let all = [1, 2, 3].map(|id| format!("UPDATE task SET what = 'ours {id}' WHERE id = {id}")).join("; ");
+        team.sql("ada", &all);
+        let id = propose(&team, "ada");
+        let by = By { actor: "bob", token: None, request: None, people: &Everybody };
+        let only = |id: i64| mainstem::review::Chosen { table: "task".into(), key: Some(vec![Value::Integer(id)]), columns: Vec::new() };
+        let rest = team.primary().accept_part(id, &[only(1)], by).unwrap().unwrap();
+        let last = if is_divided_again { team.primary().accept_part(rest, &[only(2)], by).unwrap() } else { None };
+        last.into_iter().chain([rest]).for_each(|id| merge(&team, id));
+        team.sync("bob");
+        team.sql("bob", "UPDATE task SET what = 'later' WHERE id > 1");
+        merge(&team, propose(&team, "bob"));
+        merge(&team, id);
+        assert_eq!(team.sync("ada").waiting_for_review, []);
+        assert!(team.open("ada").kept().unwrap().is_empty());
+        team.settle(&["ada", "bob"]);
+        team.assert_one(&["ada", "bob"]);
+        assert_eq!(team.value("ada", "SELECT group_concat(what) FROM (SELECT what FROM task ORDER BY id)"), "ours 1,later,later");
+    }
+}
+
+#[test]
+fn rows_that_the_primary_adds_up_wait_and_nothing_else_does() {
+    let team = reviewed("review_above = 3\n");
+    team.sql("ada", "INSERT INTO task(id, list, what) VALUES (20, 1, 'a'), (21, 1, 'b')");
+    assert_eq!(team.sync("ada").pushed_changes, 2);
+    // The same rows again are no others; bob is another person.
+    team.sql("ada", "UPDATE task SET what = 'aa' WHERE id = 20");
+    assert_eq!(team.sync("ada").pushed_changes, 1);
+    team.sql("bob", "INSERT INTO task(id, list, what) VALUES (30, 1, 'a'), (31, 1, 'b'), (32, 1, 'c')");
+    assert_eq!(team.sync("bob").pushed_changes, 3);
+    team.sql("ada", "INSERT INTO task(id, list, what) VALUES (22, 1, 'c'), (23, 1, 'd')");
+    let report = team.sync("ada");
+    assert_eq!((report.pushed, report.waiting_for_review), (0, vec![("task".to_owned(), 2)]));
+    // It is not tried again with every sync, and what may go, goes.
+    team.sql("ada", "UPDATE task SET what = 'ab' WHERE id = 21");
+    let report = team.sync("ada");
+    assert_eq!((report.pushed_changes, report.waiting_for_review), (1, vec![("task".to_owned(), 2)]));
+    let id = propose(&team, "ada");
+    merge(&team, id);
+    team.settle(&["ada", "bob"]);
+    team.assert_one(&["ada", "bob"]);
+    assert_eq!(
+        team.value("bob", "SELECT group_concat(id) FROM (SELECT id FROM task WHERE id BETWEEN 20 AND 29 ORDER BY id)"),
+        "20,21,22,23"
+    );
+    // Another policy lets go what was never offered.
+    team.sql("ada", "INSERT INTO task(id, list, what) VALUES (24, 1, 'e'), (25, 1, 'f')");
+    assert_eq!(team.sync("ada").waiting_for_review, [("task".to_owned(), 2)]);
+    team.primary().set_policy("review_above = 30\n", "admin").unwrap();
+    team.sync("ada");
+    let report = team.sync("ada");
+    assert_eq!(report.waiting_for_review, []);
+    assert_eq!(team.value("primary/primary", "SELECT count(*) FROM task WHERE id IN (24, 25)"), "2");
+}
+
+#[test]
+fn an_offer_goes_without_what_would_go_along_by_review_only() {
+    let team = reviewed("review_above = 2\n[tables.list]\nmode = \"review\"\n");
+    team.sql("ada", "UPDATE word SET note = 'x' WHERE w = 'a'; UPDATE task SET what = 'x' WHERE id = 1");
+    assert_eq!(team.sync("ada").pushed_changes, 2);
+    team.sql("ada", "INSERT INTO list VALUES (7, 'new'); UPDATE task SET what = 'y' WHERE id = 2");
+    let id = propose(&team, "ada");
+    assert_eq!(team.open("ada").kept().unwrap().len(), 1);
+    merge(&team, id);
+    team.settle(&["ada", "bob"]);
+    team.assert_one(&["ada", "bob"]);
+    assert_eq!(team.value("bob", "SELECT what FROM task WHERE id = 2"), "y");
+}
+
+#[test]
+fn an_index_of_a_reviewed_table_comes_and_goes_by_review() {
+    let team = reviewed(TASKS);
+    let indexes = "SELECT coalesce(group_concat(name), '') FROM (SELECT name FROM sqlite_schema WHERE name LIKE 'by%' ORDER BY name)";
+    team.sql("ada", "CREATE INDEX by_what ON task(what); CREATE INDEX by_note ON word(note)");
+    // Steps of one commit go together.
+    team.sync("ada");
+    assert_eq!(team.value("primary/primary", indexes), "");
+    merge(&team, propose(&team, "ada"));
+    team.settle(&["ada", "bob"]);
+    assert_eq!(team.value("bob", indexes), "by_note,by_what");
+    team.sql("bob", "DROP INDEX by_note");
+    team.sync("bob");
+    assert_eq!(team.value("primary/primary", indexes), "by_what", "the other table's goes straight");
+    // Nobody but the primary knows whose it was.
+    team.sql("bob", "DROP INDEX by_what");
+    team.sync("bob");
+    team.sync("bob");
+    assert_eq!(team.value("primary/primary", indexes), "by_what");
+    merge(&team, propose(&team, "bob"));
+    team.settle(&["ada", "bob"]);
+    assert_eq!(team.value("ada", indexes), "");
+    team.assert_one(&["ada", "bob"]);
+}
+
+#[test]
+fn who_revises_a_proposal_that_others_divide_offers_all_of_it() {
+    for is_rest_merged in [false, true] {
+        let team = reviewed(TASKS);
+        team.sql(
+            "ada",
+            "INSERT INTO task(id, list, what) VALUES (8, 1, 'eight'), (9, 1, 'nine'); UPDATE task SET what = 'ours' WHERE id = 1",
+        );
+        let id = propose(&team, "ada");
+        let by = By { actor: "bob", token: None, request: None, people: &Everybody };
+        let only = mainstem::review::Chosen { table: "task".into(), key: Some(vec![Value::Integer(1)]), columns: Vec::new() };
+        let rest = team.primary().accept_part(id, &[only], by).unwrap().unwrap();
+        if is_rest_merged {
+            merge(&team, rest);
+        }
+        team.sql("ada", "DELETE FROM task WHERE id = 8; UPDATE task SET what = 'nine again' WHERE id = 9");
+        assert_eq!(propose(&team, "ada"), id);
+        let stages = mainstem::core::proposal::Stage::ALL.into_iter().filter(|stage| stage.is_open()).collect();
+        let wanted = mainstem::ledger::ProposalsWanted { stages, limit: 10, ..Default::default() };
+        assert_eq!(team.primary().proposals(&wanted).unwrap(), [id], "the rest is in what was revised");
+        merge(&team, id);
+        team.settle(&["ada", "bob"]);
+        team.assert_one(&["ada", "bob"]);
+        assert_eq!(team.open("ada").kept().unwrap().len(), 0);
+        let all = "SELECT group_concat(id || what) FROM (SELECT id, what FROM task ORDER BY id)";
+        assert_eq!(team.value("bob", all), "1ours,2cook,3write,9nine again");
+    }
 }
 
 #[test]
@@ -179,7 +339,7 @@ fn has(told: &str, word: &str) -> bool {
 
 fn merge_as_it_is(team: &Team, id: u64) {
     let wish = MergeWish { force: true, skip_conflicts: true, ..MergeWish::new(u128::from(id)) };
-    team.primary().merge(id, &wish, By { actor: "zoe", token: None, people: &Everybody }).unwrap();
+    team.primary().merge(id, &wish, By { actor: "zoe", token: None, people: &Everybody, request: None }).unwrap();
 }
 
 /// Ada's work waits, bob's is merged, ada hears of it, works on, and offers what she has. Conflicts in the end.
@@ -264,6 +424,27 @@ fn a_new_row_that_another_has_made_too_is_edited_as_it_was_seen() {
 }
 
 #[test]
+fn a_row_that_lost_unique_values_again_and_again_is_in_conflicts() {
+    for others in ["a", "x"] {
+        let team = reviewed("mode = \"review\"\n");
+        for (number, ours) in [(10, "first"), (20, "second")] {
+            team.sql("bob", &format!("INSERT INTO word VALUES ('{others}{number}', {number}, 'theirs')"));
+            let id = propose(&team, "bob");
+            // What lost is not in ada's file, so that she can make it anew.
+            team.sql("ada", &format!("INSERT INTO word VALUES ('m', {number}, '{ours}')"));
+            team.sync("ada");
+            merge_as_it_is(&team, id);
+            team.sync("ada");
+            assert_eq!(team.value("ada", "SELECT count(*) FROM word WHERE w = 'm'"), "0");
+        }
+        merge_as_it_is(&team, propose(&team, "ada"));
+        team.settle(&["ada", "bob"]);
+        team.assert_one(&["ada", "bob"]);
+        assert!(has(&told(&team), "first") && has(&told(&team), "second"), "{}", told(&team));
+    }
+}
+
+#[test]
 fn a_value_that_lost_is_told_of_though_the_offer_is_taken_back_and_laid_on_again() {
     for has_edited_again in [false, true] {
         let team = reviewed("mode = \"review\"\n");
@@ -279,7 +460,7 @@ fn a_value_that_lost_is_told_of_though_the_offer_is_taken_back_and_laid_on_again
             team.sync("ada");
         }
         let withdrawn = mainstem::core::proposal::Decision { stage: mainstem::core::proposal::Stage::Withdrawn, reason: "no".into() };
-        let by = By { actor: "ada", token: None, people: &Everybody };
+        let by = By { actor: "ada", token: None, people: &Everybody, request: None };
         team.primary().act(id, &mainstem::review::Deed::Decide(withdrawn), by).unwrap();
         let mut ada = team.open("ada");
         ada.take_back(id).unwrap();
@@ -341,7 +522,7 @@ fn a_conflict_that_an_offer_brings_along_is_answered_like_those_that_its_merge_f
     team.sync("ada");
     team.sql("ada", "UPDATE task SET what = 'again' WHERE id = 1");
     let id = propose(&team, "ada");
-    let by = By { actor: "zoe", token: None, people: &Everybody };
+    let by = By { actor: "zoe", token: None, people: &Everybody, request: None };
     let open = |team: &Team| -> Vec<u64> {
         let assessment = team.primary().proposal(id, by).unwrap().unwrap().assessment.unwrap();
         assessment.outcome.conflicts.iter().filter(|conflict| conflict.is_open()).map(|conflict| conflict.id).collect()

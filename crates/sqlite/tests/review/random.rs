@@ -70,7 +70,7 @@ struct Run {
 }
 
 fn by(actor: &str) -> By<'_> {
-    By { actor, token: None, people: &Everybody }
+    By { actor, token: None, people: &Everybody, request: None }
 }
 
 fn run(seed: u64) {
@@ -350,7 +350,7 @@ impl Run {
                 }
             }
             for id in self.open_proposals() {
-                let wish = MergeWish { force: true, skip_conflicts: true, ..MergeWish::new(7) };
+                let wish = MergeWish { force: true, skip_conflicts: true, ..MergeWish::new(1_000_000 + u128::from(id)) };
                 self.team.primary().merge(id, &wish, by("zoe")).unwrap();
             }
             for name in NAMES {

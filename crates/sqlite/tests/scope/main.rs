@@ -7,3 +7,4 @@ mod hidden;
 mod moving;
 mod office;
 mod random;
+mod reviewing;

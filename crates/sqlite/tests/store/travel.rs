@@ -1,5 +1,7 @@
 //! The way between a replica and its primary: answers that are lost, writes in the middle, pages of any size.
 use mainstem::core::ErrorKind;
+use mainstem::core::conflict::{Claim, Side};
+use mainstem::core::value::Value;
 use mainstem::error::Error;
 use mainstem::primary::Primary;
 use mainstem::replica::Replica;
@@ -10,6 +12,7 @@ use mainstem_sqlite::replica::InitOptions;
 use mainstem_testkit::Seeded;
 use mainstem_testkit::between::{Between, Moment, Turn};
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -155,4 +158,57 @@ fn i3_a_program_writes_while_a_sync_is_under_way() {
         pair.assert_equal();
         assert_eq!(rows(&pair.file(1)).len(), 2 + writes, "{mode}");
     }
+}
+
+/// A row is edited while a change of it waits for its parent, and others have written to it since that change was made: both are in a
+/// conflict, with who wrote each.
+#[test]
+fn what_waits_meets_all_that_came_since_it_was_made() {
+    let pair =
+        Pair::new("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT, up INTEGER REFERENCES t(id)); INSERT INTO t VALUES (1, 'one', NULL);");
+    pair.primary().set_policy("strategy = \"manual\"\n", "ada").unwrap();
+    sql(&pair.file(1), "PRAGMA foreign_keys = OFF; UPDATE t SET v = 'of Bob', up = 9 WHERE id = 1;");
+    pair.sync(1);
+    sql(&pair.file(0), "UPDATE t SET v = 'of Ada' WHERE id = 1;");
+    for who in [0, 1] {
+        pair.sync(who);
+    }
+    for text in ["again of Bob", "at last of Bob"] {
+        sql(&pair.file(1), &format!("UPDATE t SET v = '{text}' WHERE id = 1;"));
+        assert_eq!(pair.sync(1).pending, 1);
+    }
+    sql(&pair.file(0), "INSERT INTO t VALUES (9, 'late', NULL);");
+    pair.settle();
+    pair.assert_equal();
+    assert_eq!(rows(&pair.file(0)), [(1, "of Ada".to_owned()), (9, "late".to_owned())], "the earlier one holds");
+    let conflicts = pair.primary().conflicts(false).unwrap();
+    let [conflict] = conflicts.as_slice() else { panic!("{conflicts:?}") };
+    let side = |side: &Side| (side.claim.clone(), side.actor.clone());
+    let cell = |text: &str| (Claim::Cell(Value::text(text)), "someone".to_owned());
+    assert_eq!((side(&conflict.ours), side(&conflict.theirs)), (cell("at last of Bob"), cell("of Ada")));
+}
+
+/// However many versions came since, rows are compared with those of the version held here by as many questions.
+#[test]
+fn i74_a_comparison_asks_no_more_where_it_is_far_behind() {
+    let [near, far] = [1, 40].map(|versions| {
+        let pair = Pair::new(START);
+        for n in 0..versions {
+            sql(&pair.file(0), &format!("INSERT INTO t VALUES ({}, 'of Ada');", 10 + n));
+            pair.sync(0);
+        }
+        let unseen = Connection::open(pair.file(1)).unwrap();
+        unseen.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).unwrap();
+        unseen.execute("UPDATE t SET v = 'unseen' WHERE id = 1", []).unwrap();
+        drop(unseen);
+        sql(&pair.file(1), "UPDATE t SET v = 'seen' WHERE id = 2;");
+        let (mut asked, mut primary) = (0, pair.primary());
+        let mut counted = Between::new(&mut *primary, |moment| {
+            asked += u64::from(matches!(moment, Moment::Before(_)));
+            Ok(Turn::Once)
+        });
+        assert_eq!(sync::sync(&mut pair.replica(1), &mut counted, "bob", &mut quiet).unwrap().reconciled, 1);
+        asked
+    });
+    assert_eq!(near, far);
 }

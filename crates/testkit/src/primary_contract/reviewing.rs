@@ -7,28 +7,28 @@ use mainstem::primary::{Acquaintance, Primary};
 use mainstem::review::{By, Deed, Everybody, Judged, Offered, Part, State};
 use mainstem::{error::Result, review};
 
-const BY: By<'static> = By { actor: "ann", token: None, people: &Everybody };
+const BY: By<'static> = By { actor: "ann", token: None, people: &Everybody, request: None };
 
 impl Offer {
     /// The same as it is offered for review: it takes no number of its replica.
-    fn reviewed(mut self) -> Offer {
+    pub(super) fn reviewed(mut self) -> Offer {
         self.front.header.sequence = 0;
         self
     }
-    fn propose(&self, primary: &mut dyn Primary, known: &Acquaintance, revises: Option<u64>) -> Result<Offered> {
+    pub(super) fn propose(&self, primary: &mut dyn Primary, known: &Acquaintance, revises: Option<u64>) -> Result<Offered> {
         let reviewed = Part { front: &self.front, pages: &mut self.pages() };
         primary.propose(known, review::Offer { revises, reviewed, direct: None }, BY)
     }
 }
 
-fn place_of(offered: Result<Offered>) -> (u64, u64) {
+pub(super) fn place_of(offered: Result<Offered>) -> (u64, u64) {
     match offered.expect("an offer") {
         Offered::Done { proposal, revision, direct: None } => (proposal, revision),
         other => panic!("offered, not {other:?}"),
     }
 }
 
-fn judged(primary: &mut dyn Primary, id: u64) -> Judged {
+pub(super) fn judged(primary: &mut dyn Primary, id: u64) -> Judged {
     primary.proposal(id, BY).expect("an answer").expect("it is there")
 }
 
@@ -129,4 +129,36 @@ pub(super) fn nothing_is_pushed_past_review(found: Found<'_>) {
     assert_eq!(named.push(primary, &known).expect_err("another's name").code, "invalid");
     assert_eq!(primary.describe().expect("a description").head.version, head.version);
     assert_eq!(judged(primary, 1).state(), State::Open);
+}
+
+pub(super) fn many_small_pushes_are_one_large_one(found: Found<'_>, known_as: KnownAs<'_>) {
+    let mut primary = fresh(found);
+    let primary = primary.as_mut();
+    let known = known(primary);
+    primary.set_policy("review_above = 3\n", "owner").expect("a policy");
+    let described = primary.describe().expect("a description");
+    let add = |id: &str| insert(row(id, "new", 0), 1);
+    // From one replica or several: it is the person who counts.
+    version_of(Offer::new(&described, 7, 1, vec![add("x"), add("y")]).push(primary, &known));
+    version_of(Offer::new(&described, 7, 2, vec![rename("a", "apple", "apricot", 2)]).push(primary, &known));
+    version_of(Offer::new(&described, 7, 3, vec![rename("a", "apricot", "almond", 3)]).push(primary, &known));
+    let before = primary.describe().expect("a description").head;
+    let fourth = Offer::new(&described, 7, 4, vec![add("z")]);
+    let refused = fourth.push(primary, &known).expect_err("the fourth row");
+    assert_eq!(refused.code, "review_required");
+    assert!(refused.message.starts_with("4 rows changed by one person within 24 hours"), "{}", refused.message);
+    let other = Offer::new(&described, 8, 1, vec![add("z")]);
+    match known_as {
+        // Whom the primary knows by the token is the same from another replica.
+        Some(_) => assert_eq!(other.push(primary, &known).expect_err("the same person").code, "review_required"),
+        None => drop(version_of(other.push(primary, &known))),
+    }
+    if known_as.is_some() {
+        assert_eq!(primary.describe().expect("a description").head, before, "nothing was taken");
+    }
+    assert_eq!(place_of(fourth.reviewed().propose(primary, &known, None)).1, 1, "it may be proposed");
+    primary.set_policy("review_above = 3\nreview_above_hours = 0\n", "owner").expect("a policy");
+    let mut by_itself = Offer::new(&described, 7, 4, vec![add("w"), add("v"), add("u")]);
+    by_itself.front.header.write_id = 99;
+    version_of(by_itself.push(primary, &known));
 }

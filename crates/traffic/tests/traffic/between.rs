@@ -1,8 +1,11 @@
 //! Whatever is between a replica and its server, at every request in turn: nothing lost, nothing twice, no deletion that
 //! nobody made, and silence once nobody works.
 use mainstem::core::ErrorKind;
+use mainstem::core::proposal::{Ballot, Decision, MergeWish, Remark, Stage, Word};
+use mainstem::core::value::Value;
 use mainstem::datasets::Place;
 use mainstem::primary::Primary;
+use mainstem::review::{By, Chosen, Deed, Everybody};
 use mainstem::sync;
 use mainstem::wiring::Around;
 use mainstem_http::HttpPrimary;
@@ -157,4 +160,69 @@ fn a_cut_network_is_no_failure_of_the_work() {
     assert_eq!(world.sync(0, IMPATIENT).expect_err("nobody there").kind, ErrorKind::Unavailable);
     world.proxy.cut(false);
     world.judge();
+}
+
+/// Something that is done to proposal 1, with a key.
+type Act = fn(&mut dyn Primary, &World, By<'_>) -> mainstem::Result<()>;
+
+fn assessed(world: &World) -> mainstem::core::proposal::Assessment {
+    world.primary(CALM).proposal(1, by(0)).expect("an answer").expect("it is there").assessment.expect("it is open")
+}
+
+fn by(key: u128) -> By<'static> {
+    By { actor: "somebody", token: None, people: &Everybody, request: Some(key) }
+}
+
+fn decide(primary: &mut dyn Primary, stage: Stage, by: By<'_>) -> mainstem::Result<()> {
+    primary.act(1, &Deed::Decide(Decision { stage, reason: "so it is".into() }), by)
+}
+
+/// Every act of which a lost answer would make whoever asked act twice, in an order in which each can be done.
+const ACTS: [(&str, Act); 7] = [
+    ("comment", |primary, _, by| primary.act(1, &Deed::Comment(Remark { text: "why?".into(), ..Remark::default() }), by)),
+    ("withdraw", |primary, _, by| decide(primary, Stage::Withdrawn, by)),
+    ("reopen", |primary, _, by| decide(primary, Stage::Open, by)),
+    ("accept a part", |primary, _, by| {
+        let only = Chosen { table: "t".into(), key: Some(vec![Value::Integer(5)]), columns: vec![] };
+        primary.accept_part(1, &[only], by).map(|rest| assert_eq!(rest, Some(2)))
+    }),
+    ("vote", |primary, world, by| {
+        let now = assessed(world);
+        let ballot = Ballot { revision: now.revision, digest: now.digest, word: Word::Approve, comment: String::new() };
+        primary.act(1, &Deed::Vote(ballot), by)
+    }),
+    ("merge", |primary, _, by| {
+        primary.merge(1, &MergeWish::new(by.request.unwrap_or_default()), by).map(|merged| assert_eq!(merged.version, 2))
+    }),
+    ("revert", |primary, _, by| primary.propose_revert(2, "it was wrong", by).map(|id| assert_eq!(id, 3))),
+];
+
+/// Does everything, each with a fault at its first request; what the ledger holds then.
+fn acted(fault: Fault) -> (u64, String) {
+    // Long enough for a busy machine to answer, and short enough for a test to wait for no answer.
+    let patience = Patience { answer: Duration::from_secs(3), idle: Duration::from_secs(3), ..IMPATIENT };
+    let world = World::new();
+    world.primary(CALM).set_policy("approvals = 1\nself_approval = 'allowed'\n", "ada").expect("a policy");
+    world.edit(1, "UPDATE t SET v = 'x' WHERE id IN (5, 6)");
+    let asked = mainstem::proposing::Asked { title: Some("some".into()), ..Default::default() };
+    mainstem::proposing::propose(&mut world.replica(1), &mut *world.primary(CALM), "bob", &asked, &mut quiet).expect("offered");
+    for (key, (name, act)) in (1..).zip(ACTS) {
+        // A vote asks what it is on first, over another line.
+        let first = world.proxy.count() + u64::from(name == "vote");
+        world.proxy.follow(move |request| if request == first { fault } else { Fault::Pass });
+        act(&mut *world.primary(patience), &world, by(key)).unwrap_or_else(|e| panic!("{name} with {fault:?}: {} {}", e.code, e.message));
+    }
+    world.proxy.follow(|_| Fault::Pass);
+    let mut primary = world.primary(CALM);
+    let proposal = primary.proposal(1, by(0)).expect("an answer").expect("it is there").proposal;
+    let told = format!("{:?} {} {} {:?}", proposal.stage, proposal.comments.len(), proposal.votes.len(), proposal.version);
+    (primary.describe().expect("an answer").head.events, told)
+}
+
+#[test]
+fn what_is_done_to_a_proposal_is_done_once_though_its_answer_is_lost() {
+    let calm = acted(Fault::Pass);
+    for fault in [Fault::Deafen, Fault::Twice, Fault::Again, Fault::Cut(0), Fault::Cut(999), Fault::Drop] {
+        assert_eq!(acted(fault), calm, "{fault:?}");
+    }
 }

@@ -3,7 +3,9 @@ use mainstem::accounts::Wish;
 use mainstem::core::account::Fact;
 use mainstem::core::authority::Role;
 use mainstem::core::conflict::Conflict;
+use mainstem::local::Large;
 use mainstem::primary::Primary;
+use mainstem::proposing::{self, Asked};
 use mainstem::sync;
 use mainstem_sqlite::SqliteReplica;
 use mainstem_sqlite::replica::InitOptions;
@@ -27,9 +29,13 @@ struct World {
 impl World {
     /// A server with one dataset, in which names and values are as hostile as they may be.
     fn new() -> World {
+        World::with_large(Large::default())
+    }
+
+    fn with_large(large: Large) -> World {
         let folder = tempfile::tempdir().expect("a folder");
         let around = Seeded::around(11);
-        let served = Served::begin(&folder.path().join("data"), around.clone());
+        let served = Served::with_large(large, &folder.path().join("data"), around.clone());
         let path = folder.path().join("ada.db");
         sql(
             &path,
@@ -119,6 +125,28 @@ fn is_led_away(came: &Came) -> bool {
     came.status == 303 && came.header("location").is_some_and(|to| to.starts_with("/sign-in"))
 }
 
+/// Of a proposal that takes a while to look at, the page is there at once, and shows what merging does when somebody has found it.
+#[test]
+fn the_page_of_a_large_proposal_waits_for_nothing() {
+    let world = World::with_large(Large { beside_from: 0, at_once_max: 0, shared_from: 0, ..Large::default() });
+    let path = world.path("ada.db");
+    sql(&path, "UPDATE item SET v = 'changed', n = 7; INSERT INTO item VALUES (9, 'new', 1)");
+    let mut replica = SqliteReplica::open(&path, Seeded::around(5)).expect("it opens");
+    let asked = Asked { title: Some("All of them".into()), has_everything: true, ..Asked::default() };
+    proposing::propose(&mut replica, &mut world.served.primary("notes"), "ada", &asked, &mut |_, _, _| {}).expect("offered");
+    let token = world.served.token().expect("a token");
+    let browser = world.browser(&token);
+    let page = text(&browser.get("/datasets/notes/proposals/1"));
+    for told in ["4 rows in 1 table", "is being found out", "changed", "One may vote as soon as"] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    assert!(!page.contains("name=\"digest\""), "nobody votes on what is not known");
+    let found = (0..100_000).map(|_| text(&browser.get("/datasets/notes/proposals/1"))).find(|page| !page.contains("is being found out"));
+    let page = found.expect("it is found in the end");
+    assert!(page.contains("Merged now, onto version 1, it changes 4 rows") && page.contains("name=\"digest\""), "{page}");
+    assert!(text(&browser.get("/datasets/notes/proposals")).contains("All of them"));
+}
+
 #[test]
 fn one_signs_in_with_a_token_and_it_is_told_to_nobody() {
     let world = World::new();
@@ -155,7 +183,11 @@ fn the_first_administrator_is_made_in_a_browser() {
     let (body, foreign) = (format!("token={}&name=eve", setup.reveal()), "Sec-Fetch-Site: cross-site\r\n");
     assert_eq!(world.form("/set-up", foreign, &body).status, 403);
     let came = world.form("/set-up", HERE, &body);
-    assert!(came.status == 303 && came.header("set-cookie").is_some(), "{came:?}");
+    assert!(came.status == 200 && came.header("set-cookie").is_some(), "{came:?}");
+    // The setup token is used up: without another one nobody would come in again once this sign-in ends.
+    let page = text(&came);
+    let shown = page.split_once("class=\"secret\">").and_then(|(_, rest)| rest.split_once('<')).expect("a token is shown").0;
+    assert_eq!(world.form("/sign-in", HERE, &format!("token={shown}")).status, 303);
     assert!(world.served.registrar().accounts().named("eve").is_some_and(|eve| eve.is_administrator));
     let again = world.form("/set-up", HERE, &format!("token={}&name=mallory", setup.reveal()));
     assert_eq!((again.status, again.header("set-cookie")), (200, None));

@@ -104,7 +104,7 @@ impl World {
             sync::sync(&mut replica, &mut served.primary("notes"), "ada", &mut |_, _, _| {}).expect("it is sent");
         }
         let mut primary = served.primary("notes");
-        let by = By { actor: "owner", token: None, people: &Everybody };
+        let by = By { actor: "owner", token: None, people: &Everybody, request: None };
         for (version, is_rejected) in [(3, false), (2, false), (3, true)] {
             let id = primary.propose_revert(version, "it was wrong", by).expect("a proposal");
             if is_rejected {
@@ -117,7 +117,7 @@ impl World {
 
     /// What merging a proposal does now; anything where it is closed.
     fn digest(&self, proposal: u64) -> String {
-        let by = By { actor: "owner", token: None, people: &Everybody };
+        let by = By { actor: "owner", token: None, people: &Everybody, request: None };
         let judged = self.served.primary("notes").proposal(proposal, by).expect("an answer").expect("it is there");
         judged.assessment.map(|assessment| assessment.digest).unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect()
     }

@@ -1,7 +1,7 @@
 //! What a member who is let in may send in another's name, and what comes of it: nothing, in every case.
 use mainstem::core::account::Fact;
 use mainstem::core::authority::Role;
-use mainstem::core::change::{Cell, Change, Choice, Edit, Front, Header, Resolution, Shape};
+use mainstem::core::change::{Again, Cell, Change, Choice, Edit, Front, Header, Past, Resolution, Shape};
 use mainstem::core::schema::{Column, Schema, SchemaChange, Table};
 use mainstem::core::stamp::{ReplicaId, Time};
 use mainstem::core::value::{Row, Value};
@@ -9,6 +9,7 @@ use mainstem::datasets::Place;
 use mainstem::error::Result;
 use mainstem::local::Founding;
 use mainstem::primary::{Acquaintance, Pages, Primary, Pushed, Seen};
+use mainstem::review::{By, Everybody, Offer, Part, Review};
 use mainstem_http::HttpPrimary;
 use mainstem_testkit::surroundings::Seeded;
 use mainstem_traffic::Served;
@@ -174,6 +175,63 @@ fn nothing_can_be_said_to_have_been_lost() {
     assert_eq!(stage.author(2), "ben, for ann", "on whose word it is");
     let restored = stage.served.primary("notes").describe().expect("a description").restored.expect("a restore");
     assert_eq!(restored.actor, "olga");
+}
+
+/// What anybody may say once something was lost, and what comes of it.
+#[test]
+fn a_restore_lets_nobody_pass_for_another_or_for_a_proposal() {
+    let stage = Stage::begin();
+    let (mut ann, mut ben) = (stage.as_one("ann", Role::Contributor), stage.as_one("ben", Role::Contributor));
+    let mut owner = stage.as_one("olga", Role::Owner);
+    // Both have replicas of their own, and ann has offered something.
+    stage.push(&mut ann, &front("note", 5, 1, "ann"), insert("b")).expect("her own work");
+    stage.push(&mut ben, &front("note", 6, 1, "ben"), insert("c")).expect("his own work");
+    let mut offered = front("note", 5, 2, "ann");
+    offered.header.sequence = 0;
+    let by = By { actor: "ann", token: None, people: &Everybody, request: None };
+    let mut pages = One(insert("offered"), false);
+    let offer = Offer { revises: None, reviewed: Part { front: &offered, pages: &mut pages }, direct: None };
+    ann.propose(&stage.known, offer, by).expect("offered");
+    let epoch = owner.begin_epoch(&Acquaintance { version: 50, hash: [9; 32], ..stage.known }, "olga").expect("hers to do");
+    let known = Acquaintance { epoch, ..stage.known };
+    let lost = |table: &str, replica: u128, sequence: u64, actor: &str, stands_for: Vec<u128>| {
+        let was = vec![Past { epoch: stage.known.epoch, version: 40 + sequence }];
+        Front { again: Some(Again { was, stands_for, renumbered: Vec::new() }), ..front(table, replica, sequence, actor) }
+    };
+    // By the name of what ann offered, her copy would take it for merged, and give up what it keeps.
+    let before = stage.state();
+    let mut named = lost("note", 6, 7, "ben", Vec::new());
+    named.header.write_id = offered.header.write_id;
+    for forged in [named, lost("note", 6, 8, "ben", vec![1, offered.header.write_id])] {
+        let refused = ben.push(&known, &forged, &mut One(insert("instead"), false)).expect_err("it is hers");
+        assert_eq!(refused.code, "review_required", "{}", refused.message);
+    }
+    // Nor does it pass review by having been lost.
+    let policy = "[tables.secret]\nmode = 'review'\n";
+    stage.served.primary("notes").set_policy(policy, "olga").expect("a policy");
+    let (events, tables) = stage.state();
+    let past = lost("secret", 6, 9, "ben", Vec::new());
+    assert_eq!(ben.push(&known, &past, &mut One(insert("past"), false)).expect_err("a reviewed table").code, "review_required");
+    assert_eq!((events, &tables), (before.0 + 1, &before.1), "a policy, and nothing else");
+    assert_eq!(stage.state(), (events, tables));
+    // Whose a replica is, is known: what comes of it has their name, and on whose word it is.
+    let mut says = |replica: u128, sequence: u64, actor: &str, id: &str| {
+        ben.push(&known, &lost("note", replica, sequence, actor, Vec::new()), &mut One(insert(id), false)).expect("it may have been");
+        let head = stage.served.primary("notes").describe().expect("a description").head.version;
+        stage.author(head)
+    };
+    assert_eq!(says(5, 100, "ben", "d"), "ben, for ann", "another's is not his own");
+    assert_eq!(says(5, 101, "olga", "e"), "ben, for ann", "nor a third one's");
+    assert_eq!(says(6, 10, "ann", "f"), "ben", "his own is not another's");
+    assert_eq!(says(6, 11, "ben", "g"), "ben");
+    assert_eq!(says(77, 1, "ann", "h"), "ben, for ann", "where nobody knows, his word stands beside hers");
+    let last = stage.served.primary("notes").version(3 + 5).expect("an answer").expect("it is there");
+    assert!(last.review.is_none(), "nobody has approved it");
+    // Her own numbers go on where they were.
+    let next = front("note", 5, 2, "ann");
+    let mut next = Front { header: Header { write_id: 12_345, ..next.header.clone() }, ..next };
+    next.header.base_version = 1;
+    assert!(matches!(ann.push(&known, &next, &mut One(insert("i"), false)).expect("her next"), Pushed::Accepted { .. }));
 }
 
 #[test]

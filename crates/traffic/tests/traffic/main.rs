@@ -1,5 +1,7 @@
 //! The replica protocol through a real socket.
 #![allow(clippy::disallowed_methods, reason = "what other threads and lines do is waited for, with a generous limit")]
+mod actions;
+mod audits;
 mod between;
 mod browsers;
 mod contract;

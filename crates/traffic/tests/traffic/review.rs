@@ -138,7 +138,7 @@ impl Stage {
     }
     fn propose(&self, who: &str, revises: Option<u64>, front: &Front, rows: &mut dyn Pages) -> Result<u64> {
         let mut primary = self.served.primary_as("notes", Some(self.tokens[who].clone()));
-        let by = By { actor: "somebody else", token: Some("forged"), people: &Everybody };
+        let by = By { actor: "somebody else", token: Some("forged"), people: &Everybody, request: None };
         let offer = Offer { revises, reviewed: Part { front, pages: rows }, direct: None };
         match primary.propose(&self.known, offer, by)? {
             Offered::Done { proposal, .. } => Ok(proposal),
@@ -291,6 +291,71 @@ fn the_tables_themselves_are_the_whole_datasets() {
     stage.tell(fact);
     assert!(is(&stage.merge("vic", id), (403, "forbidden")), "one table is not all");
     assert_eq!(stage.merge("eve", id).0, 200);
+}
+
+#[test]
+fn t3_a_role_on_a_table_hears_of_proposals_about_that_table_alone() {
+    let stage = Stage::begin();
+    let hidden = stage.offer("eve", 5);
+    let mut free = front("free", 6, 1);
+    free.header.sequence = 0;
+    let shown = stage.propose("ben", None, &free, &mut Rows::one("row 6")).expect("offered");
+    stage.good("ann", "POST", &format!("/proposals/{shown}/comments"), &json!({ "table": "note", "key": ["a"], "text": "as in note a" }));
+    let role = |table: Option<&str>, role| Fact::RoleSet {
+        actor: stage.actor("pia"),
+        dataset: "notes".into(),
+        table: table.map(Into::into),
+        role,
+    };
+    stage.tell(role(None, None));
+    stage.tell(role(Some("free"), Some(Role::Reviewer)));
+    let listed = stage.good("pia", "GET", "/proposals", &Json::Null);
+    let ids: Vec<&Json> = listed["items"].as_array().expect("a list").iter().map(|proposal| &proposal["proposal"]).collect();
+    assert_eq!(ids, [&json!(shown)], "{listed}");
+    // What is hidden is answered as what is not there, whatever is asked of it.
+    let (vote, wish) = (stage.vote(hidden, "approve"), stage.wish(hidden));
+    let digest = vote["digest"].as_str().expect("a digest").to_owned();
+    let absent = hidden + 100;
+    let asked = [
+        ("GET", "", Json::Null),
+        ("GET", "/merge", Json::Null),
+        ("GET", &format!("/changes?digest={digest}"), Json::Null),
+        ("GET", "/revisions/1/changes", Json::Null),
+        ("POST", "/votes", vote),
+        ("POST", "/comments", json!({ "text": "so?" })),
+        ("POST", "/decision", json!({ "stage": "withdrawn" })),
+        ("POST", "/answers", json!({ "others": "ours" })),
+        ("POST", "/part", json!({ "only": [{ "table": "note" }] })),
+        ("POST", "/merge", wish),
+    ];
+    let before = stage.state();
+    for (method, rest, body) in &asked {
+        let answer = |id: u64| {
+            let text = if body.is_null() { String::new() } else { body.to_string() };
+            let came = stage.ask("pia", method, &format!("/proposals/{id}{rest}"), &text);
+            (came.status, came.code(), came.json()["message"].to_string().replace(&id.to_string(), "N"))
+        };
+        assert_eq!(answer(hidden), answer(absent), "{method} {rest}");
+        assert_eq!(answer(hidden).0, 404, "{method} {rest}");
+    }
+    assert_eq!(stage.state(), before);
+    // What is theirs to see is theirs to vote on, and what was said of other rows is not theirs.
+    let judged = stage.good("pia", "GET", &format!("/proposals/{shown}"), &Json::Null);
+    assert!(!judged.to_string().contains("note"), "{judged}");
+    let voted = stage.good("pia", "POST", &format!("/proposals/{shown}/votes"), &stage.vote(shown, "approve"));
+    assert_eq!(why_not(&voted, "pia"), None);
+    assert!(is(&stage.merge("pia", shown), (403, "partial_view")));
+    // They offer rows of their table, and of no other.
+    let mut own = front("free", 8, 1);
+    own.header.sequence = 0;
+    let own = stage.propose("pia", None, &own, &mut Rows::one("row 7")).expect("hers to offer");
+    assert_eq!(stage.good("pia", "GET", &format!("/proposals/{own}"), &Json::Null)["actor"], "pia");
+    let mut other = front("note", 8, 2);
+    other.header.sequence = 0;
+    let before = stage.state();
+    assert_eq!(stage.propose("pia", None, &other, &mut Rows::one("row 8")).expect_err("hidden").code, "outside_scope");
+    assert_eq!(stage.propose("pia", Some(hidden), &other, &mut Rows::one("row 8")).expect_err("hidden").code, "not_found");
+    assert_eq!(stage.state(), before);
 }
 
 #[test]
@@ -469,7 +534,7 @@ fn n6_a_merge_is_one_however_often_it_is_asked_for() {
         }
         threads.spawn(|| {
             let mut beside = stage.served.shared().hall.datasets().open("notes").expect("another handle");
-            let by = By { actor: "ben", token: None, people: &Everybody };
+            let by = By { actor: "ben", token: None, people: &Everybody, request: None };
             beside.merge(id, &MergeWish::new(9), by).expect("one of them merges, the others hear of it");
         });
     });

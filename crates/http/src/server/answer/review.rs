@@ -15,9 +15,16 @@ use mainstem::review::{By, Chosen, Deed, Offer, Part};
 use std::cell::RefCell;
 
 /// Answers one of them.
-pub(super) fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author: &Author<'_>, reply: &mut Reply) -> Result<()> {
+pub(super) fn answer(
+    call: Call,
+    key: Option<u128>,
+    asked: Asked,
+    primary: &mut dyn Primary,
+    author: &Author<'_>,
+    reply: &mut Reply,
+) -> Result<()> {
     let label = author.token_label();
-    let by = By { actor: author.name(), token: label.as_deref(), people: author };
+    let by = By { actor: author.name(), token: label.as_deref(), people: author, request: key };
     match call {
         Call::Propose => propose(asked, primary, author, by, reply),
         Call::Act => {
@@ -52,6 +59,11 @@ pub(super) fn answer(call: Call, asked: Asked, primary: &mut dyn Primary, author
         Call::CleanStaging => last(reply, &primary.clean_staging(arguments(asked)?, by)?),
         Call::Proposals => last(reply, &primary.proposals(&arguments(asked)?)?),
         Call::Proposal => last(reply, &primary.proposal(arguments(asked)?, by)?),
+        Call::Differing => {
+            let (id, earlier, later) = arguments(asked)?;
+            last(reply, &primary.differing(id, earlier, later)?)
+        }
+        Call::ProposalAtOnce => last(reply, &primary.proposal_at_once(arguments(asked)?, by)?),
         Call::ShownPage => {
             let (proposal, digest, page) = arguments(asked)?;
             last(reply, &primary.shown_page(proposal, &digest, page)?.map(Bytes))

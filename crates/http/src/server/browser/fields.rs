@@ -55,6 +55,12 @@ impl Fields {
     pub fn one(&self, name: &str) -> Result<&str> {
         self.maybe(name)?.ok_or_else(|| Error::invalid(format!("the field {name} is empty")))
     }
+    /// What was typed into the one field of that name, be it nothing; an error where it is not there.
+    pub fn typed(&self, name: &str) -> Result<String> {
+        let there = self.0.iter().any(|(known, _)| known == name);
+        let typed = self.maybe(name)?.unwrap_or_default();
+        if there { Ok(typed.to_string()) } else { Err(Error::invalid(format!("the field {name} is not there"))) }
+    }
     /// Every field of that name.
     pub fn many<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())

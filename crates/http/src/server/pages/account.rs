@@ -1,12 +1,12 @@
 //! One's own account: tokens, replicas, browsers.
 //!
 //! Invariant: a new token's text is in the one answer that creates it, and nowhere else.
-use super::overview::readable;
 use super::{Asked, Shown, led_to, moment, shown};
 use crate::server::Shared;
 use crate::server::access::{end_token, make_token, shut_out, sign_out, signed_in};
 use crate::server::asked::Named;
 use crate::server::browser::{Fields, Visit};
+use crate::server::people::datasets::readable;
 use crate::wire::access::NewToken;
 use axum::extract::{Extension, State};
 use mainstem::accounts::Identity;
@@ -15,7 +15,7 @@ use mainstem::core::account::{Accounts, Token as Known};
 use mainstem::core::authority::{Limit, Object, Right};
 use mainstem::core::stamp::Time;
 use mainstem::error::{Error, Result};
-use mainstem_pages::account::{Browser, Browsers, Replica, Replicas, Token, TokenState, Tokens};
+use mainstem_pages::account::{Browser, Browsers, Made, Replica, Replicas, Token, TokenState, Tokens};
 use mainstem_pages::notice::Notice;
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ fn may_change(identity: &Identity) -> bool {
 }
 
 /// One's tokens, with the text of the one that was just made.
-fn tokens_page(shared: &Shared, visit: &Visit, identity: &Identity, made: Option<String>) -> Result<Tokens> {
+pub(super) fn tokens_page(shared: &Shared, visit: &Visit, identity: &Identity, made: Option<Made>) -> Result<Tokens> {
     let (accounts, now) = (shared.registrar.accounts(), shared.registrar.now());
     let mut own: Vec<&Known> = accounts.tokens().filter(|token| token.actor == identity.actor).collect();
     own.sort_by_key(|token| (token.revoked_at.is_some(), std::cmp::Reverse(token.id)));
@@ -38,9 +38,16 @@ fn tokens_page(shared: &Shared, visit: &Visit, identity: &Identity, made: Option
         tokens: own.into_iter().map(|token| token_of(token, identity, now)).collect(),
         made,
         datasets: readable(shared, identity)?,
+        others: if permit(identity, Right::Own, Object::Server).is_ok() { others(&accounts, identity) } else { Vec::new() },
         may_change: may_change(identity),
         address: visit.address.clone(),
     })
+}
+
+/// The names of those whom an administrator may make tokens for.
+fn others(accounts: &Accounts, identity: &Identity) -> Vec<String> {
+    let may_act = accounts.actors().filter(|actor| actor.id != identity.actor && !actor.is_disabled);
+    may_act.map(|actor| actor.name.clone()).collect()
 }
 
 fn token_of(token: &Known, identity: &Identity, now: Time) -> Token {
@@ -77,18 +84,19 @@ pub async fn add_token(
     Extension(identity): Who,
     Extension(fields): Form,
 ) -> Shown {
-    let fields = fields.only(&["label", "right", "dataset", "days"])?;
+    let fields = fields.only(&["actor", "label", "right", "dataset", "days"])?;
     let said = |name| Ok::<_, Error>(fields.maybe(name)?.map(ToString::to_string));
     let days = fields.maybe("days")?.map(|days| days.parse::<u64>().map_err(|_| Error::invalid(format!("{days} is no number of days"))));
     let wish = NewToken {
-        actor: None,
+        actor: said("actor")?,
         label: said("label")?.unwrap_or_default(),
         right: said("right")?,
         dataset: said("dataset")?,
         lives_s: days.transpose()?.map(|days| days.saturating_mul(DAY_S)),
     };
+    let whose = wish.actor.clone();
     let made = make_token(&shared, identity.clone(), wish).await?;
-    shown(&tokens_page(&shared, &visit, &identity, Some(made.token))?)
+    shown(&tokens_page(&shared, &visit, &identity, Some(Made { text: made.token, whose, is_first: false }))?)
 }
 
 /// Revokes a token.

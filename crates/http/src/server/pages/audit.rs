@@ -2,15 +2,16 @@
 use super::{Asked, Shown, framed, moment, shown};
 use crate::server::Shared;
 use crate::server::asked::{Asked as Query, Named};
+use crate::server::people::audit::{between, verified};
 use crate::server::reading::read;
 use axum::extract::{Extension, State};
 use mainstem::accounts::Identity;
-use mainstem::audit::{Link, Remembered, verify};
+use mainstem::audit::Link;
 use mainstem::author::permit;
 use mainstem::core::authority::{Object, Right};
 use mainstem::core::event::Event;
 use mainstem::core::format::event;
-use mainstem::core::proposal::{Act, Reviewing};
+use mainstem::core::proposal::{Act, Reviewing, Stage};
 use mainstem::core::stamp::Time;
 use mainstem::error::Result;
 use mainstem::primary::Primary;
@@ -22,10 +23,6 @@ use std::sync::Arc;
 
 /// Events on one page.
 const EVENTS: u64 = 50;
-/// Bytes of events that are read at once.
-const BYTES_MAX: usize = 1 << 20;
-/// What a verification says of what is wrong, at most.
-const FINDINGS_MAX: usize = 100;
 
 /// Which events.
 #[derive(Deserialize)]
@@ -53,8 +50,9 @@ pub async fn audit(
     let (head, links, verified) = read(&shared, &identity, &name, move |primary| {
         let head = primary.describe()?.head;
         let last = before.map_or(head.events, |before| before.saturating_sub(1).min(head.events));
-        let links = part(primary, last.saturating_sub(EVENTS), last)?;
-        Ok((head, links, wants.then(|| verified(primary)).transpose()?))
+        let mut links = between(primary, last.saturating_sub(EVENTS), last)?;
+        links.reverse();
+        Ok((head, links, wants.then(|| shown_audit(primary)).transpose()?))
     })
     .await?;
     let first = links.last().map_or(0, |link| link.position);
@@ -78,33 +76,14 @@ pub async fn audit(
     shown(&page)
 }
 
-/// The events after one place up to another, newest first.
-fn part(primary: &mut dyn Primary, mut after: u64, last: u64) -> Result<Vec<Link>> {
-    let mut links = Vec::new();
-    while after < last {
-        let more = primary.events(after, BYTES_MAX)?;
-        let Some(end) = more.last().map(|link| link.position) else { break };
-        links.extend(more.into_iter().filter(|link| link.position <= last));
-        after = end;
+fn shown_audit(primary: &mut dyn Primary) -> Result<Verified> {
+    let (audit, findings, total) = verified(primary, None)?;
+    let mut told: Vec<String> = findings.iter().map(|finding| format!("{}: {}", finding.subject.name(), finding.what)).collect();
+    let more = total - told.len() as u64;
+    if more > 0 {
+        told.push(format!("and {more} more"));
     }
-    links.reverse();
-    Ok(links)
-}
-
-fn verified(primary: &mut dyn Primary) -> Result<Verified> {
-    let mut findings = Vec::new();
-    let audit = verify(
-        primary,
-        Remembered::default(),
-        &mut |finding| {
-            if findings.len() < FINDINGS_MAX {
-                findings.push(format!("{}: {}", finding.subject.name(), finding.what));
-            }
-            Ok(())
-        },
-        &mut |_, _, _| {},
-    )?;
-    Ok(Verified { events: audit.chain.events, rows: audit.rows, findings })
+    Ok(Verified { events: audit.chain.events, rows: audit.rows, findings: told })
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -129,10 +108,14 @@ fn words(dataset: &str, event: &Event) -> Words {
         Event::Version(version) => {
             let number = version.version.to_string();
             let to = path(&["datasets", dataset, "versions", &number]);
-            (format!("version {number}"), Some(version.header.actor.clone()), Some(version.accepted_at), Some(to))
+            let of = version.review.as_ref().map_or_else(String::new, |reviewed| format!(", of proposal {}", reviewed.proposal));
+            (format!("version {number}{of}"), Some(version.header.actor.clone()), Some(version.accepted_at), Some(to))
         }
         Event::Policy(policy) => ("the policy was replaced".into(), Some(policy.actor.clone()), Some(policy.at), own("policy")),
-        Event::Collected(_) => ("what had expired was removed".into(), None, None, None),
+        Event::Collected(collected) => {
+            let what = format!("what had expired was removed; replicas may be as old as version {}", collected.horizon);
+            (what, Some(collected.actor.clone()), Some(collected.at), None)
+        }
         Event::Restored(restored) => ("restored from a backup".into(), Some(restored.actor.clone()), Some(restored.at), None),
         Event::Review(Reviewing { proposal, actor, at, act, .. }) => {
             let to = path(&["datasets", dataset, "proposals", &proposal.to_string()]);
@@ -146,7 +129,8 @@ fn act_text(act: &Act) -> String {
         Act::Revise(_) => "a revision was offered".into(),
         Act::Vote(ballot) => format!("a vote, {}", ballot.word.name()),
         Act::Comment(_) => "a comment".into(),
-        Act::Decide(_) => "it was closed, or opened again".into(),
+        Act::Decide(decision) if decision.stage == Stage::Open => "it was opened again".into(),
+        Act::Decide(decision) => format!("it was {}", decision.stage.name()),
         Act::BeginMerge(_) => "a merge began".into(),
         Act::FailMerge(_) => "a merge failed".into(),
         Act::Unstage => "its staged rows were removed".into(),

@@ -18,6 +18,7 @@ use mainstem::core::schema::Schema;
 use mainstem::core::value::Value;
 use mainstem::error::{Error, Result};
 use mainstem::replica::Answering;
+use mainstem::typed_value::value_for_conflict;
 use mainstem_pages::address::{asked, path};
 use mainstem_pages::conflicts::{self as page, Claim, Conflicts, Filter, Side};
 use mainstem_pages::pager::Pager;
@@ -177,20 +178,12 @@ pub async fn answer(
     let known = read(&shared, &identity, &name, |primary| primary.conflicts(true)).await?;
     let answering = |id: &u64| {
         let conflict = known.iter().find(|conflict| conflict.id == *id);
-        let value = (choice == Choice::Value).then(|| like_the_sides(&typed, conflict));
+        let read = || conflict.map_or_else(|| Value::text(&typed), |conflict| value_for_conflict(&typed, conflict));
+        let value = (choice == Choice::Value).then(read);
         (*id, Answering { choice, value })
     };
     answered(&shared, identity, &name, ids.iter().map(answering).collect()).await?;
     let back = fields.maybe("back")?.and_then(own_path).filter(|back| !back.contains("done="));
     let back = back.map_or_else(|| path(&["datasets", &name, "conflicts"]), ToString::to_string);
     led_to(&format!("{back}{}done=answered", if back.contains('?') { '&' } else { '?' }))
-}
-
-/// What was typed, as a number where a side has one and it reads as one; else as text.
-fn like_the_sides(typed: &str, conflict: Option<&Conflict>) -> Value {
-    let sides = conflict.iter().flat_map(|conflict| [&conflict.base, &conflict.ours.claim, &conflict.theirs.claim]);
-    let is_number = sides.into_iter().any(|claim| matches!(claim, conflict::Claim::Cell(Value::Integer(_) | Value::Real(_))));
-    let integer = typed.parse().ok().map(Value::Integer);
-    let number = integer.or_else(|| typed.parse().ok().filter(|real: &f64| real.is_finite()).map(Value::Real));
-    number.filter(|_| is_number).unwrap_or_else(|| Value::text(typed))
 }

@@ -1,11 +1,12 @@
 //! Coming and going: signing in with a token, signing out, and light or dark.
 //!
 //! Invariant: a token is in the body of one request and in no address; whatever is wrong with it, the answer is the same (T2).
+use super::account::tokens_page;
 use super::{Asked, Shown, led_to, own_path, shown};
 use crate::server::Shared;
 use crate::server::access::changing;
 use crate::server::asked::Asked as Query;
-use crate::server::browser::{Fields, Visit, ended_cookie, key_cookie, theme_cookie};
+use crate::server::browser::{Fields, Visit, ended_cookie, key_cookie, theme_cookie, visitor};
 use crate::server::door::Line;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
@@ -13,7 +14,9 @@ use hyper::StatusCode;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use mainstem::accounts::{Identity, unauthenticated};
 use mainstem::error::{Error, Result};
+use mainstem::sign_in::BrowserKey;
 use mainstem::token::Secret;
+use mainstem_pages::account::Made;
 use mainstem_pages::address::path;
 use mainstem_pages::frame::Theme;
 use mainstem_pages::notice::Notice;
@@ -22,6 +25,8 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 const PATH: &str = "/sign-in";
+/// Where the first administrator finds themselves.
+const TOKENS: &str = "/account/tokens";
 
 /// Where to go once signed in.
 #[derive(Deserialize)]
@@ -82,8 +87,9 @@ pub async fn signed_in(
         again.frame.notice = Some(unknown());
         return shown(&again);
     };
+    let key = begun(&shared, &identity, &headers)?;
     let mut response = led_to(next)?;
-    response.headers_mut().append(header::SET_COOKIE, begun(&shared, &visit, &identity, &headers)?);
+    response.headers_mut().append(header::SET_COOKIE, key_cookie(visit.line, visit.port, &key)?);
     Ok(response)
 }
 
@@ -91,11 +97,10 @@ fn unknown() -> Notice {
     Notice::bad("this token is unknown, has expired or was revoked.", None)
 }
 
-/// Signs somebody in; answers the cookie by which the browser is known from here on.
-fn begun(shared: &Shared, visit: &Visit, identity: &Identity, headers: &HeaderMap) -> Result<HeaderValue> {
+/// Signs somebody in; answers the key by which the browser is known from here on.
+fn begun(shared: &Shared, identity: &Identity, headers: &HeaderMap) -> Result<BrowserKey> {
     let browser = headers.get(header::USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned()).unwrap_or_default();
-    let key = shared.sign_ins.begin(identity.actor, identity.token, &browser)?;
-    key_cookie(visit.line, visit.port, &key)
+    shared.sign_ins.begin(identity.actor, identity.token, &browser)
 }
 
 /// Makes the first administrator by the setup token, and signs them in.
@@ -124,8 +129,12 @@ pub async fn set_up(
         made => made?,
     };
     let identity = shared.registrar.identity(&secret).ok_or_else(unauthenticated)?;
-    let mut response = led_to("/")?;
-    response.headers_mut().append(header::SET_COOKIE, begun(&shared, &visit, &identity, &headers)?);
+    let key = begun(&shared, &identity, &headers)?;
+    let visit = Visit { form_key: key.form_key(), visitor: visitor(&shared, &key)?, path: TOKENS.to_string(), ..visit };
+    // The setup token is used up by now: this is what one comes in with when the sign-in has ended.
+    let made = Made { text: secret.reveal().to_string(), whose: None, is_first: true };
+    let mut response = shown(&tokens_page(&shared, &visit, &identity, Some(made))?)?;
+    response.headers_mut().append(header::SET_COOKIE, key_cookie(visit.line, visit.port, &key)?);
     Ok(response)
 }
 

@@ -1,16 +1,22 @@
 //! Versions, and what one changed.
 use super::changes::shown_change;
-use super::{Asked, Shown, framed, moment, shown};
+use super::rows::shown_review;
+use super::{Asked, Shown, framed, led_to, moment, shown};
 use crate::server::Shared;
+use crate::server::acting::act;
 use crate::server::asked::{Asked as Query, Named};
+use crate::server::browser::Fields;
 use crate::server::people::versions::{before, found, page_of};
 use crate::server::reading::read;
 use axum::extract::{Extension, State};
 use mainstem::accounts::Identity;
+use mainstem::author::permit;
+use mainstem::core::authority::{Object, Right};
 use mainstem::core::event::Version as Accepted;
 use mainstem::error::Error;
 use mainstem::schema_merge::describe;
 use mainstem_pages::address::{asked, path};
+use mainstem_pages::frame::Link;
 use mainstem_pages::history::{History, Version as Summary};
 use mainstem_pages::pager::Pager;
 use mainstem_pages::value::grouped;
@@ -68,7 +74,7 @@ fn summary(dataset: &str, version: &Accepted) -> Summary {
         answers: version.resolved.len() as u64,
         renumbered: version.renumbered.len() as u64,
         waiting: version.waiting.len() as u64,
-        proposal: version.review.as_ref().map(|review| review.proposal),
+        review: version.review.as_ref().map(|reviewed| shown_review(dataset, reviewed)),
     }
 }
 
@@ -110,13 +116,30 @@ pub async fn version(
     let some = changes.get(skip..end).ok_or_else(|| Error::not_found(format!("version {number} has no such changes")))?;
     let is_all = skip == 0 && page == 0 && next.is_none();
     let shown_text = if is_all { String::new() } else { format!("{} of {} changes", some.len(), grouped(version.count)) };
+    let mut frame = framed(&visit, &name, "versions", format!("Version {number}"))?;
+    frame.way.push(Link::to("History", path(&["datasets", &name, "versions"])));
+    frame.way.push(Link { is_here: true, ..Link::to(number.to_string(), &to) });
     let page = Version {
-        frame: framed(&visit, &name, "versions", format!("Version {number}"))?,
+        frame,
         summary: summary(&name, &version),
         steps: version.schema.iter().map(describe).collect(),
         changes: some.iter().map(|change| shown_change(&name, &version.shapes[change.table], change)).collect(),
+        may_revert: permit(&identity, Right::Propose, Object::Within(&name)).is_ok(),
         pager: Pager { of: "the changes", first: (skip > 0 || page > 0).then(|| to.clone()), next, shown: shown_text, ..Pager::default() },
         name,
     };
     shown(&page)
+}
+
+/// Proposes to take a version back, and leads to that proposal.
+pub async fn revert(
+    State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
+    Named((name, version)): Named<(String, u64)>,
+    Extension(fields): Extension<Fields>,
+) -> Shown {
+    let reason = fields.only(&["reason"])?.maybe("reason")?.unwrap_or_default().to_string();
+    let reverting = act(&shared, &identity, &name, Right::Propose, move |acting| acting.propose_revert(version, &reason));
+    let proposal = reverting.await?.to_string();
+    led_to(&asked(&path(&["datasets", &name, "proposals", &proposal]), &[("done", Some("reverting".to_string()))]))
 }

@@ -2,13 +2,13 @@
 //!
 //! Invariant: what is told is that there is news, never what; a page is asked for with the rights of that moment.
 //! Invariant: it ends within seconds once whoever listens is signed out or may not read any more (T1).
-use super::overview::readable;
 use super::{Asked, Shown};
 use crate::server::Shared;
 use crate::server::asked::Named;
 use crate::server::browser::{Visit, Visitor};
 use crate::server::counting::Caller;
 use crate::server::guard::still;
+use crate::server::people::datasets::readable;
 use crate::server::reading::read;
 use crate::server::routes::Right;
 use axum::body::Body;
@@ -68,6 +68,7 @@ async fn tell(shared: Arc<Shared>, visitor: Visitor, names: Vec<String>, pieces:
     let listening: Vec<_> = names.iter().map(|name| tokio::spawn(listen(shared.clone(), name.clone(), heard.clone()))).collect();
     let mut silent = tokio::time::interval(HEARTBEAT);
     let mut over = pin!(over(&shared, &visitor, &names));
+    let mut found = shared.finder.news();
     loop {
         let piece: &'static [u8] = tokio::select! {
             biased;
@@ -79,6 +80,7 @@ async fn tell(shared: Arc<Shared>, visitor: Visitor, names: Vec<String>, pieces:
                 break;
             }
             Some(()) = news.recv() => b"event: changed\ndata: \n\n",
+            Ok(()) = found.changed() => b"event: changed\ndata: \n\n",
             _ = silent.tick() => b":\n\n",
         };
         if pieces.send(Bytes::from_static(piece)).await.is_err() {

@@ -2,19 +2,17 @@
 use super::{Asked, Shown, moment, shown};
 use crate::server::Shared;
 use crate::server::asked::Asked as Query;
+use crate::server::people::datasets::readable;
 use crate::server::reading::read;
 use axum::extract::{Extension, State};
 use mainstem::accounts::Identity;
-use mainstem::author::permit;
-use mainstem::core::authority::{Object, Right};
 use mainstem::core::event::Version;
-use mainstem::core::proposal::Stage;
 use mainstem::core::stamp::Time;
 use mainstem::error::{Error, Result};
-use mainstem::ledger::ProposalsWanted;
 use mainstem::primary::Primary;
 use mainstem_pages::frame::Frame;
 use mainstem_pages::overview::{Dataset, Happening, Overview};
+use mainstem_pages::value::grouped;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -66,20 +64,12 @@ pub async fn overview(
     shown(&Overview { frame, datasets, next, activity, address: visit.address.clone() })
 }
 
-/// The names of the datasets that somebody may read.
-pub(super) fn readable(shared: &Shared, identity: &Identity) -> Result<Vec<String>> {
-    let mut names = shared.hall.datasets().names()?;
-    names.retain(|name| permit(identity, Right::Read, Object::Within(name)).is_ok());
-    Ok(names)
-}
-
 async fn glance(shared: &Arc<Shared>, identity: &Identity, name: &str) -> Result<Glance> {
-    let (datasets, named) = (shared.hall.datasets(), name.to_string());
+    let (counting, datasets, named) = (shared.clone(), shared.hall.datasets(), name.to_string());
     let look = move |primary: &mut dyn Primary| {
         let head = primary.describe()?.head.version;
         let replicas = primary.replicas()?;
-        let conflicts = primary.conflicts(true)?.len() as u64;
-        let proposals = open_proposals(primary)?;
+        let waiting = counting.hall.waiting().of(&named, primary)?;
         let mut latest = Vec::new();
         for version in (head.saturating_sub(LATEST - 1).max(1)..=head).rev() {
             latest.extend(primary.version(version)?);
@@ -90,8 +80,8 @@ async fn glance(shared: &Arc<Shared>, identity: &Identity, name: &str) -> Result
             name: named.clone(),
             version: head,
             changed_at: changed_at.map(moment),
-            conflicts,
-            proposals,
+            conflicts: waiting.conflicts,
+            proposals: waiting.proposals,
             replicas: replicas.len() as u64,
             behind: lags.clone().filter(|lag| *lag > 0).count() as u64,
             lag: lags.max().unwrap_or(0),
@@ -101,15 +91,6 @@ async fn glance(shared: &Arc<Shared>, identity: &Identity, name: &str) -> Result
         Ok(Glance { shown, latest })
     };
     read(shared, identity, name, look).await
-}
-
-/// How many proposals are open; none for whoever sees a part of the dataset.
-fn open_proposals(primary: &mut dyn Primary) -> Result<u64> {
-    let stages = Stage::ALL.into_iter().filter(|stage| stage.is_open()).collect();
-    match primary.proposals(&ProposalsWanted { stages, limit: usize::MAX, ..ProposalsWanted::default() }) {
-        Err(e) if e.code == "partial_view" => Ok(0),
-        found => Ok(found?.len() as u64),
-    }
 }
 
 /// One that is damaged is shown as that: the others are there all the same.
@@ -124,7 +105,23 @@ fn happening(name: &str, version: &Version) -> Happening {
         version: version.version,
         actor: version.header.actor.clone(),
         title: version.header.title.clone(),
-        changes: version.count,
+        what: what(version),
         at: moment(version.accepted_at),
     }
+}
+
+/// What a version did, in words that stand before the dataset's name.
+fn what(version: &Version) -> String {
+    let count = |number: usize, one: &str| format!("{} {one}{}", grouped(number as u64), if number == 1 { "" } else { "s" });
+    if version.version == 1 {
+        return "published".to_string();
+    }
+    let kinds = [
+        ("changed", version.count as usize, "row", "of"),
+        ("changed", version.schema.len(), "declaration", "of"),
+        ("answered", version.resolved.len(), "conflict", "in"),
+        ("met", version.conflicts.len(), "conflict", "in"),
+    ];
+    let did = kinds.into_iter().find(|(_, number, ..)| *number > 0);
+    did.map_or_else(|| "brought nothing new to".to_string(), |(verb, number, one, of)| format!("{verb} {} {of}", count(number, one)))
 }

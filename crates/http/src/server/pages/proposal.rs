@@ -9,6 +9,7 @@ use super::proposals::{frame, tables_of, title};
 use super::{Asked, Shown, moment, shown};
 use crate::server::Shared;
 use crate::server::asked::{Asked as Query, Named};
+use crate::server::finder;
 use crate::server::guard::still;
 use crate::server::reading::read;
 use crate::wire::shown::conflict_id;
@@ -75,8 +76,14 @@ impl<'a> Asker<'a> {
     }
     fn judged(&self, primary: &mut dyn Primary, id: u64) -> Result<Judged> {
         let members = self.members();
-        let by = By { actor: &self.identity.name, token: None, people: &members };
+        let by = By { actor: &self.identity.name, token: None, people: &members, request: None };
         primary.proposal(id, by)?.ok_or_else(|| Error::not_found(format!("there is no proposal {id}")))
+    }
+    /// The same without waiting.
+    fn judged_at_once(&self, primary: &mut dyn Primary, id: u64) -> Result<Judged> {
+        let members = self.members();
+        let by = By { actor: &self.identity.name, token: None, request: None, people: &members };
+        primary.proposal_at_once(id, by)?.ok_or_else(|| Error::not_found(format!("there is no proposal {id}")))
     }
     fn has(&self, right: Right, object: Object<'_>) -> bool {
         permit(self.identity, right, object).is_ok()
@@ -118,21 +125,27 @@ pub async fn proposal(
     Named((dataset, id)): Named<(String, u64)>,
     Query(asked): Query<ProposalAsked>,
 ) -> Shown {
-    let (accounts, name, person) = (shared.clone(), dataset.clone(), identity.clone());
-    let talk = Talk { path: path(&dataset, id), form_key: visit.form_key.clone() };
     let mut frame = frame(&visit, &dataset, id, format!("Proposal {id}"))?;
     frame.notice = asked.done.as_deref().and_then(deeds::told);
-    let gathering = move |primary: &mut dyn Primary| {
-        let identity = still(&accounts, &person, Right::Read, &name)?;
-        let asker = Asker { shared: &accounts, identity: &identity, dataset: &name };
-        gather(primary, &asker, id, &asked, talk)
+    let gathering = |is_at_once| {
+        let (accounts, name, person, asked) = (shared.clone(), dataset.clone(), identity.clone(), asked.clone());
+        let talk = Talk { path: path(&dataset, id), form_key: visit.form_key.clone() };
+        move |primary: &mut dyn Primary| {
+            let identity = still(&accounts, &person, Right::Read, &name)?;
+            let asker = Asker { shared: &accounts, identity: &identity, dataset: &name };
+            let judged = if is_at_once { asker.judged_at_once(primary, id)? } else { asker.judged(primary, id)? };
+            gather(primary, &asker, judged, &asked, talk)
+        }
     };
-    let page = read(&shared, &identity, &dataset, gathering).await?;
+    let mut page = read(&shared, &identity, &dataset, gathering(true)).await?;
+    if page.is_unfound && !finder::begin(&shared, &dataset, id) {
+        page = read(&shared, &identity, &dataset, gathering(false)).await?;
+    }
     shown(&Proposal { frame, ..page })
 }
 
-fn gather(primary: &mut dyn Primary, asker: &Asker<'_>, id: u64, asked: &ProposalAsked, talk: Talk) -> Result<Proposal> {
-    let judged = asker.judged(primary, id)?;
+fn gather(primary: &mut dyn Primary, asker: &Asker<'_>, judged: Judged, asked: &ProposalAsked, talk: Talk) -> Result<Proposal> {
+    let id = judged.proposal.id;
     let (proposal, may, path) = (&judged.proposal, asker.may(&judged), path(asker.dataset, id));
     let talk = may.comment.then_some(talk);
     let merged = proposal.version.map(|version| primary.version(version)).transpose()?.flatten();
@@ -153,7 +166,9 @@ fn gather(primary: &mut dyn Primary, asker: &Asker<'_>, id: u64, asked: &Proposa
         state: Badge::of(judged.state().name()),
         told: told(&judged, merged.as_ref()).map(|text| ShownValue::of_text(&text, Room::Page)),
         version: proposal.version,
+        merged_at: merged.as_ref().map(|version| moment(version.accepted_at)),
         result: judged.assessment.as_ref().map(outlook),
+        is_unfound: judged.is_unfound(),
         tables: tables(&changes::summaries(primary, &source)?, &path, asked),
         schema: source.schema().iter().map(|step| seen(describe(step))).collect(),
         missing: judged.tally.missing.clone(),
@@ -201,7 +216,7 @@ fn revisions(judged: &Judged) -> Vec<RevisionLine> {
         base: revision.front.header.base_version,
         rows: revision.front.count,
         origin: match revision.origin {
-            Origin::Replica => String::new(),
+            Origin::Replica | Origin::Partial => String::new(),
             Origin::Resolution => "conflicts were answered".to_string(),
             Origin::Part(of) => format!("a part of proposal {of}"),
             Origin::Revert(version) => format!("takes version {version} back"),
@@ -248,7 +263,7 @@ fn votes(judged: &Judged, merged: Option<&mainstem::core::event::Version>) -> Ve
     if let Some(reviewed) = merged.and_then(|version| version.review.as_ref()) {
         return reviewed.votes.iter().map(|vote| line(vote, None)).collect();
     }
-    if !judged.proposal.stage.is_open() {
+    if !judged.proposal.stage.is_open() || judged.is_unfound() {
         return judged.proposal.votes.iter().map(|vote| line(vote, None)).collect();
     }
     let counted = judged.tally.counted.iter().map(|vote| line(vote, None));
@@ -318,6 +333,7 @@ fn conflict(conflict: &Conflict) -> ConflictLine {
             side("base", "What both started from".to_string(), &conflict.base),
         ],
         detail: Some(conflict.detail.as_str()).filter(|text| !text.is_empty()).map(seen),
+        takes_value: conflict.column.is_some() && matches!(conflict.ours.claim, Claim::Cell(_)),
     }
 }
 

@@ -3,6 +3,7 @@ use super::{Asked, Shown, framed, moment, shown};
 use crate::server::Shared;
 use crate::server::asked::{Asked as Query, Named};
 use crate::server::browser::Visit;
+use crate::server::finder;
 use crate::server::reading::read;
 use axum::extract::{Extension, State};
 use mainstem::accounts::Identity;
@@ -57,9 +58,12 @@ pub async fn proposals(
     let wanted = ProposalsWanted { stages: stages(filter), actor: actor.clone(), before: asked.before, limit: EACH };
     let listing = move |primary: &mut dyn Primary| {
         let members = Members { registrar: &accounts.registrar, dataset: &name };
-        list(primary, By { actor: &me, token: None, people: &members }, filter, wanted)
+        list(primary, By { actor: &me, token: None, people: &members, request: None }, filter, wanted)
     };
-    let (items, next) = read(&shared, &identity, &dataset, listing).await?;
+    let (items, next, unfound) = read(&shared, &identity, &dataset, listing).await?;
+    for id in unfound {
+        finder::begin(&shared, &dataset, id);
+    }
     let next = next.map(|before| {
         let actor: String = form_urlencoded::byte_serialize(actor.as_deref().unwrap_or_default().as_bytes()).collect();
         format!("?state={}&actor={actor}&before={before}", filter.name())
@@ -77,9 +81,12 @@ fn stages(filter: Filter) -> Vec<Stage> {
     }
 }
 
-/// A page of the list, and the number before which the next one begins.
-fn list(primary: &mut dyn Primary, by: By<'_>, filter: Filter, mut wanted: ProposalsWanted) -> Result<(Vec<Item>, Option<u64>)> {
-    let mut items = Vec::new();
+/// Proposals, the number before which the next ones begin, and those of which nobody has found what merging them would do.
+type Listed = (Vec<Item>, Option<u64>, Vec<u64>);
+
+/// A page of the list.
+fn list(primary: &mut dyn Primary, by: By<'_>, filter: Filter, mut wanted: ProposalsWanted) -> Result<Listed> {
+    let (mut items, mut unfound) = (Vec::new(), Vec::new());
     let mut looked_at = 0;
     loop {
         let ids = primary.proposals(&wanted)?;
@@ -87,17 +94,18 @@ fn list(primary: &mut dyn Primary, by: By<'_>, filter: Filter, mut wanted: Propo
         for id in ids {
             wanted.before = Some(id);
             looked_at += 1;
-            let Some(judged) = primary.proposal(id, by)? else { continue };
+            let Some(judged) = primary.proposal_at_once(id, by)? else { continue };
+            unfound.extend(judged.is_unfound().then_some(id));
             let item = item(&judged, by);
             if filter != Filter::Waiting || item.is_waiting {
                 items.push(item);
             }
             if items.len() == EACH || looked_at == LOOKED_AT_MAX {
-                return Ok((items, wanted.before));
+                return Ok((items, wanted.before, unfound));
             }
         }
         if is_last {
-            return Ok((items, None));
+            return Ok((items, None, unfound));
         }
     }
 }
@@ -105,9 +113,9 @@ fn list(primary: &mut dyn Primary, by: By<'_>, filter: Filter, mut wanted: Propo
 fn item(judged: &Judged, by: By<'_>) -> Item {
     let proposal = &judged.proposal;
     let front = &proposal.head().front;
-    let votes = if proposal.stage.is_open() { &judged.tally.counted } else { &proposal.votes };
+    let votes = if judged.assessment.is_some() { &judged.tally.counted } else { &proposal.votes };
     let count = |word| votes.iter().filter(|vote| vote.ballot.word == word).count();
-    let has_voted = judged.tally.counted.iter().any(|vote| vote.actor == by.actor);
+    let has_voted = votes.iter().any(|vote| vote.actor == by.actor);
     let may_vote = || tables_of(judged).iter().any(|table| by.people.voter(by.actor, table).may_vote);
     Item {
         id: proposal.id,

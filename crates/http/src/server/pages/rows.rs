@@ -4,21 +4,25 @@ use super::dataset::columns;
 use super::{Asked, Shown, framed, moment, shown};
 use crate::server::Shared;
 use crate::server::asked::{Asked as Query, Named};
+use crate::server::browser::Visit;
 use crate::server::people::rows::{Part, place};
 use crate::server::reading::read;
 use crate::wire::shown::conflict_id;
 use axum::extract::{Extension, State};
 use mainstem::accounts::Identity;
+use mainstem::core::proposal::Reviewed;
 use mainstem::core::schema::Table;
 use mainstem::core::value::{Key, Row as Values};
 use mainstem::error::{Error, Result};
-use mainstem::history::{Blame, CellBlame, Happening, RowHistory, RowPlace, Rule};
+use mainstem::history::{Blame, CellBlame, Happening, Reviews, RowHistory, RowPlace, Rule, reviews};
 use mainstem::primary::Primary;
 use mainstem_pages::address::{asked, path};
+use mainstem_pages::frame::{Frame, Link};
 use mainstem_pages::pager::Pager;
+use mainstem_pages::reviewed::ShownReview;
 use mainstem_pages::row::{self, Cell, Row};
 use mainstem_pages::rows::Rows;
-use mainstem_pages::value::{Room, ShownValue, grouped};
+use mainstem_pages::value::{Room, ShownValue, grouped, seen};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -65,7 +69,7 @@ pub async fn rows(
     };
     let linked = |row: &Values| (row_to(&name, &table, declared.as_ref(), &part.columns, row, at.clone()), values(row));
     let page = Rows {
-        frame: framed(&visit, &name, "", table.clone())?,
+        frame: of_table(&visit, &name, &table, table.clone(), None)?,
         columns: described(&part.columns, declared.as_ref()),
         rows: part.rows.iter().map(linked).collect(),
         table: table.clone(),
@@ -75,6 +79,17 @@ pub async fn rows(
         pager,
     };
     shown(&page)
+}
+
+/// The frame of a table's page, or of one of its rows'.
+fn of_table(visit: &Visit, dataset: &str, table: &str, title: String, row: Option<&str>) -> Result<Frame> {
+    let mut frame = framed(visit, dataset, "", title)?;
+    let to = path(&["datasets", dataset, "tables", table]);
+    frame.way.push(Link { is_here: row.is_none(), ..Link::to(table, &to) });
+    frame
+        .way
+        .extend(row.map(|key| Link { is_here: true, ..Link::to(key, asked(&format!("{to}/row"), &[("key", Some(key.to_string()))])) }));
+    Ok(frame)
 }
 
 fn values(row: &Values) -> Vec<ShownValue> {
@@ -128,15 +143,15 @@ pub async fn row(
         asked(&own, &[("key", Some(key.clone())), ("at", at.clone()), ("until", until.map(|until| until.to_string()))])
     };
     let page = Row {
-        frame: framed(&visit, &name, "", format!("{table} {key}"))?,
+        frame: of_table(&visit, &name, &table, format!("{table} {key}"), Some(&key))?,
         key: key_of(&found.key_columns, &found.place.key),
         version: found.place.version,
         head: found.head,
         to,
         deleted: asked(&path(&["datasets", &name, "deleted"]), &[("table", Some(table.clone()))]),
-        cells: found.blame.cells.iter().map(cell).collect(),
-        gone: found.blame.gone.as_ref().map(|gone| happening(&name, &gone.deletion)),
-        happenings: found.history.happenings.iter().map(|each| happening(&name, each)).collect(),
+        cells: found.blame.cells.iter().map(|each| found.cell(&name, each)).collect(),
+        gone: found.blame.gone.as_ref().map(|gone| found.happening(&name, &gone.deletion)),
+        happenings: found.history.happenings.iter().map(|each| found.happening(&name, each)).collect(),
         pager: Pager {
             of: "what happened",
             first: until.map(|_| reaching(None)),
@@ -156,6 +171,8 @@ struct Found {
     key_columns: Vec<String>,
     blame: Blame,
     history: RowHistory,
+    /// How the versions that are told of were reviewed, where they were.
+    reviews: Reviews,
 }
 
 impl Found {
@@ -170,20 +187,45 @@ impl Found {
         if blame.cells.is_empty() && blame.gone.is_none() && history.happenings.is_empty() {
             return Err(Error::not_found(format!("{} has no such row, and never had", place.table)));
         }
-        Ok(Found { place, head, key_columns, blame, history })
+        let told = history.happenings.iter().map(|happening| happening.version);
+        let reviews = reviews(primary, &blame.versions().into_iter().chain(told).collect())?;
+        Ok(Found { place, head, key_columns, blame, history, reviews })
+    }
+
+    fn cell(&self, dataset: &str, blame: &CellBlame) -> Cell {
+        let origin = &blame.origin;
+        Cell {
+            column: blame.column.clone(),
+            value: ShownValue::new(&blame.value, Room::Page),
+            version: origin.version,
+            actor: origin.header.actor.clone(),
+            written_at: moment(origin.at),
+            rule: rule_text(&origin.rule),
+            conflicts: origin.conflicts.iter().map(|conflict| conflict_id(conflict.id)).collect(),
+            review: self.reviews.get(&origin.version).map(|reviewed| shown_review(dataset, reviewed)),
+        }
+    }
+
+    fn happening(&self, dataset: &str, happening: &Happening) -> row::Happening {
+        row::Happening {
+            version: happening.version,
+            actor: happening.header.actor.clone(),
+            title: happening.header.title.clone(),
+            accepted_at: moment(happening.accepted_at),
+            review: self.reviews.get(&happening.version).map(|reviewed| shown_review(dataset, reviewed)),
+            change: shown_change(dataset, &happening.shape, &happening.change),
+        }
     }
 }
 
-fn cell(blame: &CellBlame) -> Cell {
-    let origin = &blame.origin;
-    Cell {
-        column: blame.column.clone(),
-        value: ShownValue::new(&blame.value, Room::Page),
-        version: origin.version,
-        actor: origin.header.actor.clone(),
-        written_at: moment(origin.at),
-        rule: rule_text(&origin.rule),
-        conflicts: origin.conflicts.iter().map(|conflict| conflict_id(conflict.id)).collect(),
+/// How a version came out of a proposal.
+pub(super) fn shown_review(dataset: &str, reviewed: &Reviewed) -> ShownReview {
+    ShownReview {
+        dataset: dataset.to_string(),
+        proposal: reviewed.proposal,
+        approvers: reviewed.approvers().map(ToString::to_string).collect(),
+        merged_by: reviewed.actor.clone(),
+        passed: reviewed.warnings.iter().map(seen).collect(),
     }
 }
 
@@ -197,16 +239,6 @@ fn rule_text(rule: &Rule) -> String {
         Rule::Released => "waited for the row it points to".into(),
         Rule::ColumnAdded => "the column was added with this default".into(),
         Rule::Collected => "in this version or before; that is not kept any more".into(),
-    }
-}
-
-fn happening(dataset: &str, happening: &Happening) -> row::Happening {
-    row::Happening {
-        version: happening.version,
-        actor: happening.header.actor.clone(),
-        title: happening.header.title.clone(),
-        accepted_at: moment(happening.accepted_at),
-        change: shown_change(dataset, &happening.shape, &happening.change),
     }
 }
 

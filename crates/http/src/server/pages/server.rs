@@ -10,9 +10,11 @@ use crate::wire::access::{ActorChange, NewActor};
 use axum::extract::{Extension, State};
 use mainstem::accounts::Identity;
 use mainstem::core::account::Actor as Known;
+use mainstem::core::stamp::Time;
 use mainstem::error::Error;
 use mainstem_pages::address::path;
-use mainstem_pages::server::{Actor, People, Server};
+use mainstem_pages::server::{Actor, Number, People, Server};
+use mainstem_pages::value::grouped;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -29,7 +31,7 @@ pub async fn server(State(shared): State<Arc<Shared>>, Extension(visit): Asked) 
     let numbers = measured.as_object().cloned().unwrap_or_default();
     let of = |title: &'static str, is_here: &dyn Fn(&str) -> bool| {
         let mine = numbers.iter().filter(|(name, _)| is_here(name));
-        (title, mine.map(|(name, number)| (name.replace('_', " "), number.to_string())).collect::<Vec<_>>())
+        (title, mine.map(|(name, number)| shown_number(name, number)).collect::<Vec<_>>())
     };
     let sync = ["pushes", "pulls", "last_sync_seconds", "replicas_waiting"];
     let is_feed = |name: &str| name.starts_with("feed_") || name.starts_with("webhook");
@@ -39,6 +41,30 @@ pub async fn server(State(shared): State<Arc<Shared>>, Extension(visit): Asked) 
         of("Requests and resources", &|name| !sync.contains(&name) && !is_feed(name)),
     ];
     shown(&Server { frame: visit.frame("Server"), groups, version: env!("CARGO_PKG_VERSION") })
+}
+
+/// A number as people read it: sizes in their units, the moment of the last sync as that.
+fn shown_number(name: &str, number: &serde_json::Value) -> Number {
+    let (whole, real) = (number.as_u64().unwrap_or(0), number.as_f64().unwrap_or(0.0));
+    let text = match name {
+        "bytes_in" | "bytes_out" | "memory_bytes" => bytes(whole),
+        "last_sync_seconds" if real == 0.0 => "never".to_string(),
+        "webhook_failure_rate" => format!("{:.1} %", real * 100.0),
+        _ => number.as_u64().map_or_else(|| format!("{real:.1}"), grouped),
+    };
+    let is_moment = name == "last_sync_seconds" && real > 0.0;
+    let what = match name {
+        "last_sync_seconds" => "last sync".to_string(),
+        "memory_bytes" => "memory".to_string(),
+        _ => name.replace('_', " "),
+    };
+    Number { what, text, at: is_moment.then(|| moment(Time::from_ms((real * 1_000.0) as u64))) }
+}
+
+fn bytes(count: u64) -> String {
+    let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let unit = units.into_iter().find(|(_, size)| count >= *size);
+    unit.map_or_else(|| format!("{count} B"), |(unit, size)| format!("{:.1} {unit}", count as f64 / size as f64))
 }
 
 /// Everybody who is known.

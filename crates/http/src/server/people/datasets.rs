@@ -27,9 +27,7 @@ pub async fn datasets(
     Asked(asked): Asked<DatasetsAsked>,
 ) -> Answer<Listed<ShownDataset>> {
     let mut items = Vec::new();
-    let mut names = shared.hall.datasets().names()?;
-    names.retain(|name| permit(&identity, Right::Read, Object::Within(name)).is_ok());
-    for name in names {
+    for name in readable(&shared, &identity)? {
         match described(&shared, &identity, &name).await {
             Ok(shown) if asked.all || !shown.is_archived => items.push(shown),
             Ok(_) => {}
@@ -39,6 +37,13 @@ pub async fn datasets(
         }
     }
     Ok(Json(Listed { items, next: None }))
+}
+
+/// The names of the datasets that somebody may read.
+pub(in crate::server) fn readable(shared: &Shared, identity: &Identity) -> Result<Vec<String>> {
+    let mut names = shared.hall.datasets().names()?;
+    names.retain(|name| permit(identity, Right::Read, Object::Within(name)).is_ok());
+    Ok(names)
 }
 
 async fn described(shared: &Arc<Shared>, identity: &Identity, name: &str) -> Result<ShownDataset> {

@@ -140,7 +140,8 @@ async fn edited(
             let around = accounts.porter.around();
             let mut draft = Draft::begin(primary, around)?;
             fill(&mut draft)?;
-            let drafted = draft.finish(around, Signature { actor: author.name(), token: author.token_label(), title })?;
+            let drafted =
+                draft.finish(around, Signature { actor: author.name(), token: author.token_label(), sender: author.sender(), title })?;
             author.check_drafted(&drafted.front, primary)?;
             told(drafted.push(primary)?)
         })

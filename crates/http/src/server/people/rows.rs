@@ -10,7 +10,7 @@ use mainstem::accounts::Identity;
 use mainstem::changeset_json::value_from_text;
 use mainstem::core::value::{Key, Row};
 use mainstem::error::Result;
-use mainstem::history::RowPlace;
+use mainstem::history::{RowPlace, reviews};
 use mainstem::primary::Primary;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -141,7 +141,9 @@ pub async fn blame(
 ) -> Answer<ShownBlame> {
     let blame = read(&shared, &identity, &name, move |primary| {
         let place = place(primary, table, &asked.key, asked.at)?;
-        primary.blame(&place)
+        let blame = primary.blame(&place)?;
+        let reviews = reviews(primary, &blame.versions())?;
+        Ok(ShownBlame::new(&blame, &reviews))
     });
-    Ok(Json(ShownBlame::from(&blame.await?)))
+    Ok(Json(blame.await?))
 }

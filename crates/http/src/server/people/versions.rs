@@ -3,6 +3,7 @@ use super::{Answer, limit};
 use crate::server::Shared;
 use crate::server::asked::{Asked, Named};
 use crate::server::reading::read;
+use crate::wire::schema::ShownTables;
 use crate::wire::shown::{Listed, ShownChange, ShownVersion};
 use axum::Json;
 use axum::extract::{Extension, State};
@@ -11,6 +12,7 @@ use mainstem::core::change::Change;
 use mainstem::core::event::Version;
 use mainstem::core::format::page;
 use mainstem::error::{Error, Result};
+use mainstem::history::declared;
 use mainstem::primary::Primary;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -63,6 +65,19 @@ pub async fn version(
 /// One version that is there.
 pub(in crate::server) fn found(primary: &mut dyn Primary, number: u64) -> Result<Version> {
     primary.version(number)?.ok_or_else(|| Error::not_found(format!("there is no version {number}")))
+}
+
+/// The tables as they were at a version.
+pub async fn tables(
+    State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
+    Named((name, number)): Named<(String, u64)>,
+) -> Answer<ShownTables> {
+    let tables = read(&shared, &identity, &name, move |primary| {
+        let version = found(primary, number)?;
+        Ok(ShownTables::new(&version, &declared(primary, number)?))
+    });
+    Ok(Json(tables.await?))
 }
 
 /// Which changes.

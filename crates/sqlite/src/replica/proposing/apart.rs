@@ -3,10 +3,13 @@
 //! Invariant: every change of a row is kept, or none is; a row that needs a new row which is kept is kept with it, since the
 //! primary could take another row of that number for its parent.
 use super::{Kept, each_change, kept, pages, set_mark};
+use crate::capture::ordered_key;
 use crate::errors::Explain;
 use crate::replica::{kept_policy, storage, tracked_schema, working};
 use mainstem::core::change::{Change, Edit, Front};
-use mainstem::core::format::{self, page, row as row_format};
+use mainstem::core::digest;
+use mainstem::core::event::Digest;
+use mainstem::core::format::{self, page};
 use mainstem::core::policy::Policy;
 use mainstem::core::schema::{Schema, SchemaChange};
 use mainstem::core::value::{Key, Row, Value};
@@ -21,6 +24,7 @@ use rusqlite::{Connection, params};
 use std::collections::{HashMap, HashSet};
 
 const SCRATCH: &str = "
+PRAGMA temp.cache_size = -32768;
 CREATE TEMP TABLE IF NOT EXISTS mainstem_held(tbl INTEGER, key BLOB, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
 CREATE TEMP TABLE IF NOT EXISTS mainstem_parent(tbl INTEGER, link BLOB, PRIMARY KEY(tbl, link)) WITHOUT ROWID;
 DELETE FROM temp.mainstem_held;
@@ -32,6 +36,8 @@ pub struct Held<'c> {
     db: &'c Connection,
     schema: Schema,
     now: crate::tables::SqliteTables<'c>,
+    /// Tables of which every change is held, so that nobody asks for rows of theirs.
+    whole: Vec<bool>,
 }
 
 impl<'c> Held<'c> {
@@ -39,15 +45,27 @@ impl<'c> Held<'c> {
         db.execute_batch(SCRATCH).on(db)?;
         let schema = tracked_schema(db)?;
         let now = working::rows_now(db, &schema);
-        Ok(Held { db, schema, now })
+        let whole = vec![false; schema.tables.len()];
+        Ok(Held { db, schema, now, whole })
+    }
+
+    /// Says that every change of reviewed tables is held. Of one that was renamed, some changes go by a name without that rule.
+    fn hold_reviewed(&mut self, policy: &Policy, all: &[Laned]) {
+        for (at, table) in self.schema.tables.iter().enumerate() {
+            let is_other = |lane: &Lane| lane.table == Some(at) && !lane.shape.table.eq_ignore_ascii_case(&table.name);
+            self.whole[at] = policy.is_reviewed(&table.name) && !all.iter().flat_map(|one| &one.lanes).any(is_other);
+        }
     }
 
     /// True where the row of that change is held, by its key or the one it had.
     pub fn has(&self, lane: &Lane, change: &Change) -> Result<bool> {
         let Some(table) = lane.table else { return Ok(false) };
+        if self.whole[table] {
+            return Ok(true);
+        }
         let sql = "SELECT 1 FROM temp.mainstem_held WHERE tbl = ?1 AND key = ?2";
         for key in [Some(&change.key), change.moved_from.as_ref()].into_iter().flatten() {
-            let values = params![table as i64, row_format::encode_key(&lane.local_key(key))];
+            let values = params![table as i64, ordered_key(&lane.local_key(key))];
             if self.db.prepare_cached(sql).on(self.db)?.exists(values).on(self.db)? {
                 return Ok(true);
             }
@@ -81,19 +99,23 @@ impl<'c> Held<'c> {
         Ok(false)
     }
 
-    /// Holds the row of a change. True where it was not held before.
+    /// Holds the row of a change. True where it, or what it is pointed to by, was not held before.
     fn hold(&mut self, lane: &Lane, change: &Change) -> Result<bool> {
         let Some(table) = lane.table else { return Ok(false) };
-        let sql = "INSERT OR IGNORE INTO temp.mainstem_held(tbl, key) VALUES(?1, ?2)";
-        let values = params![table as i64, row_format::encode_key(&lane.local_key(&change.key))];
-        let is_new = self.db.prepare_cached(sql).on(self.db)?.execute(values).on(self.db)? > 0;
+        let mut is_new = false;
+        if !self.whole[table] {
+            let sql = "INSERT OR IGNORE INTO temp.mainstem_held(tbl, key) VALUES(?1, ?2)";
+            let values = params![table as i64, ordered_key(&lane.local_key(&change.key))];
+            is_new = self.db.prepare_cached(sql).on(self.db)?.execute(values).on(self.db)? > 0;
+        }
         let Edit::Insert(row) = &change.edit else { return Ok(is_new) };
         let row = lane.local_row(row);
-        for link in self.schema.tables.iter().flat_map(|child| &child.foreign_keys) {
+        let others = self.schema.tables.iter().zip(&self.whole).filter(|(_, is_whole)| !**is_whole);
+        for link in others.flat_map(|(child, _)| &child.foreign_keys) {
             let Some((parent, columns)) = mainstem::rebase::parent_of(&self.schema, link) else { continue };
             if let Some(link) = link_of(&columns, &columns, &row).filter(|_| parent == table) {
                 let sql = "INSERT OR IGNORE INTO temp.mainstem_parent(tbl, link) VALUES(?1, ?2)";
-                self.db.prepare_cached(sql).on(self.db)?.execute(params![table as i64, link]).on(self.db)?;
+                is_new |= self.db.prepare_cached(sql).on(self.db)?.execute(params![table as i64, link]).on(self.db)? > 0;
             }
         }
         Ok(is_new)
@@ -110,7 +132,7 @@ impl<'c> Held<'c> {
 fn link_of(parent: &[usize], own: &[usize], row: &Row) -> Option<Vec<u8>> {
     let values: Option<Key> = own.iter().map(|&at| row.get(at).filter(|value| !value.is_null()).cloned()).collect();
     let places = parent.iter().map(|&at| Value::Integer(at as i64));
-    values.map(|values| row_format::encode_key(&places.chain(values).collect::<Key>()))
+    values.map(|values| ordered_key(&places.chain(values).collect::<Key>()))
 }
 
 /// A changeset and how its tables are called and made by now.
@@ -139,38 +161,58 @@ fn steps_after(db: &Connection, version: u64) -> Result<Vec<SchemaChange>> {
     Ok(storage::versions(db, version, usize::MAX)?.into_iter().rev().flat_map(|version| version.schema).collect())
 }
 
-/// True where a changeset is kept as a whole: it needs review as such, or was accepted once by review.
-fn is_whole(policy: &Policy, front: &Front) -> bool {
-    policy.reviewed_whole(front).is_some() || (front.again.is_some() && front.shapes.iter().any(|shape| policy.is_reviewed(&shape.table)))
+/// True where a changeset is kept as a whole: it needs review as such, or was accepted once by review. Of an object that it took
+/// away, nobody here knows any more whose it was; the primary does.
+fn is_whole(policy: &Policy, schema: &Schema, front: &Front) -> bool {
+    policy.reviewed_whole(front, schema).is_some()
+        || (front.again.is_some() && front.shapes.iter().any(|shape| policy.is_reviewed(&shape.table)))
 }
 
 /// True where there may be something to keep back.
 pub fn is_needed(db: &Connection, which: Apart) -> Result<bool> {
-    if may_go(db)? {
+    if which == Apart::Reviewed && may_go(db)? {
         return Ok(true);
     }
     let unsent = storage::unsent(db)?;
     if unsent.is_empty() || which == Apart::Everything {
         return Ok(!unsent.is_empty());
     }
-    let policy = policy_text::parse(&kept_policy(db)?)?;
-    let has_reviewed = |front: &Front| is_whole(&policy, front) || front.shapes.iter().any(|shape| policy.is_reviewed(&shape.table));
+    if let Apart::Changeset(write_id) = which {
+        return Ok(unsent.iter().any(|front| front.header.write_id == write_id));
+    }
+    let (policy, schema) = (policy_text::parse(&kept_policy(db)?)?, tracked_schema(db)?);
+    let has_reviewed =
+        |front: &Front| is_whole(&policy, &schema, front) || front.shapes.iter().any(|shape| policy.is_reviewed(&shape.table));
     Ok(unsent.iter().any(has_reviewed) || unsent.iter().any(|front| !front.resolutions.is_empty()) || !kept(db)?.is_empty())
 }
 
 /// True where something was kept back by the policy of then, was never offered, and may be sent by the policy of now.
 fn may_go(db: &Connection) -> Result<bool> {
-    let policy = policy_text::parse(&kept_policy(db)?)?;
+    let (text, schema) = (kept_policy(db)?, tracked_schema(db)?);
+    let policy = policy_text::parse(&text)?;
     let needs_none = |kept: &Kept| {
-        policy.reviewed_whole(&kept.front).is_none() && kept.front.shapes.iter().all(|shape| !policy.is_reviewed(&shape.table))
+        policy.reviewed_whole(&kept.front, &schema).is_none() && kept.front.shapes.iter().all(|shape| !policy.is_reviewed(&shape.table))
     };
-    let waits = |kept: &Kept| kept.mark == Mark::Waiting;
-    Ok(super::draught(db)?.is_none() && kept(db)?.iter().any(|kept| waits(kept) && needs_none(kept)))
+    Ok(super::draught(db)?.is_none() && kept(db)?.iter().any(|kept| is_held_by(kept, &text) && needs_none(kept)))
+}
+
+/// True for what was kept back and never offered, and is not known to be refused by this very policy.
+fn is_held_by(kept: &Kept, policy: &str) -> bool {
+    match kept.mark {
+        Mark::Waiting => true,
+        Mark::Refused(by) => by != digest_of_policy(policy),
+        Mark::Left | Mark::Offered { .. } => false,
+    }
+}
+
+fn digest_of_policy(text: &str) -> Digest {
+    digest::of("mainstem policy 1", &[text.as_bytes()])
 }
 
 /// What was kept back and never offered is unsent work like any other, until it is kept back again.
 fn let_go(db: &Connection) -> Result<()> {
-    for kept in kept(db)?.into_iter().filter(|kept| kept.mark == Mark::Waiting) {
+    let text = kept_policy(db)?;
+    for kept in kept(db)?.into_iter().filter(|kept| is_held_by(kept, &text)) {
         storage::forget_kept(db, kept.front.header.write_id)?;
     }
     Ok(())
@@ -178,23 +220,32 @@ fn let_go(db: &Connection) -> Result<()> {
 
 /// Keeps changes back. Returns how many.
 pub fn set_apart(db: &Connection, around: &Around, which: Apart) -> Result<u64> {
-    let policy = policy_text::parse(&kept_policy(db)?)?;
+    let text = kept_policy(db)?;
+    let policy = policy_text::parse(&text)?;
     let next = storage::get::<i64>(db, "sequence")?.unwrap_or_default() as u64 + 1;
-    if which != Apart::Everything && may_go(db)? {
+    if which == Apart::Reviewed && may_go(db)? {
         let_go(db)?;
     }
     let mut held = Held::new(db)?;
     let all = laned(db, &held.schema)?;
+    held.hold_reviewed(&policy, &all);
     let first = all.iter().filter(|one| one.mark.is_none() && one.front.again.is_none()).map(|one| one.front.header.sequence);
     let first = first.map(|number| if number == 0 { next } else { number }).min();
-    let is_kept = |one: &Laned| one.mark.is_some() || which == Apart::Everything || is_whole(&policy, &one.front);
+    let is_refused = |front: &Front| which == Apart::Changeset(front.header.write_id);
+    let is_kept = |one: &Laned| {
+        let is_meant = which == Apart::Everything || is_refused(&one.front);
+        one.mark.is_some() || is_meant || is_whole(&policy, &held.schema, &one.front)
+    };
     let (whole, rest): (Vec<Laned>, Vec<Laned>) = all.into_iter().partition(is_kept);
-    whole.iter().try_for_each(|one| held.hold_all(one))?;
+    if !rest.is_empty() {
+        whole.iter().try_for_each(|one| held.hold_all(one))?;
+    }
     hold_what_depends(&mut held, &policy, &rest)?;
     let mut count = 0;
     for one in whole.into_iter().filter(|one| one.mark.is_none()) {
         count += one.front.count.max(1);
-        keep_whole(db, one.front)?;
+        let mark = if is_refused(&one.front) { Mark::Refused(digest_of_policy(&text)) } else { Mark::Waiting };
+        keep_whole(db, one.front, &mark)?;
     }
     for one in rest {
         count += keep_part(db, around, &held, &policy, one)?;
@@ -226,10 +277,10 @@ fn hold_what_depends(held: &mut Held<'_>, policy: &Policy, rest: &[Laned]) -> Re
 }
 
 /// Keeps a changeset as it is.
-fn keep_whole(db: &Connection, mut front: Front) -> Result<()> {
+fn keep_whole(db: &Connection, mut front: Front, mark: &Mark) -> Result<()> {
     front.header.sequence = 0;
     storage::set_front(db, &front)?;
-    set_mark(db, front.header.write_id, &Mark::Waiting)
+    set_mark(db, front.header.write_id, mark)
 }
 
 /// Keeps the held rows of a changeset, and the answers to conflicts about them.
@@ -245,7 +296,7 @@ fn keep_part(db: &Connection, around: &Around, held: &Held<'_>, policy: &Policy,
         let at = held.schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(table));
         let Some(at) = at.filter(|_| !policy.is_reviewed(table)) else { return Ok(policy.is_reviewed(table)) };
         let sql = "SELECT 1 FROM temp.mainstem_held WHERE tbl = ?1 AND key = ?2";
-        db.prepare_cached(sql).on(db)?.exists(params![at as i64, row_format::encode_key(key)]).on(db)
+        db.prepare_cached(sql).on(db)?.exists(params![at as i64, ordered_key(key)]).on(db)
     };
     let mut answers = HashSet::new();
     for resolution in &front.resolutions {
@@ -258,7 +309,7 @@ fn keep_part(db: &Connection, around: &Around, held: &Held<'_>, policy: &Policy,
         return Ok(0);
     }
     if meant == front.count && answers.len() == front.resolutions.len() && front.schema.is_empty() && front.again.is_none() {
-        keep_whole(db, front)?;
+        keep_whole(db, front, &Mark::Waiting)?;
         return Ok(meant.max(1));
     }
     let (mut kept, mut left) = split(db, around.random(), front, &mut is_held)?;

@@ -4,6 +4,7 @@
 //! Invariant: what is drawn up does to the rows what its parts do, one after the other; what a part lost goes along as a conflict.
 use super::apart::{Laned, laned};
 use super::{Draught, each_change, put_draught};
+use crate::capture::{key_ordered, ordered_key};
 use crate::errors::Explain;
 use crate::replica::receive::{Told, told_again};
 use crate::replica::working::Closing;
@@ -11,7 +12,7 @@ use crate::replica::{clock, replica_id, storage, tracked_schema};
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Edit, Front, Header, Shape};
 use mainstem::core::condense::{combine_apart, combine_changes, table_ranks};
-use mainstem::core::conflict::Conflict;
+use mainstem::core::conflict::{Claim, Conflict};
 use mainstem::core::format::{page, row as row_format};
 use mainstem::core::schema::Schema;
 use mainstem::core::value::Key;
@@ -20,8 +21,11 @@ use mainstem::lane::{Lane, shape_of};
 use mainstem::proposing::{Content, Draft};
 use mainstem::wiring::Around;
 use rusqlite::{Connection, OptionalExtension, params};
+use std::cell::Cell;
+use std::collections::HashSet;
 
 const SCRATCH: &str = "
+PRAGMA temp.cache_size = -32768;
 CREATE TEMP TABLE IF NOT EXISTS mainstem_net(tbl INTEGER, key BLOB, rank INTEGER, turn INTEGER, base INTEGER, body BLOB, moved BLOB, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS temp.mainstem_net_turn ON mainstem_net(rank, turn);
 CREATE TEMP TABLE IF NOT EXISTS mainstem_apart(tbl INTEGER, key BLOB, is_made INTEGER, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
@@ -45,12 +49,19 @@ pub fn draw_up(db: &Connection, around: &Around, draft: &Draft) -> Result<bool> 
     }
     let of: Vec<u128> = meant.iter().map(|one| one.front.header.write_id).collect();
     let header = header(db, around, draft, &meant)?;
-    let mut net = Net::new(db, &schema, &meant)?;
-    meant.iter().try_for_each(|one| net.add(one))?;
-    let lost = net.settle_apart(&of)?;
+    let net = Net::new(db, &schema, &meant)?;
     let mut closing = Closing::new(db, header.write_id, Front { shapes: net.shapes.clone(), ..Front::default() });
     closing.front.header.at = header.at;
-    net.each(&table_ranks(&schema), &mut |change| closing.add(change))?;
+    let lost = match &meant[..] {
+        // One changeset has one change for each row, in an order in which they can be applied.
+        [one] => net.visit(one, &mut |change| closing.add(change)).map(|()| Vec::new())?,
+        several => {
+            several.iter().try_for_each(|one| net.visit(one, &mut |change| net.take(change, one.front.header.base_version)))?;
+            let lost = net.settle_apart(&of)?;
+            net.each(&table_ranks(&schema), &mut |change| closing.add(change))?;
+            lost
+        }
+    };
     closing.close_page()?;
     let mut front = closing.front;
     front.header = Header { at: front.header.at, ..header };
@@ -133,7 +144,7 @@ struct Net<'c> {
     shapes: Vec<Shape>,
     /// What the tables of the shapes are called by now.
     names: Vec<String>,
-    turn: i64,
+    turn: Cell<i64>,
 }
 
 impl<'c> Net<'c> {
@@ -157,10 +168,11 @@ impl<'c> Net<'c> {
                 }
             }
         }
-        Ok(Net { db, schema, shapes, names, turn: 0 })
+        Ok(Net { db, schema, shapes, names, turn: Cell::new(0) })
     }
 
-    fn add(&mut self, one: &Laned) -> Result<()> {
+    /// Visits the changes of a changeset in the columns of the shapes here.
+    fn visit(&self, one: &Laned, visit: &mut dyn FnMut(Change) -> Result<()>) -> Result<()> {
         let mut places = Vec::new();
         for (shape, lane) in one.front.shapes.iter().zip(&one.lanes) {
             let name = lane.table.map_or(&shape.table, |at| &self.schema.tables[at].name);
@@ -168,21 +180,20 @@ impl<'c> Net<'c> {
             let place = self.shapes.iter().position(is_it).ok_or_else(|| Error::internal("a shape was not gathered"))?;
             places.push((place, is_same(&self.shapes[place], shape)));
         }
-        let db = self.db;
-        each_change(db, &one.front, &mut |change| {
+        each_change(self.db, &one.front, &mut |change| {
             let (place, is_straight) = places[change.table];
             let change = if is_straight { change } else { moved(&one.lanes[change.table], change)? };
-            self.take(Change { table: place, ..change }, one.front.header.base_version)
+            visit(Change { table: place, ..change })
         })
     }
 
-    fn take(&mut self, mut change: Change, base: u64) -> Result<()> {
-        self.turn += 1;
+    fn take(&self, mut change: Change, base: u64) -> Result<()> {
+        self.turn.set(self.turn.get() + 1);
         let (db, place) = (self.db, change.table as i64);
         let sql = "SELECT turn, body, moved, base FROM temp.mainstem_net WHERE tbl = ?1 AND key = ?2";
         type Found = Option<(i64, Option<Vec<u8>>, Option<Vec<u8>>, i64)>;
         let find = |key: &Key| -> Result<Found> {
-            let values = params![place, row_format::encode_key(key)];
+            let values = params![place, ordered_key(key)];
             db.prepare_cached(sql).on(db)?.query_row(values, |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?))).optional().on(db)
         };
         // A row that moved on from where this changeset brought it moved from where it was before.
@@ -191,7 +202,7 @@ impl<'c> Net<'c> {
         }
         let key = change.key.clone();
         let found = find(&key)?;
-        let (mut turn, mut since) = (self.turn, base);
+        let (mut turn, mut since) = (self.turn.get(), base);
         let (net, gone_from) = match found {
             None => (Some(change), None),
             Some((_, None, _, earliest)) => {
@@ -213,7 +224,7 @@ impl<'c> Net<'c> {
         let body = net.map(|net| page::encode(&self.shapes, std::slice::from_ref(&net)));
         let moved = gone_from.map(|key| row_format::encode_key(&key));
         let sql = "INSERT OR REPLACE INTO temp.mainstem_net(tbl, key, rank, turn, body, moved, base) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-        let values = params![place, row_format::encode_key(&key), rank, turn, body, moved, since as i64];
+        let values = params![place, ordered_key(&key), rank, turn, body, moved, since as i64];
         db.prepare_cached(sql).on(db)?.execute(values).on(db).map(drop)
     }
 
@@ -229,7 +240,7 @@ impl<'c> Net<'c> {
         let sql = "INSERT INTO temp.mainstem_apart(tbl, key, is_made) VALUES(?1, ?2, ?3)
             ON CONFLICT(tbl, key) DO UPDATE SET is_made = max(is_made, excluded.is_made)";
         let is_made = matches!(second.edit, Edit::Insert(_));
-        db.prepare_cached(sql).on(db)?.execute(params![second.table as i64, key, is_made]).on(db).map(drop)
+        db.prepare_cached(sql).on(db)?.execute(params![second.table as i64, ordered_key(&second.key), is_made]).on(db).map(drop)
     }
 
     /// Where others' work came between or after changes of a row, they are what laying them one after the other does to it. Gives the
@@ -243,7 +254,7 @@ impl<'c> Net<'c> {
             return Ok(Vec::new());
         }
         let named = |(place, key): &(i64, Vec<u8>)| -> Result<(String, Key)> {
-            Ok((self.names[*place as usize].to_ascii_lowercase(), row_format::decode_key(key)?))
+            Ok((self.names[*place as usize].to_ascii_lowercase(), key_ordered(key)))
         };
         let rows = apart.iter().map(named).collect::<Result<Vec<_>>>()?;
         let told = told_again(db, rows.clone())?;
@@ -263,10 +274,22 @@ impl<'c> Net<'c> {
             let sql = "UPDATE temp.mainstem_net SET body = ?3, rank = ?4 WHERE tbl = ?1 AND key = ?2";
             db.prepare_cached(sql).on(db)?.execute(params![place, key, body, rank]).on(db)?;
         }
+        let rows: HashSet<(String, Key)> = rows.into_iter().collect();
+        // Of two rows that clash, the conflict is told of one, and claims both.
         let is_lost = |write_id: &u128, conflict: &Conflict| {
-            of.contains(write_id) && rows.contains(&(conflict.table.to_ascii_lowercase(), conflict.key.clone()))
+            let claimed = [&conflict.ours.claim, &conflict.theirs.claim].map(|claim| self.key_claimed(&conflict.table, claim));
+            let mut keys = claimed.into_iter().flatten().chain([conflict.key.clone()]);
+            of.contains(write_id) && keys.any(|key| rows.contains(&(conflict.table.to_ascii_lowercase(), key)))
         };
         Ok(told.conflicts.into_iter().filter(|(write_id, conflict)| is_lost(write_id, conflict)).map(|(_, conflict)| conflict).collect())
+    }
+
+    /// The key of the row that one side of a conflict claims.
+    fn key_claimed(&self, table: &str, claim: &Claim) -> Option<Key> {
+        let Claim::Row(Some(image)) = claim else { return None };
+        let table = self.schema.table(table)?;
+        let cell = |at: &usize| image.iter().find(|(column, _)| column.eq_ignore_ascii_case(&table.columns[*at].name));
+        table.key.iter().map(|at| cell(at).map(|(_, value)| value.clone())).collect()
     }
 
     /// What laying did to a row, as one change; none where its columns are others by now.

@@ -68,12 +68,28 @@ fn narrow(db: &Connection, ground: &mut ReplicaGround<'_>, version: &Version, fr
             rest.conflicts.push(conflict);
         }
     }
-    if rest.count > 0 || !rest.conflicts.is_empty() {
+    let is_left = rest.count > 0 || !rest.conflicts.is_empty();
+    if is_left {
         keep_cells(db, &rest, &of_cells)?;
         storage::add_changeset_after(db, write_id, &rest)?;
         set_mark(db, rest.header.write_id, &Mark::Left)?;
     }
-    storage::drop_changeset(db, write_id).map(drop)
+    storage::drop_changeset(db, write_id)?;
+    if is_left { narrow_by_earlier(db, ground, rest) } else { Ok(()) }
+}
+
+/// Whoever divided a proposal may have merged the rest of it before: that version came when nobody here knew the rest by its name.
+fn narrow_by_earlier(db: &Connection, ground: &mut ReplicaGround<'_>, rest: Front) -> Result<()> {
+    let write_id = rest.header.write_id;
+    for version in storage::versions(db, rest.header.base_version, usize::MAX)? {
+        if version.header.write_id == write_id {
+            return storage::drop_changeset(db, write_id).map(drop);
+        }
+        if version.stands_for.contains(&write_id) {
+            return narrow(db, ground, &version, rest);
+        }
+    }
+    Ok(())
 }
 
 /// Takes the cells that were accepted out of updates of which only a part was.

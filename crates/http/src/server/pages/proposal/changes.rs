@@ -112,8 +112,11 @@ pub fn summaries(primary: &mut dyn Primary, source: &Source<'_>) -> Result<Vec<T
     if let Some(assessment) = &source.judged.assessment {
         return Ok(assessment.tables.clone());
     }
-    let of = |shape: &Shape| TableSummary { table: shape.table.clone(), ..TableSummary::default() };
-    let mut tables: Vec<TableSummary> = source.shapes.iter().map(of).collect();
+    let head = source.judged.proposal.head();
+    if let (Kind::Offered(_), false) = (&source.kind, head.tables.is_empty()) {
+        return Ok(head.tables.clone());
+    }
+    let mut tables = TableSummary::of(source.shapes);
     for number in 0..source.pages {
         for change in source.page(primary, number)?.into_iter().flatten() {
             tables[change.table].add(&change.edit);
@@ -193,12 +196,13 @@ pub fn part(
     let to = |place| format!("{path}{}#changes", query(only, view, Some(place)));
     let previous = if from == Place::default() { None } else { backwards(primary, source, from, only)? };
     let shown = format!("{} to {}", grouped(from.before + 1), grouped(from.before + found.len() as u64));
+    let is_all = from == Place::default() && next.is_none();
     changes.pager = Pager {
         of: "the changes",
         first: previous.map(|_| format!("{path}{}#changes", query(only, view, None))),
         previous: previous.map(to),
         next: next.map(to),
-        shown: if found.is_empty() { String::new() } else { shown + &of_all(total, only) },
+        shown: if found.is_empty() || is_all { String::new() } else { shown + &of_all(total, only) },
     };
     let before = rows_before(primary, source, &found)?;
     let keys = found.iter().map(|change| (source.shapes[change.table].table.clone(), change.key.clone())).collect();
@@ -253,15 +257,24 @@ fn row(source: &Source<'_>, change: &Change, before: Image, is_beside: bool, tal
     row.threads = talk::about(source.judged, &shape.table, &change.key, talk);
     let key = key_text(&key_offered(source.renumbered(), &shape.table, &change.key));
     let named = |name: &String| (name.clone(), seen(name).bare());
+    let cell = |name: &String| (serde_json::json!([shape.table, key, name]).to_string(), seen(name).bare());
+    let told = || shape.columns.iter().filter(|name| is_changed(name) && !is_key(name));
+    let cells = if is_divisible(change) { told().map(cell).collect() } else { Vec::new() };
     row.form = Some(RowForm {
         both: serde_json::json!([shape.table, key]).to_string(),
         table: shape.table.clone(),
-        key,
-        columns: shape.columns.iter().filter(|name| is_changed(name) && !is_key(name)).map(named).collect(),
+        columns: told().map(named).collect(),
         talk: talk.cloned(),
         may_choose: may.change,
+        cells,
+        key: key.clone(),
     });
     row
+}
+
+/// True where some of its cells may be kept without the others.
+fn is_divisible(change: &Change) -> bool {
+    matches!(&change.edit, Edit::Update(cells) if cells.len() > 1)
 }
 
 /// A change by itself.

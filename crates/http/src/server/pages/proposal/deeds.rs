@@ -7,18 +7,21 @@ use crate::server::Shared;
 use crate::server::acting::{self, Acting};
 use crate::server::asked::Named;
 use crate::server::browser::Fields;
+use crate::server::people::edits::conflict_named;
 use axum::extract::{Extension, State};
 use mainstem::accounts::Identity;
 use mainstem::changeset_json::value_from_text;
 use mainstem::core::authority::Right;
 use mainstem::core::change::Choice;
+use mainstem::core::conflict::Conflict;
 use mainstem::core::event::Digest;
 use mainstem::core::proposal::{Anchor, Ballot, Decision, Remark, Stage, Word};
-use mainstem::core::value::Key;
+use mainstem::core::value::{Key, Value};
 use mainstem::error::{Error, Result};
 use mainstem::primary::Primary;
 use mainstem::replica::Answering;
 use mainstem::review::{By, Chosen, Deed};
+use mainstem::typed_value::value_for_conflict;
 use mainstem_pages::notice::Notice;
 use std::sync::Arc;
 
@@ -29,9 +32,10 @@ pub fn told(done: &str) -> Option<Notice> {
         "said" => "It is said.",
         "decided" => "It is decided.",
         "answered" => "The conflicts are answered, in a further revision that needs votes of its own.",
-        "parted" => "The ticked rows are a further revision; the rest is a proposal of its own.",
+        "parted" => "What you ticked is a further revision; the rest is a proposal of its own.",
         "whole" => "Nothing is left over, so nothing was done.",
         "merged" => "It is merged.",
+        "reverting" => "This proposes to take that version back.",
         _ => return None,
     }))
 }
@@ -100,7 +104,7 @@ pub async fn comment(
     let reply_to = reply_to.map_err(|_| Error::invalid("an answer names the comment that it answers"))?;
     let text = fields.one("text")?.replace("\r\n", "\n");
     let saying = move |primary: &mut dyn Primary, asker: &Asker<'_>, by: By<'_>| {
-        let judged = asker.judged(primary, id)?;
+        let judged = asker.judged_at_once(primary, id)?;
         let revision = judged.proposal.revisions.len() as u64;
         let deed = Deed::Comment(Remark { anchor, reply_to, revision, text });
         asker.author().check_deed(id, &deed, primary)?;
@@ -140,33 +144,27 @@ pub async fn answer(
 ) -> Shown {
     let all = fields.maybe("all")?.map(choice).transpose()?;
     let one = |(conflict, said): (&str, &str)| {
-        let id = u64::from_str_radix(conflict, 16).map_err(|_| Error::invalid(format!("{conflict:?} is no conflict")))?;
-        Ok((id, Answering { choice: choice(said)?, value: None }))
+        let typed = if choice(said)? == Choice::Value { Some(fields.typed(&format!("value-{conflict}"))?) } else { None };
+        Ok((conflict_named(conflict)?, choice(said)?, typed))
     };
-    let answers: Vec<(u64, Answering)> = fields.beginning("answer-").map(one).collect::<Result<_>>()?;
-    let answering = move |primary: &mut dyn Primary, asker: &Asker<'_>, by: By<'_>| {
-        asker.author().check_merge(id, primary)?;
-        let answers = match all {
-            None => answers,
-            Some(choice) => {
-                let judged = asker.judged(primary, id)?;
-                let open = judged.assessment.iter().flat_map(|assessment| &assessment.outcome.conflicts).filter(|c| c.is_open());
-                open.map(|conflict| (conflict.id, Answering { choice, value: None })).collect()
-            }
+    let said: Vec<(u64, Choice, Option<String>)> = fields.beginning("answer-").map(one).collect::<Result<_>>()?;
+    let answering = move |acting: &mut Acting<'_>| {
+        let judged = acting.judged(id)?;
+        let conflicts: Vec<&Conflict> = judged.assessment.iter().flat_map(|assessment| &assessment.outcome.conflicts).collect();
+        let answer = |(of, choice, typed): (u64, Choice, Option<String>)| {
+            let conflict = conflicts.iter().find(|conflict| conflict.id == of);
+            let value = typed.map(|typed| conflict.map_or_else(|| Value::text(&typed), |conflict| value_for_conflict(&typed, conflict)));
+            (of, Answering { choice, value })
         };
-        primary.answer(id, &answers, by)
+        acting.answer(id, said.into_iter().map(answer).collect(), all)
     };
-    act(&shared, &identity, &dataset, Right::Write, answering).await?;
+    acting::act(&shared, &identity, &dataset, Right::Write, answering).await?;
     back(&dataset, id, "answered", "")
 }
 
 fn choice(said: &str) -> Result<Choice> {
-    match said {
-        "ours" => Ok(Choice::Ours),
-        "theirs" => Ok(Choice::Theirs),
-        "base" => Ok(Choice::Base),
-        _ => Err(Error::invalid(format!("{said:?} is no side of a conflict"))),
-    }
+    let sides = [Choice::Ours, Choice::Theirs, Choice::Base, Choice::Value];
+    sides.into_iter().find(|choice| choice.name() == said).ok_or_else(|| Error::invalid(format!("{said:?} is no answer to a conflict")))
 }
 
 /// Narrows the proposal to some rows.
@@ -176,22 +174,24 @@ pub async fn part(
     Named((dataset, id)): Named<(String, u64)>,
     Extension(fields): Extension<Fields>,
 ) -> Shown {
-    let fields = fields.only(&["row"])?;
-    let only: Vec<Chosen> = fields.many("row").map(chosen).collect::<Result<_>>()?;
+    let fields = fields.only(&["row", "cell"])?;
+    let only: Vec<Chosen> = fields.many("row").map(chosen).chain(fields.many("cell").map(chosen_cell)).collect::<Result<_>>()?;
     if only.is_empty() {
-        return Err(Error::invalid("no row is ticked, and a part needs one").into());
+        return Err(Error::invalid("no row and no cell is ticked, and a part needs one").into());
     }
-    let parting = move |primary: &mut dyn Primary, asker: &Asker<'_>, by: By<'_>| {
-        asker.author().check_merge(id, primary)?;
-        primary.accept_part(id, &only, by)
-    };
-    let rest = act(&shared, &identity, &dataset, Right::Write, parting).await?;
+    let rest = acting::act(&shared, &identity, &dataset, Right::Write, move |acting| acting.accept_part(id, &only)).await?;
     back(&dataset, id, if rest.is_some() { "parted" } else { "whole" }, "")
 }
 
 fn chosen(said: &str) -> Result<Chosen> {
     let (table, key): (String, String) = serde_json::from_str(said).map_err(|_| Error::invalid(format!("{said:?} is no row")))?;
     Ok(Chosen { table, key: Some(key_from(&key)?), columns: Vec::new() })
+}
+
+fn chosen_cell(said: &str) -> Result<Chosen> {
+    let unfit = |_| Error::invalid(format!("{said:?} is no cell"));
+    let (table, key, column): (String, String, String) = serde_json::from_str(said).map_err(unfit)?;
+    Ok(Chosen { table, key: Some(key_from(&key)?), columns: vec![column] })
 }
 
 /// A key as forms say it.

@@ -81,8 +81,8 @@ pub async fn merge(
     let fields = fields.only(&["digest", "force", "alter"])?;
     let digest = digest(fields.one("digest")?)?;
     let (is_forced, may_alter) = (fields.maybe("force")?.is_some(), fields.maybe("alter")?.is_some());
-    let wish =
-        MergeWish { digest: Some(digest), may_alter, skip_conflicts: is_forced, force: is_forced, ..MergeWish::new(request(&digest)) };
+    let key = request(&digest, is_forced, may_alter);
+    let wish = MergeWish { digest: Some(digest), may_alter, skip_conflicts: is_forced, force: is_forced, ..MergeWish::new(key) };
     let merging = move |primary: &mut dyn Primary, asker: &Asker<'_>, by: By<'_>| {
         asker.author().check_merge(id, primary)?;
         primary.merge(id, &wish, by)
@@ -92,6 +92,7 @@ pub async fn merge(
 }
 
 /// Names a wish by what it wants, so that it is done once however often the form is sent.
-fn request(digest: &Digest) -> u128 {
-    u128::from_be_bytes(std::array::from_fn(|at| digest[at]))
+fn request(digest: &Digest, is_forced: bool, may_alter: bool) -> u128 {
+    let wish = mainstem::core::digest::of("mainstem form 1", &[&digest[..], &[u8::from(is_forced), u8::from(may_alter)]]);
+    u128::from_be_bytes(std::array::from_fn(|at| wish[at]))
 }

@@ -1,22 +1,20 @@
 //! What came between somebody's vote and now, so that they need not look at everything again (REV-4).
+mod cells;
+
 use super::super::moment;
 use super::changes::told;
-use super::key_text;
-use mainstem::core::change::{Change, Edit};
+use cells::between;
+use mainstem::comparing::How;
+use mainstem::core::change::{Change, Shape};
 use mainstem::core::format::page;
 use mainstem::core::proposal::Vote;
-use mainstem::error::Result;
+use mainstem::error::{Error, Result};
 use mainstem::primary::Primary;
 use mainstem::review::Judged;
 use mainstem_pages::proposal::Since;
 use mainstem_pages::proposals::Badge;
 use mainstem_pages::row_change::RowChange;
-use std::collections::BTreeMap;
 
-/// Rows of a revision that are held at once to compare it with another; of longer ones the difference is not told.
-const ROWS_MAX: u64 = 20_000;
-/// Rows that are shown.
-const SHOWN: usize = 50;
 /// Versions that are looked at.
 const VERSIONS_MAX: u64 = 200;
 
@@ -39,55 +37,62 @@ pub fn since(primary: &mut dyn Primary, judged: &Judged, actor: &str) -> Result<
     Ok(Some(since))
 }
 
-/// The rows of a revision as they were offered, by table and key.
-type Offered = BTreeMap<(String, String), Change>;
-
-fn offered(primary: &mut dyn Primary, judged: &Judged, number: u64) -> Result<Option<Offered>> {
-    let place = usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
-    let Some((_, _, revision)) = judged.proposal.revisions.get(place).filter(|(_, _, revision)| revision.front.count <= ROWS_MAX) else {
-        return Ok(None);
-    };
-    let mut rows = Offered::new();
-    for at in 0..revision.pages {
-        let Some(bytes) = primary.staged_page(judged.proposal.id, number, at)? else { return Ok(None) };
-        for change in page::decode(&bytes, &revision.front.shapes)? {
-            rows.insert((revision.front.shapes[change.table].table.clone(), key_text(&change.key)), change);
-        }
-    }
-    Ok(Some(rows))
-}
-
-/// None where the revisions are too long to be compared, or the older one's rows are gone.
+/// The first rows in which two revisions differ, and how many more do. None where the older one's rows are gone.
 fn differing(primary: &mut dyn Primary, judged: &Judged, old: u64, new: u64) -> Result<Option<(Vec<RowChange>, u64)>> {
-    let (Some(before), Some(after)) = (offered(primary, judged, old)?, offered(primary, judged, new)?) else {
-        return Ok(None);
-    };
-    let shapes = |number: u64| &judged.proposal.revisions[number as usize - 1].2.front.shapes;
+    let id = judged.proposal.id;
+    let Some(differing) = primary.differing(id, old, new)? else { return Ok(None) };
+    let (mut earlier, mut later) = (Pages::of(judged, old)?, Pages::of(judged, new)?);
     let mut rows = Vec::new();
-    let mut more = 0;
-    let mut tell = |row: RowChange| if rows.len() < SHOWN { rows.push(row) } else { more += 1 };
-    for (place, change) in &after {
-        let shape = &shapes(new)[change.table];
-        match before.get(place) {
-            None => tell(RowChange { act: Badge { word: "in it by now", tone: "good" }, ..told(shape, change, false) }),
-            Some(was) if is_same(&was.edit, &change.edit) => {}
-            Some(_) => tell(RowChange { act: Badge { word: "otherwise by now", tone: "warn" }, ..told(shape, change, false) }),
-        }
+    for one in &differing.first {
+        let (row, was) = if one.is_earlier {
+            (earlier.change(primary, (one.page, one.at))?, None)
+        } else {
+            let was = one.was.map(|place| earlier.change(primary, place)).transpose()?.flatten();
+            (later.change(primary, (one.page, one.at))?, was)
+        };
+        let Some((shape, change)) = row else { return Ok(None) };
+        let cells = was.and_then(|was| between(was, (shape, change)));
+        let row = RowChange { act: act(one.how), ..told(shape, change, false) };
+        rows.push(RowChange { cells: cells.unwrap_or(row.cells), ..row });
     }
-    for (_, change) in before.iter().filter(|(place, _)| !after.contains_key(place)) {
-        let shape = &shapes(old)[change.table];
-        tell(RowChange { act: Badge { word: "not in it any more", tone: "bad" }, ..told(shape, change, false) });
-    }
+    let more = differing.count().saturating_sub(rows.len() as u64);
     Ok(Some((rows, more)))
 }
 
-/// True where two edits do the same, whenever they were written.
-fn is_same(one: &Edit, other: &Edit) -> bool {
-    match (one, other) {
-        (Edit::Update(one), Edit::Update(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(a, b)| (a.column, &a.after) == (b.column, &b.after))
+fn act(how: How) -> Badge {
+    match how {
+        How::Added => Badge { word: "in it by now", tone: "good" },
+        How::Changed => Badge { word: "otherwise by now", tone: "warn" },
+        How::Removed => Badge { word: "not in it any more", tone: "bad" },
+    }
+}
+
+/// A revision's pages, of which the one that was read last is at hand.
+struct Pages<'a> {
+    proposal: u64,
+    number: u64,
+    shapes: &'a [Shape],
+    at_hand: Option<(u64, Vec<Change>)>,
+}
+
+impl<'a> Pages<'a> {
+    fn of(judged: &'a Judged, number: u64) -> Result<Pages<'a>> {
+        let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+        let revision = place.and_then(|place| judged.proposal.revisions.get(place));
+        let (_, _, revision) = revision.ok_or_else(|| Error::corrupt("a vote is on a revision that is not there"))?;
+        Ok(Pages { proposal: judged.proposal.id, number, shapes: &revision.front.shapes, at_hand: None })
+    }
+
+    /// The change at a page and place; none where the rows are gone.
+    fn change(&mut self, primary: &mut dyn Primary, (page, at): (u64, u64)) -> Result<Option<(&'a Shape, &Change)>> {
+        if self.at_hand.as_ref().is_none_or(|(number, _)| *number != page) {
+            let Some(bytes) = primary.staged_page(self.proposal, self.number, page)? else { return Ok(None) };
+            self.at_hand = Some((page, page::decode(&bytes, self.shapes)?));
         }
-        (one, other) => one == other,
+        let changes = self.at_hand.as_ref().map_or(&[][..], |(_, changes)| changes);
+        let change = usize::try_from(at).ok().and_then(|at| changes.get(at));
+        let change = change.ok_or_else(|| Error::corrupt("a row that differs is not where it was found"))?;
+        Ok(Some((&self.shapes[change.table], change)))
     }
 }
 

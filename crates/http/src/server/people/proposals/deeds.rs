@@ -7,6 +7,7 @@ use crate::server::people::Answer;
 use crate::server::routes::Right;
 use crate::wire::given::{GivenAnswers, GivenComment, GivenDecision, GivenPart, GivenRevert, GivenVote};
 use crate::wire::proposal::{ShownAnswered, ShownOffered, ShownPart, ShownProposal};
+use crate::wire::request;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, State};
@@ -19,8 +20,15 @@ type All = State<Arc<Shared>>;
 type Who = Extension<Identity>;
 type Which = Named<(String, u64)>;
 
-async fn done(shared: &Arc<Shared>, identity: &Identity, name: &str, id: u64, deed: Deed) -> Answer<ShownProposal> {
-    let judged = act(shared, identity, name, Right::Propose, move |acting| acting.deed(id, &deed)).await?;
+async fn done(
+    shared: &Arc<Shared>,
+    identity: &Identity,
+    (name, id): (String, u64),
+    headers: &HeaderMap,
+    deed: Deed,
+) -> Answer<ShownProposal> {
+    let key = request::get(headers)?;
+    let judged = act(shared, identity, &name, Right::Propose, move |acting| acting.for_request(key).deed(id, &deed)).await?;
     Ok(Json(ShownProposal::from(&judged)))
 }
 
@@ -33,7 +41,7 @@ pub async fn vote(
     body: Bytes,
 ) -> Answer<ShownProposal> {
     let given: GivenVote = body_of(&headers, &body)?;
-    done(&shared, &identity, &name, id, Deed::Vote(given.ballot()?)).await
+    done(&shared, &identity, (name, id), &headers, Deed::Vote(given.ballot()?)).await
 }
 
 /// Says something.
@@ -45,7 +53,7 @@ pub async fn comment(
     body: Bytes,
 ) -> Answer<ShownProposal> {
     let given: GivenComment = body_of(&headers, &body)?;
-    done(&shared, &identity, &name, id, Deed::Comment(given.remark()?)).await
+    done(&shared, &identity, (name, id), &headers, Deed::Comment(given.remark()?)).await
 }
 
 /// Withdraws, rejects, or opens again.
@@ -57,7 +65,7 @@ pub async fn decide(
     body: Bytes,
 ) -> Answer<ShownProposal> {
     let given: GivenDecision = body_of(&headers, &body)?;
-    done(&shared, &identity, &name, id, Deed::Decide(given.decision()?)).await
+    done(&shared, &identity, (name, id), &headers, Deed::Decide(given.decision()?)).await
 }
 
 /// Answers every open conflict.
@@ -69,7 +77,9 @@ pub async fn answer(
     body: Bytes,
 ) -> Answer<ShownAnswered> {
     let (answers, others) = body_of::<GivenAnswers>(&headers, &body)?.answers()?;
-    let revision = act(&shared, &identity, &name, Right::Write, move |acting| acting.answer(id, answers, others)).await?;
+    let key = request::get(&headers)?;
+    let answering = act(&shared, &identity, &name, Right::Write, move |acting| acting.for_request(key).answer(id, answers, others));
+    let revision = answering.await?;
     Ok(Json(ShownAnswered { proposal: id, revision }))
 }
 
@@ -82,7 +92,8 @@ pub async fn part(
     body: Bytes,
 ) -> Answer<ShownPart> {
     let only = body_of::<GivenPart>(&headers, &body)?.chosen()?;
-    let rest = act(&shared, &identity, &name, Right::Write, move |acting| acting.accept_part(id, &only)).await?;
+    let key = request::get(&headers)?;
+    let rest = act(&shared, &identity, &name, Right::Write, move |acting| acting.for_request(key).accept_part(id, &only)).await?;
     Ok(Json(ShownPart { proposal: id, rest }))
 }
 
@@ -95,6 +106,7 @@ pub async fn revert(
     body: Bytes,
 ) -> Answer<ShownOffered> {
     let GivenRevert { reason } = body_of(&headers, &body)?;
-    let reverting = act(&shared, &identity, &name, Right::Propose, move |acting| acting.propose_revert(version, &reason));
+    let key = request::get(&headers)?;
+    let reverting = act(&shared, &identity, &name, Right::Propose, move |acting| acting.for_request(key).propose_revert(version, &reason));
     Ok(Json(ShownOffered { proposal: reverting.await? }))
 }

@@ -8,6 +8,7 @@ use crate::server::routes::Right;
 use crate::wire::given::GivenMerge;
 use crate::wire::keeping::CleanupWish;
 use crate::wire::proposal::{ShownMerged, ShownPlan, ShownProposal, ShownStaged, ShownUnstaged};
+use crate::wire::request;
 use crate::wire::shown::Listed;
 use axum::Json;
 use axum::body::Bytes;
@@ -16,7 +17,7 @@ use hyper::HeaderMap;
 use mainstem::accounts::Identity;
 use mainstem::cleanup::Rehearsal;
 use mainstem::core::gate::GateResult;
-use mainstem::error::Result;
+use mainstem::error::{Error, Result};
 use mainstem::review::{Judged, Privilege};
 use std::sync::Arc;
 
@@ -70,6 +71,9 @@ pub async fn merge(
     body: Bytes,
 ) -> Answer<ShownMerged> {
     let wish = body_of::<GivenMerge>(&headers, &body)?.wish()?;
+    if request::get(&headers)?.is_some_and(|key| key != wish.request) {
+        return Err(Error::invalid("the request's name in the body and the one in the header are two").into());
+    }
     let merged = act(&shared, &identity, &name, Right::Write, move |acting| acting.merge(id, &wish)).await?;
     Ok(Json(ShownMerged::new(id, &merged)))
 }
