@@ -19,6 +19,7 @@ mod review;
 pub mod schema;
 pub mod scope;
 pub mod shown;
+pub mod staged;
 #[cfg(test)]
 mod tests;
 
