@@ -55,12 +55,7 @@ pub fn draw_up(db: &Connection, around: &Around, draft: &Draft) -> Result<bool> 
     let lost = match &meant[..] {
         // One changeset has one change for each row, in an order in which they can be applied.
         [one] => net.visit(one, &mut |change| closing.add(change)).map(|()| Vec::new())?,
-        several => {
-            several.iter().try_for_each(|one| net.visit(one, &mut |change| net.take(change, one.front.header.base_version)))?;
-            let lost = net.settle_apart(&of)?;
-            net.each(&table_ranks(&schema), &mut |change| closing.add(change))?;
-            lost
-        }
+        several => net.condense(several, &of, &mut |change| closing.add(change))?,
     };
     closing.close_page()?;
     let mut front = closing.front;
@@ -169,6 +164,13 @@ impl<'c> Net<'c> {
             }
         }
         Ok(Net { db, schema, shapes, names, turn: Cell::new(0) })
+    }
+
+    /// Visits what several changesets come to together. Gives the conflicts that are lost in that.
+    fn condense(&self, several: &[Laned], of: &[u128], visit: &mut dyn FnMut(Change) -> Result<()>) -> Result<Vec<Conflict>> {
+        several.iter().try_for_each(|one| self.visit(one, &mut |change| self.take(change, one.front.header.base_version)))?;
+        let lost = self.settle_apart(of)?;
+        self.each(&table_ranks(self.schema), visit).map(|()| lost)
     }
 
     /// Visits the changes of a changeset in the columns of the shapes here.
