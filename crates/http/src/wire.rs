@@ -16,6 +16,7 @@ pub mod proposal;
 pub mod request;
 pub mod resume;
 mod review;
+pub mod reviewed;
 pub mod schema;
 pub mod scope;
 pub mod shown;

@@ -43,6 +43,8 @@ pub struct Different {
     pub at: u64,
     /// How.
     pub how: How,
+    /// Page and place of the earlier revision, where both have it.
+    pub was: Option<(u64, u64)>,
 }
 
 /// In which rows two revisions differ.
@@ -64,13 +66,14 @@ impl Differing {
         self.added + self.changed + self.removed
     }
 
-    fn tell(&mut self, first: &mut BTreeSet<Different>, seen: &Seen, how: How) {
+    fn tell(&mut self, first: &mut BTreeSet<Different>, seen: &Seen, how: How, was: Option<&Seen>) {
         match how {
             How::Added => self.added += 1,
             How::Changed => self.changed += 1,
             How::Removed => self.removed += 1,
         }
-        first.insert(Different { is_earlier: seen.is_earlier, page: seen.page.into(), at: seen.at.into(), how });
+        let (page, at) = seen.place();
+        first.insert(Different { is_earlier: seen.is_earlier, page, at, how, was: was.map(Seen::place) });
         if first.len() > TOLD_MAX {
             first.pop_last();
         }
@@ -86,6 +89,12 @@ struct Seen {
     page: u32,
     at: u32,
     is_earlier: bool,
+}
+
+impl Seen {
+    fn place(&self) -> (u64, u64) {
+        (self.page.into(), self.at.into())
+    }
 }
 
 /// Compares two revisions. None where the rows of one are gone.
@@ -148,8 +157,8 @@ fn compare_part(earlier: &Revision, later: &Revision, pages: PageOf<'_>, part: &
                     None => drop(held.insert(row, seen)),
                     Some(other) if other.edit == seen.edit => {}
                     Some(other) => {
-                        let of_later = if is_earlier { other } else { seen };
-                        part.differing.tell(part.first, &of_later, How::Changed);
+                        let (old, new) = if is_earlier { (seen, other) } else { (other, seen) };
+                        part.differing.tell(part.first, &new, How::Changed, Some(&old));
                     }
                 }
             }
@@ -160,7 +169,7 @@ fn compare_part(earlier: &Revision, later: &Revision, pages: PageOf<'_>, part: &
         }
     }
     for seen in held.values() {
-        part.differing.tell(part.first, seen, if seen.is_earlier { How::Removed } else { How::Added });
+        part.differing.tell(part.first, seen, if seen.is_earlier { How::Removed } else { How::Added }, None);
     }
     Ok(Compared::Done)
 }
@@ -230,6 +239,8 @@ mod tests {
         assert_eq!((differing.added, differing.changed, differing.removed), (1, 1, 1));
         let places: Vec<_> = differing.first.iter().map(|one| (one.how, one.is_earlier, one.page * 7 + one.at)).collect();
         assert_eq!(places, [(How::Changed, false, 50), (How::Added, false, 99), (How::Removed, true, 3)]);
+        let was: Vec<_> = differing.first.iter().map(|one| one.was.map(|(page, at)| page * 7 + at)).collect();
+        assert_eq!(was, [Some(51), None, None]);
         assert_eq!(reads, 30, "in the same order, each page is read once");
     }
 

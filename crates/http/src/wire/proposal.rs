@@ -3,7 +3,7 @@
 //! Invariant: a name, once released, stays, and each name of the command line's JSON is the same here.
 use super::shown::{ShownConflict, ShownHeader, ShownRow, ShownValue, hex, moment};
 use mainstem::core::gate::{GateResult, Outcome, Sample};
-use mainstem::core::proposal::{Anchor, Assessment, Comment, Origin, Remark, Reviewed, Revision, TableSummary, Vote};
+use mainstem::core::proposal::{Anchor, Assessment, Comment, Origin, Remark, Revision, TableSummary, Vote};
 use mainstem::core::stamp::Time;
 use mainstem::core::vote::{Tally, Verdict, WhyNot};
 use mainstem::review::{Judged, Merged, Staged};
@@ -225,7 +225,7 @@ pub struct ShownVote {
 }
 
 impl ShownVote {
-    fn new(vote: &Vote, counts: Option<bool>, why_not: Option<WhyNot>) -> Self {
+    pub(super) fn new(vote: &Vote, counts: Option<bool>, why_not: Option<WhyNot>) -> Self {
         ShownVote {
             actor: vote.actor.clone(),
             token: vote.token.clone(),
@@ -431,42 +431,6 @@ impl From<&Sample> for ShownSample {
             key: sample.key.iter().map(ShownValue::from).collect(),
             cells: sample.cells.iter().map(|(column, value)| (column.clone(), value.into())).collect(),
             is_cut: sample.is_cut,
-        }
-    }
-}
-
-/// How a version came out of a proposal.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct ShownReview {
-    /// The proposal.
-    pub proposal: u64,
-    /// Its revision.
-    pub revision: u64,
-    /// The digest of what was merged, which the votes name.
-    pub digest: String,
-    /// Who merged.
-    pub merged_by: String,
-    /// Who approved what was merged.
-    pub approved_by: Vec<String>,
-    /// The votes that counted.
-    pub votes: Vec<ShownVote>,
-    /// What was passed over by force, in words.
-    pub warnings: Vec<String>,
-    /// What the gates said.
-    pub gates: Vec<ShownGate>,
-}
-
-impl From<&Reviewed> for ShownReview {
-    fn from(reviewed: &Reviewed) -> Self {
-        ShownReview {
-            proposal: reviewed.proposal,
-            revision: reviewed.revision,
-            digest: hex(&reviewed.digest),
-            merged_by: reviewed.actor.clone(),
-            approved_by: reviewed.approvers().map(ToString::to_string).collect(),
-            votes: reviewed.votes.iter().map(|vote| ShownVote::new(vote, Some(true), None)).collect(),
-            warnings: reviewed.warnings.clone(),
-            gates: reviewed.gates.iter().map(ShownGate::from).collect(),
         }
     }
 }

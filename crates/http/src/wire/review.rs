@@ -28,7 +28,7 @@ records! {
     Merged { version, commit, added, updated, deleted, cells, is_staging_clean, is_repeated }
     Answering { choice, value }
     Differing { added, changed, removed, first }
-    Different { is_earlier, page, at, how }
+    Different { is_earlier, page, at, how, was }
     Chosen { table, key, columns }
     Staged { proposal, stage, revisions, bytes, touched, expires }
     ProposalsWanted { stages, actor, before, limit }

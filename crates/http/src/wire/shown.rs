@@ -1,7 +1,7 @@
 //! What people's tools read: JSON shapes of what a primary holds.
 //!
 //! Invariant: a name, once released, stays, and values come back to the bit (`mainstem::changeset_json` has the rule).
-use super::proposal::ShownReview;
+use super::reviewed::ShownReview;
 use mainstem::changeset_json::{time_text, value_to_json};
 use mainstem::core::change::{Change, Edit, Header, Shape};
 use mainstem::core::conflict::{Claim, Conflict, Image, Side};

@@ -3,7 +3,7 @@ mod cells;
 
 use super::super::moment;
 use super::changes::told;
-use cells::{between, earlier, place};
+use cells::between;
 use mainstem::comparing::How;
 use mainstem::core::change::{Change, Shape};
 use mainstem::core::format::page;
@@ -41,34 +41,22 @@ pub fn since(primary: &mut dyn Primary, judged: &Judged, actor: &str) -> Result<
 fn differing(primary: &mut dyn Primary, judged: &Judged, old: u64, new: u64) -> Result<Option<(Vec<RowChange>, u64)>> {
     let id = judged.proposal.id;
     let Some(differing) = primary.differing(id, old, new)? else { return Ok(None) };
-    let mut found: Vec<(How, &Shape, Change)> = Vec::new();
-    let mut page: Option<((u64, u64), Vec<Change>)> = None;
+    let (mut earlier, mut later) = (Pages::of(judged, old)?, Pages::of(judged, new)?);
+    let mut rows = Vec::new();
     for one in &differing.first {
-        let revision = if one.is_earlier { old } else { new };
-        let shapes = &judged.proposal.revisions[revision as usize - 1].2.front.shapes;
-        let changes = match page.take().filter(|(of, _)| *of == (revision, one.page)) {
-            Some((_, changes)) => changes,
-            None => match primary.staged_page(id, revision, one.page)? {
-                Some(bytes) => page::decode(&bytes, shapes)?,
-                None => return Ok(None),
-            },
+        let (row, was) = if one.is_earlier {
+            (earlier.change(primary, (one.page, one.at))?, None)
+        } else {
+            let was = one.was.map(|place| earlier.change(primary, place)).transpose()?.flatten();
+            (later.change(primary, (one.page, one.at))?, was)
         };
-        let change = usize::try_from(one.at).ok().and_then(|at| changes.get(at)).cloned();
-        let change = change.ok_or_else(|| Error::corrupt("a row that differs is not where it was found"))?;
-        found.push((one.how, &shapes[change.table], change));
-        page = Some(((revision, one.page), changes));
+        let Some((shape, change)) = row else { return Ok(None) };
+        let cells = was.and_then(|was| between(was, (shape, change)));
+        let row = RowChange { act: act(one.how), ..told(shape, change, false) };
+        rows.push(RowChange { cells: cells.unwrap_or(row.cells), ..row });
     }
-    let changed = found.iter().filter(|(how, ..)| *how == How::Changed);
-    let before = earlier(primary, judged, old, &changed.map(|(_, shape, change)| place(shape, change)).collect())?;
-    let shapes = &judged.proposal.revisions[old as usize - 1].2.front.shapes;
-    let row = |(how, shape, change): (How, &Shape, Change)| {
-        let was = before.get(&place(shape, &change)).filter(|_| how == How::Changed);
-        let cells = was.and_then(|was| between((&shapes[was.table], was), (shape, &change)));
-        let row = RowChange { act: act(how), ..told(shape, &change, false) };
-        RowChange { cells: cells.unwrap_or(row.cells), ..row }
-    };
-    let more = differing.count().saturating_sub(found.len() as u64);
-    Ok(Some((found.into_iter().map(row).collect(), more)))
+    let more = differing.count().saturating_sub(rows.len() as u64);
+    Ok(Some((rows, more)))
 }
 
 fn act(how: How) -> Badge {
@@ -76,6 +64,35 @@ fn act(how: How) -> Badge {
         How::Added => Badge { word: "in it by now", tone: "good" },
         How::Changed => Badge { word: "otherwise by now", tone: "warn" },
         How::Removed => Badge { word: "not in it any more", tone: "bad" },
+    }
+}
+
+/// A revision's pages, of which the one that was read last is at hand.
+struct Pages<'a> {
+    proposal: u64,
+    number: u64,
+    shapes: &'a [Shape],
+    at_hand: Option<(u64, Vec<Change>)>,
+}
+
+impl<'a> Pages<'a> {
+    fn of(judged: &'a Judged, number: u64) -> Result<Pages<'a>> {
+        let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+        let revision = place.and_then(|place| judged.proposal.revisions.get(place));
+        let (_, _, revision) = revision.ok_or_else(|| Error::corrupt("a vote is on a revision that is not there"))?;
+        Ok(Pages { proposal: judged.proposal.id, number, shapes: &revision.front.shapes, at_hand: None })
+    }
+
+    /// The change at a page and place; none where the rows are gone.
+    fn change(&mut self, primary: &mut dyn Primary, (page, at): (u64, u64)) -> Result<Option<(&'a Shape, &Change)>> {
+        if self.at_hand.as_ref().is_none_or(|(number, _)| *number != page) {
+            let Some(bytes) = primary.staged_page(self.proposal, self.number, page)? else { return Ok(None) };
+            self.at_hand = Some((page, page::decode(&bytes, self.shapes)?));
+        }
+        let changes = self.at_hand.as_ref().map_or(&[][..], |(_, changes)| changes);
+        let change = usize::try_from(at).ok().and_then(|at| changes.get(at));
+        let change = change.ok_or_else(|| Error::corrupt("a row that differs is not where it was found"))?;
+        Ok(Some((&self.shapes[change.table], change)))
     }
 }
 

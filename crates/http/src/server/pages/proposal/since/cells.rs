@@ -1,41 +1,9 @@
 //! In which cells two revisions make a row come out differently.
-use super::super::key_text;
 use mainstem::core::change::{Cell, Change, Edit, Shape};
-use mainstem::core::format::page;
 use mainstem::core::value::{Row, Value};
-use mainstem::error::Result;
-use mainstem::primary::Primary;
-use mainstem::review::Judged;
 use mainstem_pages::cell::ShownCell;
 use mainstem_pages::value::{Room, ShownValue, seen};
-use std::collections::{BTreeMap, BTreeSet};
-
-/// Rows of the earlier revision that are read to find some again; of a longer one the later row is shown whole.
-const ROWS_MAX: u64 = 20_000;
-
-/// A row: its table and its key.
-pub type Place = (String, String);
-
-/// Where a change is.
-pub fn place(shape: &Shape, change: &Change) -> Place {
-    (shape.table.clone(), key_text(&change.key))
-}
-
-/// What a revision does to some rows.
-pub fn earlier(primary: &mut dyn Primary, judged: &Judged, number: u64, wanted: &BTreeSet<Place>) -> Result<BTreeMap<Place, Change>> {
-    let revision = &judged.proposal.revisions[number as usize - 1].2;
-    let mut found = BTreeMap::new();
-    if revision.front.count > ROWS_MAX || wanted.is_empty() {
-        return Ok(found);
-    }
-    for at in 0..revision.pages {
-        let Some(bytes) = primary.staged_page(judged.proposal.id, number, at)? else { break };
-        let changes = page::decode(&bytes, &revision.front.shapes)?;
-        let placed = changes.into_iter().map(|change| (place(&revision.front.shapes[change.table], &change), change));
-        found.extend(placed.filter(|(place, _)| wanted.contains(place)));
-    }
-    Ok(found)
-}
+use std::collections::BTreeSet;
 
 /// The cells that come out otherwise than by the edit of before; none where the edits are of two kinds, so that all of it is news.
 pub fn between((old, was): (&Shape, &Change), (new, now): (&Shape, &Change)) -> Option<Vec<(ShownValue, ShownCell)>> {
