@@ -60,23 +60,7 @@ pub fn draw_up(db: &Connection, around: &Around, draft: &Draft) -> Result<bool> 
     closing.close_page()?;
     let mut front = closing.front;
     front.header = Header { at: front.header.at, ..header };
-    for Laned { front: part, .. } in &meant {
-        front.schema.extend(part.schema.iter().cloned());
-        front.conflicts.extend(part.conflicts.iter().cloned());
-        front.resolutions.retain(|earlier| part.resolutions.iter().all(|later| later.conflict != earlier.conflict));
-        front.resolutions.extend(part.resolutions.iter().cloned());
-        for here in part.renumbered_here.iter().filter(|here| !of.contains(&here.made_by)) {
-            if !front.renumbered_here.contains(here) {
-                front.renumbered_here.push(here.clone());
-            }
-        }
-        for row in &part.hidden {
-            if !front.hidden.contains(row) {
-                front.hidden.push(row.clone());
-            }
-        }
-        front.is_partial |= part.is_partial;
-    }
+    meant.iter().for_each(|one| gather(&mut front, &one.front, &of));
     for conflict in lost {
         if front.conflicts.iter().all(|known| known.id != conflict.id) {
             front.conflicts.push(conflict);
@@ -99,6 +83,26 @@ pub fn draw_up(db: &Connection, around: &Around, draft: &Draft) -> Result<bool> 
         Content::Waiting | Content::Lost(_) => None,
     };
     put_draught(db, &Draught { front, revises, of }).map(|()| true)
+}
+
+/// Everything but rows that one of the changesets has, and its header: what is drawn up has it, too.
+fn gather(front: &mut Front, part: &Front, of: &[u128]) {
+    front.schema.extend(part.schema.iter().cloned());
+    front.conflicts.extend(part.conflicts.iter().cloned());
+    front.resolutions.retain(|earlier| part.resolutions.iter().all(|later| later.conflict != earlier.conflict));
+    front.resolutions.extend(part.resolutions.iter().cloned());
+    // What its own rows are called is in its rows.
+    for here in part.renumbered_here.iter().filter(|here| !of.contains(&here.made_by)) {
+        if !front.renumbered_here.contains(here) {
+            front.renumbered_here.push(here.clone());
+        }
+    }
+    for row in &part.hidden {
+        if !front.hidden.contains(row) {
+            front.hidden.push(row.clone());
+        }
+    }
+    front.is_partial |= part.is_partial;
 }
 
 /// Who offers what, on which version.
