@@ -4,11 +4,13 @@
 //! Invariant: every change of the changeset ends in exactly one place: written, already there, in a conflict, or waiting
 //! for its parent.
 //! Deliberately absent: what becomes of the outcome; a primary appends a version, a replica updates its base images.
+mod absent;
 mod clash;
 mod links;
 mod numbers;
 mod waits;
 
+pub use absent::without_parent;
 pub use links::parent_of;
 use links::{Parents, is_parent};
 
@@ -176,7 +178,7 @@ struct Rebase<'a, G: Ground + ?Sized> {
     waits: Waits,
     /// The version that what waited was made on, for rows of which a change goes on from that or lets it in.
     made_on: HashMap<(usize, Key), u64>,
-    /// Rows of which changes of ours waited when it came.
+    /// Rows that are others where ours was made, since changes of ours to them waited when it came.
     waiting: HashSet<(usize, Key)>,
     /// Rows that are others here than where ours was made, since something stood against changes of ours there or here.
     refused: HashSet<(usize, Key)>,
@@ -216,7 +218,7 @@ pub fn rebase<G: Ground + ?Sized>(
         going: HashSet::new(),
         held: HashSet::new(),
         revived: Vec::new(),
-        waiting: waits.keys().cloned().collect(),
+        waiting: waits.iter().filter(|(_, wait)| wait.is_in_place).map(|(row, _)| row.clone()).collect(),
         made_on: HashMap::new(),
         refused: HashSet::new(),
         waits,
@@ -237,7 +239,7 @@ pub fn rebase<G: Ground + ?Sized>(
 impl<G: Ground + ?Sized> Rebase<'_, G> {
     /// True where rows may be there that ours did not know: a row of which a change of ours waits is another where ours was made.
     fn is_moved_on(&self) -> bool {
-        let may_differ = self.front.is_partial || !self.waiting.is_empty() || !self.front.hidden.is_empty();
+        let may_differ = self.front.is_partial || !self.waiting.is_empty() || !self.made_on.is_empty() || !self.front.hidden.is_empty();
         may_differ || self.place.head > self.front.header.base_version
     }
 

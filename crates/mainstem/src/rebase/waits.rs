@@ -3,11 +3,13 @@
 //!
 //! Invariant: of one row, one change of a replica waits at most, which is all that the replica did to it. It meets all that others
 //! did since the first of it was made, which its author's copy did not show.
+use super::absent::without_parent;
 use super::{Awaiting, Ground, Rebase, touches, touches_after};
 use crate::error::Result;
 use crate::lane::{Lane, table_after};
 use mainstem_core::change::{Change, Edit, Front};
 use mainstem_core::condense::combine_changes;
+use mainstem_core::event::Waiting;
 use mainstem_core::schema::{Schema, SchemaChange};
 use mainstem_core::three_way::Touch;
 use mainstem_core::value::{Key, Row};
@@ -23,19 +25,27 @@ pub(super) struct Wait {
     change: Change,
     /// The version that it was made on.
     made_on: u64,
+    /// True where the row is in its place where it was made.
+    pub is_in_place: bool,
 }
 
 /// What waits of the front's replica, in the ground's columns.
 pub(super) fn of<G: Ground + ?Sized>(ground: &mut G, schema: &Schema, front: &Front) -> Result<Waits> {
-    let mut waits = Waits::new();
+    let (mut waits, mut absent) = (Waits::new(), (0, Vec::new()));
     for Awaiting { version, waiting, made_on } in ground.waiting()? {
         let table = schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(&waiting.table));
         let (Some(table), true) = (table, version.header.replica == front.header.replica) else { continue };
         let Some(shape) = version.shapes.get(waiting.change.table) else { continue };
+        let columns = |waiting: &Waiting| version.shapes.get(waiting.change.table).map(|s| s.columns.clone()).unwrap_or_default();
+        if absent.0 != version.version {
+            absent = (version.version, without_parent(schema, &version.conflicts, &version.waiting, &columns));
+        }
+        let is_absent = absent.1.contains(&(waiting.table.clone(), waiting.key.clone()));
         let names = (version.header.write_id, waiting.table, waiting.key);
         let (change, lost) = Lane::between(schema, Some(table), shape, &[]).localise(waiting.change, None);
         if lost.is_empty() {
-            waits.insert((table, change.key.clone()), Wait { names, change, made_on });
+            let is_in_place = !is_absent && !is_of_others(ground, schema, front, table, &change)?;
+            waits.insert((table, change.key.clone()), Wait { names, change, made_on, is_in_place });
         }
     }
     Ok(waits)
@@ -68,12 +78,8 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         let place = (table, change.key.clone());
         let Some(wait) = self.waits.get(&place).filter(|wait| meet(&wait.change, &change)) else { return Ok(Some(change)) };
         let (first, made_on) = (&wait.change, wait.made_on);
-        // A row that others made under the key of one that waits is what ours means where ours has seen it.
-        if matches!(first.edit, Edit::Insert(_)) && self.ground.get(table, &change.key)?.is_some() {
-            let touches = touches(self.ground, self.front, &self.schema.tables[table].name, &change.key)?;
-            if !touches.iter().any(|touch| matches!(touch.change.edit, Edit::Insert(_))) {
-                return Ok(Some(change));
-            }
+        if is_of_others(self.ground, &self.schema, self.front, table, first)? {
+            return Ok(Some(change));
         }
         if first.edit == change.edit {
             // It is let in.
@@ -94,6 +100,15 @@ impl<G: Ground + ?Sized> Rebase<'_, G> {
         let made_on = self.made_on.get(&(table, key.clone())).copied().unwrap_or(self.front.header.base_version);
         touches_after(self.ground, self.front, name, key, made_on)
     }
+}
+
+/// True where others made a row under the key of one that waits, and ours has seen that one: it is what ours means.
+fn is_of_others<G: Ground + ?Sized>(ground: &mut G, schema: &Schema, front: &Front, table: usize, waits: &Change) -> Result<bool> {
+    if !matches!(waits.edit, Edit::Insert(_)) || ground.get(table, &waits.key)?.is_none() {
+        return Ok(false);
+    }
+    let touches = touches(ground, front, &schema.tables[table].name, &waits.key)?;
+    Ok(!touches.iter().any(|touch| matches!(touch.change.edit, Edit::Insert(_))))
 }
 
 /// False for edits of one row that have no cell in common: the later one need not wait.

@@ -15,7 +15,6 @@ mod links;
 mod past;
 mod proposing;
 mod receive;
-mod refused;
 mod reseed;
 mod revert;
 mod stash;

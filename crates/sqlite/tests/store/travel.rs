@@ -212,3 +212,22 @@ fn i74_a_comparison_asks_no_more_where_it_is_far_behind() {
     });
     assert_eq!(near, far);
 }
+
+/// A row waits under a number that others have given since, so that its author sees theirs, which points to a row by a column that the
+/// author then changes: who sees what everybody sees is not held back.
+#[test]
+fn an_edit_beside_a_row_that_waits_out_of_sight_holds() {
+    let pair = Pair::new(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT, UNIQUE (id, v)); INSERT INTO t VALUES (1, 'one');
+        CREATE TABLE c (id INTEGER PRIMARY KEY, t INTEGER, v TEXT, FOREIGN KEY (t, v) REFERENCES t(id, v));",
+    );
+    sql(&pair.file(1), "PRAGMA foreign_keys = OFF; INSERT INTO c VALUES (5, 9, 'nine');");
+    assert_eq!(pair.sync(1).pending, 1);
+    sql(&pair.file(0), "INSERT INTO c VALUES (5, 1, 'one');");
+    for who in [0, 1] {
+        pair.sync(who);
+    }
+    sql(&pair.file(1), "PRAGMA foreign_keys = OFF; UPDATE t SET v = 'other' WHERE id = 1;");
+    pair.settle();
+    assert_eq!(rows(&pair.file(0)), [(1, "other".to_owned())], "{:?}", pair.primary().conflicts(false));
+}

@@ -6,7 +6,7 @@ use crate::capture;
 use crate::errors::Explain;
 use crate::replica::compare::local_steps;
 use crate::replica::ground::Laid;
-use crate::replica::{bases, kept_policy, past, proposing, refused, replica_id, storage, working};
+use crate::replica::{bases, kept_policy, past, proposing, replica_id, storage, working};
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Edit, Front, RenumberedHere};
 use mainstem::core::conflict::Conflict;
@@ -21,7 +21,7 @@ use mainstem::error::{Error, Result};
 use mainstem::lane::Lane;
 use mainstem::policy_text;
 use mainstem::primary::Pages;
-use mainstem::rebase::{Ground, Place, rebase};
+use mainstem::rebase::{Ground, Place, rebase, without_parent};
 use mainstem::schema_merge;
 use mainstem::tables::Tables;
 use mainstem::writer::{Tried, Write, Writer};
@@ -164,7 +164,7 @@ impl Taking<'_> {
     fn lay_all(&mut self) -> Result<()> {
         for (version, waiting) in our_waiting(self.db)? {
             let columns = |w: &Waiting| version.shapes.get(w.change.table).map(|s| s.columns.clone()).unwrap_or_default();
-            let absent = refused::without_parent(&self.ground.schema(), &version.conflicts, &version.waiting, &columns);
+            let absent = without_parent(&self.ground.schema(), &version.conflicts, &version.waiting, &columns);
             if absent.contains(&(waiting.table.clone(), waiting.key.clone())) {
                 continue;
             }
@@ -220,7 +220,7 @@ impl Taking<'_> {
         }
         let schema = self.ground.schema();
         let columns = |w: &Waiting| schema.tables[w.change.table].column_names();
-        let absent = refused::without_parent(&schema, &outcome.conflicts, &outcome.waiting, &columns);
+        let absent = without_parent(&schema, &outcome.conflicts, &outcome.waiting, &columns);
         self.hidden.extend(outcome.refused);
         for waiting in outcome.waiting {
             if absent.contains(&(waiting.table.clone(), waiting.key.clone())) {

@@ -1,13 +1,13 @@
-//! Which of our waiting changes do not stay in our own rows meanwhile.
+//! Which of the changes that wait do not stay in their author's own rows meanwhile.
 //!
 //! A row that its author pointed nowhere stays where its author put it. A row whose parent was refused (another row had
-//! its unique value) does not: it would dangle here through no doing of its author's. It is listed as pending all the
-//! same, and arrives with its parent.
-use mainstem::core::change::Edit;
-use mainstem::core::conflict::{Claim, Conflict, Image};
-use mainstem::core::event::Waiting;
-use mainstem::core::schema::Schema;
-use mainstem::core::value::{Key, Value};
+//! its unique value) does not: it would dangle there through no doing of its author's. It is listed as pending all the
+//! same, and arrives with its parent; until then its author's copy shows what everybody's does.
+use mainstem_core::change::Edit;
+use mainstem_core::conflict::{Claim, Conflict, Image};
+use mainstem_core::event::Waiting;
+use mainstem_core::schema::Schema;
+use mainstem_core::value::{Key, Value};
 
 /// The waiting changes, by table and key, that need a row that was refused, or one that waits for such a row.
 /// `columns` gives the names of the columns of a waiting change's rows.
