@@ -14,7 +14,6 @@ pub type Digest = [u8; 32];
 
 /// One fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "nearly every event is a version, so boxing it saves nothing")]
 pub enum Event {
     /// The first event: what this dataset is.
     Genesis(Genesis),

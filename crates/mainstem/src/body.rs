@@ -31,20 +31,28 @@ impl Shift {
     pub fn new(table: &Table) -> Self {
         Shift { digester: RowDigester::new(&table.name, &table.column_names()), rows: 0, sum: Sum::default() }
     }
-    /// A row came.
-    pub fn add(&mut self, row: &Row) {
-        self.sum.add(&self.digester.digest(row));
+    /// A row came, of which the format's bytes of each cell are given.
+    pub fn add_written<'a>(&mut self, cell: impl Fn(usize) -> &'a [u8]) {
+        self.sum.add(&self.digester.digest_written(cell));
         self.rows = self.rows.wrapping_add(1);
+    }
+    /// A row went.
+    pub fn subtract_written<'a>(&mut self, cell: impl Fn(usize) -> &'a [u8]) {
+        self.sum.subtract(&self.digester.digest_written(cell));
+        self.rows = self.rows.wrapping_sub(1);
+    }
+    /// What all of it comes to so far.
+    pub fn sum(&self) -> (u64, Sum) {
+        (self.rows, self.sum)
+    }
+    /// Forgets what came after that.
+    pub fn go_back(&mut self, (rows, sum): (u64, Sum)) {
+        (self.rows, self.sum) = (rows, sum);
     }
     /// All of another of the same table.
     pub fn join(&mut self, other: &Shift) {
         self.sum.add(&other.sum.0);
         self.rows = self.rows.wrapping_add(other.rows);
-    }
-    /// A row went.
-    pub fn subtract(&mut self, row: &Row) {
-        self.sum.subtract(&self.digester.digest(row));
-        self.rows = self.rows.wrapping_sub(1);
     }
 }
 

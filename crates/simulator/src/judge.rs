@@ -127,8 +127,7 @@ impl World {
                 sql: format!("UPDATE \"{table}\" SET \"{column}\" = ?1 WHERE {}", conditions.join(" AND ")),
                 values: [Value::text(&word)].into_iter().chain(key.clone()).map(Datum::Value).collect(),
             };
-            let there = self.primary_image()?.remove(&table).and_then(|mut held| held.rows.remove(&key));
-            let is_known = there.as_ref() == image[&table].rows.get(&key);
+            let is_known = self.is_known(who, &image, (&table, &key), &column)?;
             self.pass(1);
             self.run_session(&Session { who: Some(who), manner: Manner::default(), statements: vec![statement] })?;
             let written = self.copies[who].place.read(self.keeps_links)?;
@@ -165,7 +164,17 @@ impl World {
         Ok(is_written || waits.any(|wait| writes(wait, word)))
     }
 
-    /// Who wrote over a change of theirs that waits has not seen what others wrote there meanwhile: both can be in a conflict.
+    /// True where a copy shows that row as the primary has it, and those that point to it by that column.
+    fn is_known(&mut self, who: usize, image: &Image, (table, key): (&str, &Key), column: &str) -> Verdict<bool> {
+        let there = self.primary_image()?;
+        let db = self.copies[who].place.open(self.keeps_links, None)?;
+        let pointing = links::pointing(db, table, column).map_err(unreadable)?;
+        let row = |image: &Image| image.get(table).and_then(|held| held.rows.get(key)).cloned();
+        let rows = |image: &Image, child: &String| image.get(child).map(|held| held.rows.clone());
+        Ok(row(&there) == row(image) && pointing.iter().all(|child| rows(&there, child) == rows(image, child)))
+    }
+
+    /// Who wrote over a change of theirs that waits, or beside one, has not seen what others have there: both can be in a conflict.
     fn is_claimed(&mut self, (table, key): (&str, &Key), word: &str) -> Verdict<bool> {
         let conflicts = self.serve()?.conflicts(true).map_err(|e| unexpected("judging", &e))?;
         let text = Value::text(word);

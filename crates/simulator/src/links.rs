@@ -100,6 +100,12 @@ fn queries(db: &Connection) -> rusqlite::Result<Vec<(Link, String)>> {
     Ok(found)
 }
 
+/// The tables whose links name that column.
+pub fn pointing(db: &Connection, table: &str, column: &str) -> rusqlite::Result<Vec<String>> {
+    let names = |link: &Link| link.parent.eq_ignore_ascii_case(table) && link.to.iter().any(|to| to.eq_ignore_ascii_case(column));
+    Ok(links(db)?.into_iter().filter(names).map(|link| link.child).collect())
+}
+
 /// What links could lead to before, and cannot after.
 pub fn gone(db: &Connection, before: &Image, after: &Image) -> rusqlite::Result<BTreeSet<Aim>> {
     let none = Held::default();

@@ -5,7 +5,7 @@
 use crate::image::{Held, Image, differences, words};
 use crate::tally::{Invariant, Situation, Verdict, Wrong};
 use crate::tape::{Part, Role};
-use crate::traces::Aside;
+use crate::traces::{Aside, words_claimed};
 use crate::world::{World, unexpected};
 use mainstem::accounts::{Registrar, Wish};
 use mainstem::author::{Author, permit};
@@ -234,6 +234,9 @@ impl World {
                 Edit::Insert(row) | Edit::Delete(row) => row.iter().for_each(|value| words(value, &mut found)),
                 Edit::Update(cells) => cells.iter().for_each(|cell| words(&cell.after, &mut found)),
             }
+        }
+        for front in self.replica(who)?.stashes().map_err(wrong("stashes"))? {
+            found.extend(words_claimed(&front.conflicts));
         }
         Ok(found)
     }

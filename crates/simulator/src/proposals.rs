@@ -35,8 +35,8 @@ pub(crate) struct Reviews {
     rules: String,
     /// Every vote that was given: on which proposal, by whom, on which revision and result.
     cast: BTreeSet<(u64, String, u64, Digest, Word)>,
-    /// Proposals of which somebody answered conflicts.
-    answered: BTreeSet<u64>,
+    /// True where somebody answered conflicts of a proposal.
+    has_answers: bool,
 }
 
 impl Reviews {
@@ -214,7 +214,7 @@ impl World {
         self.record(format!("{:?}", done.as_ref().map_err(|e| e.code)));
         if done.is_ok() {
             self.tally.reach(Situation::Answered);
-            self.reviews.answered.insert(id);
+            self.reviews.has_answers = true;
         }
         done.map(drop).or_else(|e| tolerate("answers", &e))
     }
@@ -363,9 +363,10 @@ impl World {
         Ok(())
     }
 
-    /// True where somebody answered conflicts in what became a version: an answer may delete rows.
+    /// True where somebody may have answered conflicts in what became a version, or in what it was divided from: an answer may
+    /// delete rows.
     pub(crate) fn was_answered(&self, version: &Version) -> bool {
-        version.review.as_ref().is_some_and(|reviewed| self.reviews.answered.contains(&reviewed.proposal))
+        version.review.is_some() && self.reviews.has_answers
     }
 
     /// Takes a proposal of a copy back there, as `withdraw --undo` does.

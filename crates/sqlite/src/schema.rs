@@ -94,8 +94,8 @@ pub fn read(conn: &Connection) -> Result<ReadSchema> {
     Ok(read)
 }
 
-/// How many schemas are remembered: a replica's, a primary's, and those between which a heal compares.
-const LATEST_MAX: usize = 4;
+/// How many schemas are remembered: a server's, or a replica's, a primary's, and those that a pull goes through step by step.
+const LATEST_MAX: usize = 16;
 
 thread_local! {
     /// What was read last, by all that it depends on.

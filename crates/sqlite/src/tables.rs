@@ -291,18 +291,13 @@ pub(crate) fn bind<'v>(statement: &mut Statement<'_>, values: impl Iterator<Item
 
 /// A value as SQLite takes it.
 pub fn sql_value(value: &Value) -> ToSqlOutput<'_> {
-    ToSqlOutput::Borrowed(value_ref(value))
-}
-
-/// A value as SQLite shows it.
-pub(crate) fn value_ref(value: &Value) -> ValueRef<'_> {
-    match value {
+    ToSqlOutput::Borrowed(match value {
         Value::Null => ValueRef::Null,
         Value::Integer(i) => ValueRef::Integer(*i),
         Value::Real(r) => ValueRef::Real(*r),
         Value::Text(bytes) => ValueRef::Text(bytes),
         Value::Blob(bytes) => ValueRef::Blob(bytes),
-    }
+    })
 }
 
 /// A value as SQLite gives it.
@@ -357,7 +352,7 @@ fn check_length(table: &Table, what: &str, found: usize, expected: usize) -> Res
     }
 }
 
-pub(crate) fn check_key(table: &Table, row: &Row) -> Result<()> {
+fn check_key(table: &Table, row: &Row) -> Result<()> {
     let values = || table.key.iter().map(|&i| &row[i]);
     if values().any(Value::is_null) {
         return Err(Error::invalid(format!("a row of {} has NULL in its key", table.name)));

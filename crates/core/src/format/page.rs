@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::stamp::Time;
 use crate::value::{Key, Row, Value};
 use alloc::{format, vec::Vec};
+use core::ops::Range;
 
 /// The most changes that one page holds. It bounds what a small hostile page can unfold to in memory.
 pub const CHANGES_MAX: usize = 65_536;
@@ -53,22 +54,129 @@ pub fn decode(bytes: &[u8], shapes: &[Shape]) -> Result<Vec<Change>> {
     let mut previous = 0u64;
     let mut seen = Seen::default();
     while !r.is_empty() {
-        let head = r.varint()?;
-        let table = usize::try_from(head >> 2).ok().filter(|&t| t < shapes.len());
-        let table = table.ok_or_else(|| r.error(format!("it names table {} of {}", head >> 2, shapes.len())))?;
-        let count = r.count(2)?;
-        if count == 0 || count > CHANGES_MAX - changes.len() {
-            return Err(r.error(format!("a run of {count} changes after {}", changes.len())));
-        }
+        let (table, kind, count) = read_head(&mut r, shapes, changes.len())?;
         changes.reserve(count);
         for _ in 0..count {
             previous = previous.wrapping_add(r.signed()? as u64);
-            let change = read_change(&mut r, table, head & 3, &shapes[table], Time(previous))?;
+            let change = read_change(&mut r, table, kind, &shapes[table], Time(previous))?;
             check_with(shapes, &change, &mut seen)?;
             changes.push(change);
         }
     }
     Ok(changes)
+}
+
+/// Where one change lies in its page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The position of its table's shape.
+    pub table: usize,
+    /// What it does, and where its values are.
+    pub edit: SpanEdit,
+}
+
+/// What a change does, and where in the page its values are, each as [`value::write`] writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SpanEdit {
+    /// A new row: its values.
+    Insert(Range<usize>),
+    /// A row that goes: its values.
+    Delete(Range<usize>),
+    /// Cells that change.
+    Update {
+        /// The key's values.
+        key: Range<usize>,
+        /// The cells, by their places in [`Spans::cells`].
+        cells: Range<usize>,
+    },
+}
+
+/// A cell of an update, where it lies in its page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CellSpan {
+    /// Its column's position.
+    pub column: usize,
+    /// Its value before.
+    pub before: Range<usize>,
+    /// Its value after.
+    pub after: Range<usize>,
+}
+
+/// The changes of a page, left where they lie.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spans {
+    /// The changes in order.
+    pub changes: Vec<Span>,
+    /// The cells of all updates.
+    pub cells: Vec<CellSpan>,
+}
+
+/// Finds where the changes of a page lie. Refuses what [`decode`] refuses.
+pub fn spans(bytes: &[u8], shapes: &[Shape]) -> Result<Spans> {
+    let mut r = Reader::versioned(WHAT, bytes)?;
+    let mut found = Spans::default();
+    let mut previous = 0u64;
+    let mut seen = Seen::default();
+    while !r.is_empty() {
+        let (table, kind, count) = read_head(&mut r, shapes, found.changes.len())?;
+        let shape = &shapes[table];
+        found.changes.reserve(count);
+        for _ in 0..count {
+            previous = previous.wrapping_add(r.signed()? as u64);
+            let edit = match kind {
+                UPDATE => find_update(&mut r, bytes.len(), shape, Time(previous), &mut found.cells, &mut seen)?,
+                kind => find_row(&mut r, bytes.len(), shape, kind)?,
+            };
+            found.changes.push(Span { table, edit });
+        }
+    }
+    Ok(found)
+}
+
+fn find_update(r: &mut Reader<'_>, length: usize, shape: &Shape, at: Time, cells: &mut Vec<CellSpan>, seen: &mut Seen) -> Result<SpanEdit> {
+    let key = find_values(r, length, shape, shape.key.len(), |_| true)?;
+    let first = cells.len();
+    for _ in 0..r.count(3)? {
+        let (column, _) = read_cell_head(r, at)?;
+        let before = find_value(r, length)?;
+        cells.push(CellSpan { column, before, after: find_value(r, length)? });
+    }
+    check_columns(shape, cells[first..].iter().map(|cell| cell.column), seen)?;
+    Ok(SpanEdit::Update { key, cells: first..cells.len() })
+}
+
+fn find_row(r: &mut Reader<'_>, length: usize, shape: &Shape, kind: u64) -> Result<SpanEdit> {
+    if shape.key.iter().any(|&column| column >= shape.columns.len()) {
+        return Err(r.error("a key column is beyond its row"));
+    }
+    let row = find_values(r, length, shape, shape.columns.len(), |column| shape.key.contains(&column))?;
+    if kind == MOVE {
+        (0..shape.key.len()).try_for_each(|_| find_value(r, length).map(drop))?;
+    }
+    Ok(if kind == DELETE { SpanEdit::Delete(row) } else { SpanEdit::Insert(row) })
+}
+
+/// Passes over values, those of the key among them.
+fn find_values(r: &mut Reader<'_>, length: usize, shape: &Shape, count: usize, is_key: impl Fn(usize) -> bool) -> Result<Range<usize>> {
+    if count > r.remaining() {
+        return Err(r.error("it ends too early"));
+    }
+    let begin = length - r.remaining();
+    let mut is_number = shape.key.len() == 1;
+    for at in 0..count {
+        let value = value::read_borrowed(r)?;
+        is_number &= matches!(value, value::Borrowed::Integer(_)) || !is_key(at);
+    }
+    if shape.is_numbered && !is_number {
+        return Err(r.error(format!("a row of {} has no number", shape.table)));
+    }
+    Ok(begin..length - r.remaining())
+}
+
+fn find_value(r: &mut Reader<'_>, length: usize) -> Result<Range<usize>> {
+    let begin = length - r.remaining();
+    value::read_borrowed(r)?;
+    Ok(begin..length - r.remaining())
 }
 
 /// Checks that a change agrees with its shape: table and column positions, lengths of key and row, the key of the row,
@@ -111,6 +219,18 @@ fn write_edit(w: &mut Writer, change: &Change) {
     }
 }
 
+/// The table and the kind of a run, and how many changes it has.
+fn read_head(r: &mut Reader<'_>, shapes: &[Shape], before: usize) -> Result<(usize, u64, usize)> {
+    let head = r.varint()?;
+    let table = usize::try_from(head >> 2).ok().filter(|&t| t < shapes.len());
+    let table = table.ok_or_else(|| r.error(format!("it names table {} of {}", head >> 2, shapes.len())))?;
+    let count = r.count(2)?;
+    if count == 0 || count > CHANGES_MAX - before {
+        return Err(r.error(format!("a run of {count} changes after {before}")));
+    }
+    Ok((table, head & 3, count))
+}
+
 fn read_change(r: &mut Reader<'_>, table: usize, kind: u64, shape: &Shape, at: Time) -> Result<Change> {
     if kind == UPDATE {
         let key = read_exactly(r, shape.key.len())?;
@@ -139,16 +259,22 @@ fn read_cells(r: &mut Reader<'_>, at: Time) -> Result<Vec<Cell>> {
     let count = r.count(3)?;
     let mut cells = Vec::with_capacity(count);
     for _ in 0..count {
-        let head = r.varint()?;
-        let column = usize::try_from(head >> 1).map_err(|_| r.error("a column's position is too large"))?;
-        let earlier = if head & 1 == 1 { r.varint()? } else { 0 };
-        if head & 1 == 1 && earlier == 0 {
-            return Err(r.error("a cell's time is spelled too long"));
-        }
-        let cell_at = at.0.checked_sub(earlier).ok_or_else(|| r.error("a cell's time is before all time"))?;
-        cells.push(Cell { column, before: value::read(r)?, after: value::read(r)?, at: Time(cell_at) });
+        let (column, cell_at) = read_cell_head(r, at)?;
+        cells.push(Cell { column, before: value::read(r)?, after: value::read(r)?, at: cell_at });
     }
     Ok(cells)
+}
+
+/// A cell's column and time.
+fn read_cell_head(r: &mut Reader<'_>, at: Time) -> Result<(usize, Time)> {
+    let head = r.varint()?;
+    let column = usize::try_from(head >> 1).map_err(|_| r.error("a column's position is too large"))?;
+    let earlier = if head & 1 == 1 { r.varint()? } else { 0 };
+    if head & 1 == 1 && earlier == 0 {
+        return Err(r.error("a cell's time is spelled too long"));
+    }
+    let cell_at = at.0.checked_sub(earlier).ok_or_else(|| r.error("a cell's time is before all time"))?;
+    Ok((column, Time(cell_at)))
 }
 
 fn key_of(shape: &Shape, row: &Row) -> Option<Key> {
@@ -208,24 +334,31 @@ fn check_cells(shape: &Shape, change: &Change, cells: &[Cell], seen: &mut Seen) 
     if change.key.len() != shape.key.len() {
         return broken(format!("an update of {table} has a key of {} of {} values", change.key.len(), shape.key.len()));
     }
-    if cells.is_empty() {
+    if let Some(cell) = cells.iter().find(|cell| cell.at > change.at) {
+        return broken(format!("a cell of {table} is later than its row, in column {}", cell.column));
+    }
+    check_columns(shape, cells.iter().map(|cell| cell.column), seen)
+}
+
+/// Checks that an update names columns, none of them twice or of the key.
+fn check_columns(shape: &Shape, columns: impl ExactSizeIterator<Item = usize>, seen: &mut Seen) -> Result<()> {
+    let table = &shape.table;
+    let broken = |why| Err(Error::corrupt(WHAT, why));
+    if columns.len() == 0 {
         return broken(format!("an update of {table} changes nothing"));
     }
     seen.clear(shape.columns.len());
     for &column in shape.key.iter().filter(|&&c| c < shape.columns.len()) {
         seen.insert(column);
     }
-    for cell in cells {
-        if cell.column >= shape.columns.len() {
-            return broken(format!("an update names column {} of {} in {table}", cell.column, shape.columns.len()));
+    for column in columns {
+        if column >= shape.columns.len() {
+            return broken(format!("an update names column {column} of {} in {table}", shape.columns.len()));
         }
-        if !seen.insert(cell.column) {
-            let is_key = shape.key.contains(&cell.column);
+        if !seen.insert(column) {
+            let is_key = shape.key.contains(&column);
             let why = if is_key { "which is of its key" } else { "twice" };
-            return broken(format!("an update names column {} of {table}, {why}", cell.column));
-        }
-        if cell.at > change.at {
-            return broken(format!("a cell of {table} is later than its row"));
+            return broken(format!("an update names column {column} of {table}, {why}"));
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! Round trips, totality and the kept bytes of version 1.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+use super::page::SpanEdit;
 use super::samples::{self, fixed};
 use super::{Reader, Writer, conflict, event, front, page, row, schema, value};
 use crate::change::{Change, Edit, Shape};
@@ -41,6 +42,37 @@ fn torture(bytes: &[u8], decode: impl Fn(&[u8]) -> Result<()>) {
     }
 }
 
+/// What is found where it lies is what is taken out, and both refuse the same pages.
+fn spans_agree(bytes: &[u8], shapes: &[Shape]) {
+    let values = |range: &core::ops::Range<usize>| {
+        let mut r = Reader::new("values", &bytes[range.clone()]);
+        let mut values = Vec::new();
+        while !r.is_empty() {
+            values.push(value::read(&mut r).unwrap());
+        }
+        values
+    };
+    let Ok(changes) = page::decode(bytes, shapes) else {
+        assert!(page::spans(bytes, shapes).is_err());
+        return;
+    };
+    let found = page::spans(bytes, shapes).unwrap();
+    assert_eq!(found.changes.len(), changes.len());
+    for (span, change) in found.changes.iter().zip(&changes) {
+        assert_eq!(span.table, change.table);
+        match (&span.edit, &change.edit) {
+            (SpanEdit::Insert(at), Edit::Insert(row)) | (SpanEdit::Delete(at), Edit::Delete(row)) => assert_eq!(values(at), *row),
+            (SpanEdit::Update { key, cells: at }, Edit::Update(cells)) => {
+                assert_eq!(values(key), change.key);
+                let found: Vec<_> = found.cells[at.clone()].iter().map(|c| (c.column, values(&c.before), values(&c.after))).collect();
+                let cells: Vec<_> = cells.iter().map(|c| (c.column, vec![c.before.clone()], vec![c.after.clone()])).collect();
+                assert_eq!(found, cells);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
@@ -70,6 +102,7 @@ proptest! {
     #[test]
     fn pages_come_back((shapes, changes) in samples::page()) {
         let bytes = page::encode(&shapes, &changes);
+        spans_agree(&bytes, &shapes);
         prop_assert_eq!(page::decode(&bytes, &shapes).unwrap(), changes);
     }
 
@@ -112,6 +145,7 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] ^= bits;
         }
+        spans_agree(&bytes, &shapes);
         if let Ok(changes) = page::decode(&bytes, &shapes) {
             prop_assert_eq!(page::decode(&page::encode(&shapes, &changes), &shapes).unwrap(), changes);
         }

@@ -43,6 +43,7 @@ impl Mark {
 
 /// What was found of a proposal's last revision.
 pub(super) struct Assessed {
+    pub write_id: u128,
     pub mark: Mark,
     /// The digest of each page of rows.
     pub pages: Vec<Digest>,
@@ -54,13 +55,9 @@ fn page_digest(bytes: &[u8]) -> Digest {
 }
 
 impl Assessed {
-    fn write_id(&self) -> u128 {
-        self.assessment.outcome.header.write_id
-    }
-
     fn encode(&self) -> Vec<u8> {
         let Mark { version, events, hash, terms } = &self.mark;
-        let mut bytes = [&version.to_be_bytes()[..], &events.to_be_bytes(), hash, terms].concat();
+        let mut bytes = [&self.write_id.to_be_bytes()[..], &version.to_be_bytes(), &events.to_be_bytes(), hash, terms].concat();
         bytes.extend_from_slice(&(self.pages.len() as u64).to_be_bytes());
         self.pages.iter().for_each(|page| bytes.extend_from_slice(page));
         bytes.extend(review::encode_assessment(&self.assessment));
@@ -73,6 +70,7 @@ impl Assessed {
         if page_digest(rest) != *digest {
             return None;
         }
+        let (write_id, rest) = rest.split_first_chunk()?;
         let (version, rest) = rest.split_first_chunk()?;
         let (events, rest) = rest.split_first_chunk()?;
         let (hash, rest) = rest.split_first_chunk()?;
@@ -81,7 +79,8 @@ impl Assessed {
         let length = usize::try_from(u64::from_be_bytes(*count)).ok()?.checked_mul(32)?;
         let (pages, rest) = rest.split_at_checked(length)?;
         let mark = Mark { version: u64::from_be_bytes(*version), events: u64::from_be_bytes(*events), hash: *hash, terms: *terms };
-        Some(Assessed { mark, pages: pages.as_chunks().0.to_vec(), assessment: review::decode_assessment(rest).ok()? })
+        let write_id = u128::from_be_bytes(*write_id);
+        Some(Assessed { write_id, mark, pages: pages.as_chunks().0.to_vec(), assessment: review::decode_assessment(rest).ok()? })
     }
 }
 
@@ -103,6 +102,12 @@ fn forget(scratch: &mut dyn Scratch, write_id: u128) -> Result<()> {
     scratch.forget(&name(write_id))?;
     scratch.forget(&format!("compared {write_id:032x} "))?;
     scratch.forget(&rows(write_id))
+}
+
+/// The revisions of which something is kept.
+fn known(scratch: &mut dyn Scratch) -> Result<Vec<u128>> {
+    let names = scratch.names(FOUND)?;
+    Ok(names.iter().filter_map(|name| u128::from_str_radix(name.strip_prefix(FOUND)?, 16).ok()).collect())
 }
 
 /// What was found lately.
@@ -136,32 +141,46 @@ impl Assessments {
             return Ok(Assessed::decode(&bytes));
         }
         let bytes = self.shared(|shared, _| shared.get(&name(write_id))).flatten();
-        Ok(bytes.as_deref().and_then(Assessed::decode).filter(|found| found.write_id() == write_id))
+        Ok(bytes.as_deref().and_then(Assessed::decode).filter(|found| found.write_id == write_id))
     }
 
     /// Begins to keep the pages of a revision's outcome.
     pub fn begin(&mut self, write_id: u128) -> Result<Outcome<'_>> {
-        forget(&mut *self.own, write_id)?;
+        self.own.forget(&name(write_id))?;
+        self.own.forget(&rows(write_id))?;
         Ok(Outcome { own: &mut *self.own, rows: rows(write_id), digests: Vec::new() })
     }
 
     /// Keeps what was found, for this process.
     pub fn put(&mut self, assessed: &Assessed) -> Result<()> {
-        self.own.put(&name(assessed.write_id()), &assessed.encode())
+        self.own.put(&name(assessed.write_id), &assessed.encode())
     }
 
-    /// Keeps it for others, and forgets what nobody looks at any more.
-    pub fn share(&mut self, assessed: &Assessed, is_open: &mut dyn FnMut(u128) -> Result<bool>) {
-        let write_id = assessed.write_id();
-        self.shared(|shared, own| {
-            for known in shared.names(FOUND)? {
-                let known = known.strip_prefix(FOUND).and_then(|id| u128::from_str_radix(id, 16).ok());
-                if let Some(known) = known
-                    && (known == write_id || !is_open(known)?)
-                {
+    /// Forgets what nobody looks at any more.
+    pub fn sweep(&mut self, is_open: &mut dyn FnMut(u128) -> Result<bool>) -> Result<()> {
+        for known in known(&mut *self.own)? {
+            if !is_open(known)? {
+                SetOut::forget(&mut *self.own, known)?;
+                forget(&mut *self.own, known)?;
+            }
+        }
+        self.shared(|shared, _| {
+            for known in known(shared)? {
+                if !is_open(known)? {
                     forget(shared, known)?;
                 }
             }
+            Ok(())
+        });
+        Ok(())
+    }
+
+    /// Keeps it for others.
+    pub fn share(&mut self, assessed: &Assessed) {
+        let write_id = assessed.write_id;
+        self.shared(|shared, own| {
+            shared.forget(&name(write_id))?;
+            shared.forget(&rows(write_id))?;
             for number in 0..assessed.pages.len() {
                 let page = format!("{}{number}", rows(write_id));
                 let bytes = own.get(&page)?.ok_or_else(|| Error::internal("an outcome was kept and is gone"))?;
@@ -173,7 +192,7 @@ impl Assessments {
 
     /// Keeps what was carried on to another head.
     pub fn carry(&mut self, assessed: &Assessed) -> Result<()> {
-        let name = name(assessed.write_id());
+        let name = name(assessed.write_id);
         self.shared(|shared, _| match shared.get(&name)? {
             Some(_) => shared.put(&name, &assessed.encode()),
             None => Ok(()),
@@ -183,7 +202,7 @@ impl Assessments {
 
     /// A page of an outcome; none where it is gone, and everything with it.
     pub fn page(&mut self, assessed: &Assessed, number: u64) -> Result<Option<Vec<u8>>> {
-        let write_id = assessed.write_id();
+        let write_id = assessed.write_id;
         let expected = usize::try_from(number).ok().and_then(|at| assessed.pages.get(at));
         let Some(expected) = expected else { return Ok(None) };
         let page = format!("{}{number}", rows(write_id));

@@ -2,21 +2,22 @@
 //!
 //! Invariant: the order of records decides nothing but times, and whether a row was there at first: an insert that no
 //! removal precedes means it was not.
-//! Invariant: memory is bounded by a budget; where the touched rows exceed it, the log is read several times.
+//! Invariant: memory is bounded by a budget; where the touched rows exceed it, the log is read in the order of the rows.
 use super::image;
 use super::links::Links;
 use super::log::{self, Record, key_of, table_of};
 use super::plan::op;
 use super::reader::Reader;
-use super::sources::{Sources, Target};
+use super::sorted::Sorted;
+use super::sources::Sources;
 use foldhash::fast::RandomState;
 use mainstem::Result;
 use mainstem::core::planted::{self, Bug};
 use mainstem::core::schema::Table;
 use mainstem::core::value::{Key, Row};
 use rusqlite::Connection;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Bytes of images kept in memory at a time.
 const BUDGET: usize = 64 << 20;
@@ -73,32 +74,26 @@ pub(super) fn condense_within(
     let sources = Sources::read(conn)?;
     let log = Log { conn, sources: &sources, through: through.unwrap_or(i64::MAX), budget };
     let mut out = Out { conn, sources: &sources, visit, condensed: Condensed::default(), links: Links::new(conn) };
-    let upward = |t: &Target| t.rank as u64;
-    let downward = |t: &Target| u64::from(u16::MAX) - t.rank as u64;
-    let first = log.collect(0, &upward, true)?;
+    let first = log.collect()?;
     out.condensed.null_keys = first.null_keys(&sources);
     out.links = first.links;
-    if first.through == u64::MAX {
-        let mut settled = out.settle(first.touched)?;
+    if let Some(touched) = first.touched {
+        let mut settled = out.settle(touched)?;
         out.emit(&mut settled, true, true)?;
         out.emit(&mut settled, false, false)?;
         return Ok(out.condensed);
     }
-    drop(first.touched);
-    for is_deleting in [true, false] {
-        let order: &dyn Fn(&Target) -> u64 = if is_deleting { &downward } else { &upward };
-        let mut from = 0;
-        loop {
-            let pass = log.collect(from, order, false)?;
-            let through = pass.through;
-            let mut settled = out.settle(pass.touched)?;
-            out.emit(&mut settled, is_deleting, is_deleting)?;
-            if through == u64::MAX {
-                break;
-            }
-            from = through;
-        }
+    let sorted = log.sort()?;
+    let mut upward: Vec<usize> = (0..sources.targets.len()).collect();
+    upward.sort_by_key(|&at| sources.targets[at].rank);
+    let deletions = upward.iter().rev().map(|&at| (at, true));
+    for (target, is_deleting) in deletions.chain(upward.iter().map(|&at| (at, false))) {
+        log.in_order(&sorted, target, &mut |touched| {
+            let mut settled = out.settle(touched)?;
+            out.emit(&mut settled, is_deleting, is_deleting)
+        })?;
     }
+    sorted.end()?;
     Ok(out.condensed)
 }
 
@@ -153,27 +148,20 @@ impl Rows {
         (&mut self.rows[place], OVERHEAD + key.len())
     }
 
-    /// Forgets the rows whose key is not wanted. Returns what the others take.
-    fn retain(&mut self, is_wanted: impl Fn(&[u8]) -> bool) -> usize {
-        self.places.retain(|key, _| is_wanted(key));
-        self.places.shrink_to_fit();
-        let mut kept = Vec::with_capacity(self.places.len());
-        let mut weight = 0;
-        for (key, place) in &mut self.places {
-            let row = std::mem::replace(&mut self.rows[*place], Touched::new(0, false));
-            weight += OVERHEAD + key.len() + row.weight();
-            *place = kept.len();
-            kept.push(row);
+    /// Takes the row that came last out, with all that is known of it, since more may come.
+    fn split_last(&mut self, key: &[u8]) -> Rows {
+        let mut last = Rows::default();
+        if let (Some(row), Some((key, _))) = (self.rows.pop(), self.places.remove_entry(key)) {
+            last.places.insert(key, 0);
+            last.rows.push(row);
         }
-        self.rows = kept;
-        weight
+        last
     }
 }
 
 struct Pass<'a> {
-    touched: Rows,
-    /// Rows below this place are complete; `u64::MAX` means all.
-    through: u64,
+    /// The rows; none where they are more than the budget allows.
+    touched: Option<Rows>,
     links: Links<'a>,
     null_keys: HashMap<usize, u64>,
 }
@@ -193,44 +181,73 @@ struct Log<'a> {
     budget: usize,
 }
 
-/// Where a row stands in the order of passes: by table, then by hash.
-fn place(order: u64, key: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
-    (order << 48) | (hasher.finish() >> 16)
-}
-
 impl<'a> Log<'a> {
-    /// Reads the log once and keeps the rows from a place on, as many as the budget allows.
-    fn collect(&self, from: u64, order: &dyn Fn(&Target) -> u64, is_first: bool) -> Result<Pass<'a>> {
-        let mut pass = Pass { touched: Rows::default(), through: u64::MAX, links: Links::new(self.conn), null_keys: HashMap::new() };
-        let mut held = 0;
-        let orders: Vec<u64> = self.sources.targets.iter().map(order).collect();
+    /// Visits every record with the rows that it is about.
+    fn each(&self, visit: &mut dyn FnMut(&Record, Side) -> Result<()>) -> Result<()> {
         log::records(self.conn, self.sources, i64::MIN..self.through, &mut |record| {
-            let source = &self.sources.sources[record.source];
+            if !record.has_null_key {
+                visit(record, Side::From)?;
+            }
+            if record.op == op::KEY && !record.has_null_to && !planted::is(Bug::C4) {
+                visit(record, Side::To)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Reads the log once, and keeps its rows as long as the budget allows.
+    fn collect(&self) -> Result<Pass<'a>> {
+        let mut pass = Pass { touched: Some(Rows::default()), links: Links::new(self.conn), null_keys: HashMap::new() };
+        let mut held = 0;
+        log::records(self.conn, self.sources, i64::MIN..self.through, &mut |record| {
             if record.has_null_key || record.has_null_to {
-                *pass.null_keys.entry(source.target).or_default() += 1;
-            } else if record.op == op::KEY && is_first && record.key != record.to {
+                *pass.null_keys.entry(self.sources.sources[record.source].target).or_default() += 1;
+            } else if record.op == op::KEY && record.key != record.to {
                 pass.links.add(&record.key, &record.to)?;
             }
-            let is_wanted = |through: u64, key: &[u8]| {
-                if from == 0 && through == u64::MAX {
-                    return true;
-                }
-                (from..through).contains(&place(orders[source.target], key))
-            };
-            if !record.has_null_key && is_wanted(pass.through, &record.key) {
-                held += touch(&mut pass.touched, record, Side::From);
+            let Some(touched) = &mut pass.touched else { return Ok(()) };
+            if !record.has_null_key {
+                held += touch(touched, record, Side::From);
             }
-            if record.op == op::KEY && !record.has_null_to && !planted::is(Bug::C4) && is_wanted(pass.through, &record.to) {
-                held += touch(&mut pass.touched, record, Side::To);
+            if record.op == op::KEY && !record.has_null_to && !planted::is(Bug::C4) {
+                held += touch(touched, record, Side::To);
             }
-            while held > self.budget && pass.touched.rows.len() > 1 {
-                held = halve(&mut pass, &orders, from);
+            if held > self.budget {
+                pass.touched = None;
             }
             Ok(())
         })?;
         Ok(pass)
+    }
+
+    /// What the log names, sorted by row.
+    fn sort(&self) -> Result<Sorted<'a>> {
+        let sorted = Sorted::begin(self.conn, self.sources, self.through)?;
+        self.each(&mut |record, side| {
+            let key = if side == Side::From { &record.key } else { &record.to };
+            sorted.add(key, record.sequence, side == Side::To)
+        })?;
+        sorted.sort().map(|()| sorted)
+    }
+
+    /// Visits the rows of one table by their keys, as many at a time as the budget allows.
+    fn in_order(&self, sorted: &Sorted<'_>, target: usize, visit: &mut dyn FnMut(Rows) -> Result<()>) -> Result<()> {
+        let (rows, held, last) = (RefCell::new(Rows::default()), Cell::new(0), RefCell::new(Vec::new()));
+        let read = &mut |record: &Record, is_to: bool| {
+            let side = if is_to { Side::To } else { Side::From };
+            last.borrow_mut().clone_from(if is_to { &record.to } else { &record.key });
+            held.set(held.get() + touch(&mut rows.borrow_mut(), record, side));
+            Ok(())
+        };
+        sorted.records(target, read, &mut || {
+            if held.get() <= self.budget {
+                return Ok(());
+            }
+            let going_on = rows.borrow_mut().split_last(&last.borrow());
+            held.set(0);
+            visit(rows.replace(going_on))
+        })?;
+        visit(rows.into_inner())
     }
 }
 
@@ -329,25 +346,6 @@ fn note(before: &[u8], after: &[u8], at: u64, first_at: u64, cell_at: &mut Optio
     }
 }
 
-/// Forgets the rows in the upper half of what this pass covers. Returns what the others take.
-fn halve(pass: &mut Pass<'_>, orders: &[u64], from: u64) -> usize {
-    let place_of = |row: &[u8]| place(orders[table_of(row)], row);
-    let mut places: Vec<u64> = pass.touched.places.keys().map(|row| place_of(row)).collect();
-    let middle = places.len() / 2;
-    let (_, middle, _) = places.select_nth_unstable(middle);
-    pass.through = (*middle).max(from + 1);
-    let through = pass.through;
-    pass.touched.retain(|row| place_of(row) < through)
-}
-
-impl Touched {
-    fn weight(&self) -> usize {
-        let base = if let Base::Held(b) = &self.base { b.len() } else { 0 };
-        let last = if let Last::Image(b) = &self.last { b.len() + OVERHEAD / 2 } else { 0 };
-        base + last
-    }
-}
-
 /// A touched row whose outcome is known.
 struct Settled {
     row: RowKey,
@@ -367,10 +365,12 @@ struct Out<'a> {
 impl Out<'_> {
     /// Reads the current rows and leaves out what did not change. The result is in order of tables and keys.
     fn settle(&self, mut touched: Rows) -> Result<Vec<Settled>> {
-        let mut all: Vec<(RowKey, usize)> = touched.places.drain().collect();
+        let mut all: Vec<(RowKey, usize)> = (0..touched.rows.len()).map(|place| (RowKey::default(), place)).collect();
+        touched.places.drain().for_each(|(row, place)| all[place].0 = row);
         let targets = &self.sources.targets;
         let rank = |row: &RowKey| targets[table_of(row)].rank;
-        all.sort_unstable_by(|(a, _), (b, _)| rank(a).cmp(&rank(b)).then_with(|| a.cmp(b)));
+        // The log often names rows in the order of their keys already, or in a few stretches of it.
+        all.sort_by(|(a, _), (b, _)| rank(a).cmp(&rank(b)).then_with(|| a.cmp(b)));
         let mut settled = Vec::new();
         let mut reader: Option<(usize, Reader<'_>)> = None;
         let mut now = Vec::new();

@@ -28,6 +28,17 @@ pub struct Healed {
 
 /// Looks for changes of the schema, says what they were, and makes capture whole again.
 pub fn heal(conn: &Connection) -> Result<Healed> {
+    heal_after(conn, false)
+}
+
+/// Takes the schema as it is for known, after Mainstem's own schema steps: tables stay tracked, and nothing is reported
+/// as the app's doing.
+pub fn adopt(conn: &Connection) -> Result<()> {
+    heal_after(conn, true).map(drop)
+}
+
+/// `is_own`: what was done is known, and need not be found out.
+fn heal_after(conn: &Connection, is_own: bool) -> Result<Healed> {
     if is_unchanged(conn)? {
         return Ok(Healed::default());
     }
@@ -36,7 +47,7 @@ pub fn heal(conn: &Connection) -> Result<Healed> {
         if is_unchanged(conn)? {
             return Ok(Healed::default());
         }
-        Healing::new(conn)?.run()
+        Healing::new(conn)?.run(is_own)
     })
 }
 
@@ -83,7 +94,7 @@ impl<'c> Healing<'c> {
         })
     }
 
-    fn run(mut self) -> Result<Healed> {
+    fn run(mut self, is_own: bool) -> Result<Healed> {
         let mut fates = Vec::new();
         let current: Vec<Capture> = self.captures.iter().filter(|c| c.is_current).cloned().collect();
         for capture in &current {
@@ -106,8 +117,10 @@ impl<'c> Healing<'c> {
         let is_told = |name: &str| (is_followed(name) && !was_there(name)) || was_captured(name);
         self.healed.refused = self.new.refused.iter().filter(|r| is_told(&r.table)).cloned().collect();
         let is_fresh = |name: &str| fresh.iter().any(|t| t.name == name);
-        let travelling = self.new.clone().tracked(&|name| is_captured(name) || is_fresh(name));
-        self.healed.steps = Rehearsal::new(&self.old)?.steps(&travelling, &fates, &is_fresh)?;
+        if !is_own {
+            let travelling = self.new.clone().tracked(&|name| is_captured(name) || is_fresh(name));
+            self.healed.steps = Rehearsal::new(&self.old)?.steps(&travelling, &fates, &is_fresh)?;
+        }
         self.healed.steps.retain(|step| !(planted::is(Bug::A6) && matches!(step, SchemaChange::DropTable { .. })));
         registry::create(self.conn, &self.new.schema.tables)?;
         self.rename_captures(&fates)?;

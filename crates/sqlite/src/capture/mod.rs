@@ -14,6 +14,7 @@ mod reader;
 mod record;
 mod registry;
 mod scan;
+mod sorted;
 mod sources;
 mod steps;
 #[cfg(test)]
@@ -21,10 +22,10 @@ mod tests;
 mod unique;
 
 pub use condense::{Condensed, NetChange, condense};
-pub use heal::{Healed, heal, is_unchanged as is_current};
+pub use heal::{Healed, adopt, heal, is_unchanged as is_current};
 pub use image::{key_ordered, ordered_key};
 pub use operations::operations;
-pub use record::{Done, adopt, has_records, is_installed, record, record_first, tracked};
+pub use record::{Done, has_records, is_installed, record, record_first, tracked};
 pub use scan::{keyed, scan};
 pub use sources::KeptSources;
 pub(crate) use unique::row_number;

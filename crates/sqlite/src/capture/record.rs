@@ -95,9 +95,3 @@ fn write(conn: &Connection, sequence: Option<i64>, capture: i64, op: u8, at_ms: 
     let all: Vec<ToSqlOutput<'_>> = [&sequence, &capture, &op, &at].into_iter().chain(values.iter().copied()).map(bound).collect();
     conn.prepare_cached(&sql).on(conn)?.execute(rusqlite::params_from_iter(all)).on(conn).map(drop)
 }
-
-/// Takes the schema as it is for known, after Mainstem's own schema steps: tables stay tracked, and nothing is reported
-/// as the app's doing.
-pub fn adopt(conn: &Connection) -> Result<()> {
-    super::heal(conn).map(drop)
-}

@@ -3,6 +3,7 @@ use super::{bases, storage};
 use crate::capture::{self, Done};
 use crate::derived::{self, Stale};
 use crate::errors::Explain;
+use crate::sweep::Page;
 use crate::tables::SqliteTables;
 use mainstem::body::{Digests, change_of};
 use mainstem::core::change::{Change, Front, Past, Shape};
@@ -75,10 +76,18 @@ impl<'c> ReplicaGround<'c> {
         Ok(())
     }
 
-    /// Lays exact changes of one table many at a time; what could not be laid so comes back.
-    pub fn sweep(&mut self, table: usize, changes: Vec<Change>, is_dense: bool, digests: &mut Digests) -> Result<Vec<Change>> {
+    /// Lays changes of one table many at a time; see [`SqliteTables::sweep`].
+    pub(crate) fn sweep(
+        &mut self,
+        table: usize,
+        page: &Arc<Page>,
+        changes: Vec<u32>,
+        is_dense: bool,
+        digests: &mut Digests,
+        left: &mut Vec<u32>,
+    ) -> Result<()> {
         self.written.insert(table);
-        self.tables.sweep(table, changes, is_dense, digests)
+        self.tables.sweep(table, page, changes, is_dense, digests, left)
     }
 
     /// Remembers what a version did to a row, for as long as work made on an earlier version is not accepted.

@@ -9,6 +9,7 @@ use super::{base_version, bases, clock, is_partial, known, past, proposing, stor
 use crate::capture;
 use crate::connection;
 use crate::errors::Explain;
+use crate::sweep::Page;
 use mainstem::body::Digests;
 use mainstem::core::ErrorKind;
 use mainstem::core::change::{Change, Edit, Front, Shape};
@@ -27,7 +28,8 @@ use mainstem::tables::Tables;
 use mainstem::wiring::Around;
 use mainstem::writer::{Tried, Write, Writer};
 use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::Arc;
 use unaccepted::{Lasting, our_waiting};
 pub(super) use unaccepted::{Told, laid_again, note_renumbered, told_again};
 
@@ -306,17 +308,17 @@ impl<'c> Taking<'c> {
         for number in 0..version.pages {
             let body = incoming.page()?;
             past::keep(self.db, version.version, number, &body)?;
-            let mut changes = page::decode(&body, &version.shapes)?;
-            // A row that came into the scope or left it was touched by nobody.
-            for change in changes.iter().filter(|change| is_noted && !change.is_by_scope()) {
-                self.ordinal += 1;
-                self.ground.note_touch(version, self.ordinal, change)?;
+            if is_noted {
+                // A row that came into the scope or left it was touched by nobody.
+                for change in page::decode(&body, &version.shapes)?.iter().filter(|change| !change.is_by_scope()) {
+                    self.ordinal += 1;
+                    self.ground.note_touch(version, self.ordinal, change)?;
+                }
             }
-            // What a drop took was the old table's, though another may have its name by now.
-            let is_of_dropped = |change: &Change| version.schema.iter().any(|s| is_drop_of(s, &version.shapes[change.table].table));
-            changes.retain(|change| !matches!(change.edit, Edit::Delete(_)) || !is_of_dropped(change));
-            for run in runs(changes) {
-                for change in self.sweep(&schema, &lanes, run, version.count)? {
+            for change in self.sweep(&schema, &lanes, version, body)? {
+                // What a drop took was the old table's, though another may have its name by now.
+                let is_of_dropped = || version.schema.iter().any(|s| is_drop_of(s, &version.shapes[change.table].table));
+                if !matches!(change.edit, Edit::Delete(_)) || !is_of_dropped() {
                     self.apply_one(&schema, &lanes, change, &mut writer)?;
                 }
             }
@@ -325,15 +327,32 @@ impl<'c> Taking<'c> {
         clashes.first().map_or(Ok(()), |(write, what)| Err(drift(&schema, write, what)))
     }
 
-    /// Applies many changes of one table together; those that must be looked at one by one come back. `count`: how many
-    /// changes there are in all.
-    fn sweep(&mut self, schema: &Schema, lanes: &[Lane], changes: Vec<Change>, count: u64) -> Result<Vec<Change>> {
-        let lane = changes.first().map(|change| &lanes[change.table]);
-        let is_plain = |lane: &&Lane| lane.is_straight && !lane.is_redeclared && changes.len() >= SWEPT_MIN;
+    /// Applies many changes of a page together; those that must be looked at one by one come back.
+    fn sweep(&mut self, schema: &Schema, lanes: &[Lane], version: &Version, body: Vec<u8>) -> Result<Vec<Change>> {
         let is_planted = planted::is(Bug::E2) || planted::is(Bug::C6) || planted::is(Bug::X6);
-        let Some(table) = lane.filter(is_plain).and_then(|lane| lane.table).filter(|_| !is_planted) else { return Ok(changes) };
-        let is_dense = self.digests.rows(&schema.tables[table]) <= count.saturating_mul(SPARSE);
-        self.ground.sweep(table, changes, is_dense, &mut self.digests)
+        if is_planted || version.count < SWEPT_MIN as u64 || !version.schema.is_empty() {
+            return Ok(page::decode(&body, &version.shapes)?);
+        }
+        let page = Arc::new(Page::new(body, &version.shapes)?);
+        let mut of_tables: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
+        page.tables().zip(0..).for_each(|(table, n)| of_tables.entry(table).or_default().push(n));
+        let mut left = Vec::new();
+        for (shape, changes) in of_tables {
+            let lane = &lanes[shape];
+            let is_plain = lane.is_straight && !lane.is_redeclared && changes.len() >= SWEPT_MIN;
+            let Some(table) = lane.table.filter(|_| is_plain) else {
+                left.extend(changes);
+                continue;
+            };
+            let is_dense = self.digests.rows(&schema.tables[table]) <= version.count.saturating_mul(SPARSE);
+            self.ground.sweep(table, &page, changes, is_dense, &mut self.digests, &mut left)?;
+        }
+        if left.is_empty() {
+            return Ok(Vec::new());
+        }
+        left.sort_unstable();
+        let is_left = |n: &u32| left.binary_search(n).is_ok();
+        Ok((0..).zip(page::decode(page.bytes(), &version.shapes)?).filter(|(n, _)| is_left(n)).map(|(_, change)| change).collect())
     }
 
     fn apply_one(&mut self, schema: &Schema, lanes: &[Lane], change: Change, writer: &mut Writer<()>) -> Result<()> {
@@ -465,18 +484,6 @@ impl<'c> Taking<'c> {
         self.lasting.retain(|l| l.write_id != version.header.write_id && !version.stands_for.contains(&l.write_id));
         Ok(())
     }
-}
-
-/// Changes in runs of one table each.
-fn runs(changes: Vec<Change>) -> Vec<Vec<Change>> {
-    let mut runs: Vec<Vec<Change>> = Vec::new();
-    for change in changes {
-        match runs.last_mut() {
-            Some(run) if run[0].table == change.table => run.push(change),
-            _ => runs.push(vec![change]),
-        }
-    }
-    runs
 }
 
 /// The row after an exact application; the key where the row is not what the change says it was.

@@ -424,6 +424,27 @@ fn a_new_row_that_another_has_made_too_is_edited_as_it_was_seen() {
 }
 
 #[test]
+fn a_row_that_lost_unique_values_again_and_again_is_in_conflicts() {
+    for others in ["a", "x"] {
+        let team = reviewed("mode = \"review\"\n");
+        for (number, ours) in [(10, "first"), (20, "second")] {
+            team.sql("bob", &format!("INSERT INTO word VALUES ('{others}{number}', {number}, 'theirs')"));
+            let id = propose(&team, "bob");
+            // What lost is not in ada's file, so that she can make it anew.
+            team.sql("ada", &format!("INSERT INTO word VALUES ('m', {number}, '{ours}')"));
+            team.sync("ada");
+            merge_as_it_is(&team, id);
+            team.sync("ada");
+            assert_eq!(team.value("ada", "SELECT count(*) FROM word WHERE w = 'm'"), "0");
+        }
+        merge_as_it_is(&team, propose(&team, "ada"));
+        team.settle(&["ada", "bob"]);
+        team.assert_one(&["ada", "bob"]);
+        assert!(has(&told(&team), "first") && has(&told(&team), "second"), "{}", told(&team));
+    }
+}
+
+#[test]
 fn a_value_that_lost_is_told_of_though_the_offer_is_taken_back_and_laid_on_again() {
     for has_edited_again in [false, true] {
         let team = reviewed("mode = \"review\"\n");
