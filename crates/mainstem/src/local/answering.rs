@@ -5,6 +5,7 @@ use super::LocalPrimary;
 use super::requests::{self, Asked};
 use super::reviewing::{note_for, now};
 use super::revising::{Making, open_proposal};
+use crate::at_primary::merged;
 use crate::body::cells;
 use crate::error::{Error, Result};
 use crate::replica::Answering;
@@ -48,7 +49,7 @@ fn answered(tx: &mut dyn Transaction, schema: &Schema, conflict: &Conflict, answ
         Choice::Theirs => &conflict.theirs.claim,
         Choice::Base => &conflict.base,
         Choice::Value => &Claim::Cell(answer.value.clone().ok_or_else(|| Error::invalid("a value is chosen and not given"))?),
-        Choice::Merged => return Err(Error::invalid("both sides are merged where the policy says how, and not by hand")),
+        Choice::Merged => &Claim::Cell(merged(conflict)?),
     };
     let key_in = |image: &Image| table.key_of(&row_of(table, image, None));
     let before = tx.get(at, &conflict.key)?;

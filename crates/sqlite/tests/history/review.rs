@@ -204,6 +204,25 @@ fn an_answer_for_what_is_there_takes_the_proposals_side_back() {
 }
 
 #[test]
+fn a_merged_answer_holds_what_both_sides_did_to_a_text() {
+    let world = World::new(5, START, 3);
+    manual(&world);
+    world.sql(2, "UPDATE person SET name = 'one two three' WHERE id = 1");
+    world.send(2, "before");
+    world.sync(1);
+    world.sql(1, "UPDATE person SET name = 'ONE two three' WHERE id = 1");
+    offer(&world, 1, None, 77);
+    world.sql(2, "UPDATE person SET name = 'one two THREE' WHERE id = 1");
+    world.send(2, "meanwhile");
+    let conflict = assessed(&world, 1).outcome.conflicts[0].id;
+    let merged = Answering { choice: Choice::Merged, value: None };
+    world.primary().answer(1, &[(conflict, merged)], by("di")).unwrap();
+    approve(&world, 1);
+    merge(&world, 1, 6).unwrap();
+    assert_eq!(name(&world, 1), Some(Value::text("ONE two THREE")));
+}
+
+#[test]
 fn answers_that_leave_nothing_of_a_proposal_are_refused() {
     let world = World::new(5, START, 3);
     manual(&world);
