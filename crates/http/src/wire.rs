@@ -20,6 +20,7 @@ pub mod reviewed;
 pub mod schema;
 pub mod scope;
 pub mod shown;
+pub mod staged;
 #[cfg(test)]
 mod tests;
 

@@ -104,22 +104,32 @@ pub fn compare(earlier: &Revision, later: &Revision, pages: PageOf<'_>) -> Resul
 
 fn compare_within(earlier: &Revision, later: &Revision, pages: PageOf<'_>, held_max: usize) -> Result<Option<Differing>> {
     let mut parts = 1;
-    'again: loop {
-        let mut differing = Differing::default();
-        let mut first = BTreeSet::new();
-        for part in 0..parts {
-            match compare_part(earlier, later, pages, &mut Part { part, parts, held_max, differing: &mut differing, first: &mut first })? {
-                Compared::Done => {}
-                Compared::TooMany => {
-                    parts *= 2;
-                    continue 'again;
-                }
-                Compared::Gone => return Ok(None),
-            }
+    loop {
+        match compare_in_parts(earlier, later, pages, (parts, held_max))? {
+            Compared::Done(differing) => return Ok(Some(differing)),
+            Compared::Gone => return Ok(None),
+            Compared::TooMany => parts *= 2,
         }
-        differing.first = first.into_iter().collect();
-        return Ok(Some(differing));
     }
+}
+
+fn compare_in_parts(
+    earlier: &Revision,
+    later: &Revision,
+    pages: PageOf<'_>,
+    (parts, held_max): (u128, usize),
+) -> Result<Compared<Differing>> {
+    let mut differing = Differing::default();
+    let mut first = BTreeSet::new();
+    for part in 0..parts {
+        match compare_part(earlier, later, pages, &mut Part { part, parts, held_max, differing: &mut differing, first: &mut first })? {
+            Compared::Done(()) => {}
+            Compared::TooMany => return Ok(Compared::TooMany),
+            Compared::Gone => return Ok(Compared::Gone),
+        }
+    }
+    differing.first = first.into_iter().collect();
+    Ok(Compared::Done(differing))
 }
 
 struct Part<'a> {
@@ -130,14 +140,14 @@ struct Part<'a> {
     first: &'a mut BTreeSet<Different>,
 }
 
-enum Compared {
-    Done,
+enum Compared<T> {
+    Done(T),
     TooMany,
     Gone,
 }
 
 /// Compares the rows whose hash falls into a part.
-fn compare_part(earlier: &Revision, later: &Revision, pages: PageOf<'_>, part: &mut Part<'_>) -> Result<Compared> {
+fn compare_part(earlier: &Revision, later: &Revision, pages: PageOf<'_>, part: &mut Part<'_>) -> Result<Compared<()>> {
     let mut held: HashMap<u128, Seen> = HashMap::new();
     for page in 0..earlier.pages.max(later.pages) {
         for (revision, is_earlier) in [(earlier, true), (later, false)] {
@@ -171,7 +181,7 @@ fn compare_part(earlier: &Revision, later: &Revision, pages: PageOf<'_>, part: &
     for seen in held.values() {
         part.differing.tell(part.first, seen, if seen.is_earlier { How::Removed } else { How::Added }, None);
     }
-    Ok(Compared::Done)
+    Ok(Compared::Done(()))
 }
 
 fn hash(domain: &str, parts: &[&[u8]]) -> u128 {

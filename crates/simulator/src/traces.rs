@@ -247,9 +247,9 @@ impl Traces {
     }
 
     /// True where each of those who took the word away may not send that, so that it lies aside in their files.
-    fn is_taken_aside(&self, aside: &Aside, word: u64, table: &String) -> bool {
-        let lies_aside = |who: &Option<usize>| who.is_some_and(|who| aside.contains(&(who, table.clone(), word)));
-        self.taken.get(&(word, table.clone())).is_some_and(|takers| takers.iter().all(lies_aside))
+    fn is_taken_aside(&self, aside: &Aside, word: u64, table: &str) -> bool {
+        let lies_aside = |who: &Option<usize>| who.is_some_and(|who| aside.contains(&(who, table.to_owned(), word)));
+        self.taken.get(&(word, table.to_owned())).is_some_and(|takers| takers.iter().all(lies_aside))
     }
 
     /// Judges the rows at the end.

@@ -76,6 +76,7 @@ impl<'d> Kitchen<'d> {
     }
     /// Merges on the page that asks whether one is sure, and waits until the copies that are watched have it. How long both took
     /// is told, and is nobody's assertion.
+    #[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "how long people wait is measured and told")]
     fn merge(&self, page: &Page, recipes: &str) {
         let began = Instant::now();
         page.follow("Merge it now");

@@ -12,14 +12,13 @@ use crate::wire::given::{GivenAnswers, GivenComment, GivenDecision, GivenMerge, 
 use crate::wire::keeping::{
     CleanupWish, Confirmed, DatasetChange, DatasetsAsked, PolicyWish, ShownBackup, ShownCleanup, ShownDataset, ShownPolicy, ShownRestored,
 };
-use crate::wire::proposal::{
-    ShownAnswered, ShownMerged, ShownOffered, ShownPart, ShownPlan, ShownProposal, ShownProposalLine, ShownStaged, ShownUnstaged,
-};
+use crate::wire::proposal::{ShownAnswered, ShownMerged, ShownOffered, ShownPart, ShownPlan, ShownProposal, ShownProposalLine};
 use crate::wire::schema::ShownTables;
 use crate::wire::shown::{
     Listed, ShownBlame, ShownChange, ShownConflict, ShownEdit, ShownHappening, ShownNotice, ShownReplica, ShownRows, ShownTombstone,
     ShownVersion,
 };
+use crate::wire::staged::{ShownStaged, ShownUnstaged};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{from_fn, from_fn_with_state};

@@ -164,7 +164,7 @@ fn left_there(db: &Connection, table: &Table, key: &Key, working: &[SchemaChange
 }
 
 /// A row with the unsent changesets laid on, each as it was made. `working`: the steps after them that made the table what it is.
-fn with_unsent(db: &Connection, table: &Table, key: &Key, mut row: Option<Row>, working: &[SchemaChange]) -> Result<Option<Row>> {
+pub fn with_unsent(db: &Connection, table: &Table, key: &Key, mut row: Option<Row>, working: &[SchemaChange]) -> Result<Option<Row>> {
     let schema = Schema { tables: vec![table.clone()], objects: Vec::new() };
     let fronts = storage::changesets(db)?;
     for (at, front) in fronts.iter().enumerate() {

@@ -390,7 +390,7 @@ pub fn former_name(name: &str, steps: &[SchemaChange]) -> String {
     former
 }
 
-fn shape_at_base(former: &str, names: &[String], table: &Table, steps: &[SchemaChange]) -> Shape {
+pub fn shape_at_base(former: &str, names: &[String], table: &Table, steps: &[SchemaChange]) -> Shape {
     Shape { table: former.to_owned(), columns: names.to_vec(), key: key_in(names, table, steps), ..Shape::default() }
 }
 

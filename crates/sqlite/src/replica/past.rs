@@ -4,6 +4,7 @@
 //! becomes unsent work under the write ids it had, so that whoever offers it first brings it back and all others
 //! recognise it.
 //! Invariant: pages are forgotten oldest first, so that what is kept reaches from some version to the one held.
+use super::compare::{former_name, shape_at_base};
 use super::{bases, known, proposing, storage, working};
 use crate::errors::Explain;
 use mainstem::core::ErrorKind;
@@ -13,7 +14,7 @@ use mainstem::core::event::Version;
 use mainstem::core::format::page;
 use mainstem::core::schema::{Schema, SchemaChange};
 use mainstem::core::stamp::Time;
-use mainstem::core::value::Row;
+use mainstem::core::value::{Key, Row};
 use mainstem::error::{Error, Result};
 use mainstem::lane::{Lane, lanes};
 use mainstem::primary::Primary;
@@ -21,6 +22,7 @@ use mainstem::replica::{Progress, Rewind};
 use mainstem::tables::Tables;
 use mainstem::wiring::Around;
 use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::BTreeSet;
 
 /// About how many bytes of pages are kept.
 const KEPT_BYTES_MAX: i64 = 64 * 1024 * 1024;
@@ -111,6 +113,8 @@ pub(super) struct Rewinding<'c> {
     pub common: u64,
     /// Schema steps made after the version that is looked at, oldest first.
     pub later: Vec<SchemaChange>,
+    /// Rows that lost versions changed and that went unseen, by table: what they were, the primary knows.
+    gone: BTreeSet<(usize, Key)>,
 }
 
 /// Goes back, inside a transaction. Returns how many changesets are offered again.
@@ -140,7 +144,7 @@ pub fn rewind(db: &Connection, around: &Around, to: &Rewind, primary: &mut dyn P
         proposing::mend_drawn(db, &mut to_common)?;
         let now = working::rows_now(db, &schema);
         let keeper = bases::Keeper::new(db);
-        let mut rewinding = Rewinding { db, schema, now, keeper, epoch: left.epoch, common, later };
+        let mut rewinding = Rewinding { db, schema, now, keeper, epoch: left.epoch, common, later, gone: BTreeSet::new() };
         let mut version = left.version;
         while version > common
             && let Some(event) = whole(db, version)?
@@ -153,6 +157,7 @@ pub fn rewind(db: &Connection, around: &Around, to: &Rewind, primary: &mut dyn P
         if version > common {
             offered += super::diverged::offer(&mut rewinding, version, primary, progress)?;
         }
+        rewinding.find_gone(primary)?;
         forget_lost(db, common)?;
     }
     storage::clear_inbox(db)?;
@@ -217,7 +222,7 @@ pub fn forget_conflicts(db: &Connection, write_id: u128, told: &[Conflict]) -> R
 }
 
 /// A change that a lost version let in waits at the primary as before.
-fn waits_again(db: &Connection, common: u64, write_id: u128, table: &str, key: &mainstem::core::value::Key) -> Result<()> {
+fn waits_again(db: &Connection, common: u64, write_id: u128, table: &str, key: &Key) -> Result<()> {
     let made = storage::versions(db, 0, usize::MAX)?.into_iter().find(|v| v.header.write_id == write_id && v.version <= common);
     let Some(made) = made else { return Ok(()) };
     match made.waiting.iter().find(|w| w.table == table && w.key == *key) {
@@ -284,27 +289,71 @@ impl Rewinding<'_> {
         let now = self.now.get(at, &key)?;
         let after = self.base(at, &key, now.as_ref())?;
         let (local, _) = lane.localise(change, after.as_ref());
+        // Where the row is another here, it was written unseen.
+        let left = if lane.is_straight && !lane.is_redeclared { left_by(&local.edit, now.as_ref()) } else { now };
         let before = match local.edit {
             Edit::Insert(_) => None,
             Edit::Delete(row) => Some(row),
             Edit::Update(cells) => {
-                let mut row = after.ok_or_else(|| Error::corrupt(format!("a row of {} is not what was received", lane.shape.table)))?;
+                let Some(mut row) = after else {
+                    self.gone.insert((at, key));
+                    return Ok(());
+                };
                 for cell in cells {
                     row[cell.column] = cell.before;
                 }
                 Some(row)
             }
         };
-        self.keeper.put_back(&self.schema.tables[at], &key, before.as_ref(), now.as_ref())
+        self.keeper.put_back(&self.schema.tables[at], &key, before.as_ref(), left.as_ref())
+    }
+
+    /// Takes rows that went unseen from the primary as they were in the common version. They should be here as all unsent work
+    /// makes them of that: a comparison finds that they are not.
+    fn find_gone(&mut self, primary: &mut dyn Primary) -> Result<()> {
+        let (db, tables) = (self.db, self.schema.tables.clone());
+        for (at, table) in tables.iter().enumerate().filter(|(at, _)| self.gone.iter().any(|(of, _)| of == at)) {
+            let former = former_name(&table.name, &self.later);
+            let found = primary.rows(&former, self.common, &mut |names, row| {
+                let shape = shape_at_base(&former, names, table, &self.later);
+                let base = Lane::between(&self.schema, Some(at), &shape, &self.later).local_row(row);
+                let key = table.key_of(&base);
+                if !self.gone.contains(&(at, key.clone())) || bases::is_kept(db, table, &key)? {
+                    return Ok(());
+                }
+                let left = bases::with_unsent(db, table, &key, Some(base.clone()), &[])?;
+                self.keeper.put_back(table, &key, Some(&base), left.as_ref())
+            });
+            match found {
+                // A table of a lost version has no rows in the common one.
+                Err(e) if e.kind == ErrorKind::NotFound => {}
+                found => found?,
+            }
+        }
+        Ok(())
     }
 
     /// A row as it is in the version that has been reached.
-    pub(super) fn base(&self, table: usize, key: &mainstem::core::value::Key, now: Option<&Row>) -> Result<Option<Row>> {
+    pub(super) fn base(&self, table: usize, key: &Key, now: Option<&Row>) -> Result<Option<Row>> {
         let table = &self.schema.tables[table];
         Ok(match bases::find(self.db, table, key)? {
             Some(image) => image.map(|image| image.row(table, now)),
             None => now.cloned(),
         })
+    }
+}
+
+/// A row as an edit left it, as far as the edit says.
+fn left_by(edit: &Edit, now: Option<&Row>) -> Option<Row> {
+    match edit {
+        Edit::Insert(row) => Some(row.clone()),
+        Edit::Delete(_) => None,
+        Edit::Update(cells) => now.map(|now| {
+            cells.iter().fold(now.clone(), |mut row, cell| {
+                row[cell.column] = cell.after.clone();
+                row
+            })
+        }),
     }
 }
 

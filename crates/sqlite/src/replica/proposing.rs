@@ -216,14 +216,11 @@ fn take_back(db: &Connection, around: &Around, proposal: u64) -> Result<u64> {
     }
     for Kept { mut front, .. } in meant {
         count += front.count;
-        let id = std::mem::replace(&mut front.header.write_id, around.random());
-        let title = front.header.title.take().map_or(String::new(), |title| format!(": {title}"));
-        front.header.title = Some(format!("withdrawn proposal {proposal}{title}"));
         // Under another name, for what was offered may be merged all the same.
-        let fresh = front.header.write_id.to_be_bytes();
-        db.execute("UPDATE mainstem_page SET write_id = ?2 WHERE write_id = ?1", params![id.to_be_bytes(), fresh]).on(db)?;
-        let sql = "INSERT INTO mainstem_stash(write_id, front) VALUES(?1, ?2)";
-        db.execute(sql, params![fresh, format::front::encode(&front)]).on(db)?;
+        let id = std::mem::replace(&mut front.header.write_id, around.random());
+        let names = params![id.to_be_bytes(), front.header.write_id.to_be_bytes()];
+        db.execute("UPDATE mainstem_page SET write_id = ?2 WHERE write_id = ?1", names).on(db)?;
+        apart::stash(db, &mut front, &format!("withdrawn proposal {proposal}"))?;
         storage::drop_changeset(db, id)?;
     }
     taking.end()?;

@@ -185,7 +185,11 @@ fn what_a_part_offers_is_merged_by_whoever_sees_the_rest() {
     let mut primary = office.primary_of("ada");
     let head = primary.describe().unwrap().head.version;
     let mut whats = Vec::new();
-    primary.rows("task", head, &mut |_, row| Ok(whats.push(row[4].clone()))).unwrap();
+    let keep = &mut |_: &[String], row: &mainstem::core::value::Row| {
+        whats.push(row[4].clone());
+        Ok(())
+    };
+    primary.rows("task", head, keep).unwrap();
     for what in ["of cem", "of bob"] {
         assert!(whats.contains(&Value::text(what)), "{what} in {whats:?}");
     }

@@ -63,14 +63,17 @@ impl<'c> Held<'c> {
         if self.whole[table] {
             return Ok(true);
         }
-        let sql = "SELECT 1 FROM temp.mainstem_held WHERE tbl = ?1 AND key = ?2";
         for key in [Some(&change.key), change.moved_from.as_ref()].into_iter().flatten() {
-            let values = params![table as i64, ordered_key(&lane.local_key(key))];
-            if self.db.prepare_cached(sql).on(self.db)?.exists(values).on(self.db)? {
+            if self.has_row(table, &lane.local_key(key))? {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    fn has_row(&self, table: usize, key: &Key) -> Result<bool> {
+        let sql = "SELECT 1 FROM temp.mainstem_held WHERE tbl = ?1 AND key = ?2";
+        self.db.prepare_cached(sql).on(self.db)?.exists(params![table as i64, ordered_key(key)]).on(self.db)
     }
 
     /// True where the change makes its row point to a new row that is held.
@@ -292,11 +295,13 @@ fn keep_part(db: &Connection, around: &Around, held: &Held<'_>, policy: &Policy,
         meant += u64::from(is_held(&change)?);
         Ok(())
     })?;
+    // A conflict goes with the row that it is about.
     let is_about = |table: &str, key: &Key| -> Result<bool> {
+        if policy.is_reviewed(table) {
+            return Ok(true);
+        }
         let at = held.schema.tables.iter().position(|t| t.name.eq_ignore_ascii_case(table));
-        let Some(at) = at.filter(|_| !policy.is_reviewed(table)) else { return Ok(policy.is_reviewed(table)) };
-        let sql = "SELECT 1 FROM temp.mainstem_held WHERE tbl = ?1 AND key = ?2";
-        db.prepare_cached(sql).on(db)?.exists(params![at as i64, ordered_key(key)]).on(db)
+        at.map_or(Ok(false), |at| held.has_row(at, key))
     };
     let mut answers = HashSet::new();
     for resolution in &front.resolutions {
@@ -429,6 +434,14 @@ pub fn rows_of<'c>(db: &'c Connection, meant: &[Kept]) -> Result<Held<'c>> {
     Ok(held)
 }
 
+/// Puts a changeset aside, whose pages are stored; its title says why.
+pub fn stash(db: &Connection, front: &mut Front, why: &str) -> Result<()> {
+    let title = front.header.title.take().map_or(String::new(), |title| format!(": {title}"));
+    front.header.title = Some(format!("{why}{title}"));
+    let sql = "INSERT INTO mainstem_stash(write_id, front) VALUES(?1, ?2)";
+    db.execute(sql, params![front.header.write_id.to_be_bytes(), format::front::encode(front)]).on(db).map(drop)
+}
+
 /// Puts the changes of these rows, and of those that need them, aside. Returns how many.
 pub fn put_aside(db: &Connection, around: &Around, front: Front, rows: &mut Held<'_>) -> Result<u64> {
     let write_id = front.header.write_id;
@@ -447,10 +460,7 @@ pub fn put_aside(db: &Connection, around: &Around, front: Front, rows: &mut Held
         aside.conflicts = std::mem::take(&mut left.conflicts);
     }
     if aside.count > 0 || !aside.conflicts.is_empty() {
-        let title = aside.header.title.take().map_or(String::new(), |title| format!(": {title}"));
-        aside.header.title = Some(format!("edited after it was proposed{title}"));
-        let sql = "INSERT INTO mainstem_stash(write_id, front) VALUES(?1, ?2)";
-        db.execute(sql, params![aside.header.write_id.to_be_bytes(), format::front::encode(&aside)]).on(db)?;
+        stash(db, &mut aside, "edited after it was proposed")?;
     }
     match is_all {
         true => storage::drop_changeset(db, write_id).map(drop)?,

@@ -55,33 +55,12 @@ pub fn draw_up(db: &Connection, around: &Around, draft: &Draft) -> Result<bool> 
     let lost = match &meant[..] {
         // One changeset has one change for each row, in an order in which they can be applied.
         [one] => net.visit(one, &mut |change| closing.add(change)).map(|()| Vec::new())?,
-        several => {
-            several.iter().try_for_each(|one| net.visit(one, &mut |change| net.take(change, one.front.header.base_version)))?;
-            let lost = net.settle_apart(&of)?;
-            net.each(&table_ranks(&schema), &mut |change| closing.add(change))?;
-            lost
-        }
+        several => net.condense(several, &of, &mut |change| closing.add(change))?,
     };
     closing.close_page()?;
     let mut front = closing.front;
     front.header = Header { at: front.header.at, ..header };
-    for Laned { front: part, .. } in &meant {
-        front.schema.extend(part.schema.iter().cloned());
-        front.conflicts.extend(part.conflicts.iter().cloned());
-        front.resolutions.retain(|earlier| part.resolutions.iter().all(|later| later.conflict != earlier.conflict));
-        front.resolutions.extend(part.resolutions.iter().cloned());
-        for here in part.renumbered_here.iter().filter(|here| !of.contains(&here.made_by)) {
-            if !front.renumbered_here.contains(here) {
-                front.renumbered_here.push(here.clone());
-            }
-        }
-        for row in &part.hidden {
-            if !front.hidden.contains(row) {
-                front.hidden.push(row.clone());
-            }
-        }
-        front.is_partial |= part.is_partial;
-    }
+    meant.iter().for_each(|one| gather(&mut front, &one.front, &of));
     for conflict in lost {
         if front.conflicts.iter().all(|known| known.id != conflict.id) {
             front.conflicts.push(conflict);
@@ -104,6 +83,26 @@ pub fn draw_up(db: &Connection, around: &Around, draft: &Draft) -> Result<bool> 
         Content::Waiting | Content::Lost(_) => None,
     };
     put_draught(db, &Draught { front, revises, of }).map(|()| true)
+}
+
+/// Everything but rows that one of the changesets has, and its header: what is drawn up has it, too.
+fn gather(front: &mut Front, part: &Front, of: &[u128]) {
+    front.schema.extend(part.schema.iter().cloned());
+    front.conflicts.extend(part.conflicts.iter().cloned());
+    front.resolutions.retain(|earlier| part.resolutions.iter().all(|later| later.conflict != earlier.conflict));
+    front.resolutions.extend(part.resolutions.iter().cloned());
+    // What its own rows are called is in its rows.
+    for here in part.renumbered_here.iter().filter(|here| !of.contains(&here.made_by)) {
+        if !front.renumbered_here.contains(here) {
+            front.renumbered_here.push(here.clone());
+        }
+    }
+    for row in &part.hidden {
+        if !front.hidden.contains(row) {
+            front.hidden.push(row.clone());
+        }
+    }
+    front.is_partial |= part.is_partial;
 }
 
 /// Who offers what, on which version.
@@ -169,6 +168,13 @@ impl<'c> Net<'c> {
             }
         }
         Ok(Net { db, schema, shapes, names, turn: Cell::new(0) })
+    }
+
+    /// Visits what several changesets come to together. Gives the conflicts that are lost in that.
+    fn condense(&self, several: &[Laned], of: &[u128], visit: &mut dyn FnMut(Change) -> Result<()>) -> Result<Vec<Conflict>> {
+        several.iter().try_for_each(|one| self.visit(one, &mut |change| self.take(change, one.front.header.base_version)))?;
+        let lost = self.settle_apart(of)?;
+        self.each(&table_ranks(self.schema), visit).map(|()| lost)
     }
 
     /// Visits the changes of a changeset in the columns of the shapes here.
