@@ -278,7 +278,7 @@ fn elsewhere(conflict: &Conflict) -> Error {
 }
 
 /// Both sides in one value, where they changed different places of its text or JSON.
-pub(crate) fn merged(conflict: &Conflict) -> Result<Value> {
+pub fn merged(conflict: &Conflict) -> Result<Value> {
     let (Claim::Cell(base), Claim::Cell(ours), Claim::Cell(theirs)) = (&conflict.base, &conflict.ours.claim, &conflict.theirs.claim) else {
         return Err(Error::invalid("only cells can be merged"));
     };

@@ -68,6 +68,8 @@ pub struct Conflict {
     pub version: u64,
     /// The answer, where there is one: the choice, who gave it, when.
     pub answer: Option<(&'static str, Option<String>, Moment)>,
+    /// What both sides did to a text or JSON in one value, where they changed different places of it.
+    pub merged: Option<Claim>,
     /// Whether a value may be given that neither side has.
     pub takes_value: bool,
 }

@@ -167,6 +167,7 @@ pub fn conflicts(may_answer: bool) -> Conflicts {
         detail: hostile(),
         version: 3,
         answer: None,
+        merged: None,
         takes_value: true,
     };
     Conflicts {

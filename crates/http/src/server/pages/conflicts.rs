@@ -144,6 +144,7 @@ fn shown_conflict(dataset: &str, schema: &Schema, conflict: &Conflict) -> page::
         detail: conflict.detail.clone(),
         version: conflict.version,
         answer: conflict.answer.as_ref().map(|answer| (answer.choice.name(), answer.actor.clone(), moment(answer.at))),
+        merged: mainstem::at_primary::merged(conflict).ok().map(|both| Claim::Cell(ShownValue::new(&both, Room::Page))),
         takes_value: conflict.column.is_some() && matches!(conflict.ours.claim, conflict::Claim::Cell(_)),
     }
 }

@@ -312,6 +312,7 @@ fn sample(sample: &Sample) -> mainstem_pages::proposal::Sample {
 
 fn conflict(conflict: &Conflict) -> ConflictLine {
     let side = |choice, name: String, claim: &Claim| SideLine { choice, name, claim: claim_of(claim) };
+    let both = mainstem::at_primary::merged(conflict).ok();
     ConflictLine {
         id: conflict_id(conflict.id),
         kind: match conflict.kind {
@@ -327,11 +328,14 @@ fn conflict(conflict: &Conflict) -> ConflictLine {
         table: seen(&conflict.table),
         key: conflict.key.iter().map(|part| ShownValue::new(part, Room::Cell)).collect(),
         column: conflict.column.as_ref().map(seen),
-        sides: vec![
+        sides: [
             side("ours", format!("The proposal, written by {}", conflict.ours.actor), &conflict.ours.claim),
             side("theirs", format!("What is there now, written by {}", conflict.theirs.actor), &conflict.theirs.claim),
             side("base", "What both started from".to_string(), &conflict.base),
-        ],
+        ]
+        .into_iter()
+        .chain(both.map(|both| side("merged", "Both together: they changed different places".to_string(), &Claim::Cell(both))))
+        .collect(),
         detail: Some(conflict.detail.as_str()).filter(|text| !text.is_empty()).map(seen),
         takes_value: conflict.column.is_some() && matches!(conflict.ours.claim, Claim::Cell(_)),
     }
