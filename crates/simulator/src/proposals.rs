@@ -37,6 +37,8 @@ pub(crate) struct Reviews {
     cast: BTreeSet<(u64, String, u64, Digest, Word)>,
     /// True where somebody answered conflicts of a proposal.
     has_answers: bool,
+    /// Merges that were asked for: no two have one key.
+    requests: u128,
 }
 
 impl Reviews {
@@ -226,7 +228,8 @@ impl World {
         let Some(assessment) = assessment else { return Ok(()) };
         let shown = self.pages_shown(id, &assessment)?;
         let may_merge = is_forced || self.may_merge(&proposal, &assessment);
-        let wish = MergeWish { force: is_forced, skip_conflicts: true, ..MergeWish::new(u128::from(self.tally.operations)) };
+        self.reviews.requests += 1;
+        let wish = MergeWish { force: is_forced, skip_conflicts: true, ..MergeWish::new(self.reviews.requests) };
         let before = self.serve()?.describe().map_err(failed("describe"))?;
         let done = self.serve()?.merge(id, &wish, by(actor));
         self.record(format!("{:?}", done.as_ref().map_err(|e| e.code).map(|merged| merged.version)));
