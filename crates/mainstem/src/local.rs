@@ -76,7 +76,8 @@ impl Ground for dyn Transaction + '_ {
         awaiting(self)
     }
     fn is_let_in(&mut self, version: u64) -> Result<bool> {
-        Ok(Ledger::version(self, version)?.is_some_and(|version| version.header.sequence == 0 && !version.released.is_empty()))
+        let is_let_in = |version: Version| version.review.is_some() || version.header.sequence == 0 && !version.released.is_empty();
+        Ok(Ledger::version(self, version)?.is_some_and(is_let_in))
     }
 }
 

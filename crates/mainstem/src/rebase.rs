@@ -62,7 +62,8 @@ pub trait Ground: Tables {
     fn waiting(&mut self) -> Result<Vec<Awaiting>> {
         Ok(Vec::new())
     }
-    /// True for a version that let in what had waited: its author need not have had that in its place.
+    /// True for a version that let in what had waited, for a parent or for review: its author need not have had that in its place,
+    /// or may have taken it back.
     fn is_let_in(&mut self, _version: u64) -> Result<bool> {
         Ok(false)
     }

@@ -18,7 +18,7 @@ use mainstem::proposing::{self, Asked, Proposing, Target};
 use mainstem::replica::{Answering, Progress, Replica};
 use mainstem::review::{By, Chosen, Deed, Everybody, Judged, Merged};
 use mainstem::sync::Report;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Who merges what is left at the end.
 const LAST: &str = "zoe";
@@ -37,6 +37,8 @@ pub(crate) struct Reviews {
     cast: BTreeSet<(u64, String, u64, Digest, Word)>,
     /// True where somebody answered conflicts of a proposal.
     has_answers: bool,
+    /// The words of proposals that their authors took back: whoever opens one again and merges it brings them back.
+    taken_back: BTreeMap<u64, BTreeSet<u64>>,
     /// Merges that were asked for: no two have one key.
     requests: u128,
 }
@@ -315,6 +317,11 @@ impl World {
             return Ok(());
         }
         if let Some(reviewed) = &version.review {
+            if let Some(taken) = self.reviews.taken_back.get(&reviewed.proposal) {
+                let mut merged = BTreeSet::new();
+                words_of_changes(changes, &mut merged);
+                self.model.traces.forget_taken(&(&merged & taken));
+            }
             self.tally.check(Invariant::Votes);
             let is_cast = |vote: &mainstem::core::proposal::Vote| {
                 let ballot = &vote.ballot;
@@ -386,11 +393,19 @@ impl World {
                 Err(e) => return tolerate("a withdrawal", &e),
             }
         }
+        let mut offered = BTreeSet::new();
+        for one in kept.iter().filter(|one| one.mark.proposal() == Some(id)) {
+            let mut pages = replica.pages(one.front.header.write_id).map_err(failed("pages"))?;
+            while let Some(changes) = pages.next().map_err(failed("pages"))? {
+                words_of_changes(&changes, &mut offered);
+            }
+        }
         let taken = replica.take_back(id);
         // What was worked since the last commit was committed with it.
         self.copies[who].committed = None;
         self.record(format!("{:?}", taken.as_ref().map_err(|e| e.code)));
         if taken.is_ok() {
+            self.reviews.taken_back.entry(id).or_default().extend(offered);
             self.tally.reach(Situation::TakenBack);
         }
         // Rows that were written past capture are compared by the next sync.

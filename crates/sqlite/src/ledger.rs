@@ -286,9 +286,10 @@ impl Ledger for SqliteLedger<'_> {
         let Some(id) = self.find_name(table)? else {
             return Ok(Vec::new());
         };
-        let sql = "SELECT version, page, slot FROM mainstem_touch WHERE table_id = ?1 AND key = ?2 AND version > ?3 \
+        // Of a version in the making the first pages may be there, and its event is not.
+        let sql = "SELECT version, page, slot FROM mainstem_touch WHERE table_id = ?1 AND key = ?2 AND version > ?3 AND version <= ?4 \
                    ORDER BY version, page, slot";
-        let values = (id, format::row::encode_key(key), number(after)?);
+        let values = (id, format::row::encode_key(key), number(after)?, number(self.head()?.version)?);
         let mut places = self.all(sql, values, past::place)?;
         if planted::is(Bug::H3) {
             places.drain(..places.len().saturating_sub(3));
