@@ -7,6 +7,7 @@ mod acting;
 pub mod answer;
 mod asked;
 mod browser;
+mod company;
 mod counting;
 mod door;
 mod feed;

@@ -22,6 +22,7 @@ use serde_json::Value;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::time::Instant;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -29,6 +30,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LATER_S: u64 = 5;
 /// The same of a server that stops: where it begins again, it does so soon.
 const SOON_S: u64 = 1;
+/// How long whoever asks for too much waits for that answer: each connection asks once in that time, for whoever asks again at
+/// once else keeps the machine busy with refusals.
+const TOO_MUCH: Duration = Duration::from_secs(1);
 /// The longest text of an error that is not ours.
 const FOREIGN_BYTES_MAX: usize = 1_024;
 
@@ -77,7 +81,13 @@ pub(super) async fn pass(State(shared): State<Arc<Shared>>, mut request: Request
             let request = request.map(|body| Body::new(Inflow { body, allowance, received }));
             (admitted.caller.asks(next.run(request)).await, Some(admitted.place))
         }
-        Err((error, after_s)) => (later(Refused(error).into_response(), after_s), None),
+        Err((error, after_s)) => {
+            if after_s.is_some() {
+                // It has no place among the requests that are answered, and nothing of it was read but its head.
+                let _ = tokio::time::timeout(TOO_MUCH, shared.stop.asked()).await;
+            }
+            (later(Refused(error).into_response(), after_s), None)
+        }
     };
     story.end(response, place).await
 }

@@ -1,6 +1,8 @@
 //! The datasets of a server, opened as they are asked for and kept open.
 //!
 //! Invariant: one writer at a time for each dataset, in turn by who asks; readers do not wait for writers, nor writers for readers.
+//! Invariant: while others ask too, the reads of one actor take their part of a processor and no more, however many they are.
+use super::company::Company;
 use super::counting::Caller;
 use super::keeper::Keeper;
 use super::limits::Limits;
@@ -30,6 +32,13 @@ const ROOMS_MAX: usize = 2_048;
 /// After what time it is tried again to listen to a dataset that could not be listened to.
 const DEAF: Duration = Duration::from_millis(200);
 
+/// How many times as long as a read took of a processor its share rests while others ask too: two shares come to a fifth of one.
+const REST_TIMES: u32 = 9;
+/// A rest that is shorter is none: a timer is not that exact.
+const REST_MIN: Duration = Duration::from_millis(1);
+/// The longest rest.
+const REST_MAX: Duration = Duration::from_secs(1);
+
 /// A dataset's primary, as the hall lends it.
 pub type Handle = Box<dyn Primary + Send>;
 
@@ -53,6 +62,7 @@ pub struct Hall {
     /// The share of each caller in those that read, while there is any.
     shares: Mutex<HashMap<Caller, Arc<Semaphore>>>,
     share: usize,
+    company: Company,
     writes_waiting_max: usize,
     told: Told,
     waiting: Remembered,
@@ -63,21 +73,35 @@ type Rooms = Mutex<HashMap<String, Arc<Room>>>;
 /// The right to run, until it is dropped.
 struct Running {
     _open: Option<OwnedRwLockReadGuard<()>>,
-    _share: Option<OwnedSemaphorePermit>,
+    share: Option<OwnedSemaphorePermit>,
+    is_among_others: bool,
     turn: Option<Turn>,
     _running: OwnedSemaphorePermit,
 }
 
 impl Running {
-    /// Does work on this thread, and notes what it cost where others wait for its end.
+    /// Does work on this thread, and lets who asked for it rest for what it cost others.
     fn run<T>(mut self, work: impl FnOnce() -> T) -> T {
         let began = processor_time();
         let done = work();
+        let cost = processor_time().saturating_sub(began);
         if let Some(turn) = &mut self.turn {
-            turn.cost(processor_time().saturating_sub(began));
+            turn.cost(cost);
+        }
+        if let (Some(share), Some(rest)) = (self.share.take(), rest_after(cost).filter(|_| self.is_among_others)) {
+            // The answer does not wait for it, only what the same actor reads next.
+            tokio::spawn(async move {
+                tokio::time::sleep(rest).await;
+                drop(share);
+            });
         }
         done
     }
+}
+
+/// How long a share rests after a read that took so much of a processor.
+fn rest_after(cost: Duration) -> Option<Duration> {
+    Some(cost.saturating_mul(REST_TIMES).min(REST_MAX)).filter(|rest| *rest >= REST_MIN)
 }
 
 /// Processor time of this thread: what a turn costs others, however busy the machine is otherwise.
@@ -97,6 +121,7 @@ impl Hall {
             writing: Arc::new(Semaphore::new(most(limits.running_max))),
             shares: Mutex::default(),
             share: most(limits.running_per_actor_max),
+            company: Company::default(),
             writes_waiting_max: most(limits.writes_waiting_per_actor_max),
             told: Told::default(),
             waiting: Remembered::default(),
@@ -131,32 +156,32 @@ impl Hall {
             Some(room) => Some(room.open.clone().read_owned().await),
             None => None,
         };
-        let share = match Caller::current() {
+        let caller = Caller::current();
+        let is_among_others = self.company.with(caller, Instant::now());
+        let share = match caller {
             Some(caller) => Some(self.share(caller).acquire_owned().await.map_err(|_| stopping())?),
             None => None,
         };
         let running = self.reading.clone().acquire_owned().await.map_err(|_| stopping())?;
-        Ok(Running { _open: open, _share: share, turn: None, _running: running })
+        Ok(Running { _open: open, share, is_among_others, turn: None, _running: running })
     }
 
     /// Waits for the right to write to a dataset: in turn by caller, then among the writers of all datasets.
     async fn to_write(&self, room: &Room) -> Result<Running> {
         // Somebody may rest here for long, and holds nothing yet that anybody else needs.
-        let next = room.turns.next(Caller::current(), self.writes_waiting_max).await?;
+        let caller = Caller::current();
+        let is_among_others = self.company.with(caller, Instant::now());
+        let next = room.turns.next(caller, self.writes_waiting_max).await?;
         let open = room.open.clone().read_owned().await;
         let turn = next.turn().await;
         let running = self.writing.clone().acquire_owned().await.map_err(|_| stopping())?;
-        Ok(Running { _open: Some(open), _share: None, turn: Some(turn), _running: running })
+        Ok(Running { _open: Some(open), share: None, is_among_others, turn: Some(turn), _running: running })
     }
 
     /// Runs `work` with all datasets, on a thread where it may take its time.
     pub async fn over_all<T: Send + 'static>(&self, work: impl FnOnce(&dyn Datasets) -> Result<T> + Send + 'static) -> Result<T> {
         let (running, datasets) = (self.to_read(None).await?, self.datasets.clone());
-        ended(tokio::task::spawn_blocking(move || {
-            let _running = running;
-            work(&*datasets)
-        }))
-        .await
+        ended(tokio::task::spawn_blocking(move || running.run(|| work(&*datasets)))).await
     }
 
     /// What was answered lately to those who pull.
@@ -200,12 +225,11 @@ impl Hall {
     pub async fn beside<T: Send + 'static>(&self, name: &str, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
         let room = self.room(name);
         let (running, datasets, name) = (self.to_read(Some(&room)).await?, self.datasets.clone(), name.to_string());
-        ended(tokio::task::spawn_blocking(move || {
-            let _running = running;
+        let work = move || {
             datasets.is_archived(&name).map_err(|e| if e.code == "no_primary" { absent(&name) } else { e })?;
             work()
-        }))
-        .await
+        };
+        ended(tokio::task::spawn_blocking(move || running.run(work))).await
     }
 
     /// The same while nobody of this server has it open.
@@ -321,4 +345,16 @@ async fn ended<T>(work: tokio::task::JoinHandle<Result<T>>) -> Result<T> {
 /// The answer of a server that stops.
 pub(super) fn stopping() -> Error {
     Error::new(ErrorKind::Unavailable, "unavailable", "the server is stopping")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_rests_in_proportion_and_has_an_end() {
+        for (cost_us, rest_us) in [(0, None), (100, None), (500, Some(4_500)), (5_000, Some(45_000)), (9_000_000, Some(1_000_000))] {
+            assert_eq!(rest_after(Duration::from_micros(cost_us)), rest_us.map(Duration::from_micros), "{cost_us}");
+        }
+    }
 }
