@@ -67,6 +67,8 @@ pub struct Proposal {
     pub conflicts_more: usize,
     /// The changes that are shown.
     pub changes: Changes,
+    /// How many comments there are.
+    pub comments: u64,
     /// What was said of the proposal as a whole.
     pub threads: Vec<Thread>,
     /// What was said of rows that are not shown here.

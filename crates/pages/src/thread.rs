@@ -26,6 +26,8 @@ pub struct Talk {
     pub path: String,
     /// What every form says.
     pub form_key: String,
+    /// How many comments there are, so that a form that is sent twice is known.
+    pub after: u64,
 }
 
 /// A comment.

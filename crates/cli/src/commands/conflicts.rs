@@ -68,6 +68,9 @@ impl Conflicts {
                 let command = out.suggest(&format!("mainstem resolve {} --ours", json::conflict_id(first.id)));
                 out.line(format_args!("answer one with: {command} (or {})", other_choices(first)))?;
             }
+            None if found.is_empty() && state == State::Open => {
+                out.line(format_args!("no open conflicts; all: {}", out.suggest("mainstem conflicts --state all")))?;
+            }
             None if found.is_empty() => out.line("no conflicts")?,
             None => {}
         }

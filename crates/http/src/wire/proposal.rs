@@ -32,6 +32,8 @@ pub struct ShownProposalLine {
     pub rows: u64,
     /// How many comments there are.
     pub comments: usize,
+    /// Whether what merging it would do is known and told. Where it is not, nothing is said of what is missing.
+    pub is_found: bool,
     /// What is missing before it may be merged, a line each.
     pub missing: Vec<String>,
     /// The version it became.
@@ -51,6 +53,7 @@ impl From<&Judged> for ShownProposalLine {
             revision: proposal.revisions.len() as u64,
             rows: judged.assessment.as_ref().map_or(front.count, |assessment| assessment.outcome.count),
             comments: proposal.comments.len(),
+            is_found: !judged.is_unfound(),
             missing: judged.tally.missing.clone(),
             version: proposal.version,
         }

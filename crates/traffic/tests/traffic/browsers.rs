@@ -126,6 +126,46 @@ fn is_led_away(came: &Came) -> bool {
 }
 
 /// Of a proposal that takes a while to look at, the page is there at once, and shows what merging does when somebody has found it.
+/// The list for programs waits for nothing either, and says what it does not know.
+#[test]
+fn the_list_of_large_proposals_waits_for_nothing() {
+    let world = World::with_large(Large { beside_from: 0, at_once_max: 0, shared_from: 0, ..Large::default() });
+    let path = world.path("ada.db");
+    sql(&path, "UPDATE item SET v = 'changed', n = 7");
+    let mut replica = SqliteReplica::open(&path, Seeded::around(5)).expect("it opens");
+    let asked = Asked { title: Some("All of them".into()), has_everything: true, ..Asked::default() };
+    proposing::propose(&mut replica, &mut world.served.primary("notes"), "ada", &asked, &mut |_, _, _| {}).expect("offered");
+    let token = format!("Authorization: Bearer {}\r\n", world.served.token().expect("a token"));
+    let list = || text(&world.send("GET", "/api/v1/datasets/notes/proposals", &token, ""));
+    let listed = list();
+    assert!(listed.contains("\"is_found\":false"), "{listed}");
+    assert!((0..100_000).any(|_| list().contains("\"is_found\":true")), "it is found in the end");
+}
+
+/// A double click sends a form twice; the same said again from the page as it is then is another comment.
+#[test]
+fn a_comment_that_is_sent_twice_is_said_once() {
+    let world = World::with_large(Large::default());
+    let path = world.path("ada.db");
+    sql(&path, "UPDATE item SET v = 'changed'");
+    let mut replica = SqliteReplica::open(&path, Seeded::around(5)).expect("it opens");
+    let asked = Asked { title: Some("Some".into()), has_everything: true, ..Asked::default() };
+    proposing::propose(&mut replica, &mut world.served.primary("notes"), "ada", &asked, &mut |_, _, _| {}).expect("offered");
+    let token = world.served.token().expect("a token");
+    let browser = world.browser(&token);
+    let say = |after: u64| {
+        assert!(text(&browser.get("/datasets/notes/proposals/1")).contains(&format!("name=\"after\" value=\"{after}\"")));
+        let sent = [(); 2].map(|()| browser.post("/datasets/notes/proposals/1/comments", &format!("after={after}&text=Why%3F")));
+        for came in sent {
+            assert!(came.header("location").is_some_and(|to| to.ends_with(&format!("#comment-{}", after + 1))), "{came:?}");
+        }
+    };
+    say(0);
+    say(1);
+    let page = text(&browser.get("/datasets/notes/proposals/1"));
+    assert!(page.contains("id=\"comment-2\"") && !page.contains("id=\"comment-3\""), "{page}");
+}
+
 #[test]
 fn the_page_of_a_large_proposal_waits_for_nothing() {
     let world = World::with_large(Large { beside_from: 0, at_once_max: 0, shared_from: 0, ..Large::default() });

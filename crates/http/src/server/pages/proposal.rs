@@ -129,7 +129,7 @@ pub async fn proposal(
     frame.notice = asked.done.as_deref().and_then(deeds::told);
     let gathering = |is_at_once| {
         let (accounts, name, person, asked) = (shared.clone(), dataset.clone(), identity.clone(), asked.clone());
-        let talk = Talk { path: path(&dataset, id), form_key: visit.form_key.clone() };
+        let talk = Talk { path: path(&dataset, id), form_key: visit.form_key.clone(), after: 0 };
         move |primary: &mut dyn Primary| {
             let identity = still(&accounts, &person, Right::Read, &name)?;
             let asker = Asker { shared: &accounts, identity: &identity, dataset: &name };
@@ -147,7 +147,8 @@ pub async fn proposal(
 fn gather(primary: &mut dyn Primary, asker: &Asker<'_>, judged: Judged, asked: &ProposalAsked, talk: Talk) -> Result<Proposal> {
     let id = judged.proposal.id;
     let (proposal, may, path) = (&judged.proposal, asker.may(&judged), path(asker.dataset, id));
-    let talk = may.comment.then_some(talk);
+    let comments = proposal.comments.len() as u64;
+    let talk = may.comment.then_some(Talk { after: comments, ..talk });
     let merged = proposal.version.map(|version| primary.version(version)).transpose()?.flatten();
     let source = changes::Source::of(&judged, merged.as_ref());
     let (changes, keys) = changes::part(primary, &source, asked, &path, talk.as_ref(), &may)?;
@@ -179,6 +180,7 @@ fn gather(primary: &mut dyn Primary, asker: &Asker<'_>, judged: Judged, asked: &
         conflicts: if proposal.stage.is_open() { conflicts.iter().take(CONFLICTS).map(|c| conflict(c)).collect() } else { Vec::new() },
         conflicts_more: conflicts.len().saturating_sub(CONFLICTS),
         changes,
+        comments,
         threads,
         elsewhere,
         may,

@@ -6,6 +6,7 @@ use super::{Answer, limit};
 use crate::server::Shared;
 use crate::server::acting::{Acting, look};
 use crate::server::asked::{Asked, Named};
+use crate::server::finder;
 use crate::wire::given::digest;
 use crate::wire::proposal::{ShownProposal, ShownProposalLine};
 use crate::wire::shown::{Listed, ShownChange};
@@ -54,15 +55,21 @@ pub async fn proposals(
     let state = asked.state.as_deref().map(|state| state_named(state).ok_or_else(|| unknown(state))).transpose()?;
     let stages = state.map(stages_of).unwrap_or_default();
     let wanted = ProposalsWanted { stages, actor: asked.actor, before: asked.before, limit };
-    let listing = move |acting: &mut Acting<'_>| list(acting, wanted, |judged| state.is_none_or(|only| judged.state() == only));
+    let is_wanted = move |judged: &Judged| state.is_none_or(|only| judged.state() == only);
+    let listing = move |acting: &mut Acting<'_>| list(acting, wanted, state.is_some_and(is_of_merging), is_wanted);
     let (found, next) = look(&shared, &identity, &name, listing).await?;
+    for judged in found.iter().filter(|judged| judged.is_unfound()) {
+        finder::begin(&shared, &name, judged.proposal.id);
+    }
     Ok(Json(Listed { items: found.iter().map(ShownProposalLine::from).collect(), next: next.map(|next| next.to_string()) }))
 }
 
-/// Proposals that are wanted, newest first, at most as many as are wanted; and before which one there may be more.
+/// Proposals that are wanted, newest first, at most as many as are wanted; and before which one there may be more. Where
+/// it `is_waiting`, what merging each would do is found first.
 pub(in crate::server) fn list(
     acting: &mut Acting<'_>,
     mut wanted: ProposalsWanted,
+    is_waiting: bool,
     is_wanted: impl Fn(&Judged) -> bool,
 ) -> Result<(Vec<Judged>, Option<u64>)> {
     let (mut found, mut looked_at) = (Vec::new(), 0);
@@ -72,7 +79,9 @@ pub(in crate::server) fn list(
         for id in ids {
             wanted.before = Some(id);
             looked_at += 1;
-            found.extend(acting.primary.proposal(id, acting.by)?.filter(&is_wanted));
+            let judged =
+                if is_waiting { acting.primary.proposal(id, acting.by)? } else { acting.primary.proposal_at_once(id, acting.by)? };
+            found.extend(judged.filter(&is_wanted));
             if found.len() == wanted.limit || looked_at == LOOKED_AT_MAX {
                 return Ok((found, wanted.before));
             }
@@ -96,6 +105,11 @@ fn state_named(name: &str) -> Option<State> {
         State::Superseded,
     ];
     all.into_iter().find(|state| state.name() == name)
+}
+
+/// Whether what merging would do decides if a proposal is in that state.
+fn is_of_merging(state: State) -> bool {
+    matches!(state, State::Open | State::HasConflicts | State::Approved | State::Rejected | State::MergeFailed)
 }
 
 /// The stages in which a proposal may be in a state. Votes reject what nobody closed.

@@ -93,7 +93,7 @@ pub async fn comment(
     Named((dataset, id)): Named<(String, u64)>,
     Extension(fields): Extension<Fields>,
 ) -> Shown {
-    let fields = fields.only(&["table", "key", "column", "reply_to", "text"])?;
+    let fields = fields.only(&["table", "key", "column", "reply_to", "text", "after"])?;
     let anchor = match (fields.maybe("table")?, fields.maybe("key")?, fields.maybe("column")?) {
         (None, None, None) => Anchor::Whole,
         (Some(table), Some(key), None) => Anchor::Row(table.to_string(), key_from(key)?),
@@ -103,16 +103,27 @@ pub async fn comment(
     let reply_to = fields.maybe("reply_to")?.map(|number| number.parse::<u64>()).transpose();
     let reply_to = reply_to.map_err(|_| Error::invalid("an answer names the comment that it answers"))?;
     let text = fields.one("text")?.replace("\r\n", "\n");
+    let key = fields.maybe("after")?.map(|after| request(id, after, fields));
     let saying = move |primary: &mut dyn Primary, asker: &Asker<'_>, by: By<'_>| {
         let judged = asker.judged_at_once(primary, id)?;
         let revision = judged.proposal.revisions.len() as u64;
         let deed = Deed::Comment(Remark { anchor, reply_to, revision, text });
         asker.author().check_deed(id, &deed, primary)?;
-        primary.act(id, &deed, by)?;
-        Ok(judged.proposal.comments.len() + 1)
+        primary.act(id, &deed, By { request: key, ..by })?;
+        Ok(asker.judged_at_once(primary, id)?.proposal.comments.len())
     };
     let number = act(&shared, &identity, &dataset, Right::Propose, saying).await?;
     back(&dataset, id, "said", &format!("#comment-{number}"))
+}
+
+/// Names a remark by the form that it came in, so that it is said once however often that is sent. What is said again later
+/// comes from a page with more comments.
+fn request(id: u64, after: &str, fields: &Fields) -> u128 {
+    let said = ["table", "key", "column", "reply_to", "text"].map(|name| fields.many(name).next().unwrap_or_default().as_bytes());
+    let id = id.to_be_bytes();
+    let parts: Vec<&[u8]> = [&id[..], after.as_bytes()].into_iter().chain(said).collect();
+    let named = mainstem::core::digest::of("mainstem comment form 1", &parts);
+    u128::from_be_bytes(std::array::from_fn(|at| named[at]))
 }
 
 /// Withdraws, rejects, or opens again.
