@@ -21,8 +21,11 @@ pub struct Looking {
 
 const JOURNALS: [&str; 2] = ["-wal", "-journal"];
 
+/// Beside a primary lies what was found of proposals, which a crash may take: whoever opens it damaged makes it anew.
+const LOSABLE: &str = ".found";
+
 fn is_database(name: &str) -> bool {
-    !JOURNALS.iter().any(|end| name.ends_with(end)) && !name.ends_with("-mainstem-lock")
+    !JOURNALS.iter().any(|end| name.ends_with(end)) && !name.ends_with("-mainstem-lock") && !name.contains(LOSABLE)
 }
 
 /// A number for the bytes of a database and its journals.
