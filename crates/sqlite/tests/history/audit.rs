@@ -3,9 +3,11 @@ use crate::world::{Dice, START, World};
 use mainstem::audit::{self, Finding, Remembered, Subject};
 use mainstem::core::event::{Event, Restored};
 use mainstem::core::format::event;
+use mainstem::core::proposal::{Anchor, Remark};
 use mainstem::ledger::Ledger;
 use mainstem::primary::Acquaintance;
 use mainstem::replica::Replica;
+use mainstem::review::{By, Deed};
 use mainstem_sqlite::ledger::{PROJECTIONS, SqliteLedger};
 use mainstem_sqlite::primary::rebuild_primary;
 use mainstem_testkit::surroundings::Seeded;
@@ -131,7 +133,9 @@ fn damage_to_any_projection_is_found_and_mended() {
     world.try_sql(Some(0), "UPDATE person SET name = 'after the cleanup'; DELETE FROM tag;");
     world.sync_all();
     world.try_sql(Some(0), "UPDATE person SET name = 'proposed'; INSERT INTO tag VALUES ('p', 1, NULL);");
-    super::review::offer(&world, 0, None, 77);
+    let (id, _) = super::review::offer(&world, 0, None, 77);
+    let deed = Deed::Comment(Remark { anchor: Anchor::Whole, reply_to: None, revision: 1, text: "why?".into() });
+    world.primary().act(id, &deed, By { request: Some(5), ..super::review::by("bo") }).unwrap();
     let before = projections(&world);
     let mut untested = Vec::new();
     for table in PROJECTIONS {
