@@ -148,6 +148,8 @@ pub struct Judged {
     pub assessment: Option<Assessment>,
     /// The votes on that.
     pub tally: Tally,
+    /// True where what a merge would do is found, and not all of it may be told to whoever asks.
+    pub is_hidden: bool,
 }
 
 /// What a proposal is called by its state.
@@ -193,7 +195,7 @@ impl State {
 impl Judged {
     /// True where nobody has found yet what merging it would do.
     pub fn is_unfound(&self) -> bool {
-        self.proposal.stage.is_open() && self.assessment.is_none()
+        self.proposal.stage.is_open() && self.assessment.is_none() && !self.is_hidden
     }
 
     /// The state it is in now.

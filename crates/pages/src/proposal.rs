@@ -47,6 +47,8 @@ pub struct Proposal {
     pub result: Option<Outlook>,
     /// True where it is open, and being found what merging it would do: what is shown is what was offered.
     pub is_unfound: bool,
+    /// True where what merging does is not to be told to who asks.
+    pub is_hidden: bool,
     /// What happens in each table.
     pub tables: Vec<TableLine>,
     /// What happens to the tables themselves.

@@ -24,7 +24,7 @@ records! {
     MergeWish { request, digest, expected, may_alter, skip_conflicts, force, keep_staging }
     Failure { code, message }
     Tally { verdict, missing, counted, passed_over, closes }
-    Judged { proposal, assessment, tally }
+    Judged { proposal, assessment, tally, is_hidden }
     Merged { version, commit, added, updated, deleted, cells, is_staging_clean, is_repeated }
     Answering { choice, value }
     Differing { added, changed, removed, first }

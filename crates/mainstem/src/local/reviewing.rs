@@ -225,14 +225,14 @@ impl<S: Store> LocalPrimary<S> {
     fn judge(&mut self, proposal: Proposal, assessment: Option<Assessment>, by: By<'_>) -> Result<Judged> {
         let id = proposal.id;
         let Some(assessment) = assessment else {
-            return Ok(Judged { proposal, assessment: None, tally: Default::default() });
+            return Ok(Judged { proposal, assessment: None, tally: Default::default(), is_hidden: false });
         };
         let mut tx = self.store.begin_read()?;
         let policy = policy_text::parse(&tx.policy_text()?)?;
         // What happened while it was assessed counts, too.
         let proposal = tx.proposal(id)?.ok_or_else(|| no_proposal(id))?;
         let tally = merging::count(&policy, &proposal, &assessment.outcome, Time::from_ms(self.around.now_ms()), by.people);
-        Ok(Judged { proposal, assessment: Some(assessment), tally })
+        Ok(Judged { proposal, assessment: Some(assessment), tally, is_hidden: false })
     }
 }
 

@@ -55,7 +55,7 @@ impl<P: DerefMut<Target: Primary>> Scoped<P> {
             _ => judged.assessment = None,
         }
         if !is_seen {
-            judged.tally = Tally::default();
+            (judged.tally, judged.is_hidden) = (Tally::default(), true);
         }
         judged.proposal = self.reduce_proposal(view, judged.proposal)?;
         Ok(Some(judged))

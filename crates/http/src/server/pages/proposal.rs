@@ -170,6 +170,7 @@ fn gather(primary: &mut dyn Primary, asker: &Asker<'_>, judged: Judged, asked: &
         merged_at: merged.as_ref().map(|version| moment(version.accepted_at)),
         result: judged.assessment.as_ref().map(outlook),
         is_unfound: judged.is_unfound(),
+        is_hidden: judged.is_hidden,
         tables: tables(&changes::summaries(primary, &source)?, &path, asked),
         schema: source.schema().iter().map(|step| seen(describe(step))).collect(),
         missing: judged.tally.missing.clone(),
@@ -265,7 +266,7 @@ fn votes(judged: &Judged, merged: Option<&mainstem::core::event::Version>) -> Ve
     if let Some(reviewed) = merged.and_then(|version| version.review.as_ref()) {
         return reviewed.votes.iter().map(|vote| line(vote, None)).collect();
     }
-    if !judged.proposal.stage.is_open() || judged.is_unfound() {
+    if judged.assessment.is_none() {
         return judged.proposal.votes.iter().map(|vote| line(vote, None)).collect();
     }
     let counted = judged.tally.counted.iter().map(|vote| line(vote, None));
