@@ -2,7 +2,7 @@
 //!
 //! Both are read side by side. A row that one of them has and the other does not have yet is remembered by a hash, so that what is
 //! in the same order is compared at once; where too many rows are remembered, a part of all rows is compared at a time.
-//! Invariant: memory is bounded by [`HELD_MAX`] rows, whatever the revisions hold.
+//! Invariant: memory is bounded by `HELD_MAX` rows, whatever the revisions hold.
 use crate::error::Result;
 use mainstem_core::change::{Change, Edit, Shape};
 use mainstem_core::digest;
