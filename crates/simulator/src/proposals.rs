@@ -6,7 +6,7 @@ use crate::tally::{Invariant, Situation, Verdict, Wrong};
 use crate::tape::{Handling, Offering, Tape};
 use crate::world::{World, tolerate, unexpected};
 use mainstem::core::change::{Change, Choice, Edit};
-use mainstem::core::conflict::ConflictKind;
+use mainstem::core::conflict::{Conflict, ConflictKind};
 use mainstem::core::event::{Digest, Version};
 use mainstem::core::format::page;
 use mainstem::core::proposal::{Assessment, Ballot, Decision, MergeWish, Proposal, Stage, Word};
@@ -341,9 +341,11 @@ impl World {
         }
         let policy = policy_text::parse(&self.reviews.rules).map_err(failed("the policy"))?;
         self.tally.check(Invariant::Reviewed);
-        // A new child of a row that a merge has deleted brings it back, in a conflict, whatever the table of the row asks for.
+        // A new child of a row that a merge has deleted brings it back, in a conflict that names its table, whatever that asks for.
         let is_brought_back = |change: &&Change| {
-            matches!(change.edit, Edit::Insert(_)) && version.conflicts.iter().any(|conflict| conflict.kind == ConflictKind::MissingParent)
+            let parent = format!("parent in {}", version.shapes[change.table].table);
+            let names_it = |conflict: &Conflict| conflict.kind == ConflictKind::MissingParent && conflict.detail == parent;
+            matches!(change.edit, Edit::Insert(_)) && version.conflicts.iter().any(names_it)
         };
         let is_reviewed = |change: &&Change| policy.is_reviewed(&version.shapes[change.table].table);
         match changes.iter().filter(|change| !is_brought_back(change)).find(is_reviewed) {
